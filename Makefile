@@ -3,9 +3,10 @@
 
 DATA ?= .demo
 # A worker takes whole files, in the order of the folders: those that start services first, the quick ones last.
-PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder -rfEs
+# Four for two cores: half of the time a worker waits, for a service that starts or for PostgreSQL.
+PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder -rfEs
 
-.PHONY: demo test test-pythons lint schema bench soak-feed
+.PHONY: demo test test-pythons lint schema console bench soak-feed
 
 demo: .venv/installed
 	.venv/bin/python -m service serve --demo --data "$(DATA)"
@@ -31,6 +32,10 @@ lint: .venv/installed-for-tests
 # The contract that frontends and partners build on; a test compares it with the code.
 schema: .venv/installed
 	.venv/bin/python -m service.api.schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+# The console's assets, from service/console/app; to be committed. A test compares them with what they are built of.
+console: .venv/installed-for-tests
+	.venv/bin/python .ci/console
 
 # Service and database killed under load for SOAK_S seconds, with a consumer that goes on; nothing may be missed or doubled.
 SOAK_S ?= 3600

@@ -2,7 +2,7 @@
 
     python -m benchmarks                    everything: forty minutes, and quiet machines only
     python -m benchmarks page costs         some of it
-    python -m benchmarks page --profile     options that we do not know go to the programs
+    python -m benchmarks page --forms       options that we do not know go to the programs
     python -m benchmarks --quick            small data, few rounds: a look at whether all of it works
 
 Each is a program of its own too: `python -m benchmarks.page --help`. Peers are installed on first use, in environments

@@ -1,5 +1,6 @@
 """A page of 50 calls x 10 fields: Calledger's GraphQL, with policy, scope, row-level security and limits on, beside
-PostGraphile 5, naive Strawberry + Tortoise, and aiohttp + asyncpg + orjson written by hand.
+PostGraphile 5, naive Strawberry + Tortoise, and aiohttp + asyncpg + orjson written by hand. The forms that clients send
+(`page_forms.py`) are asked of Calledger and of the hand-written server in the same rounds.
 
 All over the same PostgreSQL and the same calls; the peers read them from a plain table with its best index. One process
 a server, 8 database connections, 16 clients that ask for 200 different pages in turn, contenders interleaved in rounds.
@@ -24,6 +25,7 @@ from benchmarks.calledger import Calledger, postgres_variables
 from benchmarks.contender import running
 from benchmarks.load import Outcome, Plan, Running, request
 from benchmarks.options import calls_of, parser
+from benchmarks.page_forms import FORMS, Wanted, behind, bodies
 from benchmarks.peers.plain import make_plain_table
 from benchmarks.places import POSTGRAPHILE, node, say
 from benchmarks.processes import cpu_seconds, machine, own_cpu_seconds
@@ -37,14 +39,11 @@ CALLEDGER: Final = "Calledger"
 
 _ROUNDS: Final = 21
 _ROUND_S: Final = 1.3  # short: so that contenders one after the other have the same neighbours on the machine
-_QUERY: Final = """query Page($account: String!, $before: DateTime!) {
-  calls(first: 50, filter: {account: {eq: $account}, startedAt: {lt: $before}}) {
-    nodes {
-      id startedAt model provider apiKey status inputTokens outputTokens latencyMs amount { amount currency }
-    }
-    pageInfo { hasNextPage endCursor }
-  }
-}"""
+_ACCOUNTS: Final = """
+    SELECT name, account.id, model FROM account
+    JOIN (SELECT account_id, mode() WITHIN GROUP (ORDER BY model) AS model FROM peers.calls GROUP BY 1) AS called
+        ON account_id = account.id
+"""
 _NAIVE_QUERY: Final = """query Page($account: Int!, $before: DateTime!) {
   calls(first: 50, account: $account, before: $before) {
     nodes {
@@ -61,15 +60,6 @@ _POSTGRAPHILE_QUERY: Final = """query Page($account: Int!, $before: Datetime!) {
     pageInfo { hasNextPage endCursor }
   }
 }"""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One page: the newest 50 calls of an account before a moment."""
-
-    account: str
-    number: int
-    before: str
 
 
 @dataclass(slots=True)
@@ -100,14 +90,15 @@ class Contender:
         return next(iter(found["data"].values()))
 
 
-def pages(filled: fill.Filled, numbers: Mapping[str, int]) -> list[Wanted]:
+def pages(filled: fill.Filled, accounts: Mapping[str, tuple[int, str]]) -> list[Wanted]:
     """Different accounts and moments, from a week after the first call on."""
     span = timedelta(days=fill.DAYS - 7)
     moments = [filled.first_day + timedelta(days=7) + span * ((index * 37 % PAGES) / PAGES) for index in range(PAGES)]
     return [
-        Wanted(name, numbers[name], moment.isoformat())
+        Wanted(name, number, moment.isoformat(), model)
         for index, moment in enumerate(moments)
         for name in [ASKED[index % len(ASKED)]]
+        for number, model in [accounts[name]]
     ]
 
 
@@ -115,32 +106,39 @@ def _bodies(wanted: Sequence[Wanted], make: Callable[[Wanted], object]) -> list[
     return [json.dumps(make(page)).encode() for page in wanted]
 
 
-def calledger(house: Calledger, wanted: Sequence[Wanted]) -> Contender:
-    key = house.new_key("viewer", *ASKED)
-    bodies = _bodies(
-        wanted, lambda page: {"query": _QUERY, "variables": {"account": page.account, "before": page.before}}
-    )
-    headers = {"Authorization": f"Bearer {key}"}
-    return Contender(CALLEDGER, house.url, house.pid, "/graphql", bodies, headers)
+@contextmanager
+def in_forms(house: Calledger, wanted: Sequence[Wanted]) -> Iterator[list[tuple[Contender, Contender]]]:
+    """Calledger and the hand-written server, once for each form."""
+    headers = {"Authorization": f"Bearer {house.new_key('viewer', *ASKED)}"}
+    command = [sys.executable, "-m", "benchmarks.peers.handwritten"]
+    with running("handwritten", command, postgres_variables(house.database_url)) as hand:
+        pairs = []
+        for name, form in FORMS.items():
+            ours, theirs = bodies(form, wanted)
+            if name == "later":
+                ours = behind(house.url, "/graphql", headers, ours)
+                theirs = behind(hand.url, "/calls", {}, theirs)
+            pairs.append((
+                Contender(f"{CALLEDGER}: {name}", house.url, house.pid, "/graphql", ours, headers),
+                Contender(f"hand-written: {name}", hand.url, hand.pid, "/calls", theirs),
+            ))  # fmt: skip
+        yield pairs
 
 
 @contextmanager
 def peers(house: Calledger, wanted: Sequence[Wanted]) -> Iterator[list[Contender]]:
+    """The others, which are asked in the first form alone."""
     place = postgres_variables(house.database_url)
-    of_number = lambda page: {"account": page.number, "before": page.before}  # noqa: E731 - three bodies are made so
+    of_number = lambda page: {"account": page.number, "before": page.before}  # noqa: E731 - two bodies are made so
     with ExitStack() as stack:
         command = [node(), POSTGRAPHILE / "server.mjs"]
         graphile = stack.enter_context(running("postgraphile", command, place | {"NODE_ENV": "production"}))
-        python = [sys.executable, "-m"]
-        naive = stack.enter_context(running("naive", [*python, "benchmarks.peers.naive"], place))
-        hand = stack.enter_context(running("handwritten", [*python, "benchmarks.peers.handwritten"], place))
+        naive = stack.enter_context(running("naive", [sys.executable, "-m", "benchmarks.peers.naive"], place))
         graphile_bodies = _bodies(wanted, lambda page: {"query": _POSTGRAPHILE_QUERY, "variables": of_number(page)})
         naive_bodies = _bodies(wanted, lambda page: {"query": _NAIVE_QUERY, "variables": of_number(page)})
-        hand_bodies = _bodies(wanted, lambda page: of_number(page) | {"first": 50})
         yield [
             Contender("PostGraphile 5", graphile.url, graphile.pid, "/graphql", graphile_bodies),
             Contender("naive Strawberry + Tortoise", naive.url, naive.pid, "/graphql", naive_bodies),
-            Contender("hand-written", hand.url, hand.pid, "/calls", hand_bodies),
         ]
 
 
@@ -149,7 +147,7 @@ _SAME: Final = ("model", "provider", "apiKey", "status", "inputTokens", "outputT
 
 def _facts(page: Mapping[str, Any]) -> list[tuple[object, ...]]:
     facts = []
-    for node_ in page["nodes"]:
+    for node_ in page["nodes"] if "nodes" in page else [edge["node"] for edge in page["edges"]]:
         amount = node_["amount"]
         money = amount if isinstance(amount, dict) else {"amount": amount, "currency": node_["currency"]}
         moment = datetime.fromisoformat(node_["startedAt"])
@@ -161,8 +159,8 @@ def compare(contenders: Sequence[Contender]) -> None:
     """SystemExit unless every contender gives the same facts in the same order."""
     for index in range(0, PAGES, 10):
         first, *others = [contender.answer(index) for contender in contenders]
-        if len(first["nodes"]) != 50:
-            raise SystemExit(f"page {index} has only {len(first['nodes'])} calls: load more")
+        if len(_facts(first)) != 50:
+            raise SystemExit(f"page {index} has only {len(_facts(first))} calls: load more")
         for contender, other in zip(contenders[1:], others, strict=True):
             alike = _facts(first) == _facts(other)
             if not alike or first["pageInfo"]["hasNextPage"] != other["pageInfo"]["hasNextPage"]:
@@ -207,48 +205,72 @@ def cpu_ratio(ours: Contender, theirs: Contender) -> float:
     return their / our
 
 
-def _numbers(house: Calledger, calls: int) -> dict[str, int]:
-    async def work() -> dict[str, int]:
+def _accounts(house: Calledger, calls: int) -> dict[str, tuple[int, str]]:
+    """Number and most called model of each account."""
+
+    async def work() -> dict[str, tuple[int, str]]:
         owner = await fill.connect(house)
         try:
             await make_plain_table(owner, calls)
-            return {row["name"]: row["id"] for row in await owner.fetch("SELECT id, name FROM account")}
+            return {row["name"]: (row["id"], row["model"]) for row in await owner.fetch(_ACCOUNTS)}
         finally:
             await owner.close()
 
     return asyncio.run(work())
 
 
+def _worst(pairs: Sequence[tuple[Contender, Contender]], note: str) -> list[Figure]:
+    """The slowest form against the hand-written one, and the slowest against the best."""
+    by_hand = {ours.name: (ratio(ours, theirs), cpu_ratio(ours, theirs)) for ours, theirs in pairs}
+    best = max((ours for ours, _ in pairs), key=lambda ours: statistics.median(one.per_second for one in ours.rounds))
+    beside = {ours.name: (ratio(ours, best), cpu_ratio(ours, best)) for ours, _ in pairs}
+    for name in by_hand:
+        (rate, cpu), (of_best, cpu_of_best) = by_hand[name], beside[name]
+        print(
+            f"{name:24} {rate:.3f} of hand-written (CPU {cpu:.3f}), {of_best:.3f} of the best (CPU {cpu_of_best:.3f})"
+        )
+    figures = []
+    for bar, found in (("page/forms", by_hand), ("page/best form", beside)):
+        name = min(found, key=lambda name: found[name][0])
+        figures.append(Figure(bar, found[name][0], f"{name}; {note}; by CPU {found[name][1]:.2f}"))
+    return figures
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__, calls=1_000_000)
-    options.add_argument("--profile", action="store_true", help="only say where Calledger's time goes, by py-spy")
+    options.add_argument("--forms", action="store_true", help="only Calledger and the hand-written server")
+    options.add_argument("--profile", choices=FORMS, help="only say where Calledger's time goes in a form, by py-spy")
     chosen = options.parse_args(arguments)
-    calls, rounds, seconds = calls_of(chosen), 3 if chosen.quick else _ROUNDS, _ROUND_S
+    calls, rounds = calls_of(chosen), 3 if chosen.quick else _ROUNDS
     say(machine())
-    with Calledger(fill.folder(calls)) as house:
-        filled = fill.filled(house, calls)
-        wanted = pages(filled, _numbers(house, calls))
-        ours = calledger(house, wanted)
+    with Calledger(fill.folder(calls)) as house, ExitStack() as stack:
+        wanted = pages(fill.filled(house, calls), _accounts(house, calls))
+        pairs = stack.enter_context(in_forms(house, wanted))
         if chosen.profile:
+            ours = pairs[list(FORMS).index(chosen.profile)][0]
             with profile.recorded(house.pid, 8):
                 Running(ours.plan(9)).outcome()
             return 0
-        with peers(house, wanted) as theirs:
-            contenders = [ours, *theirs]
-            compare(contenders)
+        others = [] if chosen.forms else stack.enter_context(peers(house, wanted))
+        compare([pairs[0][0], *others])
+        for pair in pairs:
+            compare(pair)
+        contenders = [*others, *(contender for pair in pairs for contender in pair)]
+        for contender in contenders:
+            Running(contender.plan(1.0)).outcome()
+        for number in range(rounds):
+            say(f"  round {number + 1} of {rounds}")
             for contender in contenders:
-                Running(contender.plan(1.0)).outcome()
-            for number in range(rounds):
-                say(f"  round {number + 1} of {rounds}")
-                for contender in contenders:
-                    measure(contender, seconds, house.postmaster)
+                measure(contender, _ROUND_S, house.postmaster)
     show(contenders)
+    ours, by_hand = pairs[0]
+    beside = [*zip(("postgraphile", "naive"), others, strict=False), ("handwritten", by_hand)]
     figures = [
         Figure(f"page/{name}", ratio(ours, peer), f"{calls:,} calls; by CPU {cpu_ratio(ours, peer):.2f}")
-        for name, peer in zip(("postgraphile", "naive", "handwritten"), theirs, strict=True)
+        for name, peer in beside
     ]
-    details = {contender.name: _details(contender) for contender in contenders}
-    return conclude(figures, details, chosen.json)
+    figures += _worst(pairs, f"{calls:,} calls")
+    return conclude(figures, {contender.name: _details(contender) for contender in contenders}, chosen.json)
 
 
 def _details(contender: Contender) -> dict[str, Any]:

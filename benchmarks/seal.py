@@ -14,7 +14,7 @@ from benchmarks.options import parser
 from benchmarks.places import say
 from benchmarks.processes import machine
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction, pack_segments, unpack_segments
-from policies.envelope import SALT_BYTES, Context, DataKey, open_sealed, seal
+from policies.envelope import SALT_BYTES, DataKey, SealContext, open_sealed, seal
 
 _ADVICE: Final = (
     " should try again in 3.1s. Visit the account's rate limits page to learn more. No fallback model group was found "
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser(__doc__).parse_args(arguments)
     rounds = 500 if chosen.quick else 5_000
     say(machine())
-    key, context = DataKey(os.urandom(32)), Context(1, "call_error", uuid4().bytes, "2026-11-22", "personal")
+    key, context = DataKey(os.urandom(32)), SealContext(1, "call_error", uuid4().bytes, "2026-11-22", "personal")
     packed = pack_segments(DETAILS)
     sealed = seal(packed, data_key=key, context=context, salt=os.urandom(SALT_BYTES))
     steps = {

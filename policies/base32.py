@@ -12,7 +12,7 @@ AT_ONCE: Final = 64
 WIDTH: Final = 32
 """Bytes that each value takes: its last 20 are written, as 32 characters."""
 _ALPHABET: Final = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"?")
-_PLACES: Final = [slice(at, at + WIDTH) for at in range(0, WIDTH * AT_ONCE, WIDTH)]
+_SLICES: Final = [slice(at, at + WIDTH) for at in range(0, WIDTH * AT_ONCE, WIDTH)]
 
 
 def base32_texts(data: bytes, count: int) -> Iterable[str]:
@@ -21,7 +21,7 @@ def base32_texts(data: bytes, count: int) -> Iterable[str]:
     for width, moved, kept in _SPREADS:
         bits = bits & kept | (bits & moved) << width
     text = bits.to_bytes(WIDTH * count, "big").translate(_ALPHABET).decode("ascii")
-    return map(text.__getitem__, _PLACES[:count])
+    return map(text.__getitem__, _SLICES[:count])
 
 
 def _spreads() -> list[tuple[int, int, int]]:
@@ -29,9 +29,9 @@ def _spreads() -> list[tuple[int, int, int]]:
     power of two at a time."""
     steps: list[tuple[int, int, int]] = []
     for power in (16, 8, 4, 2, 1):
-        places = [5 * group + 3 * (group - group % (2 * power)) for group in range(32)]
+        offsets = [5 * group + 3 * (group - group % (2 * power)) for group in range(32)]
         masks = [
-            sum(31 << place for group, place in enumerate(places) if bool(group & power) is moved)
+            sum(31 << offset for group, offset in enumerate(offsets) if bool(group & power) is moved)
             for moved in (True, False)
         ]
         moved, kept = (sum(mask << (256 * index) for index in range(AT_ONCE)) for mask in masks)

@@ -50,7 +50,7 @@ class OpenError(EnvelopeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class SealContext:
     """Where a sealed value belongs. It opens only with the same five facts.
 
     `record` is 16 bytes (the row's id), `period` the UTC day `2026-11-22` or month `2026-11` of its period key,
@@ -119,7 +119,7 @@ def data_key(period_key: bytes, account_key: bytes) -> DataKey:
     return DataKey(hmac.digest(period_key, _DATA_KEY_LABEL + account_key, "sha256"))
 
 
-def seal(plaintext: bytes, *, data_key: DataKey, context: Context, salt: bytes) -> bytes:
+def seal(plaintext: bytes, *, data_key: DataKey, context: SealContext, salt: bytes) -> bytes:
     """Seal `plaintext` for `context`. `salt`: 24 random bytes, never used before with this data key.
 
     The result is 77 bytes and up to 63 bytes of padding longer. `EnvelopeError` if an argument has the wrong size.
@@ -135,13 +135,13 @@ def seal(plaintext: bytes, *, data_key: DataKey, context: Context, salt: bytes) 
     return head + key[KEY_BYTES:] + ciphertext
 
 
-def open_sealed(sealed: bytes, *, data_key: DataKey, context: Context) -> bytes:
+def open_sealed(sealed: bytes, *, data_key: DataKey, context: SealContext) -> bytes:
     """The plaintext of `sealed`; `OpenError`, and nothing more, if key, context or any bit differ."""
     bound_to = context.encode()
     return _open(sealed, data_key.expand(_SEALED_LABEL + sealed[1:25] + bound_to), bound_to)
 
 
-def record_key(sealed: bytes, *, data_key: DataKey, context: Context) -> bytes:
+def record_key(sealed: bytes, *, data_key: DataKey, context: SealContext) -> bytes:
     """The 64 bytes that open this one sealed value and no other, here and nowhere else: what a legal hold escrows.
 
     The encryption key and the commitment; the data key cannot be found from them.
@@ -149,7 +149,7 @@ def record_key(sealed: bytes, *, data_key: DataKey, context: Context) -> bytes:
     return data_key.expand(_SEALED_LABEL + sealed[1:25] + context.encode())
 
 
-def open_with_record_key(sealed: bytes, *, record_key: bytes, context: Context) -> bytes:
+def open_with_record_key(sealed: bytes, *, record_key: bytes, context: SealContext) -> bytes:
     """As `open_sealed`, with the key from `record_key`, when the data key is gone."""
     if len(record_key) != RECORD_KEY_BYTES:
         raise OpenError

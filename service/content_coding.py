@@ -3,6 +3,9 @@
 import asyncio
 import sys
 import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Literal, Protocol
 
 from aiohttp import hdrs, web
@@ -28,6 +31,27 @@ _COMPRESSIBLE: Final = (
 _GZIP_LEVEL: Final = 4
 _ZSTD_LEVEL: Final = 3
 _PARTS_MAX: Final = 50
+
+
+class Places:
+    """Who may compress a long body at a time: so many together, and so many of one name."""
+
+    def __init__(self, together: int, *, of_one: int) -> None:
+        self._together = together
+        self._of_one = of_one
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def place_of(self, name: str) -> Iterator[bool]:
+        """Whether there is a place for `name`, which it then has during the block."""
+        free = self._taken.total() < self._together and self._taken[name] < self._of_one
+        self._taken[name] += free
+        try:
+            yield free
+        finally:
+            self._taken[name] -= free
+            if not self._taken[name]:
+                del self._taken[name]
 
 
 class Compressor(Protocol):
@@ -56,7 +80,8 @@ async def compress(request: web.BaseRequest, response: web.StreamResponse) -> No
         return
     if "no-transform" in headers.get(hdrs.CACHE_CONTROL, ""):
         return
-    headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+    before = headers.get(hdrs.VARY)
+    headers[hdrs.VARY] = f"{before}, {hdrs.ACCEPT_ENCODING}" if before else hdrs.ACCEPT_ENCODING
     coding = chosen(request.headers.get(hdrs.ACCEPT_ENCODING))
     if coding is None:
         return

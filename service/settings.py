@@ -1,6 +1,7 @@
 """Every setting of the service. Each is read from the environment as `CALLEDGER_<NAME>`."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -36,6 +37,16 @@ def checked_origins(text: str | None) -> str | None:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
+
+
+def checked_networks(text: str | None) -> str | None:
+    """A list of networks as it was given. Raises ValueError for what is none in CIDR notation (RFC 4632)."""
+    for network in _listed(text or ""):
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"`{network[:60]}` is no network such as `10.1.0.0/16` or `fd00::/8` ({error})") from None
+    return text
 
 
 class Settings(BaseSettings):
@@ -104,8 +115,26 @@ class Settings(BaseSettings):
         AfterValidator(checked_origins),
         Field(description="origins of pages that may ask from a browser, such as `https://app.example.com`, by commas"),
     ] = None
+    webhook_networks: Annotated[
+        str | None,
+        AfterValidator(checked_networks),
+        Field(description="networks beside the public ones that webhooks may be in, such as `10.1.0.0/16`, by commas"),
+    ] = None
+    webhook_http: Annotated[bool, Field(description="webhooks without TLS: for `http` inside a network of yours")] = (
+        False
+    )
+    trusted_documents: Annotated[
+        Path | None,
+        Field(description="JSON file of documents by id, which requests name by `documentId`; read at the start"),
+    ] = None
+    trusted_only: Annotated[
+        bool, Field(description="answer documents of CALLEDGER_TRUSTED_DOCUMENTS and no others, GraphiQL's included")
+    ] = False
     graphiql: Annotated[
         bool, Field(description="a page to try queries, at `/graphql` in a browser; it signs in with a key")
+    ] = True
+    console: Annotated[
+        bool, Field(description="the console, a page to see calls, costs and retention, at `/console/` in a browser")
     ] = True
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
@@ -114,6 +143,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """The origins of pages that may ask from a browser."""
         return _listed(self.cors_origins or "")
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks beside the public ones that webhooks may be in."""
+        return tuple(ip_network(one) for one in _listed(self.webhook_networks or ""))
 
     @property
     def keyring_url(self) -> str:

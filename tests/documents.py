@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import unescape
 from itertools import islice
 from pathlib import Path
@@ -14,8 +14,11 @@ from graphql import GraphQLSyntaxError, OperationDefinitionNode, parse
 from service.api.exports.kinds import SHAPES, all_fields, operation_of
 
 ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"```graphql\n(.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"```graphql\n(.*?)```(?:\n\n```json\n(.*?)```)?", re.DOTALL)
 _BODY = re.compile(r'"query": ("(?:[^"\\]|\\.)*")')
+_TAGGED = re.compile(r"graphql\(`(.*?)`\)", re.DOTALL)
+_FRAGMENT = re.compile(r"\s*fragment (\w+) on ")
+_SPREAD = re.compile(r"\.\.\.(\w+)")
 _ROOT_FIELD = re.compile(r"`((?:calls|errors|costs)\([^`]*\))`")
 
 
@@ -32,12 +35,24 @@ def documents() -> list[Shown]:
     return [*_pages(), *_console(), *_benchmarks(), *_exports()]
 
 
+def questions() -> dict[str, Shown]:
+    """The documents of docs/frontends.md that have a name, by it: what a log page asks."""
+    named: dict[str, Shown] = {}
+    for shown in _pages():
+        operation = parse(shown.text).definitions[0] if shown.place == "frontends.md" else None
+        if isinstance(operation, OperationDefinitionNode) and operation.name is not None:
+            named[operation.name.value] = shown
+    return named
+
+
 def _pages() -> Iterator[Shown]:
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         text = path.read_text("utf-8")
         bodies = [json.loads(body) for body in _BODY.findall(text)]
         fields = [f"{{ {field} {{ __typename }} }}" for field in _ROOT_FIELD.findall(text)]
-        for found in (*_BLOCK.findall(text), *bodies, *fields):
+        for document, variables in _BLOCK.findall(text):
+            yield Shown(path.name, document, json.loads(variables) if variables else None)
+        for found in (*bodies, *fields):
             yield Shown(path.name, found)
 
 
@@ -45,6 +60,25 @@ def _console() -> Iterator[Shown]:
     path = ROOT / "service/console/index.html"
     for block in re.findall(r"<pre>(.*?)</pre>", path.read_text("utf-8"), re.DOTALL):
         yield Shown(path.name, unescape(block))
+    source = ROOT / "service/console/app/src"
+    found = {
+        (path.relative_to(source).as_posix(), text)
+        for path in source.rglob("*.ts*")
+        if "gql" not in path.parts  # what codegen makes of them
+        for text in _TAGGED.findall(path.read_text("utf-8"))
+    }
+    fragments = {named[1]: text for _, text in found if (named := _FRAGMENT.match(text))}
+    for place, text in sorted(found):
+        if not _FRAGMENT.match(text):
+            yield Shown(place, "\n".join([text, *_spread(text, fragments).values()]))
+
+
+def _spread(text: str, fragments: Mapping[str, str]) -> dict[str, str]:
+    """The fragments that a text spreads, and those that these spread, by name."""
+    named: dict[str, str] = {}
+    for name in _SPREAD.findall(text):
+        named |= {name: fragments[name]} | _spread(fragments[name], fragments)
+    return named
 
 
 def _benchmarks() -> Iterator[Shown]:

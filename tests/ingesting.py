@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from policies import Role, load_preset
-from policies.envelope import Context, data_key, open_sealed
+from policies.envelope import SealContext, data_key, open_sealed
 from policies.policy.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
@@ -21,7 +21,7 @@ from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_file import load_prices
 from service.ingest.prices.price_list import Prices
-from service.ingest.results import RowResult
+from service.ingest.results import RowResult, Status
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy
@@ -82,7 +82,7 @@ class Ingest:
             day = row["occurred_at"].isoformat()[:10]
             period_key = await self.keyring.key(PeriodKeyName(row["tier"], "personal", day), mint=False)
             account_key = await self.keyring.key(AccountKeyName(row["account_id"]), mint=False)
-            context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
+            context = SealContext(row["account_id"], "call_error", row["id"].bytes, day, "personal")
             opened = open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=context)
             texts.append(opened.decode())
         return texts
@@ -167,3 +167,25 @@ async def eventually(holds: Callable[[], Any]) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("what was waited for did not happen")
+
+
+ACCEPTED, DUPLICATE, CONFLICT, REJECTED = Status.ACCEPTED, Status.DUPLICATE, Status.CONFLICT, Status.REJECTED
+
+
+def statuses(verdicts: list[RowResult]) -> list[Status]:
+    return [verdict.status for verdict in verdicts]
+
+
+async def sums_agree(ingest: Ingest) -> tuple[Any, ...]:
+    """The sums over the calls, after comparing them with the sums over the deltas."""
+    raw, deltas = (
+        [tuple(row) for row in await ingest.fetch(RAW_SUMS)],
+        [tuple(row) for row in await ingest.fetch(DELTA_SUMS)],
+    )
+    assert raw == deltas
+    return raw[0]
+
+
+def failed(id_: str, **facts: Any) -> dict[str, Any]:
+    error = {"type": "RateLimitError", "code": "429", "message": "Rate limit reached for bob@example.com"}
+    return call(id_, **{"status": "failed", "user": "u-17", "error": error, **facts})

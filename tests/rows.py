@@ -216,7 +216,7 @@ class Shelf:
         return envelope.seal(
             pack_segments(details),
             data_key=envelope.data_key(period_key, account_key),
-            context=envelope.Context(row["account_id"], "call_error", record.bytes, period, "personal"),
+            context=envelope.SealContext(row["account_id"], "call_error", record.bytes, period, "personal"),
             salt=SALT[:8] + record.bytes,
         )
 

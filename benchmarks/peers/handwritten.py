@@ -10,11 +10,20 @@ from aiohttp import web
 from benchmarks.peers.serving import serve
 
 POOL = web.AppKey("pool", asyncpg.Pool)
-_PAGE = """
-    SELECT id, started_at, model, provider, api_key, status, input_tokens, output_tokens, latency_ms, amount, currency
-    FROM peers.calls WHERE account_id = $1 AND started_at < $2
+_COLUMNS = "id, started_at, model, provider, api_key, status, input_tokens, output_tokens, latency_ms, amount, currency"
+_WHERE = {
+    "plain": "started_at < $2",
+    "after": "(started_at, id) < ($2, $4)",
+    "status": "started_at < $2 AND status = $4",
+    "model": "started_at < $2 AND model = $4",
+}
+_PAGES = {
+    form: f"""
+    SELECT {_COLUMNS} FROM peers.calls WHERE account_id = $1 AND {where}
     ORDER BY started_at DESC, id DESC LIMIT $3
 """
+    for form, where in _WHERE.items()
+}
 
 
 async def _connect(connection: asyncpg.Connection) -> None:
@@ -26,13 +35,21 @@ async def _keep(_: object) -> None:
     """Nothing to reset between requests: the round trip is saved."""
 
 
-async def calls(request: web.Request) -> web.Response:
-    asked = orjson.loads(await request.read())
+def _asked(asked: dict) -> tuple[str, list[object]]:
+    """The statement of a request and its values."""
     first = min(asked["first"], 200)
-    before = datetime.fromisoformat(asked["before"])
-    async with request.app[POOL].acquire() as connection:
-        rows = await connection.fetch(_PAGE, asked["account"], before, first + 1)
-    nodes = [
+    if asked.get("after") is not None:
+        moment, identity = orjson.loads(base64.b64decode(asked["after"]))
+        return _PAGES["after"], [asked["account"], datetime.fromisoformat(moment), first + 1, identity]
+    values = [asked["account"], datetime.fromisoformat(asked["before"]), first + 1]
+    for form in ("status", "model"):
+        if form in asked:
+            return _PAGES[form], [*values, asked[form]]
+    return _PAGES["plain"], values
+
+
+def _nodes(rows: list[asyncpg.Record]) -> list[dict]:
+    return [
         {
             "id": identity,
             "startedAt": started_at,
@@ -48,12 +65,56 @@ async def calls(request: web.Request) -> web.Response:
         for (
             identity, started_at, model, provider, api_key, status, input_tokens, output_tokens, latency_ms, amount,
             currency,
-        ) in rows[:first]
+        ) in rows
     ]  # fmt: skip
-    cursor = None
-    if nodes:
-        cursor = base64.b64encode(orjson.dumps([nodes[-1]["startedAt"], nodes[-1]["id"]])).decode()
-    page = {"nodes": nodes, "pageInfo": {"hasNextPage": len(rows) > first, "endCursor": cursor}}
+
+
+def _edges(rows: list[asyncpg.Record]) -> list[dict]:
+    """The same with a cursor each, and the types that Relay asks for."""
+    return [
+        {
+            "node": {
+                "id": identity,
+                "startedAt": started_at,
+                "model": model,
+                "provider": provider,
+                "apiKey": api_key,
+                "status": status,
+                "inputTokens": input_tokens,
+                "outputTokens": output_tokens,
+                "latencyMs": latency_ms,
+                "amount": {"amount": amount, "currency": currency, "__typename": "Amount"},
+                "__typename": "Call",
+            },
+            "cursor": _cursor(started_at, identity),
+            "__typename": "CallEdge",
+        }
+        for (
+            identity, started_at, model, provider, api_key, status, input_tokens, output_tokens, latency_ms, amount,
+            currency,
+        ) in rows
+    ]  # fmt: skip
+
+
+def _cursor(moment: datetime, identity: str) -> str:
+    return base64.b64encode(orjson.dumps([moment, identity])).decode()
+
+
+async def calls(request: web.Request) -> web.Response:
+    asked = orjson.loads(await request.read())
+    text, values = _asked(asked)
+    async with request.app[POOL].acquire() as connection:
+        rows = await connection.fetch(text, *values)
+    size = values[2] - 1
+    shown = rows[:size]
+    info = {"hasNextPage": len(rows) > size, "endCursor": None}
+    if shown:
+        info["endCursor"] = _cursor(shown[-1]["started_at"], shown[-1]["id"])
+    if asked.get("edges"):
+        info["__typename"] = "PageInfo"
+        page = {"edges": _edges(shown), "pageInfo": info, "__typename": "CallConnection"}
+    else:
+        page = {"nodes": _nodes(shown), "pageInfo": info}
     body = orjson.dumps({"data": {"calls": page}}, option=orjson.OPT_UTC_Z)
     return web.Response(body=body, content_type="application/json")
 

@@ -80,7 +80,7 @@ class Report:
     is no amount where one was reported and is none; what was not reported is estimated. `dropped` counts the fields
     that the adapter left out: by name only when the name is known to us, else under `unknown`. `warnings` say why a
     field was left out that was not as it should be. `billed_once`: the id stands for one bill, whenever its reports say
-    that it began.
+    that it began. `within` is the `source_id` of what this call is a part of.
     """
 
     source: Source
@@ -117,3 +117,4 @@ class Report:
     persons: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
     billed_once: bool = False
+    within: str | None = None

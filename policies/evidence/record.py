@@ -21,6 +21,7 @@ RECORDED: Final = (
     *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED, LedgerKind.NOTHING_DUE),
     *(LedgerKind.ACCOUNTS_NAMED, LedgerKind.ERASURE_RESTRICTED, LedgerKind.EXPORTED, LedgerKind.EVIDENCE_CREATED),
     *(LedgerKind.STARTED, LedgerKind.FIELD_REMOVED),
+    *(LedgerKind.WEBHOOK_CREATED, LedgerKind.WEBHOOK_DELETED, LedgerKind.BUDGET_SET),
 )
 """Kinds of which a record is made; others change nothing in it."""
 KEY_KINDS: Final = (
@@ -28,6 +29,10 @@ KEY_KINDS: Final = (
     LedgerKind.ERASURE_INTENT,
 )
 """Kinds that say which API keys there are."""
+WEBHOOK_KINDS: Final = (
+    *(LedgerKind.WEBHOOK_CREATED, LedgerKind.WEBHOOK_DELETED, LedgerKind.API_KEY_ROTATED, LedgerKind.ERASURE_INTENT),
+)
+"""Kinds that say which webhooks there are, and whose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,28 @@ class RecordedAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedWebhook:
+    """A webhook: its key, which may have taken the place of another, and the facts of its entry. `ended`: the entry
+    that deleted it.
+    """
+
+    index: int
+    key: str
+    facts: Mapping[str, Any]
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBudget:
+    """A budget: the facts of its newest entry, and who wrote that. `ended`: the entry that removed it."""
+
+    index: int
+    actor: str
+    facts: Mapping[str, Any]
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedPolicy:
     """A policy that was put in force, by whom and approved by whom."""
 
@@ -147,6 +174,8 @@ class Record:
     first_tiers: dict[int, int] = field(default_factory=dict[int, int])
     destroyed: set[str] = field(default_factory=set[str])
     exports: dict[str, RecordedExport] = field(default_factory=dict[str, RecordedExport])
+    webhooks: dict[str, RecordedWebhook] = field(default_factory=dict[str, RecordedWebhook])
+    budgets: dict[str, RecordedBudget] = field(default_factory=dict[str, RecordedBudget])
     removals: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict[tuple[str, int], tuple[int, int]])
     """Of fields that were removed since a version of the policy: the entry, and how many rows."""
     demo: bool = False
@@ -170,6 +199,9 @@ def _key_rotated(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> 
         # Moments of leaves compare as texts; another takes its place, so it never ends later than it would have.
         ends_at = min(filter(None, (key.expires_at, facts["ends_at"])))
         record.keys[facts["key"]] = replace(key, expires_at=ends_at)
+    for name, webhook in record.webhooks.items():
+        if webhook.key == facts["key"]:
+            record.webhooks[name] = replace(webhook, key=facts["successor"])
 
 
 def _key_revoked(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
@@ -201,6 +233,12 @@ def _erasure_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[st
     if kind == "ACCOUNT":
         for name, key in record.keys.items():
             record.keys[name] = _without(key, account, index, leaf)
+        for name, webhook in record.webhooks.items():
+            if webhook.ended is None and webhook.facts["accounts"] == [account]:
+                record.webhooks[name] = replace(webhook, ended=index)
+        for name, budget in record.budgets.items():
+            if budget.ended is None and budget.facts["account"] == account:
+                record.budgets[name] = replace(budget, ended=index)
 
 
 def _erasure_done(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
@@ -251,6 +289,21 @@ def _export_made(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any
         record.exports[facts["export"]] = RecordedExport(index, leaf.actor, leaf.recorded_at, facts)
 
 
+def _webhook_made(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    record.webhooks[facts["webhook"]] = RecordedWebhook(index, leaf.actor, facts)
+
+
+def _webhook_deleted(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    webhook = record.webhooks.get(facts["webhook"])
+    if webhook is not None and webhook.ended is None:
+        record.webhooks[facts["webhook"]] = replace(webhook, ended=index)
+
+
+def _budget_set(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    ended = index if facts["amount"] is None else None
+    record.budgets[facts["budget"]] = RecordedBudget(index, leaf.actor, facts, ended)
+
+
 def _field_removed(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
     record.removals[facts["field"], facts["version"]] = (index, facts["rows"])
 
@@ -296,6 +349,9 @@ _STEPS: Final = {
     LedgerKind.ERASURE_RESULT: _erasure_done,
     LedgerKind.EXPORTED: _export_made,
     LedgerKind.EVIDENCE_CREATED: _export_made,
+    LedgerKind.WEBHOOK_CREATED: _webhook_made,
+    LedgerKind.WEBHOOK_DELETED: _webhook_deleted,
+    LedgerKind.BUDGET_SET: _budget_set,
     LedgerKind.FIELD_REMOVED: _field_removed,
     LedgerKind.STARTED: _started,
     LedgerKind.PURGE_INTENT: _purge_begins,

@@ -68,6 +68,7 @@ def parse(toml_text: str) -> Policy:
     return policy
 
 
+@lru_cache(maxsize=len(PRESETS))
 def load_preset(name: str) -> Policy:
     """A shipped policy by name. `UnknownPresetError` when there is none of that name."""
     return parse(preset_text(name))

@@ -10,17 +10,24 @@ _CALLS: Final = frozenset(
 )
 _OWN_EXPORTS: Final = frozenset({"export", "exports", "cancelExport"})
 _EXPORTS: Final = _OWN_EXPORTS | {"createExport", "createExportSchedule", "exportSchedules", "deleteExportSchedule"}
+_WEBHOOKS: Final = frozenset(
+    {"webhooks", "createWebhook", "rotateWebhookSecret", "enableWebhook", "deleteWebhook", "webhookDeliveries"}
+    | {"replayWebhookDelivery", "sendTestWebhook"}
+)
 _EVIDENCE: Final = frozenset(
     {"policy", "retention", "purgeRuns", "holds", "erasures", "ledger", "checkpoint", "inclusionProof"}
     | {"consistencyProof", "createEvidence"}
     | _OWN_EXPORTS
+    | _WEBHOOKS
 )
 _DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes"})
 _KEYS: Final = frozenset({"apiKeys", "createApiKey", "rotateApiKey", "revokeApiKey"})
 _REFUSALS: Final = frozenset({"ingestReport"})
-_READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources", "createSessionToken"}
+_READING: Final = (
+    _CALLS | _EXPORTS | _WEBHOOKS | {"viewer", "policy", "retention", "sources", "createSessionToken", "budgets"}
+)
 
-ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError"}
+ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError", "setBudget"}
 """Every field of Query, Mutation and Subscription."""
 
 IMPLIED: Final[Mapping[str, str]] = {"nodes": "node", "account": "accounts"}

@@ -16,17 +16,19 @@ from policies.policy.roots import IMPLIED, PLAIN_USER_FILTER, ROOT_FIELDS, WITHO
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
 _NODES: Final = (
-    "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule"
+    "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule "
+    "Webhook WebhookDelivery"
 )
 _PAYLOADS: Final = (
     "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RotateApiKey "
     "RevokeApiKey CreateSessionToken CreateExport CancelExport CreateExportSchedule DeleteExportSchedule "
-    "CreateEvidence"
+    "CreateEvidence CreateWebhook RotateWebhookSecret EnableWebhook DeleteWebhook WebhookDelivery SetBudget"
 )
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
     "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof ApiKey Account Source "
-    "Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums"
+    "Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums Webhook WebhookDelivery "
+    "WebhookAttempt Budget BudgetTag"
 )
 STRUCTURAL_TYPES: Final = frozenset(
     {*_FACTS.split(), "CostRowEdge"}

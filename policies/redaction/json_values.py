@@ -20,7 +20,7 @@ FIELD_RULE = "assigned-credential"
 _LONG_NUMBER_DIGITS = 9
 
 
-class _Walk:
+class _JsonWalk:
     def __init__(self, redact: Callable[[str], Redaction]) -> None:
         self._redact = redact
         self.counts: dict[str, int] = {}
@@ -72,7 +72,7 @@ def _level(key: object) -> Trust:
 
 def redact_value(value: JSONValue, redact: Callable[[str], Redaction]) -> tuple[JSONSegments, dict[str, int]]:
     """`value` with its strings as segments by `redact`, and the counts by rule. Raises RedactionError."""
-    walk = _Walk(redact)
+    walk = _JsonWalk(redact)
     return walk.value(value, Trust.harmless, 0), walk.counts
 
 

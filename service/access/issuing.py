@@ -37,17 +37,32 @@ _HARMLESS: Final = re.compile(r"[\w .-]{1,20}")
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who makes or ends a key: `actor` is its id in the ledger, or `cli`; `accounts` None: every account."""
+    """Who makes or ends a key: `actor` is its id in the ledger, or `cli`; `accounts` None: every account; `ends_at`
+    None: never.
+    """
 
     actor: str
     role: Role
     accounts: tuple[int, ...] | None
+    ends_at: datetime | None = None
 
     def reaches(self, role: str, accounts: Collection[int] | None) -> bool:
         """Whether a key of this role and these accounts may do no more than the issuer."""
         if role != self.role and self.role is not Role.ADMIN:
             return False
         return self.accounts is None or (accounts is not None and set(accounts) <= set(self.accounts))
+
+    def end_of(self, asked: datetime | None, usual: datetime | None) -> datetime | None:
+        """When a key that the issuer makes ends: as `asked` (None: as `usual`, and with the issuer at the latest).
+
+        Whoever got hold of a key that ends would otherwise stay for good. Raises ForbiddenError.
+        """
+        if asked is not None and self.ends_at is not None and asked > self.ends_at:
+            raise ForbiddenError(
+                f"a key makes no key that outlives it: name a moment up to `{moment(self.ends_at)}`, or ask with a key "
+                "that ends later, or use `calledger keys`"
+            )
+        return asked or min(filter(None, (usual, self.ends_at)), default=None)
 
 
 SHELL: Final = Issuer("cli", Role.ADMIN, None)
@@ -66,7 +81,7 @@ def issuer_of(principal: Principal) -> Issuer:
     """The issuer that a key is. A session token is none: what it made would outlive it."""
     if principal.session is not None:
         raise ForbiddenError("a session token makes and ends no keys: ask with the key itself")
-    return Issuer(principal.key_id, principal.role, principal.accounts)
+    return Issuer(principal.key_id, principal.role, principal.accounts, principal.expires_at)
 
 
 def check_account(name: str) -> None:
@@ -125,8 +140,7 @@ class ApiKeys:
             raise RequestError(f"a key is bound to 1 to {_ACCOUNTS_MAX} accounts, or, without any, to none")
         if expires_at is not None and expires_at <= now:
             raise RequestError("the key would have ended already: name a moment that is to come")
-        if role is Role.PARTNER and expires_at is None:
-            expires_at = now + timedelta(days=PARTNER_DAYS)
+        expires_at = by.end_of(expires_at, now + timedelta(days=PARTNER_DAYS) if role is Role.PARTNER else None)
         account_ids = None if accounts is None else await self._account_ids(accounts, by)
         if not by.reaches(role, account_ids):
             raise ForbiddenError("a key makes no key of a wider role or of other accounts than its own")
@@ -138,7 +152,8 @@ class ApiKeys:
     ) -> tuple[IssuedKey, KeyRecord]:
         """A new key in place of a live one, with its role, accounts and name; the old one ends after `overlap`.
 
-        Returns both. A key that has an end gets a successor of the same lifetime, unless `expires_at` is given.
+        Returns both. A key that has an end gets a successor of the same lifetime, which ends with `by` at the latest,
+        unless `expires_at` is given.
         """
         now = datetime.now(UTC)
         if not timedelta() <= overlap <= OVERLAP_MAX:
@@ -148,8 +163,10 @@ class ApiKeys:
         record, known = await self._reached(key_id, by)
         if known.state is not KeyState.LIVE:
             raise RequestError(f"the key `{key_id}` is {known.state}: make another one")
-        if expires_at is None and record.expires_at is not None:
-            expires_at = now + min(record.expires_at - record.created_at, datetime.max.replace(tzinfo=UTC) - now)
+        usual = None
+        if record.expires_at is not None:
+            usual = now + min(record.expires_at - record.created_at, datetime.max.replace(tzinfo=UTC) - now)
+        expires_at = by.end_of(expires_at, usual)
         ends_at = min(filter(None, (known.expires_at, now + overlap)))
         accounts = None if known.accounts is None else list(known.accounts)
         issued = await self._add(Role(known.role), accounts, expires_at, record.name, now, by, (key_id, ends_at))

@@ -18,11 +18,13 @@ GRAPHQL: Final["web.AppKey[LedgerView]"] = web.AppKey("graphql")
 def setup(app: web.Application, runtime: "Runtime") -> None:
     """Mount `/graphql` and `/schema.graphql`.
 
-    Raises SchemaCoverageError when the schema shows what the policy says nothing of.
+    Raises SchemaCoverageError when the schema shows what the policy says nothing of, and OperatorError for a file of
+    trusted documents that cannot all be asked.
     """
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
     from service.api.document import PATH, document
     from service.api.execution.limits import Buckets
+    from service.api.execution.trusted_documents import read_trusted_documents
     from service.api.http import LedgerView
     from service.api.schema import build_schema
     from service.query.authorization.enforcement import check_schema
@@ -36,9 +38,11 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
 
     check(runtime.applied.policy)
     runtime.check_policy = check
-    view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute, worker_memory()))
+    settings = runtime.settings
+    trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only)
+    view = LedgerView(schema, runtime, Buckets(settings.rate_limit_per_minute, worker_memory()), trusted)
     app.router.add_route("*", "/graphql", view)
     app.router.add_get(PATH, document)
-    if runtime.settings.graphiql:
+    if settings.graphiql:
         app.router.add_get(explorer.PATH, explorer.file)
     app[GRAPHQL] = view

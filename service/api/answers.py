@@ -10,6 +10,7 @@ from cross_web import HTTPException
 from service.access.authenticate import UnauthenticatedError
 from service.api.execution.errors import Code
 from service.api.execution.limits import BODY_BYTES_MAX
+from service.api.execution.trusted_documents import DocumentRefusedError
 from service.errors import ServiceError
 from service.log_redaction import guarded
 from service.logs import get_logger
@@ -21,19 +22,27 @@ GRAPHQL_JSON: Final = "application/graphql-response+json"
 EVENTS: Final = "text/event-stream"
 AGAIN: Final = {"Retry-After": "2"}
 """With a 503: when to ask again, in seconds."""
-REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError, ServiceError)
+REFUSALS: Final = (
+    *(UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException),
+    *(BadInputError, DocumentRefusedError, ServiceError),
+)
 
 log = get_logger()
 
 
 def refused_by(error: Exception, media_type: str) -> web.Response:
-    """The answer to a request that was given up before there was a result."""
+    """The answer to a request that was given up before there was a result; JSON for who asked for events."""
+    well_formed = media_type == JSON  # what these clients take for an answer; others go by the status
+    media_type = JSON if media_type == EVENTS else media_type
     if isinstance(error, ServiceError):
         log.error("a request could not be answered", type=type(error).__name__)
         return error_answer(503, Code.UNAVAILABLE, str(error), media_type, AGAIN)
     if isinstance(error, UnauthenticatedError):
         headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
         return error_answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
+    if isinstance(error, DocumentRefusedError):
+        status = 403 if error.code is Code.FORBIDDEN else 400
+        return error_answer(200 if well_formed else status, error.code, guarded(str(error)), media_type)
     if isinstance(error, BadInputError):
         return error_answer(400, Code.BAD_USER_INPUT, str(error), media_type)
     if isinstance(error, HTTPException):

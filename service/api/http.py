@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from cross_web import HTTPException
 from graphql import GraphQLError
 from strawberry.aiohttp.views import GraphQLView
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.types.execution import ExecutionResult
 
 from policies.policy.model import Policy, Role, View
@@ -34,6 +34,7 @@ from service.api.calls.recorded import Tempo
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
+from service.api.execution.trusted_documents import TrustedDocuments
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.entrance import Entrance
 from service.api.subscriptions.streams import Known, Streams
@@ -44,12 +45,15 @@ from service.query.reader import Reader
 from service.request_ids import REQUEST_ID
 from service.runtime.runtime import Runtime
 from service.storage.errors import DatabaseUnavailableError, is_unavailable
+from service.webhooks.addresses import AddressGuard
+from service.webhooks.budgets import Budgets
+from service.webhooks.registry import Webhooks
 
 log = get_logger()
 
 # The specification's text says 422 by now, its audit suite still 400. Both are client errors, which is the MUST.
 VALIDATION_STATUS: Final = 400
-_REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
+_REQUEST_FIELDS: Final = {"query", "variables", "operationName", "documentId", "extensions"}
 _METHODS: Final = {"GET", "POST"}
 _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -75,10 +79,11 @@ _EXCHANGE: Final = web.RequestKey("exchange", _Exchange)
 class LedgerView(GraphQLView[Context, None]):
     """`/graphql`: queries by GET and POST. Batching, multipart and the IDE are off."""
 
-    def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets) -> None:
+    def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets, trusted: TrustedDocuments) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self.streams = Streams(schema, runtime, self._known)
-        self._entrance = Entrance(schema, self.streams, self._known)
+        self._entrance = Entrance(schema, self.streams, self._known, trusted)
+        self._trusted = trusted
         assert schema.compiled is not None, "only tests build a schema without"
         self._compiled = schema.compiled
         self._runtime = runtime
@@ -86,11 +91,14 @@ class LedgerView(GraphQLView[Context, None]):
         self._authenticate = runtime.authenticator.authenticate
         self._max_cost = runtime.settings.max_query_cost
         self._graphiql = runtime.settings.graphiql
+        guard = AddressGuard(runtime.settings.networks, http=runtime.settings.webhook_http)
         self._services = {
             "ledger": runtime.ledger,
             "services": {
                 "retention": runtime.retention,
                 "keys": runtime.api_keys,
+                "webhooks": Webhooks(runtime.database, runtime.keyring, runtime.ledger, guard),
+                "budgets": Budgets(runtime.database, runtime.ledger),
                 "tempo": Tempo(runtime.numbered),
             },
             "export_asked": runtime.export_asked.set,
@@ -123,7 +131,7 @@ class LedgerView(GraphQLView[Context, None]):
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
         except REFUSALS as error:
-            return refused_by(error, JSON if media_type == EVENTS else media_type)
+            return refused_by(error, media_type)
 
     async def _known(self, authorization: str | None) -> Known:
         """Who a header stands for, for as long as a connection lives. Raises UnauthenticatedError."""
@@ -141,7 +149,10 @@ class LedgerView(GraphQLView[Context, None]):
         request_data = _request_data(await request.read())
         if request_data is not None:
             result = await self._compiled.answer(
-                request_data["query"], request_data.get("operationName"), request_data.get("variables"), context
+                self._trusted.text_of(request_data),
+                request_data.get("operationName"),
+                request_data.get("variables"),
+                context,
             )
             if result is not None:
                 answer, status = _body_of(result)
@@ -203,11 +214,15 @@ class LedgerView(GraphQLView[Context, None]):
 
     async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data
         """Strawberry takes whatever the body is for an object, and any value for a name."""
-        if request.method == "POST" and not isinstance(self.parse_json(await request.get_body()), dict | list):
+        given = request.query_params if request.method == "GET" else self.parse_json(await request.get_body())
+        if not isinstance(given, Mapping | list):
             raise HTTPException(400, "a request is one JSON object with a `query`")
         request_data = await super().parse_http_body(request)
-        if not isinstance(getattr(request_data, "operation_name", None), str | None):
+        assert isinstance(request_data, GraphQLRequestData) and isinstance(given, Mapping), "batching is off"
+        if not isinstance(request_data.operation_name, str | None):
             raise HTTPException(400, "`operationName` is a text or null")
+        named = {"query": request_data.query, "documentId": given.get("documentId")}
+        request_data.query = self._trusted.text_of(named | {"extensions": request_data.extensions})
         return request_data
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -258,14 +273,12 @@ def _plain_post(request: web.Request) -> bool:
 
 
 def _request_data(body: bytes) -> dict[str, Any] | None:
-    """The request, when it is an object with a `query` and no more than usual. Raises BadInputError."""
+    """The request, when it is an object with no more than usual. Raises BadInputError."""
     try:
         request_data = decoded(body)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(request_data, dict) or not request_data.keys() <= _REQUEST_FIELDS or "query" not in request_data:
-        return None
-    return request_data
+    return request_data if isinstance(request_data, dict) and request_data.keys() <= _REQUEST_FIELDS else None
 
 
 def _body_of(result: ExecutionResult) -> tuple[GraphQLHTTPResponse, int]:

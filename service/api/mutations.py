@@ -9,6 +9,8 @@ from service.api.exports.schedules import ExportScheduleMutation
 from service.api.keys.mutations import KeyMutation
 from service.api.keys.sessions import SessionMutation
 from service.api.retention.mutations import RetentionMutation
+from service.api.webhooks.budgets import BudgetMutation
+from service.api.webhooks.mutations import WebhookMutation
 
 
 @strawberry.type(description="What can be done.")
@@ -20,5 +22,7 @@ class Mutation(
     ExportScheduleMutation,
     KeyMutation,
     SessionMutation,
+    WebhookMutation,
+    BudgetMutation,
 ):
     """Each duty has its own file; here they come together."""

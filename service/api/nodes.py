@@ -11,6 +11,8 @@ from service.api.keys.queries import resolve_key
 from service.api.keys.types import PREFIX as API_KEY
 from service.api.retention.queries import retention_node
 from service.api.types.calls import Call, CallError, Node
+from service.api.webhooks.queries import resolve_webhook
+from service.api.webhooks.types import PREFIX as WEBHOOK
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.errors import BadInputError
 from service.query.records.page import Row
@@ -38,6 +40,8 @@ async def nodes_of(info: Info, ids: Sequence[str]) -> list[Node | None]:
             found[id_] = await resolve_export(info.context, id_)
         elif id_.startswith(f"{API_KEY}_"):
             found[id_] = await resolve_key(info.context, id_)
+        elif id_.startswith(f"{WEBHOOK}_"):
+            found[id_] = await resolve_webhook(info.context, id_)
         else:
             (errors if id_.startswith(_ERROR) else calls).append(id_)
     tree = lists.tree_of(info, frozenset({"Node", "Call"}))

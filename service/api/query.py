@@ -42,6 +42,8 @@ from service.api.usage.cost_types import (
 from service.api.usage.costs import CostArguments, resolve_costs
 from service.api.usage.facets import ExcludeOwnFilter, Facets, FirstValues, resolve_facets
 from service.api.usage.inputs import TimeBucket
+from service.api.webhooks.budgets import BudgetQuery
+from service.api.webhooks.queries import WebhookQuery
 from service.query.buckets.time_buckets import TimeBucket as Bucket
 from service.query.model.catalog import CALLS, ERRORS
 
@@ -63,7 +65,17 @@ PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its diges
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, RefusalQuery, KeyQuery, ChangeQuery):
+class Query(
+    RetentionQuery,
+    LedgerQuery,
+    ExportQuery,
+    ExportScheduleQuery,
+    RefusalQuery,
+    KeyQuery,
+    ChangeQuery,
+    WebhookQuery,
+    BudgetQuery,
+):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])

@@ -18,7 +18,7 @@ from service.api.calls.recorded import Subscription
 from service.api.compiled.operations import Operations
 from service.api.execution.admission import Gate
 from service.api.execution.context import Context, overspent, too_large
-from service.api.execution.documents import Documents, Preparation
+from service.api.execution.documents import DocumentPreparation, Documents
 from service.api.execution.errors import code_errors
 from service.api.execution.limits import refusal_points
 from service.api.execution.tracing import Tracing
@@ -123,7 +123,7 @@ def build_schema(*, compiled: bool = True) -> CalledgerSchema:
         subscription=Subscription,
         types=[Call, CallError],
         extensions=[
-            Preparation,
+            DocumentPreparation,
             Gate,
         ],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True, name_converter=_Names()),

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import BinaryIO, Final
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from service.access.principal import Principal
 from service.api.exports.links import PARAMETER, open_link
 from service.api.exports.requests import ExportRequest
 from service.api.exports.types import decode_export_id, encode_export_id
-from service.content_coding import Coding, Compressor, chosen, compressor
+from service.content_coding import Coding, Compressor, Places, chosen, compressor
 from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
 from service.export.asker import asker_of
@@ -35,6 +36,9 @@ PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17
 _OF_UNCHANGED: Final = ("ETag", "Vary", "Cache-Control")
 """Headers of a 304 (RFC 9110, section 15.4.5)."""
+_COMPRESSED_AT_ONCE: Final = 8
+_COMPRESSED_OF_ONE: Final = 2
+"""Compressing takes a processor for as long as the client takes the file."""
 _COMPRESSED: Final = frozenset({"parquet", "csv.gz", "ndjson.gz"})
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 _TYPES: Final = {
@@ -52,18 +56,20 @@ class Download:
     def __init__(self, runtime: Runtime, folder: ExportFolder) -> None:
         self._runtime = runtime
         self._folder = folder
+        self._compressing = Places(_COMPRESSED_AT_ONCE, of_one=_COMPRESSED_OF_ONE)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The file or a part of it, or 404; 401 without a key that lives."""
         try:
             record = await self._reached(request)
         except (UnauthenticatedError, ServiceError) as error:
-            return refusal(error)
+            return refusal(request, error)
         file = None if record is None else await self._opened(record)
         if record is None or file is None:
             raise web.HTTPNotFound
-        with file:
-            return await _sent(request, record, file)
+        coding = _coding(request, record)
+        with file, self._compressing.place_of(record.requested_by) if coding else nullcontext() as free:
+            return await _sent(request, record, file, coding if free else None)
 
     async def _reached(self, request: web.Request) -> ExportRecord | None:
         """The export of the path, if the request's key or link may have it now."""
@@ -104,15 +110,21 @@ class Download:
             return None
 
 
-async def _sent(request: web.Request, record: ExportRecord, file: BinaryIO) -> web.StreamResponse:
-    """The file, part by part: however long it is, and however slowly it is taken, little of it is in memory.
+def _coding(request: web.Request, record: ExportRecord) -> Coding | None:
+    """How the whole of a file is compressed on its way, if there is a place for that.
 
-    The whole of it may be compressed on its way. A part that is asked for is of the file as it is, and so is what a
-    link gives: a browser goes on with a download that it broke off, and says how long it will take.
+    A part that is asked for is of the file as it is, and so is what a link gives: a browser goes on with a download
+    that it broke off, and says how long it will take.
     """
+    plain = request.headers.get(hdrs.RANGE) is not None or PARAMETER in request.query or _suffix(record) in _COMPRESSED
+    return None if plain else chosen(request.headers.get(hdrs.ACCEPT_ENCODING))
+
+
+async def _sent(
+    request: web.Request, record: ExportRecord, file: BinaryIO, coding: Coding | None
+) -> web.StreamResponse:
+    """The file, part by part: however long it is, and however slowly it is taken, little of it is in memory."""
     size, suffix, asked_for = record.bytes or 0, _suffix(record), request.headers.get(hdrs.RANGE)
-    plain = asked_for is not None or PARAMETER in request.query or suffix in _COMPRESSED
-    coding = None if plain else chosen(request.headers.get(hdrs.ACCEPT_ENCODING))
     headers = _headers(record, suffix, coding)
     if is_known(request.headers.get(hdrs.IF_NONE_MATCH), headers["ETag"]):
         return web.Response(status=304, headers={name: headers[name] for name in _OF_UNCHANGED})

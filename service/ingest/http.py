@@ -1,24 +1,28 @@
-"""The HTTP side of ingest: who may report, the body, bounded before and after gzip, and a verdict for each row."""
+"""The HTTP side of ingest: who may report, in which wire formats, and what becomes of a request."""
 
 import asyncio
 import zlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from aiohttp import web
 
-from policies import Report, Role, Source
+from policies import Role, Source
 from service.access.authenticate import Authenticator, ForbiddenError, UnauthenticatedError
 from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
-from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
+from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError
+from service.ingest.export_answer import ExportAnswer, export_refusal
+from service.ingest.failures import headers_of, status_of
 from service.ingest.formats.litellm.adapter import litellm_reader
 from service.ingest.formats.native.reader import native_reader
-from service.ingest.formats.split import Rejection, Row, splitting
+from service.ingest.formats.opened import Opened, Reader
+from service.ingest.formats.otlp.adapter import open_traces
+from service.ingest.formats.split import Row, splitting
 from service.ingest.pipeline.turns import in_turns
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
@@ -27,30 +31,27 @@ from service.ingest.results import RowResult, Status
 from service.request_ids import error_body
 from service.storage.errors import DatabaseUnavailableError
 
-RETRY_AFTER_S: Final = 2
 _CHUNK_RESULTS: Final = 2000
 _JOINED_BYTES_MAX: Final = 2**19
 """Answers of up to some thousand rows go out as one."""
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
-Reader = Callable[[Row], Report | Rejection]
-"""A row to its report; a bad row is a rejection."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class WireFormat:
-    """A wire format: where it is posted, whose it is, and what reads it."""
+class Answering(Protocol):
+    """An answer that is made as results come. `refused` counts the calls that were not stored, of `rows`."""
 
-    path: str
-    source: Source
-    reader: Callable[[bytes], Reader]
+    rows: int
+    refused: Counter[Refusal]
 
+    async def add(self, results: Sequence[RowResult]) -> None:
+        """Take further results, in order."""
+        ...
 
-FORMATS: Final = (
-    WireFormat("/v1/calls", "native", native_reader),
-    WireFormat("/v1/litellm", "litellm", litellm_reader),
-)
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        """The answer to the request. To be called once, after the last result."""
+        ...
 
 
 class Answer:
@@ -84,6 +85,10 @@ class Answer:
         self._results.append(b"," + results if self._results else results)
         self.rows += len(some)
 
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        """The 200 to the request. To be called once, after the last result."""
+        return await _sent(request, self.pieces())
+
     def pieces(self) -> deque[bytes]:
         """The body, in pieces. To be called once, after the last result."""
         statuses = self._statuses
@@ -115,6 +120,63 @@ def _result(index: int, row_result: RowResult) -> dict[str, Any]:
     return result
 
 
+async def _sent(request: web.Request, pieces: deque[bytes]) -> web.StreamResponse:
+    """The 200 with this body. A long one is sent piece by piece: to join it would keep the loop for long."""
+    size = sum(map(len, pieces))
+    if size <= _JOINED_BYTES_MAX:
+        return web.Response(body=b"".join(pieces), content_type="application/json")
+    response = web.StreamResponse()
+    response.content_type, response.content_length = "application/json", size
+    await response.prepare(request)
+    while pieces:
+        await response.write(pieces.popleft())
+    await response.write_eof()
+    return response
+
+
+def refusal(_: web.Request, error: CalledgerError) -> web.Response:
+    """The answer when nothing of a body was taken."""
+    status, code = status_of(error)
+    body = orjson.dumps(error_body(code, str(error)))
+    return web.Response(body=body, status=status, headers=headers_of(status), content_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class WireFormat:
+    """A wire format: where it is posted, whose it is, what reads a body of a media type, and how it is answered."""
+
+    path: str
+    source: Source
+    open: Callable[[bytes, str], Opened]
+    answer: Callable[[], Answering] = Answer
+    refuse: Callable[[web.Request, CalledgerError], web.Response] = refusal
+
+
+def _rows_of(reader: Callable[[bytes], Reader]) -> Callable[[bytes, str], Opened]:
+    """How a body of JSON rows is read, whatever its media type says."""
+    return lambda body, _: Opened(_in_order(splitting(body)), reader(body))
+
+
+def _in_order(steps: Generator[None, None, list[Row]]) -> Generator[None, None, Iterator[Row]]:
+    return _emptied((yield from steps))
+
+
+def _emptied(rows: list[Row]) -> Iterator[Row]:
+    """The rows in order, each freed once it is read: half a million at a time would keep the loop for long."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
+
+
+FORMATS: Final = (
+    WireFormat("/v1/calls", "native", _rows_of(native_reader)),
+    WireFormat("/v1/litellm", "litellm", _rows_of(litellm_reader)),
+    WireFormat("/v1/traces", "otlp", open_traces, ExportAnswer, export_refusal),
+    # Where Langfuse takes traces: what is set up for it needs a new host alone.
+    WireFormat("/api/public/otel/v1/traces", "otlp", open_traces, ExportAnswer, export_refusal),
+)
+
+
 def routes(
     writer: Writer, authenticator: Authenticator, refusals: RefusalLog, *, max_body_bytes: int
 ) -> list[web.RouteDef]:
@@ -141,17 +203,17 @@ class ReportHandlers:
             try:
                 answer = await self._report(request, form, known)
             except (BodyError, ForbiddenError, UnauthenticatedError, ServiceError) as error:
-                self._refuse(request, form, known, Refusal(_status_of(error)[1]))
-                return refusal(error)
+                self._refuse(request, form, known, Refusal(status_of(error)[1]))
+                return form.refuse(request, error)
             except Exception as error:
                 ended = isinstance(error, CUT_OFF)
                 self._refuse(request, form, known, Refusal.BODY_INCOMPLETE if ended else Refusal.INTERNAL)
                 raise
-            return await _sent(request, answer.pieces())
+            return await answer.send(request)
 
         return report
 
-    async def _report(self, request: web.Request, form: WireFormat, known: list[Principal]) -> Answer:
+    async def _report(self, request: web.Request, form: WireFormat, known: list[Principal]) -> Answering:
         principal = await self._principal(request)
         known.append(principal)
         if principal.session is not None:
@@ -159,9 +221,10 @@ class ReportHandlers:
         if principal.role not in _MAY_REPORT:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)
-        texts = await in_turns(splitting(body))
-        answer = Answer()
-        async for results in self._writer.store(_emptied(texts), form.reader(body), principal, source=form.source):
+        opened = form.open(body, request.content_type)
+        rows = await in_turns(opened.rows)
+        answer = form.answer()
+        async for results in self._writer.store(rows, opened.read, principal, source=form.source):
             await answer.add(results)
         if answer.refused:
             await self._refusals.refuse_rows(form.source, principal, answer.refused, of=answer.rows)
@@ -176,58 +239,6 @@ class ReportHandlers:
     def _refuse(self, request: web.Request, form: WireFormat, known: Sequence[Principal], reason: Refusal) -> None:
         principal = known[0] if known else None
         self._refusals.refuse_request(form.source, principal, reason, bytes=request.content_length)
-
-
-def _emptied(rows: list[Row]) -> Iterator[Row]:
-    """The rows in order, each freed once it is read: half a million at a time would keep the loop for long."""
-    rows.reverse()
-    while rows:
-        yield rows.pop()
-
-
-async def _sent(request: web.Request, pieces: deque[bytes]) -> web.StreamResponse:
-    """The 200 with this body. A long one is sent piece by piece: to join it would keep the loop for long."""
-    size = sum(map(len, pieces))
-    if size <= _JOINED_BYTES_MAX:
-        return web.Response(body=b"".join(pieces), content_type="application/json")
-    response = web.StreamResponse()
-    response.content_type, response.content_length = "application/json", size
-    await response.prepare(request)
-    while pieces:
-        await response.write(pieces.popleft())
-    await response.write_eof()
-    return response
-
-
-# The first class that fits counts.
-_STATUSES: Final[Sequence[tuple[type[CalledgerError], int, str]]] = (
-    (BodyTooLargeError, 413, "body_too_large"),
-    (EncodingError, 415, "encoding_not_supported"),
-    (BodyError, 400, "body_unreadable"),
-    (UnauthenticatedError, 401, "unauthenticated"),
-    (ForbiddenError, 403, "forbidden"),
-    (QueueFullError, 503, "queue_full"),
-    (ServiceError, 503, "unavailable"),
-)
-
-
-def refusal(error: CalledgerError) -> web.Response:
-    """The answer when nothing of a body was taken."""
-    status, code = _status_of(error)
-    headers: dict[str, str] = {}
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="calledger"'
-    if status == 503:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
-    return _json(error_body(code, str(error)), status=status, headers=headers)
-
-
-def _status_of(error: CalledgerError) -> tuple[int, str]:
-    return next((status, code) for kind, status, code in _STATUSES if isinstance(error, kind))
-
-
-def _json(value: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")
 
 
 RATIO_MAX: Final = 20

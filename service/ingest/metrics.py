@@ -20,7 +20,7 @@ _REFUSED = Counter(
     "calledger_ingest_refused", "Calls, and requests as a whole, that were refused, by why", ["source", "reason"]
 )
 # From the start, so that the first refusal is an increase.
-for _source in ("native", "litellm"):
+for _source in ("native", "litellm", "otlp"):
     for _reason in Refusal:
         _REFUSED.labels(_source, _reason.value)
 

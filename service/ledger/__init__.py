@@ -13,7 +13,7 @@ from service.ledger.bundle import (
 from service.ledger.checkpoints import Checkpoints
 from service.ledger.checks.check import LedgerCheck, check
 from service.ledger.checks.known_keys import KnownKeys, is_final
-from service.ledger.checks.record import KeyRegister, read_record
+from service.ledger.checks.record import KeyRegister, WebhookRegister, read_record
 from service.ledger.checks.surroundings import check_columns, check_mirror, check_notes
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
 from service.ledger.handover import Handover, hand_over
@@ -44,6 +44,7 @@ __all__ = [
     "Proof",
     "Selection",
     "SignedCheckpoint",
+    "WebhookRegister",
     "accept_loss",
     "bundle_lines",
     "check",

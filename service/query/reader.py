@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from service.aside import next_turn
 from service.keyring.protocol import Keyring
 from service.query.filters.decomposition import DecomposedFilter, decompose
 from service.query.filters.to_sql import UserTokens
@@ -208,7 +209,12 @@ class Reader:
             return await corrections_summed(connection, keys, scope, self.accounts, now)
 
     async def usage(self, scope: Scope) -> UsageReader:
-        """What reads usage for this scope, at the database's present time."""
+        """What reads usage for this scope, at the database's present time.
+
+        Not in the same round of the loop as another: an operation has up to thirty aliases, each takes a millisecond to
+        plan, and all of them begin at once.
+        """
+        await next_turn()
         return UsageReader(self.database, self.accounts, scope, await self.clock.now(), self.cursors, self.keyring)
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:

@@ -3,7 +3,7 @@
 import asyncpg
 
 from policies.admission.segments import SegmentsError, unpack_segments
-from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
+from policies.envelope import DataKey, OpenError, SealContext, data_key, open_sealed
 from policies.policy.model import DataClass, Store
 from service.keyring import AccountKeyName, KeyGoneError, Keyring, KeyringUnavailableError, PeriodKeyName
 
@@ -32,7 +32,7 @@ class RowKeys:
 def opens(row: asyncpg.Record, key: DataKey) -> bool:
     """Whether the details of an error (`id`, `account_id`, `occurred_at`, `sealed`) open under the key of their row."""
     period = f"{row['occurred_at']:%Y-%m-%d}"
-    where = Context(row["account_id"], Store.CALL_ERROR.value, row["id"].bytes, period, DataClass.PERSONAL.value)
+    where = SealContext(row["account_id"], Store.CALL_ERROR.value, row["id"].bytes, period, DataClass.PERSONAL.value)
     try:
         unpack_segments(open_sealed(row["sealed"], data_key=key, context=where))
     except (OpenError, SegmentsError):

@@ -11,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export
 from service.api.execution.limits import BODY_BYTES_MAX
+from service.delivery import setup as delivery
 from service.ingest import setup as ingest
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
@@ -33,7 +34,8 @@ def build_app(runtime: Runtime) -> web.Application:
     ingest.setup(app, runtime)
     api.setup(app, runtime)
     export.setup(app, runtime)
-    console.setup(app)
+    delivery.setup(app, runtime)
+    console.setup(app, console=runtime.settings.console, graphiql=runtime.settings.graphiql)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(runtime))
     app.router.add_get("/metrics", _metrics)

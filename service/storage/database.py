@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import os
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -27,6 +28,14 @@ _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = curre
 """Whether row-level security does not bind this user."""
 
 _SHARES: Final = 4
+_PROCESSORS_A_STATEMENT: Final = 2
+
+
+def share_of_a_key(connections: int, processors: int) -> int:
+    """How many long statements one API key may have running at a time: a quarter of the connections, and one for every
+    two processors, so that others' ingest finds one that is free. One at least.
+    """
+    return max(1, min(connections // _SHARES, processors // _PROCESSORS_A_STATEMENT))
 
 
 def uuid_of(value: UUID | str) -> UUID:
@@ -75,7 +84,7 @@ class Database:
         self.missing_protections: tuple[str, ...] = ()
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
-        self._share = max(1, scoped.get_max_size() // _SHARES)
+        self._share = share_of_a_key(scoped.get_max_size(), os.cpu_count() or 1)
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._control = TortoiseContext()
 
@@ -120,7 +129,7 @@ class Database:
     def reading(self, accounts: tuple[int, ...] | None, *, key_id: str | None = None) -> "ReadLease":
         """A context with a connection on which PostgreSQL shows only rows of `accounts`; None sees every account.
 
-        `key_id`: for statements that may take long. An API key has a quarter of the connections for them at a time:
+        `key_id`: for statements that may take long. An API key has its share of the connections for them at a time:
         with all of them, one operation of many aliases would take the processor from everybody's ingest and pages.
         """
         return ReadLease(self, accounts, key_id)

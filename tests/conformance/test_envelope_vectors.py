@@ -11,7 +11,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from policies.envelope import Context, OpenError, data_key, open_sealed, open_with_record_key, record_key, seal
+from policies.envelope import OpenError, SealContext, data_key, open_sealed, open_with_record_key, record_key, seal
 from policies.pseudonym import PseudonymError, outward, parse, pseudonym_key, token
 
 Vector = dict[str, Any]
@@ -111,8 +111,8 @@ class TestPseudonyms:
             parse(vector["outward"])
 
 
-def context_of(vector: Vector) -> Context:
-    return Context(vector["account"], vector["store"], vector["record"], vector["period"], vector["data_class"])
+def context_of(vector: Vector) -> SealContext:
+    return SealContext(vector["account"], vector["store"], vector["record"], vector["period"], vector["data_class"])
 
 
 def open_by_us(vector: Vector) -> bytes:

@@ -37,7 +37,10 @@ def litellm_python() -> Path:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
         done = subprocess.run(
-            [python, "-m", "pip", "install", "-q", REQUIREMENT], check=False, capture_output=True, text=True
+            [python, "-m", "pip", "install", "-q", "--no-compile", REQUIREMENT],
+            check=False,
+            capture_output=True,
+            text=True,
         )
         if done.returncode:
             print(done.stderr)

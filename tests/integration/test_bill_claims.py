@@ -6,20 +6,24 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 from ingesting import ANYONE, RECENT, Ingest, eventually, ingesting
 from running import RunningService
 
-from policies import Role
+from policies import Report, Role
 from service.access.principal import Principal
+from service.ingest.amendments.bills import _near_in_time
 from service.ingest.formats.litellm.adapter import read_litellm
 from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.results import RowResult, Status
 from service.retention.rollups.totals import FORGET_ACCOUNT
+from service.storage.ids import bill_key_hex
 
 # What the writers' own connections run or wait for.
 KILL_WRITERS = """
@@ -133,13 +137,59 @@ async def test_the_claims_of_an_account_go_with_it(ingest: Ingest) -> None:
     """What an erased account has claimed is nobody's: a later poll is billed to whoever asks."""
     await report(ingest.writer, poll("batch", "a"))
     account = await ingest.accounts.find("a")
-    assert await ingest.value("SELECT count(*) FROM bill_claim WHERE account_id = $1", account) == 2
+    assert await ingest.value("SELECT count(*) FROM bill_claim WHERE account_id = $1", account) == 3
     await ingest.fetch(FORGET_ACCOUNT, account)
     await ingest.fetch("DELETE FROM call WHERE account_id = $1", account)
 
     await report(ingest.writer, poll("batch", "b"))
 
     assert await stored(ingest) == [("batch", "b")]
+
+
+@pytest.mark.parametrize("gone", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+async def test_a_bill_whose_claims_are_deleted_is_not_billed_again(ingest: Ingest, gone: tuple[int, ...]) -> None:
+    """Whichever of its claims somebody deletes: a poll by another team finds the call, and claims it anew. Of who must
+    not take another's bill the same holds as before.
+    """
+    await report(ingest.writer, poll("batch", "a"))
+    keys = await claim_keys(ingest)
+    await ingest.fetch("DELETE FROM bill_claim WHERE key::text = ANY ($1)", [keys[number] for number in gone])
+    for number, team in enumerate(["b", None, "a"]):
+        [verdict] = await report(ingest.writer, poll("batch", team, number + 1, made=3000 * number))
+        assert verdict.status is Status.DUPLICATE, team
+    assert await stored(ingest) == [("batch", "a")]
+    assert await claim_keys(ingest) == keys
+
+    mallory = (await ingest.accounts.ensure(["mallory"]))["mallory"]
+    bound = Principal("testkey3", Role.INGEST, (mallory,))
+    assert [one.status for one in await report(ingest.writer, poll("batch", "a", 9), principal=bound)] == [
+        Status.ACCEPTED
+    ]
+    assert await stored(ingest) == [("batch", "a"), ("batch", "mallory")]
+
+
+async def claim_keys(ingest: Ingest) -> list[str]:
+    """The keys of the claims of `batch` in account `a`: by whom all may write, by the account, and that one led."""
+    account = await ingest.accounts.find("a")
+    whose = ["all", str(account), f"all in {account}"]
+    there = {str(row[0]) for row in await ingest.fetch("SELECT key FROM bill_claim")}
+    keys = [str(UUID(bill_key_hex(one, "litellm", "batch"))) for one in whose]
+    assert len(keys) == 3 and there <= set(keys)
+    return keys if there == set(keys) else sorted(there)
+
+
+def test_bills_of_many_years_are_looked_for_near_their_times() -> None:
+    """What lies between two bills is not read for them, and there are few statements however far apart they are."""
+
+    def found(*days: int) -> list[list[int]]:
+        bills = [Report("litellm", str(day), RECENT + timedelta(days=day), "m", failed=False) for day in days]
+        return [[int(bill.source_id) for bill in near] for near in _near_in_time(bills)]
+
+    assert found(900, 0, 60, 130, 3, 899) == [[0, 3, 60], [130], [899, 900]]
+    assert found(*range(0, 64, 2)) == [list(range(0, 64, 2))]
+    apart = found(*range(0, 20_000, 100))
+    assert len(apart) == 16
+    assert sum(map(len, apart)) == 200
 
 
 # Processes ------------------------------------------------------------------------------------------------------------
@@ -181,6 +231,15 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
         running.stop()
 
 
+async def delete_claim(service: RunningService, key: UUID) -> None:
+    owner = await asyncpg.connect((service.data / "database.url").read_text().strip())
+    try:
+        assert await owner.execute("DELETE FROM bill_claim WHERE key = $1", key) == "DELETE 1"
+        await owner.execute("UPDATE schema_program SET applied_at = '2001-01-01Z'")  # since when bills have claims
+    finally:
+        await owner.close()
+
+
 def test_processes_that_are_killed_bill_once(service: RunningService) -> None:
     """Four pollers of two processes, which are killed three times meanwhile: one call a batch, and exact sums."""
     key = service.new_key("ingest")
@@ -208,6 +267,14 @@ def test_processes_that_are_killed_bill_once(service: RunningService) -> None:
     assert totals["data"]["costs"]["totals"][0]["amount"]["amount"] == "0.018"
     assert service.command("fsck").returncode == 0
 
+    asyncio.run(delete_claim(service, UUID(bill_key_hex("all", "litellm", "batch-7"))))
+    done = service.command("fsck")
+    assert done.returncode == 1 and "the bill `batch-7` of account" in done.stdout
+    last = poll("batch-7", "team-of-late", 9)
+    _, _, answer = service.request("POST", "/v1/litellm", key=key, body=json.dumps([last]).encode())
+    assert json.loads(answer)["results"][0]["status"] == "duplicate"
+    assert service.command("fsck").returncode == 0
+
 
 async def test_a_bill_from_before_there_were_claims_is_not_billed_again(ingest: Ingest) -> None:
     """A bill without a claim, as earlier releases stored it, is found by its id: a poll by another team, at another
@@ -218,4 +285,4 @@ async def test_a_bill_from_before_there_were_claims_is_not_billed_again(ingest: 
         [verdict] = await report(ingest.writer, poll("batch", team, number + 1, made=3000 * number))
         assert verdict.status is Status.DUPLICATE
     assert await stored(ingest) == [("batch", "a")]
-    assert await ingest.value("SELECT count(*) FROM bill_claim") == 2
+    assert await ingest.value("SELECT count(*) FROM bill_claim") == 3

@@ -12,6 +12,8 @@ import pytest
 from cancelling import ends_when_cancelled
 from running import surroundings
 
+from service.delivery.courier import Courier
+from service.delivery.sender import Sender
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.keyring.stores.postgres_listener import NotificationListener
@@ -21,6 +23,7 @@ from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.notices import listen_for_ever, notify
 from service.tasks import background, set_within
+from service.webhooks.addresses import AddressGuard
 
 Work = Callable[[Runtime], Coroutine[Any, Any, None]]
 SHORT_S = 0.001
@@ -64,12 +67,18 @@ async def _woken(runtime: Runtime) -> None:
         waking.cancel()
 
 
+async def _delivering(runtime: Runtime) -> None:
+    async with Sender.open(AddressGuard()) as sender:
+        await Courier(runtime, sender).work_for_ever(SHORT_S)
+
+
 LOOPS: dict[str, Work] = {
     "maintenance": lambda runtime: maintain_for_ever(runtime.retention, every_s=SHORT_S),
     "maintenance that is woken": _woken,
     "folding of usage": lambda runtime: Compaction(runtime.database.owner).compact_for_ever(SHORT_S),
     "the ledger's mirror": lambda runtime: runtime.publisher.publish_for_ever(),
     "exports": _exports,
+    "webhooks": _delivering,
     "notices": _listening,
     "the keyring's notices": _hearing,
     "uses of keys": lambda runtime: runtime.authenticator.note_uses_for_ever(SHORT_S),

@@ -13,12 +13,15 @@ from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Role
+from service.api.execution.limits import TEXT_MAX
 from service.api.usage.inputs import CostOrderField
 from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError
 from service.query.model.predicate import And, Compare, Not, Or
+from service.query.records.ordering import Cursors
 from service.query.usage.report import Costs, read_costs
-from service.query.usage.report_request import NEEDS, CostRequest
+from service.query.usage.report_request import NEEDS, TAGS_MAX, CostRequest
+from service.query.usage.report_sql import DIMENSIONS
 from service.query.usage.row_order import ORDERS
 from service.retention.rollups.compaction import Compaction
 
@@ -124,7 +127,7 @@ async def test_rows_by_key_come_once_while_calls_arrive(ledger: Ledger) -> None:
             break
         after, later = page.cursors[-1], later + HOUR
         await ledger.report([*_calls(3), Reported(NOW - 2 * DAY, model=f"new{len(seen)}"), Reported(later)])
-        await ledger.folder.compact_all()
+        await ledger.compaction.compact_all()
 
     assert len(set(map(repr, seen))) == len(seen)
     assert {repr(row.key) for row in first.rows} <= set(map(repr, seen))
@@ -180,6 +183,17 @@ async def test_the_longest_names_have_a_cursor(ledger: Ledger) -> None:
     first, second = await _pages(ledger, request)
 
     assert {row.key.values["MODEL"] for page in (first, second) for row in page.rows} == {wide, wide[:-1]}
+
+
+def test_the_longest_cursor_is_no_longer_than_a_text_of_a_request_may_be() -> None:
+    """Grouped by every text and the most tags, all of them in the longest names of the widest characters."""
+    names = sum(column.rollup is None or "_id" not in column.rollup for column in DIMENSIONS.values())
+    place = ("1234567890.123456789012", *["\U0001f600" * 200] * (names + TAGS_MAX), "USD")
+
+    text = Cursors(bytes(64)).seal(place, b"binding")
+
+    assert 10_000 < len(text) <= TEXT_MAX
+    assert Cursors(bytes(64)).open(text, b"binding") == place
 
 
 async def _two_models(shelf: Shelf) -> None:
@@ -241,7 +255,7 @@ async def test_filled_buckets_are_the_others_and_zeros(
     zeros elsewhere; pages and totals are as ever."""
     await ledger.report([*_calls(), Reported(NOW + HOUR, model="ahead")])
     if folded:
-        await ledger.folder.compact_all()
+        await ledger.compaction.compact_all()
     start = datetime(2026, 10, 24, 22, 30, tzinfo=UTC)
     request = CostRequest(
         predicate=And((Compare("startedAt", "gte", start),)),

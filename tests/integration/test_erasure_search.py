@@ -11,7 +11,7 @@ from ingesting import call
 from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
 from policies.admission.segments import ErrorDetails, unpack_segments
-from policies.envelope import Context, data_key, open_sealed
+from policies.envelope import SealContext, data_key, open_sealed
 from service.keyring import AccountKeyName, ErasureKeyName, KeyDestroyedError, PeriodKeyName
 from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure import request_erasure
@@ -57,7 +57,7 @@ async def opened(steward: Steward, model: str) -> ErrorDetails:
         await keyring.key(PeriodKeyName(row["tier"], "personal", day), mint=False),
         await keyring.key(AccountKeyName(row["account_id"]), mint=False),
     )
-    context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
+    context = SealContext(row["account_id"], "call_error", row["id"].bytes, day, "personal")
     return unpack_segments(open_sealed(row["sealed"], data_key=key, context=context))
 
 

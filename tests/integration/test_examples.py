@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,37 @@ def test_the_feed_consumer_keeps_a_copy_that_compares(service: RunningService, t
     assert kinds[2:] == ["COMPLETION", "CORRECTION"]
     assert calls == (3, 1)
     assert consume(service, key, copy, "--compare").returncode == 1  # one is missing now
+
+
+def test_the_cost_report_compares_two_times(service: RunningService) -> None:
+    """Exact sums by model, of the last days and of those before, and the error's code where the key may not ask."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    spent = {"currency": "USD", "account": "reporting"}
+    calls = [
+        call("r1", started_at=(today - timedelta(days=1)).isoformat(), model="large", amount="0.1", **spent),
+        call("r2", started_at=(today - timedelta(days=2)).isoformat(), model="large", amount="0.2", **spent),
+        call("r3", started_at=(today - timedelta(days=3)).isoformat(), model="large", amount="5", **spent),
+        call("r4", started_at=(today - timedelta(days=1)).isoformat(), model="small", amount="0.01", **spent),
+        call("r5", started_at=today.isoformat(), model="large", amount="7", **spent),
+    ]
+    service.report(service.admin_key, *calls)
+    done = cost_report(service, service.new_key("viewer", "reporting"))
+    refused = cost_report(service, service.new_key("auditor"))
+
+    assert (done.returncode, done.stdout) == (0, "large\t0.3\t5\tUSD\nsmall\t0.01\t0\tUSD\n"), done.stderr
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("FORBIDDEN: ")
+
+
+def cost_report(service: RunningService, key: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, EXAMPLES / "cost_report.py", service.url, "--days", "2"],
+        env={**os.environ, "CALLEDGER_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def until_changes(service: RunningService, key: str, copy: Path, count: int) -> "subprocess.CompletedProcess[str]":

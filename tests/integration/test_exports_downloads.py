@@ -7,6 +7,7 @@ import json
 import logging
 import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -22,7 +23,8 @@ from rows import Shelf, StoredCall, open_shelf
 from policies.policy.model import Role
 from service.api.exports import links
 from service.api.exports.types import decode_export_id
-from service.export import jobs
+from service.content_coding import Places
+from service.export import download, jobs
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.export.schedules import MISSED_MAX, ask_for_due
@@ -185,6 +187,38 @@ async def test_parquet_is_read_in_place(house: House) -> None:
     ids, fetched = await asyncio.to_thread(read)
     assert {*ids} == {f"s{number}" for number in range(300)} | {f"n{number}" for number in range(4000)}
     assert fetched < len(body) / 2
+
+
+@pytest.mark.parametrize(("at_once", "of_one", "encoding"), [(1, 1, "gzip"), (1, 0, None), (0, 1, None)])
+async def test_files_are_compressed_as_far_as_there_is_a_place(
+    database_url: str, tmp_path: Path, monkeypatch: Any, at_once: int, of_one: int, encoding: str | None
+) -> None:
+    """A file that cannot be compressed, because enough of the same key or of all are, is sent as it is, and whole."""
+    monkeypatch.setattr(download, "_COMPRESSED_AT_ONCE", at_once)
+    monkeypatch.setattr(download, "_COMPRESSED_OF_ONE", of_one)
+    async with open_shelf(database_url, tmp_path) as shelf:
+        await _fill(shelf)
+        async with serve(shelf) as served:
+            house = House(shelf, served)
+            one = await house.reader()
+            export, body = await one.exported(fields=["id"])
+            for _ in range(3):  # a place is given back
+                answer = await house.fetch(export["url"], Authorization=f"Bearer {one.key}", Accept_Encoding="gzip")
+                assert answer.headers.get("Content-Encoding") == encoding
+                assert (answer.status, answer.body) == (200, body), "decoded by the client"
+
+
+def test_places_for_compressing_are_given_back() -> None:
+    """Two of one name and three together, whatever happens while they are taken."""
+    places = Places(3, of_one=2)
+    with ExitStack() as taken:
+        found = [taken.enter_context(places.place_of(name)) for name in "aaab"]
+        assert found == [True, True, False, True]
+        with places.place_of("c") as free:
+            assert not free
+        with pytest.raises(ConnectionError), places.place_of("a"):
+            raise ConnectionError
+    assert not places._taken
 
 
 async def test_a_link_needs_no_header_and_is_for_one_file(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -186,7 +186,7 @@ def validator() -> Path:
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
         done = subprocess.run(
-            [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "-q", *REQUIREMENTS],
+            [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile", *REQUIREMENTS],
             check=False, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:

@@ -79,8 +79,18 @@ def _variables(shown: Shown, now: Any) -> dict[str, Any]:
     """Those that stand with the document, or one of its type for each that it wants."""
     if shown.variables is not None:
         return shown.variables
-    values = {"String": "acme", "ID": "acme", "Int": 1}
-    moments = {"to": now.isoformat(), "before": now.isoformat(), "DateTime": (now - timedelta(days=2)).isoformat()}
+    since = (now - timedelta(days=2)).isoformat()
+    values = {
+        "String": "acme",
+        "ID": "acme",
+        "Int": 1,
+        "Boolean": True,
+        "TimeBucket": "DAY",
+        "TimeZone": "Europe/Vienna",
+        "CallFilter": {"startedAt": {"gte": since}},
+        "ErrorFilter": {"occurredAt": {"gte": since}},
+    }
+    moments = {"to": now.isoformat(), "before": now.isoformat(), "DateTime": since}
     (operation,) = [one for one in parse(shown.text).definitions if isinstance(one, OperationDefinitionNode)]
     given: dict[str, Any] = {}
     for definition in operation.variable_definitions or ():
@@ -120,6 +130,8 @@ async def test_no_document_of_ours_falls_back(shelf: Shelf, role: Role) -> None:
             answered = _answered()
             second = await _post(served, key, query, variables)
             assert _since(before) == {}, shown
+            if covered and role is Role.ADMIN and "/" in shown.place:
+                assert first.get("data"), (shown, first)  # of the console's source, all is answered
             if covered and first.get("data"):
                 assert _answered() == answered + 1, (shown, second)
                 assert second["data"].keys() == first["data"].keys()

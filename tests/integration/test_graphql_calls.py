@@ -155,6 +155,28 @@ async def test_viewer_says_who_asks(shelf: Shelf) -> None:
     assert views["Call.model"]["view"] == "SEE"
 
 
+async def test_viewer_says_what_may_be_asked(shelf: Shelf) -> None:
+    """`rootFields` are those that the policy grants the role, and each of them is a root field of the schema."""
+    number = await shelf.join("acme")
+    asked: dict[Role, set[str]] = {}
+    for role in (Role.PARTNER, Role.AUDITOR, Role.ADMIN):
+        data = await shelf.data("{ viewer { rootFields } }", shelf.scope(role, number))
+        asked[role] = set(data["viewer"]["rootFields"])
+
+    roots = await shelf.data("{ __schema { types { name fields { name } } } }")
+    known = {
+        field["name"]
+        for type_ in roots["__schema"]["types"]
+        if type_["name"] in ("Query", "Mutation", "Subscription")
+        for field in type_["fields"]
+    }
+    assert {"calls", "node", "nodes", "callRecorded", "createSessionToken"} <= asked[Role.PARTNER]
+    assert not asked[Role.PARTNER] & {"policy", "apiKeys", "revealError", "ledger"}
+    assert {"ledger", "retention", "account"} <= asked[Role.AUDITOR]
+    assert not asked[Role.AUDITOR] & {"calls", "costs", "createSessionToken"}
+    assert asked[Role.ADMIN] == known
+
+
 CONNECTION = """query($first: Int, $after: String, $last: Int, $before: String, $o: [CallOrder!]) {
   calls(first: $first, after: $after, last: $last, before: $before, orderBy: $o) {
     totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor }

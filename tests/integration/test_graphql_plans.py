@@ -134,7 +134,12 @@ async def test_only_what_is_asked_for_is_selected(shelf: Shelf, monkeypatch: pyt
     await shelf.data("{ calls(first: 1) { nodes { model latencyMs } } }")
     # A compiled operation that only writes moment and id on reads the one as a text, the other as its bytes.
     asked = re.sub(r"to_char\((\w+), '[^']*'\) AS moment", r"\1", spied.statements[0][0])
-    columns = asked.replace("uuid_send(id) AS raw_id", "id").partition(" FROM ")[0].removeprefix("SELECT ").split(", ")
+    columns = (
+        asked.replace("timestamptz_send(started_at) || uuid_send(id) AS key", "id")
+        .partition(" FROM ")[0]
+        .removeprefix("SELECT ")
+        .split(", ")
+    )
     assert sorted(columns) == [
         "id",
         "latency_ms",

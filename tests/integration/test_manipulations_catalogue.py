@@ -34,7 +34,7 @@ STATEMENTS = {
     "ALTER TABLE call_held ADD CONSTRAINT none CHECK (false) NOT VALID": (
         "the constraint `none` of `call_held` is none of ours"
     ),
-    "DROP INDEX export_under_way": "the index `export_under_way` of `export` is missing",
+    "DROP INDEX export_requested_by": "the index `export_requested_by` of `export` is missing",
     "DROP INDEX call_source_id": "the index `call_source_id` of `call` is missing",
     "CREATE UNIQUE INDEX one_hold ON hold ((true))": "the index `one_hold` of `hold` is none of ours",
     "CREATE OR REPLACE FUNCTION calledger_leaf_kind(leaf bytea) RETURNS text LANGUAGE sql IMMUTABLE"

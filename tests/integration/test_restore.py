@@ -13,7 +13,7 @@ from dumping import pg
 from rows import Shelf
 from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
-from policies.envelope import Context, OpenError, data_key, open_sealed
+from policies.envelope import OpenError, SealContext, data_key, open_sealed
 from policies.policy.model import Role
 from policies.policy.views import view_table
 from service.keyring import AccountKeyName, KeyDestroyedError, PeriodKeyName, open_keyring
@@ -85,7 +85,7 @@ async def test_a_dump_from_before_the_purge_cannot_be_opened(
 
 async def opens(retention: RetentionContext, row, period_key: bytes) -> bool:
     account_key = await retention.keyring.key(AccountKeyName(row["account_id"]), mint=False)
-    place = Context(row["account_id"], "call_error", row["id"].bytes, f"{row['occurred_at']:%Y-%m-%d}", "personal")
+    place = SealContext(row["account_id"], "call_error", row["id"].bytes, f"{row['occurred_at']:%Y-%m-%d}", "personal")
     try:
         open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=place)
     except OpenError:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,8 +23,11 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
+from service.storage.control.budgets import BudgetOf, set_budget
 from service.storage.control.export_schedules import add_schedule
 from service.storage.control.exports import StoredExportKind, request_export
+from service.storage.control.webhook_deliveries import add_delivery
+from service.storage.control.webhooks import NewWebhook, add_webhook
 from service.storage.database import Database, ReadLease
 from service.storage.numbering import number_changes
 from service.storage.schema import row_security
@@ -45,6 +49,9 @@ QUESTIONS = {
     "export": '{ export(id: "%(export)s") { id } }',
     "exports": "{ exports(first: 5) { nodes { id } } }",
     "exportSchedules": "{ exportSchedules(first: 5) { nodes { id } } }",
+    "webhooks": "{ webhooks { nodes { id name url } } }",
+    "webhookDeliveries": '{ webhookDeliveries(webhook: "%(webhook)s") { nodes { id } } }',
+    "budgets": "{ budgets { account apiKey } }",
     "changes": "{ changes { nodes { kind call { id account model } } } }",
     "changeSums": '{ changeSums(since: "2026-11-01T00:00:00Z", until: "2026-11-30T00:00:00Z") { sums { account } } }',
     "calls": "{ calls { nodes { id account model sourceId } } }",
@@ -63,7 +70,7 @@ QUESTIONS = {
 
 
 @dataclass(slots=True)
-class House:
+class TwoAccounts:
     """Two accounts with one of everything, and the outward ids of what is of the second."""
 
     steward: Steward
@@ -79,7 +86,7 @@ class House:
 
 
 @pytest.fixture
-async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[TwoAccounts]:
     async with stewarding(any_database_url, tmp_path) as steward:
         retention = steward.retention
         keys = ApiKeys(retention.accounts, retention.keyring, steward.ledger, KeyRegister(steward.ledger))
@@ -114,26 +121,34 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
             )
         calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
         ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
+        async with retention.owner.acquire() as connection, connection.transaction():
+            for account, name in ((mine, "mine"), (theirs, "theirs")):
+                new = NewWebhook(uuid4(), name, frozenset(), {}, f"https://{name}.example.com/", b"", None)
+                webhook = await add_webhook(connection, shelf.scope(Role.VIEWER, account), new)
+                ids["webhook"] = encode_id("hook", webhook.id)
+                await add_delivery(connection, webhook, "webhook.test", "test", {})
+                of = BudgetOf(account, "USD", api_key=f"{name}-key")
+                await set_budget(connection, of, Decimal(1), [100], "testkey2")
         await steward.purge()
-        yield House(steward, shelf, mine, theirs, ids, keys)
+        yield TwoAccounts(steward, shelf, mine, theirs, ids, keys)
 
 
 @pytest.fixture
-def forgetful(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
-    """The house with a service that has lost every filter by account: only the connection knows whose it is."""
+def forgetful(two_accounts: TwoAccounts, monkeypatch: pytest.MonkeyPatch) -> TwoAccounts:
+    """The two_accounts with a service that has lost every filter by account: only the connection knows whose it is."""
     original = ReadLease.__init__
 
-    def bound(self: ReadLease, database: Database, _: tuple[int, ...] | None) -> None:
-        original(self, database, (house.mine,))
+    def bound(self: ReadLease, database: Database, _: tuple[int, ...] | None, key_id: str | None = None) -> None:
+        original(self, database, (two_accounts.mine,), key_id)
 
     monkeypatch.setattr(ReadLease, "__init__", bound)
-    return house
+    return two_accounts
 
 
 def test_every_root_field_is_asked() -> None:
     """A root field that is added needs a question here, and one that the schema understands."""
     schema = build_schema()._schema
-    ids = dict.fromkeys(("hold", "erasure", "call", "export"), "x")
+    ids = dict.fromkeys(("hold", "erasure", "call", "export", "webhook"), "x")
     wrong = {root: validate(schema, parse(question % ids)) for root, question in QUESTIONS.items()}
 
     assert {root: errors for root, errors in wrong.items() if errors} == {}
@@ -142,7 +157,9 @@ def test_every_root_field_is_asked() -> None:
 
 @pytest.mark.parametrize("role", READERS)
 @pytest.mark.parametrize("bound", [False, True], ids=["no filter", "a filter that is too wide"])
-async def test_row_level_security_hides_what_the_filters_forget(forgetful: House, role: Role, bound: bool) -> None:
+async def test_row_level_security_hides_what_the_filters_forget(
+    forgetful: TwoAccounts, role: Role, bound: bool
+) -> None:
     """Whatever is asked with whatever key, PostgreSQL alone keeps another account's rows back."""
     accounts = (forgetful.mine, forgetful.theirs) if bound else ()
     scope = forgetful.shelf.scope(role, *accounts)
@@ -162,16 +179,16 @@ async def test_row_level_security_hides_what_the_filters_forget(forgetful: House
         assert {one["held"] for one in shown["retention"]["retention"]["classes"]} == {"0", "1"}
 
 
-async def test_without_sabotage_an_unbound_key_sees_both(house: House) -> None:
+async def test_without_sabotage_an_unbound_key_sees_both(two_accounts: TwoAccounts) -> None:
     """The questions find what they ask for where nothing hides it, so that an empty answer means something."""
-    scope = house.shelf.scope(Role.ADMIN)
+    scope = two_accounts.shelf.scope(Role.ADMIN)
     for root in ("holds", "erasures", "accounts", "calls", "errors", "costs", "facets"):
-        assert "theirs" in repr((await house.ask(root, scope)).data), root
+        assert "theirs" in repr((await two_accounts.ask(root, scope)).data), root
     for root in ("node", "call", "export"):
-        data = (await house.ask(root, scope)).data
+        data = (await two_accounts.ask(root, scope)).data
         assert None not in data.values(), root
-    assert all((await house.ask("node", scope)).data.values())
-    held = {one["held"] for one in (await house.ask("retention", scope)).data["retention"]["classes"]}
+    assert all((await two_accounts.ask("node", scope)).data.values())
+    held = {one["held"] for one in (await two_accounts.ask("retention", scope)).data["retention"]["classes"]}
     assert "2" in held
 
 
@@ -193,9 +210,9 @@ WRITABLE = """
 SCOPED = "SELECT tablename, qual FROM pg_policies WHERE roles = '{calledger_app}' AND cmd = 'SELECT'"
 
 
-async def test_the_catalogue_guards_every_table_of_accounts(house: House) -> None:
+async def test_the_catalogue_guards_every_table_of_accounts(two_accounts: TwoAccounts) -> None:
     """Each table that names an account has row-level security, and the scoped role reads it by its policy or not."""
-    owner = house.steward.retention.owner
+    owner = two_accounts.steward.retention.owner
     readable = {row[0] for row in await owner.fetch(READABLE)}
     conditions = {row["tablename"]: row["qual"] for row in await owner.fetch(SCOPED)}
     tables = {row[0]: row[1] for row in await owner.fetch(ACCOUNT_COLUMNS)}

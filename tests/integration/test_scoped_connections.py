@@ -1,12 +1,13 @@
 """Row-level security: PostgreSQL itself keeps a scoped connection to its accounts."""
 
 import asyncio
+import os
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 
-from service.storage.database import Database
+from service.storage.database import Database, share_of_a_key
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 PARTITION = "CREATE TABLE call_p PARTITION OF call FOR VALUES FROM (1, '2026-11-01') TO (1, '2026-12-01')"
@@ -43,27 +44,37 @@ async def test_one_connection_serves_one_scope_after_another(database: Database)
             assert await connection.fetchval(COUNT) == rows
 
 
-async def test_a_key_has_a_quarter_of_the_connections(database: Database) -> None:
-    """The third long statement of a key waits until one is done, or one that waits has gone; other keys', and what is
-    short, do not wait.
+@pytest.mark.parametrize(
+    ("connections", "processors", "share"), [(8, 2, 1), (8, 4, 2), (8, 64, 2), (64, 8, 4), (2, 1, 1), (3, 64, 1)]
+)
+def test_a_share_is_a_quarter_of_the_connections_and_half_of_the_processors(
+    connections: int, processors: int, share: int
+) -> None:
+    """One key's long statements leave connections and processors to others, and one may always run."""
+    assert share_of_a_key(connections, processors) == share
+
+
+async def test_a_key_has_its_share_of_the_connections(database: Database) -> None:
+    """A long statement of a key beyond its share waits until one is done, or one that waits has gone; other keys', and
+    what is short, do not wait.
     """
-    leases = [database.reading((1,), key_id="busy") for _ in range(4)]
-    for lease in leases[:2]:
+    share = share_of_a_key(database._scoped._pool.get_max_size(), os.cpu_count() or 1)
+    running = [database.reading((1,), key_id="busy") for _ in range(share)]
+    leases = [database.reading((1,), key_id="busy") for _ in range(2)]
+    for lease in running:
         await lease.__aenter__()
-    gone, waiting = [asyncio.create_task(lease.__aenter__()) for lease in leases[2:]]
+    gone, waiting = [asyncio.create_task(lease.__aenter__()) for lease in leases]
     async with database.reading((1,), key_id="other"), database.reading((1,)) as connection:
         assert await connection.fetchval("SELECT 1") == 1
     assert not gone.done() and not waiting.done()
 
     gone.cancel()
-    await leases[0].__aexit__(None)
+    await running[0].__aexit__(None)
 
     assert await (await waiting).fetchval("SELECT 1") == 1
-    await leases[1].__aexit__(None)
-    await leases[-1].__aexit__(None)
-    for _ in range(4):  # and the share is whole again
-        async with database.reading((1,), key_id="busy"), database.reading((1,), key_id="busy"):
-            pass
+    for lease in (*running[1:], leases[-1]):
+        await lease.__aexit__(None)
+    assert not database.share_of("busy").locked()
 
 
 async def test_a_scoped_connection_whose_scope_was_never_set_sees_nothing(database: Database) -> None:

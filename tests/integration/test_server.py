@@ -1,5 +1,6 @@
 """`calledger serve`: ready lines, ports, signals, workers, and the demo."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from typing import Any
 import asyncpg
 import pytest
 from running import PYTHON_PATH, RunningService, command
+
+from service.demo.calls import sample_calls
 
 VIEWER = b'{"query": "{ viewer { role } }"}'
 
@@ -178,14 +181,27 @@ def demo_keys(service: RunningService) -> dict[str, str]:
     return dict(line.split() for line in service.lines[:-1])
 
 
+def loaded(service: RunningService) -> int:
+    """How many calls the demo has, by what it is made of: those of the thirty days before its ledger was made."""
+
+    async def made_at() -> datetime:
+        connection = await asyncpg.connect((service.data / "database.url").read_text().strip())
+        try:
+            return await connection.fetchval("SELECT created_at FROM installation")
+        finally:
+            await connection.close()
+
+    return len(list(sample_calls(asyncio.run(made_at()))))
+
+
 def test_the_demo_can_be_read_by_each_key(tmp_path: Path) -> None:
     """--demo prints a key for each reader before the ready line; a second start prints new ones and ends the old."""
     service = RunningService(tmp_path / "data", "--demo")
     first = demo_keys(service)
-    assert list(first) == ["viewer", "partner", "auditor", "ingest"]
+    assert list(first) == ["admin", "viewer", "partner", "support", "auditor", "compliance", "ingest"]
     count = "{ calls(first: 1) { totalCount nodes { account } } }"
     everything = service.ask(first["viewer"], count)["data"]["calls"]["totalCount"]
-    assert everything == 6000
+    assert everything == loaded(service)
     assert 0 < service.ask(first["partner"], count)["data"]["calls"]["totalCount"] < everything
     assert service.ask(first["auditor"], count)["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     assert service.report(first["ingest"], call(1))["accepted"] == 1
@@ -242,6 +258,7 @@ def test_a_demo_that_was_cut_short_is_completed(tmp_path: Path) -> None:
 
     service = RunningService(data, "--demo")
 
-    assert service.ask(demo_keys(service)["viewer"], "{ calls { totalCount } }")["data"]["calls"]["totalCount"] == 6000
+    counted = service.ask(demo_keys(service)["viewer"], "{ calls { totalCount } }")["data"]["calls"]["totalCount"]
+    assert counted == loaded(service)
     assert "FAIL" not in service.command("fsck").stdout
     service.stop()

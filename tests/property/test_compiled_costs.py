@@ -63,7 +63,7 @@ def _written(draw: random.Random, now: datetime) -> tuple[str, dict[str, Any]]:
     if draw.random() < 0.8:
         given.append(f"groupBy: {draw.choice(['$by', '[' + ' '.join(_some(draw, DIMENSIONS, 3)) + ']'])}")
     if draw.random() < 0.5:
-        given.append(f"bucket: {draw.choice(['$bucket', 'HOUR', 'DAY', 'MONTH'])}")
+        given.append(f"bucket: {draw.choice(['$bucket', 'MINUTE', 'QUARTER_HOUR', 'HOUR', 'DAY', 'MONTH'])}")
         given.append("timeZone: $zone")
         if draw.random() < 0.3:
             given.append(f"fillBuckets: {draw.choice(['true', 'false', '$yes'])}")
@@ -172,7 +172,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
         now = await shelf.now()
         calls = [_call(index, now - timedelta(hours=11 * index, minutes=index)) for index in range(60)]
         await ledger.report(calls[:40])
-        await ledger.folder.compact_all()
+        await ledger.compaction.compact_all()
         await ledger.report(calls[40:])
         yield shelf
 

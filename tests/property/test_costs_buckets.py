@@ -12,6 +12,11 @@ zones = st.sampled_from(sorted(_zone_names()))
 starts = st.timedeltas(timedelta(0), timedelta(days=50_000)).map(lambda since: datetime(1900, 1, 1, tzinfo=UTC) + since)
 spans = st.timedeltas(timedelta(microseconds=1), timedelta(days=400))
 shares = st.lists(st.floats(0, 0.999999), min_size=1, max_size=5)  # the end itself is not in a bucket
+LONGEST = {
+    TimeBucket.MINUTE: timedelta(days=6),
+    TimeBucket.QUARTER_HOUR: timedelta(days=20),
+    TimeBucket.HOUR: timedelta(days=20),
+}
 BY_DATE = {
     TimeBucket.DAY: lambda day: day,
     TimeBucket.WEEK: lambda day: day - timedelta(days=day.weekday()),
@@ -29,7 +34,7 @@ def test_buckets_cover_the_range_and_no_more(
     bucket: TimeBucket, zone_name: str, start: datetime, span: timedelta
 ) -> None:
     """Edges ascend, the first bucket holds the start, and the last one the last moment before the end."""
-    span = min(span, timedelta(days=20)) if bucket is TimeBucket.HOUR else span
+    span = min(span, LONGEST.get(bucket, span))
     found = edges(bucket, zone_name, start, start + span)
     assert all(one < other for one, other in pairwise(found))
     assert found[0] <= start < found[1]
@@ -52,16 +57,24 @@ def test_a_moment_lies_in_the_bucket_of_its_wall_clock(
                 assert moment.astimezone(tz).utcoffset() < first.astimezone(tz).utcoffset()
 
 
+WIDTHS_MIN = {TimeBucket.MINUTE: 1, TimeBucket.QUARTER_HOUR: 15, TimeBucket.HOUR: 60}
+
+
 @settings(max_examples=400, deadline=None)
-@given(zones, starts, shares)
-def test_an_hour_is_one_hour_of_the_wall_clock(zone_name: str, start: datetime, at: list[float]) -> None:
-    """All moments of a bucket show the same hour, and the next bucket shows another or begins on the hour."""
-    tz = zone(zone_name)
+@given(st.sampled_from([*WIDTHS_MIN]), zones, starts, shares)
+def test_an_hour_is_one_hour_of_the_wall_clock(
+    bucket: TimeBucket, zone_name: str, start: datetime, at: list[float]
+) -> None:
+    """All moments of a bucket show the same hour, quarter of an hour or minute, and the next bucket shows another or
+    begins on it.
+    """
+    tz, width = zone(zone_name), WIDTHS_MIN[bucket]
 
-    def hour(moment: datetime) -> datetime:
-        return moment.astimezone(tz).replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    def shown(moment: datetime) -> datetime:
+        local = moment.astimezone(tz)
+        return local.replace(minute=local.minute // width * width, second=0, microsecond=0, tzinfo=None)
 
-    for first, last in pairwise(edges(TimeBucket.HOUR, zone_name, start, start + timedelta(days=10))):
+    for first, last in pairwise(edges(bucket, zone_name, start, start + timedelta(hours=4 * width))):
         begins = last.astimezone(tz)
-        assert hour(last) != hour(first) or (begins.minute, begins.second) == (0, 0)
-        assert all(hour(first + (last - first) * share) == hour(first) for share in at)
+        assert shown(last) != shown(first) or (begins.minute % width, begins.second) == (0, 0)
+        assert all(shown(first + (last - first) * share) == shown(first) for share in at)

@@ -188,9 +188,17 @@ DIMENSION = {
     "SERVED_MODEL": "served_model",
     "ERROR_TYPE": "error_type",
 }
+OF_THE_CLOCK = {TimeBucket.MINUTE: 1, TimeBucket.QUARTER_HOUR: 15}
+
+
+def week_from(moment: datetime) -> tuple[Compare, Compare]:
+    return Compare("startedAt", "gte", moment), Compare("startedAt", "lt", moment + timedelta(days=6, seconds=7))
+
+
 questions = st.builds(
-    lambda tree, span, dimensions, tags, bucket, zone, more: CostRequest(
-        predicate=And((tree, *span)),
+    lambda tree, span, near, dimensions, tags, bucket, zone, more: CostRequest(
+        # Ten thousand minutes are a week.
+        predicate=And((tree, *(week_from(near) if bucket in OF_THE_CLOCK else span))),
         dimensions=dimensions,
         tags=tags,
         bucket=bucket,
@@ -201,6 +209,7 @@ questions = st.builds(
     ),
     st.one_of(st.just(And(())), trees(of_rollups), trees(leaves)),
     times,
+    moments,
     st.lists(st.sampled_from([*DIMENSION, "STATUS"]), unique=True, max_size=3),
     st.one_of(st.just([]), st.just([]), st.just(["team"])),
     st.sampled_from([None, *TimeBucket]),
@@ -217,6 +226,8 @@ def label(moment: datetime, bucket: TimeBucket | None, zone: str) -> object:
     if bucket is TimeBucket.HOUR:
         # Half an hour is repeated on Lord Howe, inside one bucket; elsewhere whole hours are.
         return local.date(), local.hour, None if zone == "Australia/Lord_Howe" else local.utcoffset()
+    if bucket in OF_THE_CLOCK:
+        return local.date(), local.hour, local.minute // OF_THE_CLOCK[bucket], local.utcoffset()
     if bucket is TimeBucket.WEEK:
         return local.isocalendar()[:2]
     return (local.year, local.month) if bucket is TimeBucket.MONTH else local.date()

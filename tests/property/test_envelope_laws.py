@@ -18,7 +18,7 @@ from policies.admission.segments import (
     revealed,
     unpack_segments,
 )
-from policies.envelope import Context, DataKey, OpenError, open_sealed, open_with_record_key, record_key, seal
+from policies.envelope import DataKey, OpenError, SealContext, open_sealed, open_with_record_key, record_key, seal
 from policies.pseudonym import outward, parse
 
 SECRETS = st.binary(min_size=32, max_size=32)
@@ -26,7 +26,7 @@ KEYS = SECRETS.map(DataKey)
 SALTS = st.binary(min_size=24, max_size=24)
 NAMES = st.text(st.characters(max_codepoint=127), min_size=1, max_size=20)
 CONTEXTS = st.builds(
-    Context,
+    SealContext,
     account=st.integers(0, 2**63 - 1),
     store=NAMES,
     record=st.binary(min_size=16, max_size=16),
@@ -42,7 +42,7 @@ PERIODS = st.dates().map(date.isoformat) | st.dates().map(lambda day: day.isofor
 
 
 @given(st.binary(max_size=300), KEYS, CONTEXTS, SALTS)
-def test_opens_what_it_sealed(plaintext: bytes, key: DataKey, context: Context, salt: bytes) -> None:
+def test_opens_what_it_sealed(plaintext: bytes, key: DataKey, context: SealContext, salt: bytes) -> None:
     """open(seal(x)) is x, by data key and by record key."""
     sealed = seal(plaintext, data_key=key, context=context, salt=salt)
 
@@ -58,7 +58,7 @@ def test_expands_as_the_library(secret: bytes, info: bytes) -> None:
 
 
 @given(KEYS, CONTEXTS, CONTEXTS, SALTS)
-def test_other_context_refused(key: DataKey, context: Context, other: Context, salt: bytes) -> None:
+def test_other_context_refused(key: DataKey, context: SealContext, other: SealContext, salt: bytes) -> None:
     """A value opens in its own context and in no other."""
     assume(context != other)
     sealed = seal(b"text", data_key=key, context=context, salt=salt)
@@ -68,7 +68,7 @@ def test_other_context_refused(key: DataKey, context: Context, other: Context, s
 
 
 @given(CONTEXTS, st.sampled_from(["store", "period", "data_class"]), st.sampled_from(["store", "period", "data_class"]))
-def test_shifted_names_differ(context: Context, source: str, target: str) -> None:
+def test_shifted_names_differ(context: SealContext, source: str, target: str) -> None:
     """Moving a character from one field to the next changes its bytes: it is no plain join."""
     assume(source != target and len(getattr(context, source)) > 1)
     moved = getattr(context, source)[0]
@@ -78,7 +78,9 @@ def test_shifted_names_differ(context: Context, source: str, target: str) -> Non
 
 
 @given(KEYS, CONTEXTS, SALTS, st.binary(max_size=200), st.data())
-def test_any_damage_refused(key: DataKey, context: Context, salt: bytes, plaintext: bytes, data: st.DataObject) -> None:
+def test_any_damage_refused(
+    key: DataKey, context: SealContext, salt: bytes, plaintext: bytes, data: st.DataObject
+) -> None:
     """A sealed value with any byte changed, or any length, is refused with OpenError and nothing else."""
     sealed = seal(plaintext, data_key=key, context=context, salt=salt)
     at = data.draw(st.integers(0, len(sealed) - 1))
@@ -92,14 +94,14 @@ def test_any_damage_refused(key: DataKey, context: Context, salt: bytes, plainte
 
 
 @given(st.binary(max_size=300), KEYS, CONTEXTS)
-def test_garbage_refused(garbage: bytes, key: DataKey, context: Context) -> None:
+def test_garbage_refused(garbage: bytes, key: DataKey, context: SealContext) -> None:
     """Whatever bytes lie in the database, opening them gives OpenError and never anything else."""
     with pytest.raises(OpenError):
         open_sealed(b"\x01" + garbage, data_key=key, context=context)
 
 
 @given(st.binary(max_size=400), KEYS, CONTEXTS, SALTS)
-def test_length_in_steps(plaintext: bytes, key: DataKey, context: Context, salt: bytes) -> None:
+def test_length_in_steps(plaintext: bytes, key: DataKey, context: SealContext, salt: bytes) -> None:
     """A sealed value tells the length of its text to 64 bytes."""
     sealed = seal(plaintext, data_key=key, context=context, salt=salt)
 

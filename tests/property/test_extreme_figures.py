@@ -18,7 +18,7 @@ from policies import Role
 from policies.policy.views import view_table
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
-from service.api.exports.kinds import SHAPES, Grouping, shape_of
+from service.api.exports.kinds import SHAPES, ExportGrouping, shape_of
 from service.api.exports.requests import ExportRequest
 from service.api.schema import build_schema
 from service.export.sources.source import encoder_for, file_parts, open_source
@@ -59,7 +59,7 @@ class Ledger:
         """The rows of an NDJSON file with every field. A CSV file has as many, below its header."""
         policy = self.ingest.applied.policy
         scope = Scope("testkey2", Role.ADMIN, None, policy, view_table(policy, Role.ADMIN))
-        grouping = Grouping() if kind == "COSTS" else None
+        grouping = ExportGrouping() if kind == "COSTS" else None
         shape = SHAPES[kind] if grouping is None else shape_of(kind, grouping)
         fields = tuple((name, parts) for name, (_, parts) in shape.fields.items())
         files = []

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from policies import Report
 from service.api.execution.errors import Code
 from service.cli import app
-from service.ingest import http
+from service.ingest import failures
 from service.ingest.formats.native import fields as native_fields
 from service.ingest.formats.native import reader as native
 from service.settings import PREFIX, Settings
@@ -118,7 +118,7 @@ def test_every_error_code_is_explained() -> None:
     _, paths, graphql = page("errors.md").split("\n## ")
 
     assert set(rows(graphql)) == {code.value for code in Code}
-    ours = {code: str(status) for _, status, code in http._STATUSES}
+    ours = {code: str(status) for _, status, code in failures._STATUSES}
     documented = {code: cells[0] for code, cells in rows(paths).items()}
     assert set(documented) == set(ours) | ROUTING_CODES
     assert {code: documented[code] for code in ours} == ours

@@ -8,10 +8,10 @@ import pytest
 from policies.envelope import (
     OVERHEAD_BYTES,
     PLAINTEXT_BYTES_MAX,
-    Context,
     DataKey,
     EnvelopeError,
     OpenError,
+    SealContext,
     data_key,
     open_sealed,
     open_with_record_key,
@@ -21,7 +21,7 @@ from policies.envelope import (
 
 KEY = DataKey(bytes(range(32)))
 SALT = bytes(range(24))
-CONTEXT = Context(account=7, store="call_error", record=b"r" * 16, period="2026-11-22", data_class="personal")
+CONTEXT = SealContext(account=7, store="call_error", record=b"r" * 16, period="2026-11-22", data_class="personal")
 SEALED = seal(b"the provider said no", data_key=KEY, context=CONTEXT, salt=SALT)
 
 
@@ -79,7 +79,7 @@ class TestOpen:
             replace(CONTEXT, store="call_errorr", record=b"r" * 16),  # what a plain join would confuse
         ],
     )
-    def test_moved(self, moved: Context) -> None:
+    def test_moved(self, moved: SealContext) -> None:
         """A value that was moved to another account, store, record, period or class does not open."""
         with pytest.raises(OpenError):
             open_sealed(SEALED, data_key=KEY, context=moved)

@@ -3,6 +3,7 @@
 import secrets
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from service.query.filters.to_sql import fingerprint_text, parse_fingerprint
 from service.query.model.catalog import CALLS
 from service.query.model.parameters import Params, storable
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, TimeRange, canonical
-from service.query.records.ordering import CursorError, Cursors
+from service.query.records.ordering import KEY, CursorError, Cursors, ordering_of
 from service.query.scan import statements
 from service.query.scan.ranges import Density, ScanRange, time_windows, values_of
 
@@ -62,6 +63,25 @@ def test_cursors_open_where_they_were_made(position: tuple[object, ...], binding
         CURSORS.open(cursor, binding + b"x")
     with pytest.raises(CursorError):
         Cursors(secrets.token_bytes(32)).open(cursor, binding)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids())
+def test_a_place_in_time_is_one_cursor(moment: datetime, id_: UUID) -> None:
+    """Whether a row has its time and id as values or as the bytes that PostgreSQL writes, it has the same cursor, which
+    opens to where it stands; and so does one that holds the place as JSON.
+    """
+    since_2000 = (moment - datetime(2000, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    ordering = ordering_of(CALLS, ())
+    rows = [
+        {"started_at": moment, "id": str(id_)},
+        {KEY: since_2000.to_bytes(8, "big", signed=True) + id_.bytes},
+    ]
+    cursors = CURSORS.seal_all([ordering.written(row) for row in rows], b"list")  # type: ignore[arg-type]
+    assert cursors[0] == cursors[1]
+    position = CURSORS.open(cursors[0], b"list")
+    assert position == ordering.position(rows[0]) == ordering.position(rows[1])  # type: ignore[arg-type]
+    assert ordering.time_of(position) == moment
+    assert CURSORS.open(CURSORS.seal(position, b"list"), b"list") == position
 
 
 @given(st.text(max_size=100))

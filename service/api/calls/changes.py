@@ -94,6 +94,9 @@ After = Annotated[
 ]
 Since = Annotated[datetime, _argument("From this recordedAt on.")]
 Until = Annotated[datetime, _argument("To before this recordedAt, 31 days later at most.")]
+ToCursor = Annotated[
+    str | None, _argument("End at this cursor, as if there was nothing behind it: to read a part of the feed again.")
+]
 First = Annotated[int | None, _argument("How many at most: 1 to 200, 50 when not given.")]
 
 
@@ -103,12 +106,17 @@ class ChangeQuery:
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def changes(
-        self, info: Info, filter: FilterArgument = UNSET, after: After = UNSET, first: First = UNSET
+        self,
+        info: Info,
+        filter: FilterArgument = UNSET,
+        after: After = UNSET,
+        until: ToCursor = UNSET,
+        first: First = UNSET,
     ) -> ChangeConnection | None:
         """Calls, corrections and completions in the order of commits, from the oldest on: nothing is left out, nothing
         comes twice. Ask again with `endCursor` for what is new.
         """
-        return await resolve_changes(info, _given(filter), _given(after), _given(first))
+        return await resolve_changes(info, _given(filter), (_given(after), _given(until)), _given(first))
 
     @strawberry.field(directives=[Cost(weight=200)])
     async def change_sums(self, info: Info, since: Since, until: Until) -> ChangeSums | None:
@@ -130,10 +138,18 @@ class ChangeQuery:
         )
 
 
-async def resolve_changes(info: Info, filter_: Any, after: str | None, first: int | None) -> ChangeConnection:  # noqa: ANN401
-    """A part of the feed inside the caller's scope. Raises BadInputError and CursorExpiredError."""
+async def resolve_changes(
+    info: Info,
+    filter_: Any,  # noqa: ANN401
+    between: tuple[str | None, str | None],
+    first: int | None,
+) -> ChangeConnection:
+    """A part of the feed inside the caller's scope, behind one cursor and up to another.
+
+    Raises BadInputError and CursorExpiredError.
+    """
     tree, context = tree_of(info), info.context
-    request = ChangesRequest(to_predicate(filter_), Slicing(first=first).size, after)
+    request = ChangesRequest(to_predicate(filter_), Slicing(first=first).size, between[0], until=between[1])
     selection = row_selection(tree).get("call", {})
     page = await context.reader.changes(context.scope, request, selection)
     info.context.sizes[tuple(info.path.as_list())] = len(page.changes)

@@ -2,45 +2,33 @@
 
 Only `calls`, `errors` and `costs` are covered, and of them what `Shape`s can say; anything else is
 UnsupportedOperationError, and the operation takes Strawberry's ordinary path.
-
-A `Template` is what is worked out of the arguments of one root: the next request only fills in its own values.
 """
 
-import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from graphql import (
     FieldNode,
-    GraphQLField,
-    GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLScalarType,
     GraphQLSchema,
     OperationDefinitionNode,
-    get_argument_values,
     get_named_type,
     is_non_null_type,
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
-from graphql.execution.values import VariableValues
 
 from service.api.calls.resolvers import page_selection, row_selection
 from service.api.compiled.arguments import Arguments
-from service.api.compiled.report import Report, report
+from service.api.compiled.report import CompiledReport, report
 from service.api.execution.context import Context
-from service.api.types.connections import Slicing
 from service.query.authorization.selection_set import SelectionReader
-from service.query.filters.decomposition import DecomposedFilter, decompose
 from service.query.model.catalog import CALLS, ERRORS, Table
-from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, fields_of
 from service.query.model.scope import Scope
 from service.query.records.page import FixedColumns, Page, PageRequest, PageSelection
 from service.query.records.projection import fixed_projection
 from service.query.rendering.functions import count
-from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError
+from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError, joined
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
 _CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "totalCount"})
@@ -97,7 +85,7 @@ class Shaping:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Connection:
+class CompiledConnection:
     """One root field: its response key and nodes, what to read, and how its page is answered."""
 
     key: str
@@ -135,7 +123,7 @@ class Connection:
         return data
 
 
-Root = Connection | Report
+Root = CompiledConnection | CompiledReport
 
 
 def root_field(
@@ -169,7 +157,7 @@ def root_field(
     selected = page_selection(tree)
     projection, texts = fixed_projection(table, selected.selection, scope), table.written_on(selected.selection)
     columns = None if projection is None else FixedColumns(projection, texts)
-    return Connection(key, nodes, table, shape, selected, columns, "cursor" in tree.get("edges", {}), rows)
+    return CompiledConnection(key, nodes, table, shape, selected, columns, "cursor" in tree.get("edges", {}), rows)
 
 
 def _check(shape: Shape, covered: frozenset[str]) -> None:
@@ -179,17 +167,16 @@ def _check(shape: Shape, covered: frozenset[str]) -> None:
 
 def _edges(entry: SelectedField, page: Page, answers: Any, *, cursors: bool) -> list[dict[str, Any]]:  # noqa: ANN401
     assert entry.nested is not None
-    sealed = [page.cursor(row) for row in page.rows] if cursors else []
-    keys, lists = [], []
+    sealed = page.edge_cursors() if cursors else []
+    lists = []
     for edge in entry.nested.entries:
-        keys.append(edge.key)
         if edge.field == "node":
             lists.append(next(answers))
         elif edge.field == "cursor":
             lists.append(sealed)
         else:
             lists.append([entry.nested.type] * len(page.rows))
-    return [dict(zip(keys, values, strict=True)) for values in zip(*lists, strict=True)]
+    return joined(tuple([edge.key for edge in entry.nested.entries]))(*lists)
 
 
 def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
@@ -208,162 +195,3 @@ def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
             case _:
                 data[part.key] = entry.nested.type
     return data
-
-
-Values = Mapping[str, Any]
-_SLICING: Final = ("first", "after", "last", "before")
-
-
-class NoTemplateError(Exception):
-    """The operation's arguments are not simple enough."""
-
-
-_MARKING: Final = secrets.token_hex(8)
-_MARKED: Final = re.compile(f"<{_MARKING} ([A-Za-z0-9_]+)>")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Placeholder:
-    """Stands for the value of a variable. Its `repr` is unforgeable: texts are filled in where it stands."""
-
-    variable: str
-
-    def __repr__(self) -> str:
-        return f"<{_MARKING} {self.variable}>"
-
-
-class Scalars:
-    """Coerces variables that are scalars. NoTemplateError when one of them is anything else."""
-
-    def __init__(self, values: VariableValues) -> None:
-        self._types: list[tuple[str, GraphQLScalarType]] = []
-        for name, source in values.sources.items():
-            type_ = source.signature.type
-            scalar = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-            if not isinstance(scalar, GraphQLScalarType):
-                raise NoTemplateError
-            self._types.append((name, scalar))
-
-    def coerced(self, variables: Values) -> dict[str, Any] | None:
-        """The values, or None when one is missing, null or refused: graphql-core says what becomes of it."""
-        found = {}
-        for name, scalar in self._types:
-            given = variables.get(name)
-            if given is None:
-                return None
-            try:
-                value = scalar.coerce_input_value(given)
-            except Exception:
-                return None
-            if value is None:
-                return None
-            found[name] = value
-        return found
-
-
-class Template:
-    """The request of one root field."""
-
-    def __init__(
-        self, table: Table, definition: GraphQLField, node: FieldNode, values: VariableValues, arguments: Arguments
-    ) -> None:
-        marked = VariableValues(values.sources, {name: Placeholder(name) for name in values.sources})
-        try:
-            given = get_argument_values(definition, node, marked)
-            self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
-            self.sized = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
-            request = arguments.request(table, given)
-            assert not isinstance(request.predicate, DecomposedFilter)
-            self._filter = _filter_filler(table, request.predicate)
-            self._page = (0, False, None, None) if self.sized else self._slicing.page
-        except Exception as error:  # the resolver raises the same error, in its own words, when the list is read
-            raise NoTemplateError from error
-        self._terms = request.terms
-        if any(_marked(term.field) or _marked(term.descending) for term in self._terms):
-            raise NoTemplateError
-
-    def sizes(self, values: Values) -> tuple[Any, Any] | None:
-        """`first` and `last`, which the price depends on; None: no variable says them."""
-        if not self.sized:
-            return None
-        slicing = self._filled_slicing(values)
-        return slicing.first, slicing.last
-
-    def request(self, values: Values) -> PageRequest:
-        """Raises BadInputError, as the resolver would."""
-        page = self._filled_slicing(values).page if self.sized else self._page
-        return PageRequest(self._filter(values), self._terms, *page)
-
-    def _filled_slicing(self, values: Values) -> Slicing:
-        return Slicing(*(_filled(getattr(self._slicing, name), values) for name in _SLICING))
-
-
-def _filter_filler(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | DecomposedFilter]:
-    """What makes the filter of one request, decomposed before the values are known."""
-    if "user" in fields_of(predicate):
-        # Which plain ids it names is known with the values only.
-        return _filler(predicate)
-    decomposed = decompose(table, predicate)
-    times, accounts, ids = (
-        [_compare_filler(part) for part in parts] for parts in (decomposed.times, decomposed.accounts, decomposed.ids)
-    )
-    rest, text = _filler(decomposed.rest), _text_filler(decomposed.text)
-
-    def filled(values: Values) -> DecomposedFilter:
-        """The filter for one request's values."""
-        return DecomposedFilter(
-            tuple([part(values) for part in times]),
-            tuple([part(values) for part in accounts]),
-            tuple([part(values) for part in ids]),
-            rest(values),
-            decomposed.users,
-            text(values),
-        )
-
-    return filled
-
-
-def _text_filler(text: str) -> Callable[[Values], str]:
-    parts = _MARKED.split(text)
-    pairs, last = list(zip(parts[0::2], parts[1::2], strict=False)), parts[-1]
-    return lambda values: "".join([f"{before}{values[name]!r}" for before, name in pairs]) + last
-
-
-def _filled(part: Any, values: Values) -> Any:  # noqa: ANN401 - any argument
-    return values[part.variable] if isinstance(part, Placeholder) else part
-
-
-def _marked(part: Any) -> bool:  # noqa: ANN401 - any value of a predicate
-    return isinstance(part, Placeholder) or (isinstance(part, tuple) and any(_marked(item) for item in part))
-
-
-def _compare_filler(compare: Compare) -> Callable[[Values], Compare]:
-    match compare:
-        case Compare(field, operator, Placeholder(name)):
-            return lambda values: Compare(field, operator, values[name])
-        case Compare(field, operator, tuple(items)) if _marked(items):
-            return lambda values: Compare(field, operator, tuple(_filled(item, values) for item in items))
-        case _:
-            return lambda _: compare
-
-
-def _filler(predicate: Predicate) -> Callable[[Values], Predicate]:
-    match predicate:
-        case Compare():
-            return _compare_filler(predicate)
-        case TagMatch(key, conditions):
-            return _tag_filler(key, conditions)
-        case And(parts) | Or(parts) if parts:
-            make = type(predicate)
-            fillers = [_filler(part) for part in parts]
-            return lambda values: make(tuple([filler(values) for filler in fillers]))
-        case Not(part):
-            filler = _filler(part)
-            return lambda values: Not(filler(values))
-        case _:
-            return lambda _: predicate
-
-
-def _tag_filler(key: Any, conditions: tuple[Compare, ...]) -> Callable[[Values], Predicate]:  # noqa: ANN401
-    fillers = [_compare_filler(condition) for condition in conditions]
-    return lambda values: TagMatch(_filled(key, values), tuple(filler(values) for filler in fillers))

@@ -28,7 +28,7 @@ _ROWS: Final = ("nodes", "rows")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Report:
+class CompiledReport:
     """One root field: its response key and nodes, the request that it makes, and the loops of what it selects of rows
     and totals, by response keys.
     """
@@ -95,7 +95,7 @@ async def _in_turns(loop: FiguresLoop, rows: Sequence[asyncpg.Record], around: S
     return answered
 
 
-def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope: Scope) -> Report:
+def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope: Scope) -> CompiledReport:
     """What the root field asks for. UnsupportedOperationError where the compiled form does not reach."""
     if not {entry.field for entry in shape.entries} <= _REPORT:
         raise UnsupportedOperationError
@@ -107,7 +107,9 @@ def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope
             shapes |= {(entry.key, part.key): part.nested for part in entry.nested.entries if part.nested is not None}
         elif entry.field in (*_ROWS, "totals") and entry.nested is not None:
             shapes[entry.key,] = entry.nested
-    return Report(key, nodes, shape, tree, {keys: FiguresLoop(nested, scope) for keys, nested in shapes.items()})
+    return CompiledReport(
+        key, nodes, shape, tree, {keys: FiguresLoop(nested, scope) for keys, nested in shapes.items()}
+    )
 
 
 def _page_info(entry: SelectedField, found: CostRecords) -> dict[str, Any]:

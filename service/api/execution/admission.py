@@ -20,7 +20,7 @@ _PRICINGS: Final[dict[int, Pricing]] = {}
 
 
 class Gate(SchemaExtension):
-    """Refuses an operation after validation, as validation would. Has to follow `Preparation` in the list of
+    """Refuses an operation after validation, as validation would. Has to follow `DocumentPreparation` in the list of
     extensions.
     """
 

@@ -41,7 +41,14 @@ SPREADS_MAX: Final = 200
 SIZED: Final = ("edges", "nodes")
 _ROWS: Final = frozenset({*SIZED, "rows"})
 FIELDS_MAX: Final = 20_000
-BUCKET_POINTS: Final = {"HOUR": 200, "DAY": 50, "WEEK": 20, "MONTH": 10}
+BUCKET_POINTS: Final = {
+    "MINUTE": 400,
+    "QUARTER_HOUR": 300,
+    "HOUR": 200,
+    "DAY": 50,
+    "WEEK": 20,
+    "MONTH": 10,
+}
 """What the buckets of a cost report add to its price: the finer they are, the more sums are read. Filled ones add it
 twice."""
 ROWS_A_POINT: Final = 10
@@ -77,7 +84,7 @@ class Pricing:
         """The price of an operation, root field by root field. TooManyFieldsError before the walk gets long."""
         root = self._schema.get_root_type(operation.operation)
         assert root is not None
-        walk = _Walk(self, document, arguments, points_max(operation))
+        walk = _ComplexityWalk(self, document, arguments, points_max(operation))
         priced = Priced(own=0)
         for type_, node in document.fields(operation.selection_set, root.name):
             name = node.alias.value if node.alias else node.name.value
@@ -106,7 +113,7 @@ class Pricing:
         return getattr(self._schema.type_map.get(type_), "fields", {}).get(field_)
 
 
-class _Walk:
+class _ComplexityWalk:
     """One walk over one operation."""
 
     def __init__(self, pricing: Pricing, document: SelectionReader, arguments: Arguments, points_max: int) -> None:
@@ -182,22 +189,22 @@ def _row_points(given: Mapping[str, Any], lists_of_rows: int) -> int:
     return max(0, rows * lists_of_rows - ROWS_DEFAULT) // ROWS_A_POINT
 
 
-def check_shape(shape: "Shape") -> GraphQLError | None:
+def check_size(size: "DocumentSize") -> GraphQLError | None:
     """Refuse a document that nests too deep, repeats itself or names many aliases; None when it may be validated."""
-    if shape.depth > DEPTH_MAX:
+    if size.depth > DEPTH_MAX:
         return refused(Code.QUERY_TOO_DEEP, f"the operation nests deeper than {DEPTH_MAX} fields")
-    if shape.value_depth > VALUE_DEPTH_MAX:
+    if size.value_depth > VALUE_DEPTH_MAX:
         return refused(Code.QUERY_TOO_DEEP, f"lists and objects of an argument nest at most {VALUE_DEPTH_MAX} deep")
-    if shape.aliases > ALIASES_MAX:
+    if size.aliases > ALIASES_MAX:
         return refused(Code.MAX_COST_EXCEEDED, f"the operation has more than {ALIASES_MAX} aliases")
-    if shape.objects > OBJECTS_MAX:
+    if size.objects > OBJECTS_MAX:
         return refused(Code.MAX_COST_EXCEEDED, f"the document's arguments hold more than {OBJECTS_MAX} objects")
-    if shape.pairs > PAIRS_MAX or shape.spreads > SPREADS_MAX:
+    if size.pairs > PAIRS_MAX or size.spreads > SPREADS_MAX:
         return refused(Code.MAX_COST_EXCEEDED, "the document asks for the same fields too often: say each once")
     return None
 
 
-class Shape:
+class DocumentSize:
     """Depth, aliases and repetitions of a document, which need not be valid: fragments may go in circles.
 
     `pairs`: of fields under one response key, anywhere in the document: as many as validation may have to compare.

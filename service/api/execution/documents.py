@@ -29,7 +29,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
-from service.api.execution.complexity import TOKENS_MAX, Shape, check_shape
+from service.api.execution.complexity import TOKENS_MAX, DocumentSize, check_size
 from service.api.execution.errors import Code, refused
 from service.api.execution.limits import DOCUMENT_CHARACTERS_MAX, check_document
 from service.aside import Aside
@@ -47,7 +47,7 @@ _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidation
 
 
 @dataclass(slots=True, eq=False)
-class Prepared:
+class PreparedDocument:
     """A document that is within its bounds. `errors`: what validation says of it, once it was asked."""
 
     document: DocumentNode
@@ -59,7 +59,7 @@ class Documents:
     """The documents of one schema, the least recently used forgotten first."""
 
     def __init__(self) -> None:
-        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
         self._nodes = 0
         self._aside = Aside()
 
@@ -80,7 +80,7 @@ class Documents:
         """Read a document in the thread, and remember it. Raises GraphQLError as `prepared` does."""
         self._keep(query, await self._aside.run(partial(_read, schema), query))
 
-    def prepared(self, query: str) -> Prepared:
+    def prepared(self, query: str) -> PreparedDocument:
         """Raises GraphQLError for a text that is no document, or one that is out of bounds."""
         found = self._prepared.get(query)
         if found is not None:
@@ -90,7 +90,7 @@ class Documents:
         self._keep(query, found)
         return found
 
-    def _keep(self, query: str, prepared: Prepared) -> None:
+    def _keep(self, query: str, prepared: PreparedDocument) -> None:
         before = self._prepared.pop(query, None)
         self._prepared[query] = prepared
         self._nodes += prepared.nodes - (before.nodes if before is not None else 0)
@@ -98,13 +98,13 @@ class Documents:
             self._nodes -= self._prepared.popitem(last=False)[1].nodes
 
 
-def _read(schema: GraphQLSchema, query: str) -> Prepared:
+def _read(schema: GraphQLSchema, query: str) -> PreparedDocument:
     prepared = _prepared(query)
     validated(schema, prepared)
     return prepared
 
 
-def validated(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
+def validated(schema: GraphQLSchema, prepared: PreparedDocument) -> list[GraphQLError]:
     """What is wrong with it; looked for once."""
     if prepared.errors is None:
         prepared.errors = validate(schema, prepared.document, _RULES, max_errors=ERRORS_MAX)
@@ -115,18 +115,18 @@ def validated(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
     return prepared.errors
 
 
-def _prepared(query: str) -> Prepared:
+def _prepared(query: str) -> PreparedDocument:
     try:
         check_document(query)
     except BadInputError as error:
         raise refused(Code.BAD_USER_INPUT, str(error)) from None
     document = parse(query, max_tokens=TOKENS_MAX)
     _unlink(document)
-    shape = Shape(document)
-    refusal = check_shape(shape)
+    size = DocumentSize(document)
+    refusal = check_size(size)
     if refusal is None:
-        return Prepared(document, shape.nodes)
-    del document, shape  # the refusal's traceback keeps this frame, and the frame the refusal
+        return PreparedDocument(document, size.nodes)
+    del document, size  # the refusal's traceback keeps this frame, and the frame the refusal
     raise refusal
 
 
@@ -163,11 +163,11 @@ def documents_of(execution: ExecutionContext) -> Documents:
     return execution.schema.documents  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class Preparation(SchemaExtension):
+class DocumentPreparation(SchemaExtension):
     """Parses and validates instead of Strawberry. Has to precede the gate in the list of extensions."""
 
     def __init__(self) -> None:
-        self._prepared: Prepared | None = None
+        self._prepared: PreparedDocument | None = None
 
     def on_parse(self) -> Iterator[None]:
         """Give Strawberry the document that was read before, so that it parses nothing."""

@@ -21,8 +21,8 @@ OBJECTS_MAX: Final = 250
 """Objects in variables: each costs as much as some thirty plain values, for every field of its type is looked for."""
 VALUES_MAX: Final = 12_000
 """Values in variables, those in lists and objects included; a hold names ten thousand calls."""
-TEXT_MAX: Final = 10_000
-"""Characters of one text."""
+TEXT_MAX: Final = 16_384
+"""Characters of one text: the longest are cursors, of rows of costs that are grouped by as much as they can be."""
 NAME_MAX: Final = 200
 """Characters of a name of a variable or a field."""
 DEPTH_MAX: Final = 20

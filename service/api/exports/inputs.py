@@ -7,7 +7,7 @@ from typing import Final
 import strawberry
 
 from service.api.calls.filters import written_filter
-from service.api.exports.kinds import SHAPES, Grouping, chosen_fields, shape_of
+from service.api.exports.kinds import SHAPES, ExportGrouping, chosen_fields, shape_of
 from service.api.exports.requests import ExportRequest
 from service.api.types.declarations import UNSET, described, given, optional, value
 from service.api.types.filter_inputs import CallFilter, ErrorFilter
@@ -107,10 +107,10 @@ def request_of(input: CreateExportInput, scope: Scope) -> ExportRequest:
     )
 
 
-def _grouping(input: CreateExportInput) -> Grouping:
-    usual = Grouping()
+def _grouping(input: CreateExportInput) -> ExportGrouping:
+    usual = ExportGrouping()
     bucket = usual.bucket if input.bucket is UNSET else _name(input.bucket)
-    return Grouping(
+    return ExportGrouping(
         usual.group_by if given(input.group_by) is None else _names(input.group_by or ()),
         tuple(given(input.group_by_tags) or ()),
         bucket,

@@ -22,7 +22,7 @@ LIST_PARTS: Final[Mapping[str, tuple[str, ...]]] = {"tags": ("key", "value")}
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ExportShape:
     """A kind: its type, root field, filter and store, and its fields, each with the type and fields of its parts."""
 
     type: str
@@ -43,8 +43,8 @@ def _fields(plain: str, **parts: tuple[str, str]) -> dict[str, tuple[str, tuple[
     return found
 
 
-_SHAPES: Final[Mapping[str, Shape]] = {
-    "CALLS": Shape(
+_SHAPES: Final[Mapping[str, ExportShape]] = {
+    "CALLS": ExportShape(
         "Call",
         "calls",
         "CallFilter",
@@ -57,7 +57,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
         }
         | {"corrects": ("Call", ("id", "sourceId"))},
     ),
-    "ERRORS": Shape(
+    "ERRORS": ExportShape(
         "CallError",
         "errors",
         "ErrorFilter",
@@ -70,7 +70,7 @@ _SHAPES: Final[Mapping[str, Shape]] = {
             call=("Call", "id sourceId startedAt account model provider"),
         ),
     ),
-    "COSTS": Shape(
+    "COSTS": ExportShape(
         "CostRow",
         "costs",
         "CallFilter",
@@ -93,7 +93,7 @@ SHAPES: Final = {**_SHAPES, "FOCUS": _SHAPES["CALLS"]}
 
 
 @dataclass(frozen=True, slots=True)
-class Grouping:
+class ExportGrouping:
     """How costs are grouped: arguments of `costs`, by the names of their values."""
 
     group_by: tuple[str, ...] = ("ACCOUNT", "MODEL", "PROVIDER", "STATUS")
@@ -114,7 +114,7 @@ class Grouping:
         }
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> "Grouping":
+    def of(cls, arguments: Mapping[str, Any]) -> "ExportGrouping":
         """What `arguments` were made of."""
         return cls(
             tuple(arguments["groupBy"]),
@@ -137,7 +137,7 @@ def _camel(name: str) -> str:
     return "".join([first, *map(str.title, others)])
 
 
-def shape_of(kind: str, grouping: Grouping) -> Shape:
+def shape_of(kind: str, grouping: ExportGrouping) -> ExportShape:
     """The kind; of COSTS with the key that the rows have."""
     shape = SHAPES[kind]
     return shape if shape.paged else replace(shape, fields={**shape.fields, "key": ("CostKey", grouping.key)})
@@ -154,13 +154,13 @@ _COMPUTED: Final[Mapping[str, frozenset[str]]] = {
 """Left out unless they are named: they follow from the others."""
 
 
-def all_fields(shape: Shape) -> Fields:
+def all_fields(shape: ExportShape) -> Fields:
     """The fields of an export when the request names none."""
     left_out = _COMPUTED.get(shape.type, frozenset())
     return tuple((name, parts) for name, (_, parts) in shape.fields.items() if name not in left_out)
 
 
-def chosen_fields(shape: Shape, names: Sequence[str] | None, scope: Scope) -> Fields:
+def chosen_fields(shape: ExportShape, names: Sequence[str] | None, scope: Scope) -> Fields:
     """The fields of these names; without names, all that the scope's role sees in clear or masked.
 
     Raises BadInputError for a name that is none, ForbiddenError for a field that is denied to the role.
@@ -180,7 +180,7 @@ def chosen_fields(shape: Shape, names: Sequence[str] | None, scope: Scope) -> Fi
     return tuple(_named(shape, name, scope) for name in dict.fromkeys(names))
 
 
-def _named(shape: Shape, name: str, scope: Scope) -> tuple[str, tuple[str, ...]]:
+def _named(shape: ExportShape, name: str, scope: Scope) -> tuple[str, tuple[str, ...]]:
     if name not in shape.fields:
         raise BadInputError(f"there is no field `{name[:60]}` to export: choose among {', '.join(shape.fields)}")
     type_, parts = shape.fields[name]
@@ -190,7 +190,7 @@ def _named(shape: Shape, name: str, scope: Scope) -> tuple[str, tuple[str, ...]]
     return name, parts
 
 
-def _visible(shape: Shape, name: str, parts: Iterable[str], scope: Scope) -> Iterable[str]:
+def _visible(shape: ExportShape, name: str, parts: Iterable[str], scope: Scope) -> Iterable[str]:
     return (part for part in parts if _sees(scope, f"{shape.fields[name][0]}.{part}"))
 
 
@@ -198,9 +198,9 @@ def _sees(scope: Scope, field: str) -> bool:
     return scope.views.get(field, View.DENIED) is not View.DENIED
 
 
-def operation_of(shape: Shape, fields: Fields) -> str:
+def operation_of(shape: ExportShape, fields: Fields) -> str:
     """The operation that asks for a page of these fields, oldest first. Its text is made of names of our own alone."""
-    selected = " ".join(_selected(name, parts) for name, parts in fields)
+    selected = selection_of(fields)
     if not shape.paged:
         return f"""
         query (
@@ -221,6 +221,11 @@ def operation_of(shape: Shape, fields: Fields) -> str:
       }}
     }}
     """
+
+
+def selection_of(fields: Fields) -> str:
+    """The fields as a selection of GraphQL."""
+    return " ".join(_selected(name, parts) for name, parts in fields)
 
 
 def _selected(name: str, parts: Iterable[str]) -> str:

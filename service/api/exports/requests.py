@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.api.exports.kinds import Fields, Grouping
+from service.api.exports.kinds import ExportGrouping, Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class ExportRequest:
     format: str
     fields: Fields
     filter: Mapping[str, Any] | None = None
-    grouping: Grouping | None = None
+    grouping: ExportGrouping | None = None
     gzip: bool = False
 
     @property
@@ -37,7 +37,7 @@ class ExportRequest:
             stored["format"],
             tuple((name, tuple(parts)) for name, parts in stored["fields"]),
             stored["filter"],
-            None if grouping is None else Grouping.of(grouping),
+            None if grouping is None else ExportGrouping.of(grouping),
             bool(stored.get("gzip")),
         )
 

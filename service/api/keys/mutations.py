@@ -27,7 +27,10 @@ class CreateApiKeyInput:
         "have, nor one that is made by a key that is bound itself.",
     )
     name: str | None = optional("What it is for: one printable line of at most 200 characters.")
-    expires_at: datetime | None = optional("When it ends by itself. Not given: never; a partner's after 90 days.")
+    expires_at: datetime | None = optional(
+        "When it ends by itself: with the key that asks at the latest, if that has an end. Not given: then, or never; "
+        "a partner's after 90 days at the latest.",
+    )
 
 
 @strawberry.type
@@ -45,7 +48,8 @@ class RotateApiKeyInput:
     id: strawberry.ID = described("The id of a live key, `key_...`, or its public part.")
     overlap_hours: int = described("How long the old key still works, 0 to 2160 hours.", default=_OVERLAP_HOURS)
     expires_at: datetime | None = optional(
-        "When the new key ends by itself. Not given: after as long a life as the old one's; never, if that had no end.",
+        "When the new key ends by itself: with the key that asks at the latest, if that has an end. Not given: then, "
+        "or after as long a life as the old one's, if that had an end.",
     )
 
 
@@ -82,7 +86,7 @@ class KeyMutation:
         info: Info,
         input: Annotated[CreateApiKeyInput, argument("What it is to be.")],
     ) -> CreateApiKeyPayload | None:
-        """A new key, of no wider role and no other accounts than those of the key that asks (admin)."""
+        """A new key, of no wider role, no other accounts and no later end than the key that asks (admin)."""
         issued = await keys_of(info.context).create(
             policies.Role[input.role.name],
             accounts=given(input.accounts),
@@ -90,7 +94,9 @@ class KeyMutation:
             name=given(input.name),
             by=_issuer(info.context),
         )
-        return CreateApiKeyPayload(key=_told(info.context, issued), api_key=await key_node(info.context, issued.record))
+        return CreateApiKeyPayload(
+            key=_secret_text(info.context, issued), api_key=await key_node(info.context, issued.record)
+        )
 
     @strawberry.mutation(directives=[Cost(weight=100)])
     async def rotate_api_key(
@@ -105,7 +111,7 @@ class KeyMutation:
             _key_id(input.id), overlap=overlap, expires_at=given(input.expires_at), by=_issuer(info.context)
         )
         return RotateApiKeyPayload(
-            key=_told(info.context, issued),
+            key=_secret_text(info.context, issued),
             api_key=await key_node(info.context, issued.record),
             replaced=await key_node(info.context, old),
         )
@@ -124,7 +130,7 @@ def _issuer(context: Context) -> Issuer:
     return issuer_of(context.principal)
 
 
-def _told(context: Context, issued: IssuedKey) -> str:
+def _secret_text(context: Context, issued: IssuedKey) -> str:
     """The text of a key, in an answer that must not be compressed: lengths tell of what is in it."""
     context.holds_secret = True
     return issued.text

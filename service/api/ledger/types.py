@@ -46,6 +46,12 @@ class LedgerKind(Enum):
     SESSION_TOKENS_CREATED = value(
         "SESSION_TOKENS_CREATED", "A key gave out session tokens in an hour: one entry, before the first of them."
     )
+    WEBHOOK_CREATED = value("WEBHOOK_CREATED", "A webhook was made: what it is sent leaves the ledger from then on.")
+    WEBHOOK_CHANGED = value(
+        "WEBHOOK_CHANGED", "A webhook got another secret, was enabled again, or was sent something once more."
+    )
+    WEBHOOK_DELETED = value("WEBHOOK_DELETED", "A webhook was deleted.")
+    BUDGET_SET = value("BUDGET_SET", "A budget was set, or removed where it has no amount.")
     ACCOUNTS_NAMED = value("ACCOUNTS_NAMED", "Which accounts have which names, as salted digests.")
     TIER_CHANGED = value("TIER_CHANGED", "An account was moved to another tier.")
     NOTES_ERASED = value("NOTES_ERASED", "Notes of entries were erased.")

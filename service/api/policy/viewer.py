@@ -1,14 +1,19 @@
 """Who asks, what they may see, and what they may still spend."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import strawberry
 
 from policies.policy import fields as policy_fields
+from policies.policy import views
+from policies.policy.roots import IMPLIED, ROOT_FIELDS
 from service.api.execution.context import Context, Info
 from service.api.types.declarations import described
 from service.api.types.enums import Role, View
 from service.query.authorization.enforcement import choosable
+
+_OF_KEYS_ALONE: Final = frozenset({"createSessionToken", "createApiKey", "rotateApiKey", "revokeApiKey"})
 
 
 @strawberry.type
@@ -47,6 +52,20 @@ class Viewer:
             FieldView(field=field, view=View[scope.views[field].name], filterable=field in filterable)
             for field in policy_fields.DATA_FIELDS
         ]
+
+    @strawberry.field
+    def root_fields(self, info: Info) -> list[str]:
+        """Fields of Query, Mutation and Subscription that may be asked, by name, so that a frontend offers no other.
+
+        Those that are about every account are refused to a key that is bound to some.
+        """
+        scope, principal = info.context.scope, info.context.principal
+        refused = _OF_KEYS_ALONE if principal is not None and principal.session is not None else frozenset[str]()
+        return sorted(
+            name
+            for name in ROOT_FIELDS | IMPLIED.keys()
+            if name not in refused and views.may_ask(scope.policy, scope.role, name)
+        )
 
     @strawberry.field
     def rate_limit(self, info: Info) -> RateLimit:

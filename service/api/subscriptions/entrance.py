@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from service.api.answers import AGAIN, JSON, REFUSALS, error_answer, refused_by
 from service.api.execution.errors import Code
 from service.api.execution.limits import decoded
+from service.api.execution.trusted_documents import TrustedDocuments
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.event_stream import EventStream
 from service.api.subscriptions.operation import Asked
@@ -22,8 +23,10 @@ _TOO_MANY: Final = "the API key has too many connections that listen"
 class Entrance:
     """Opens streams for requests that ask for one."""
 
-    def __init__(self, schema: CalledgerSchema, streams: Streams, authenticate: Authenticate) -> None:
-        self._schema, self._streams, self._authenticate = schema, streams, authenticate
+    def __init__(
+        self, schema: CalledgerSchema, streams: Streams, authenticate: Authenticate, trusted: TrustedDocuments
+    ) -> None:
+        self._schema, self._streams, self._authenticate, self._trusted = schema, streams, authenticate, trusted
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """A WebSocket, or why there is none: nothing is switched to before that is clear."""
@@ -36,7 +39,8 @@ class Entrance:
             else:
                 known = await self._authenticate(header) if header is not None else None
                 with self._streams.opened():
-                    return await Socket(self._schema, self._streams, self._authenticate, known).serve(request)
+                    socket = Socket(self._schema, self._streams, self._authenticate, self._trusted, known)
+                    return await socket.serve(request)
         except REFUSALS as error:
             response = refused_by(error, JSON)
         # What a client sends after its handshake would be read as a request.
@@ -50,12 +54,13 @@ class Entrance:
             return error_answer(503, Code.UNAVAILABLE, refusal, JSON, AGAIN)
         known = await self._authenticate(request.headers.get(hdrs.AUTHORIZATION))
         value = decoded(await request.read()) if request.method == "POST" else _of_query(request.query)
+        asked = Asked.of(value, self._trusted)
         stream = EventStream(self._streams, known)
         if not self._streams.add(stream):
             return error_answer(429, Code.THROTTLED, _TOO_MANY, JSON, AGAIN)
         try:
             with self._streams.opened():
-                return await stream.serve(request, self._schema, Asked.of(value), read_only=request.method == "GET")
+                return await stream.serve(request, self._schema, asked, read_only=request.method == "GET")
         finally:
             self._streams.remove(stream)
 
@@ -67,8 +72,10 @@ def _speaks(request: web.Request) -> bool:
 
 def _of_query(query: Mapping[str, str]) -> dict[str, Any]:
     """The operation of a GET. Raises BadInputError."""
-    try:
-        variables = decoded(query["variables"]) if query.get("variables") else None
-    except orjson.JSONDecodeError:
-        raise BadInputError("`variables` are a JSON object") from None
-    return {"query": query.get("query"), "variables": variables, "operationName": query.get("operationName")}
+    given: dict[str, Any] = {name: query.get(name) for name in ("query", "operationName", "documentId")}
+    for name in ("variables", "extensions"):
+        try:
+            given[name] = decoded(query[name]) if query.get(name) else None
+        except orjson.JSONDecodeError:
+            raise BadInputError(f"`{name}` are a JSON object") from None
+    return given

@@ -17,6 +17,7 @@ from service.api.execution.context import Context, charge, overspent, too_large
 from service.api.execution.documents import operation_of, validated
 from service.api.execution.errors import Code, code_errors, refused
 from service.api.execution.limits import refusal_points
+from service.api.execution.trusted_documents import TrustedDocuments
 from service.api.schema import CalledgerSchema
 from service.query.authorization.selection_set import fragments_of
 from service.query.model.errors import BadInputError
@@ -30,10 +31,13 @@ class Asked(NamedTuple):
     operation_name: str | None
 
     @classmethod
-    def of(cls, value: object) -> "Asked":
-        """The operation of a JSON value. Raises BadInputError for anything but an object with a `query`."""
+    def of(cls, value: object, trusted: TrustedDocuments) -> "Asked":
+        """The operation of a JSON value: an object that has a document's text, or names a trusted one.
+
+        Raises BadInputError for anything else, DocumentRefusedError as `TrustedDocuments.text_of` does.
+        """
         given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-        query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
+        query, variables, name = trusted.text_of(given), given.get("variables"), given.get("operationName")
         if isinstance(query, str) and isinstance(variables, dict | None) and isinstance(name, str | None):
             return cls(query, variables, name)
         raise BadInputError("an operation is an object with a text `query`, and `variables` as an object")

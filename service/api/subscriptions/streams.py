@@ -87,7 +87,7 @@ class Known(NamedTuple):
 Authenticate = Callable[[str | None], Awaitable[Known]]
 
 
-class Connection(Protocol):
+class OpenConnection(Protocol):
     """One connection with streams. `policy`: the one that its operations were admitted under."""
 
     known: Known
@@ -150,7 +150,7 @@ class Streams:
         self._runtime = runtime
         self._per_key_max = runtime.settings.streams_per_key
         self._streams: dict[tuple[object, ...], _Stream] = {}
-        self._connections: set[Connection] = set()
+        self._connections: set[OpenConnection] = set()
         self._of_key: Counter[str] = Counter()
         self._open = 0
         self.stopping = False
@@ -174,7 +174,7 @@ class Streams:
             self._open -= 1
             CONNECTIONS.set(self._open)
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: OpenConnection) -> bool:
         """Whether the key may have one more; then it is watched until `remove`."""
         key = connection.known.principal.key_id
         if self._of_key[key] >= self._per_key_max:
@@ -183,7 +183,7 @@ class Streams:
         self._connections.add(connection)
         return True
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: OpenConnection) -> None:
         """Forget a connection that has ended."""
         if connection in self._connections:
             self._connections.remove(connection)

@@ -19,10 +19,12 @@ from service.access.authenticate import UnauthenticatedError
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.limits import check_body
+from service.api.execution.trusted_documents import DocumentRefusedError, TrustedDocuments
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.operation import Asked, begun, body, coded, error_of
 from service.api.subscriptions.outbox import SEND_S, Outbox
 from service.api.subscriptions.streams import ENDED, PER_CONNECTION, TOO_SLOW, Authenticate, Ending, Known, Streams
+from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
 
@@ -52,14 +54,20 @@ class Socket:
     policy: Policy
 
     def __init__(
-        self, schema: CalledgerSchema, streams: Streams, authenticate: Authenticate, known: Known | None
+        self,
+        schema: CalledgerSchema,
+        streams: Streams,
+        authenticate: Authenticate,
+        trusted: TrustedDocuments,
+        known: Known | None,
     ) -> None:
         self._schema, self._streams, self._authenticate, self._known = schema, streams, authenticate, known
+        self._trusted = trusted
         self._ws = web.WebSocketResponse(
             protocols=(PROTOCOL,), heartbeat=PING_S, max_msg_size=MESSAGE_BYTES_MAX, compress=False, timeout=_CLOSE_S
         )
         self._outbox = Outbox(self._ws.send_str)
-        self._operations: dict[str, _Operation] = {}
+        self._operations: dict[str, _StartedOperation] = {}
         self._acknowledged = False
         self._closing: _CloseError | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -187,7 +195,10 @@ class Socket:
         if id_ in self._operations:
             raise _CloseError(4409, f"Subscriber for {id_} already exists")
         try:
-            asked = Asked.of(message.get("payload"))
+            asked = Asked.of(message.get("payload"), self._trusted)
+        except DocumentRefusedError as error:
+            self._say({"id": id_, "type": "error", "payload": [error_of(error.code, guarded(str(error))).formatted]})
+            return
         except BadInputError as error:
             raise _CloseError(4400, str(error)) from None
         if len(self._operations) >= PER_CONNECTION:
@@ -195,7 +206,7 @@ class Socket:
             self._say({"id": id_, "type": "error", "payload": [error_of(Code.THROTTLED, text).formatted]})
             return
         assert self._known is not None
-        self._operations[id_] = _Operation(self, id_, asked, self._known.context())
+        self._operations[id_] = _StartedOperation(self, id_, asked, self._known.context())
 
     def _leave(self, id_: str) -> None:
         operation = self._operations.pop(id_, None)
@@ -230,7 +241,7 @@ class Socket:
         else:
             self._say({"id": id_, "type": "complete"})
 
-    async def answer(self, asked: Asked, context: Context, operation: "_Operation") -> None:
+    async def answer(self, asked: Asked, context: Context, operation: "_StartedOperation") -> None:
         """Answer one operation, or have it listen."""
         try:
             outcome = await begun(self._schema, asked, context)
@@ -245,7 +256,7 @@ class Socket:
             self.finish(operation.id, None)
 
 
-class _Operation:
+class _StartedOperation:
     """One operation of a socket, until it is answered, has ended or was left."""
 
     def __init__(self, socket: Socket, id_: str, asked: Asked, context: Context) -> None:

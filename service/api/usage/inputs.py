@@ -27,6 +27,8 @@ class CostDimension(Enum):
 class TimeBucket(Enum):
     """Width of a bucket of local time."""
 
+    MINUTE = value("MINUTE", "A minute; needs single calls, and a week of them at most.")
+    QUARTER_HOUR = value("QUARTER_HOUR", "A quarter of an hour of the wall clock.")
     HOUR = value("HOUR", "An hour of the wall clock.")
     DAY = value("DAY", "From midnight to midnight; 23 or 25 hours where clocks change.")
     WEEK = value("WEEK", "From Monday to Monday (ISO 8601).")

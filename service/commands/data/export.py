@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from graphql import GraphQLError
 
-from service.api.exports.kinds import SHAPES, Fields, Grouping, all_fields, chosen_fields, shape_of
+from service.api.exports.kinds import SHAPES, ExportGrouping, Fields, all_fields, chosen_fields, shape_of
 from service.api.exports.requests import ExportRequest
 from service.api.types.scalars import parse_moment
 from service.api.usage.inputs import CostDimension
@@ -195,10 +195,10 @@ def costs(
     Examples: calledger export costs --since 2026-10-01 --until 2026-11-01
               calledger export costs --by account --by model --bucket month --time-zone Europe/Vienna --format csv
     """
-    usual = Grouping()
+    usual = ExportGrouping()
     dimensions = tuple(dimension.name for dimension in by) if by is not None else usual.group_by
     name = None if bucket is _Bucket.NONE else bucket.name
-    grouping = Grouping(dimensions, tuple(by_tag or ()), name, time_zone)
+    grouping = ExportGrouping(dimensions, tuple(by_tag or ()), name, time_zone)
     _export("COSTS", _Options(form, since, until, account, output, gzip), field, grouping, data)
 
 
@@ -223,13 +223,13 @@ def focus(
 
 
 def _export(
-    kind: str, options: _Options, names: list[str] | None, grouping: Grouping | None, data: Path | None
+    kind: str, options: _Options, names: list[str] | None, grouping: ExportGrouping | None, data: Path | None
 ) -> None:
     run(lambda: _write(kind, options, names, grouping, data))
 
 
 async def _write(
-    kind: str, options: _Options, names: list[str] | None, grouping: Grouping | None, data: Path | None
+    kind: str, options: _Options, names: list[str] | None, grouping: ExportGrouping | None, data: Path | None
 ) -> None:
     async with quiet_runtime(data) as runtime:
         await _refuse_unknown(runtime, options.accounts or [])
@@ -243,7 +243,7 @@ async def _write(
             say(f"{options.output}: {rows:,} rows; `calledger verify {options.output}` checks it")
 
 
-def _fields(runtime: Runtime, kind: str, names: list[str] | None, grouping: Grouping | None) -> Fields:
+def _fields(runtime: Runtime, kind: str, names: list[str] | None, grouping: ExportGrouping | None) -> Fields:
     if kind == "FOCUS":
         return ()
     shape = SHAPES[kind] if grouping is None else shape_of(kind, grouping)

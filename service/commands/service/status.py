@@ -16,6 +16,7 @@ from service.retention.purge.detached import detached_partitions
 from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.control.api_keys import count_keys
+from service.storage.control.webhook_deliveries import backlog
 from service.storage.errors import DatabaseError, is_unavailable
 from service.storage.numbering import unnumbered
 from service.storage.readiness import free_bytes
@@ -76,6 +77,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
         ("prices", _prices(runtime)),
         ("feed", await _feed(runtime)),
+        ("webhooks", await _webhooks(runtime)),
         ("accounts", str(await count_accounts())),
         ("keys", f"{await count_keys()} that are not revoked"),
     ]
@@ -99,6 +101,13 @@ async def _feed(runtime: Runtime) -> str:
     waiting, age_s, position = await unnumbered(runtime.database.owner)
     behind = f", {waiting} waiting for {age_s:.1f} s" if waiting else ", nothing waiting"
     return f"{position} changes{behind}"
+
+
+async def _webhooks(runtime: Runtime) -> str:
+    """How many there are, and what waits to be delivered."""
+    now = await backlog(runtime.database.owner)
+    waiting = f"{now.pending} events waiting, one for {now.oldest_s:.0f} s" if now.pending else "nothing waiting"
+    return f"{now.webhooks}, {now.disabled} of them disabled, {waiting}"
 
 
 def _unsealed(runtime: Runtime) -> list[tuple[str, str]]:

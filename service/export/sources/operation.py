@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from service.api.compiled.fallbacks import FallbackError
-from service.api.compiled.plan import Connection, Root
-from service.api.compiled.report import Report
+from service.api.compiled.plan import CompiledConnection, Root
+from service.api.compiled.report import CompiledReport
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
-from service.api.exports.kinds import Fields, Shape, operation_of
+from service.api.exports.kinds import ExportShape, Fields, operation_of
 from service.api.schema import build_schema
 from service.errors import RequestError
 from service.query.cost_stream import stream_records
@@ -65,12 +65,12 @@ class AdmittedOperation:
 
         Raises ExportRefusedError for a value that the schema cannot answer, and what the reader raises.
         """
-        if isinstance(self.root, Report):
+        if isinstance(self.root, CompiledReport):
             return self._figures(self.root, self.request, check, columns=columns)
         return self._rows(self.root, self.request._replace(after=after), check, columns=columns)
 
     async def _rows(
-        self, root: Connection, request: PageRequest, check: Callable[[], None], *, columns: bool
+        self, root: CompiledConnection, request: PageRequest, check: Callable[[], None], *, columns: bool
     ) -> AsyncIterator[Batch]:
         context = self.context
         [shape] = [entry.nested for entry in root.shape.entries if entry.field == "nodes" and entry.nested]
@@ -107,7 +107,7 @@ class AdmittedOperation:
                 await upcoming
 
     async def _figures(
-        self, root: Report, request: CostRequest, check: Callable[[], None], *, columns: bool
+        self, root: CompiledReport, request: CostRequest, check: Callable[[], None], *, columns: bool
     ) -> AsyncIterator[Batch]:
         reader, [loop] = await self.context.reader.usage(self.context.scope), root.loops.values()
         async for found in stream_records(reader, request, PAGE):
@@ -133,7 +133,13 @@ def _columns(rows: Sequence[Mapping[str, Any]], fields: Fields) -> list[Sequence
 
 
 async def admitted(
-    reader: Reader, shape: Shape, fields: Fields, variables: Mapping[str, Any], scope: Scope, *, total: bool = False
+    reader: Reader,
+    shape: ExportShape,
+    fields: Fields,
+    variables: Mapping[str, Any],
+    scope: Scope,
+    *,
+    total: bool = False,
 ) -> AdmittedOperation:
     """Have the operation of these fields let pass for `scope`. Its first row is asked for as anybody would ask.
 

@@ -8,9 +8,12 @@ says by whoever reports the bill next.
 
 Keys that are bound to accounts claim for themselves: one that writes to a single account can only settle the time that
 a bill has in that account, and what it claims is not asked for by a key that writes to others.
+
+A bill has up to three claims: of the account, by whom the key reports for; of the time, by the account; and that the
+former led to the latter. Whichever of them is deleted, the others and the stored call give it back at the next poll.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
@@ -28,6 +31,7 @@ from service.storage.statements.bills import CLAIM_BILLS, CLAIMED_BILLS, STORED_
 # A poll that says nothing of when its work began is taken for that day's.
 _EARLIER_MAX: Final = timedelta(days=62)
 _LATER_MAX: Final = timedelta(days=2)
+_GROUPS_MAX: Final = 16
 
 
 class _Claim(NamedTuple):
@@ -38,6 +42,8 @@ class _Claim(NamedTuple):
     started_at: datetime
 
 
+_Bill: TypeAlias = tuple[str, str]
+"""The source of a bill, and its id there."""
 _OwnClaims: TypeAlias = Sequence[tuple[str, _Claim | None]]
 _LookUp: TypeAlias = Callable[[_OwnClaims], Awaitable[dict[str, _Claim]]]
 
@@ -80,7 +86,9 @@ class Bills:
             return []
         own = [_Claim(call.account_id, call.tier, call.started_at) for call in bills]
         try:
-            agreed = await self._agreed([call.report for call in bills], own, resolution, self._commit_claims)
+            reports = [call.report for call in bills]
+            agreed = await self._agreed(reports, own, resolution, self._commit_claims)
+            await self._commit_claims(_led(reports, agreed, _reporter(resolution.bound)))
             moved: list[Prepared] = []
             for call, mine, claim in zip(bills, own, agreed, strict=True):
                 if claim is not None and (claim.account_id, claim.started_at) != (mine.account_id, mine.started_at):
@@ -116,32 +124,38 @@ class Bills:
         return claims
 
     async def _stored(self, bills: Sequence[Report], resolution: AccountResolution) -> list[tuple[Report, _Claim]]:
-        """Bills without a claim, and the calls that were stored of them before there were claims.
+        """Bills without a claim, and the calls that were stored of them: before there were claims, or under one that
+        somebody has deleted.
 
         What a key claimed for its account alone is that account's, and not asked for by other keys.
         """
-        moments = [report.started_at for report in bills]
-        rows = await self._pool.fetch(
-            STORED_BILLS,
-            [report.source_id for report in bills],
-            [SOURCE_NUMBERS[report.source] for report in bills],
-            resolution.bound,
-            min(moments) - _EARLIER_MAX,
-            max(moments) + _LATER_MAX,
-        )
-        found = {(row["source"], row["source_id"]): row for row in rows}
-        keys = {
-            bill_key_hex(str(row["account_id"]), SOURCE_NAMES[row["source"]], row["source_id"]): name
-            for name, row in found.items()
-        }
-        for row in await self._pool.fetch(CLAIMED_BILLS, list(keys)) if keys else ():
-            del found[keys[row["key"].hex]]
-        return [
-            (report, _Claim(row["account_id"], row["tier"], row["started_at"]))
-            for report in bills
-            if (row := found.get((SOURCE_NUMBERS[report.source], report.source_id))) is not None
-            and row["account_id"] not in self._accounts.erased
+        rows = [
+            row
+            for near in _near_in_time(bills)
+            for row in await self._pool.fetch(
+                STORED_BILLS,
+                [report.source_id for report in near],
+                [SOURCE_NUMBERS[report.source] for report in near],
+                resolution.bound,
+                near[0].started_at - _EARLIER_MAX,
+                near[-1].started_at + _LATER_MAX,
+            )
         ]
+        found = {(SOURCE_NAMES[row["source"]], row["source_id"]): _Claim(*row[2:]) for row in reversed(rows)}
+        held = await self._claimed(found, lambda claim: str(claim.account_id))
+        led = await self._claimed(found, lambda claim: _leading(_reporter(resolution.bound), claim))
+        return [
+            (report, claim)
+            for report in bills
+            if (claim := found.get(name := (report.source, report.source_id))) is not None
+            and (name not in held or name in led)
+            and claim.account_id not in self._accounts.erased
+        ]
+
+    async def _claimed(self, found: Mapping[_Bill, _Claim], reporter: Callable[[_Claim], str]) -> set[_Bill]:
+        """Those of the bills that have a claim of this reporter."""
+        keys = {bill_key_hex(reporter(claim), *bill): bill for bill, claim in found.items()}
+        return {keys[row["key"].hex] for row in await self._pool.fetch(CLAIMED_BILLS, list(keys))} if keys else set()
 
     async def _read_claims(self, own_claims: _OwnClaims) -> dict[str, _Claim]:
         rows = await self._pool.fetch(CLAIMED_BILLS, [key for key, _ in own_claims]) if own_claims else []
@@ -162,6 +176,33 @@ class Bills:
         report.started_at = claim.started_at
         if resolution.account_of(report) != claim.account_id:
             report.account = await self._accounts.name(claim.account_id)
+
+
+def _near_in_time(bills: Iterable[Report]) -> Iterator[list[Report]]:
+    """The bills in order of time, in few groups that no more than the time apart that is looked through around each:
+    what lies between them is not read.
+    """
+    groups: list[list[Report]] = []
+    for bill in sorted(bills, key=lambda bill: bill.started_at):
+        near = groups and bill.started_at - groups[-1][-1].started_at <= _EARLIER_MAX + _LATER_MAX
+        if near or len(groups) == _GROUPS_MAX:
+            groups[-1].append(bill)
+        else:
+            groups.append([bill])
+    yield from groups
+
+
+def _led(bills: Iterable[Report], claims: Iterable[_Claim | None], reporter: str | None) -> list[tuple[str, _Claim]]:
+    """What is claimed besides by a key that may write to more than one account."""
+    return [
+        (bill_key_hex(_leading(reporter, claim), bill.source, bill.source_id), claim)
+        for bill, claim in zip(bills, claims, strict=True)
+        if claim is not None and reporter is not None
+    ]
+
+
+def _leading(reporter: str | None, claim: _Claim) -> str:
+    return f"{reporter} in {claim.account_id}"
 
 
 def _reporter(bound: tuple[int, ...] | None) -> str | None:

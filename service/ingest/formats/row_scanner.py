@@ -36,7 +36,7 @@ _Steps = Generator[None, None, int]
 """Work in steps; its result is where it came to."""
 
 
-class _BrokenError(Exception):
+class BrokenError(Exception):
     """The brackets and strings of a row do not fit together, which shows at `at`."""
 
     def __init__(self, at: int) -> None:
@@ -44,7 +44,7 @@ class _BrokenError(Exception):
         self.at = at
 
 
-class _NoRowError(_BrokenError):
+class _NoRowError(BrokenError):
     """What was taken for the rows after a broken one is something else."""
 
 
@@ -71,6 +71,22 @@ class RowScanner:
         """Whether a row was met whose brackets and strings do not fit together."""
         return self._unproved is not None
 
+    def end_of(self, at: int) -> _Steps:
+        """Where the value that begins at `at` ends, whatever array it is in. Raises BrokenError."""
+        if at >= self._end:
+            raise BrokenError(at)
+        return (yield from self._value(at))
+
+    def end_of_string(self, at: int) -> _Steps:
+        """Where the string whose quote stands at `at` ends. Raises BrokenError."""
+        if at >= self._end or self._body[at] != _QUOTE:
+            raise BrokenError(at)
+        return (yield from self._string(at))
+
+    def past_blanks(self, at: int) -> _Steps:
+        """Where the blanks from `at` on end."""
+        return (yield from self._past(_BLANK, at))
+
     def steps(self) -> Iterator[None]:
         """Scan; each step takes a few milliseconds at most."""
         rows = 0
@@ -83,7 +99,7 @@ class RowScanner:
             try:
                 self._at = yield from self._value(start)
                 self.rows.append(part_of(self._body, start, self._at))
-            except _BrokenError as broken:
+            except BrokenError as broken:
                 yield from self._recover(start, broken)
             rows += 1
             if rows % _STEP_ROWS == 0:
@@ -105,7 +121,7 @@ class RowScanner:
             yield
 
     def _value(self, start: int) -> _Steps:
-        """The end of the value that begins at `start`. Raises _BrokenError."""
+        """The end of the value that begins at `start`. Raises BrokenError."""
         if self._body[start] in (_OBJECT, _ARRAY):
             end = yield from self._nested(start)
         elif self._unproved is not None:
@@ -137,22 +153,22 @@ class RowScanner:
             else:
                 if byte in _OPENING:
                     if stack.pop() != _OPENING[byte]:
-                        raise _BrokenError(at)
+                        raise BrokenError(at)
                     if not stack:
                         return at + 1
                 elif stack and stack[-1] == _OBJECT and not (yield from self._follows_colon(at)):
-                    raise _BrokenError(at)
+                    raise BrokenError(at)
                 else:
                     stack.append(byte)
                     if len(stack) > _DEPTH_MAX:
-                        raise _BrokenError(at)
+                        raise BrokenError(at)
                 at += 1
             tokens += 1
             if tokens % _STEP_TOKENS == 0:
                 yield
             stop = _end_of(_PLAIN.match(body, at, at + WINDOW_BYTES))
             at = stop if stop < at + WINDOW_BYTES else (yield from self._past(_PLAIN, stop))
-        raise _BrokenError(self._end)
+        raise BrokenError(self._end)
 
     def _follows_colon(self, at: int) -> Generator[None, None, bool]:
         """Whether the bracket at `at`, inside of an object, stands where a value may stand."""
@@ -169,16 +185,16 @@ class RowScanner:
         while True:
             at = _end_of(_STRING_REST.match(self._body, at, at + WINDOW_BYTES))
             if at + 1 >= self._end:
-                raise _BrokenError(self._end)
+                raise BrokenError(self._end)
             if self._body[at] == _QUOTE:
                 break
             yield
         after = yield from self._past(_BLANK, at + 1)
         if after >= self._end or self._body[after] not in _AFTER_STRING:
-            raise _BrokenError(after)
+            raise BrokenError(after)
         return at + 1
 
-    def _recover(self, start: int, broken: _BrokenError) -> Iterator[None]:
+    def _recover(self, start: int, broken: BrokenError) -> Iterator[None]:
         """Take the row at `start` for broken, and go on with what may be the next one."""
         if self._unproved is None:
             self._unproved = (start, len(self.rows))

@@ -42,10 +42,13 @@ _BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why one row was not taken. `reason` names the field and never quotes content."""
+    """Why one row was not taken. `reason` names the field and never quotes content.
+
+    Without a `code` nothing is refused: the row is no call, as most spans of a trace.
+    """
 
     reason: str
-    code: Refusal = Refusal.FIELD_INVALID
+    code: Refusal | None = Refusal.FIELD_INVALID
 
 
 def split_rows(body: bytes) -> list[Row]:

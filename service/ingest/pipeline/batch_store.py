@@ -195,7 +195,7 @@ class BatchStore:
             if call.key in keys:
                 known.append(call)
             else:
-                call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
+                call.outcome = Status.ACCEPTED
         if known:
             await _judge_stored(connection, known)
 
@@ -237,7 +237,7 @@ async def _judge_stored(connection: Connection, known: Sequence[Prepared]) -> No
         if position in stored and may_complete(call, stored[position]):
             unsettled.append(call)
         else:
-            call.outcome, call.stored_digest = Status.DUPLICATE, call.digest
+            call.outcome = Status.DUPLICATE
     if unsettled:
         await complete(connection, unsettled)
 
@@ -309,7 +309,8 @@ def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared |
     for row, outcome in zip(rows, outcomes, strict=True):
         dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
-            yield RowResult(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
+            status = Status.SKIPPED if outcome.code is None else Status.REJECTED
+            yield RowResult(status, None, outcome.reason, dropped, warnings, outcome.code)
         elif outcome.outcome is Status.ACCEPTED:
             yield RowResult(Status.ACCEPTED, next(ids), None, dropped, warnings + outcome.warnings)
         else:

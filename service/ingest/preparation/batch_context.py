@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from policies import Admission, DataClass, Policy, PseudonymPeriod, Store
-from policies.envelope import SALT_BYTES, Context, DataKey, data_key, seal
+from policies.envelope import SALT_BYTES, DataKey, SealContext, data_key, seal
 from policies.pseudonym import Tokenizer, pseudonym_key
 from policies.redaction import Redactor
 from service.ingest.metrics import UNSEALED
@@ -151,7 +151,7 @@ class Sealer:
         if key is None:
             count_unsealed()
             return None
-        context = Context(account_id, Store.CALL_ERROR.value, record.bytes, day, _CLASS)
+        context = SealContext(account_id, Store.CALL_ERROR.value, record.bytes, day, _CLASS)
         return seal(details, data_key=key, context=context, salt=os.urandom(SALT_BYTES))
 
     async def _keys(self, account_id: int, tier: int, period: str) -> tuple[bytes, bytes] | None:

@@ -86,7 +86,7 @@ ENUM_VALUES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "KEY": (),
     },
     # Rows of hours and days tell when, whether or not their times are shown.
-    "TimeBucket": dict.fromkeys(("HOUR", "DAY", "WEEK", "MONTH"), _WHEN),
+    "TimeBucket": dict.fromkeys(("MINUTE", "QUARTER_HOUR", "HOUR", "DAY", "WEEK", "MONTH"), _WHEN),
 }
 """Values of the enums that order and group -> the policy's fields that they tell something of."""
 

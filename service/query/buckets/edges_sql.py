@@ -6,7 +6,7 @@ from typing import Final
 from service.query.buckets.bucket_edges import Edges
 from service.query.model.parameters import Params
 
-_BOUND_MAX: Final = 500
+_BOUND_MAX: Final = 100
 """More edges than these take longer to bind, one by one on the event loop, than to be made by the database."""
 _SECOND: Final = timedelta(seconds=1)
 

@@ -15,10 +15,8 @@ from service.query.buckets.bucket_edges import EdgeRun, Edges
 from service.query.model.errors import BadInputError
 
 BUCKETS_MAX = 10_000
-_HOUR = 3600
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
-_AN_HOUR = timedelta(hours=1)
 _APART_AT_LEAST = timedelta(days=1)
 """No zone changes its clocks and back within a day."""
 
@@ -30,10 +28,16 @@ class BucketError(BadInputError):
 class TimeBucket(StrEnum):
     """Width of a bucket; weeks begin on Monday (ISO 8601)."""
 
+    MINUTE = "MINUTE"
+    QUARTER_HOUR = "QUARTER_HOUR"
     HOUR = "HOUR"
     DAY = "DAY"
     WEEK = "WEEK"
     MONTH = "MONTH"
+
+
+_CLOCK_S = {TimeBucket.MINUTE: 60, TimeBucket.QUARTER_HOUR: 900, TimeBucket.HOUR: 3600}
+"""The widths that are cut by the time of the day, in seconds."""
 
 
 @cache
@@ -77,8 +81,8 @@ def edges(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) ->
 def _runs(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
     """Every edge from some time before `start` until `end` or later, each run later than the one before."""
     try:
-        if bucket is TimeBucket.HOUR:
-            yield from _hours(zone_name, start, end)
+        if (width := _CLOCK_S.get(bucket)) is not None:
+            yield from _of_the_clock(width, zone_name, start, end)
         else:
             yield from _days(bucket, zone_name, start, end)
     except OverflowError:
@@ -126,27 +130,27 @@ def _day_start(tz: ZoneInfo, day: date) -> datetime:
     return _change(tz, midnight.replace(fold=1).astimezone(UTC), moment)
 
 
-def _hours(zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
+def _of_the_clock(width: int, zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
     tz, moment = zone(zone_name), start.replace(microsecond=0) - timedelta(hours=4)
     while True:
-        run = EdgeRun(_next_hour(tz, moment), _AN_HOUR, 1)
-        if _local_seconds(run.first, _offset(tz, run.first)) % _HOUR == 0:
+        run = EdgeRun(_next_edge(width, tz, moment), width * _SECOND, 1)
+        if _local_seconds(run.first, _offset(tz, run.first)) % width == 0:
             run = _lengthened(zone_name, run, end)
         yield run
         moment = run.last
 
 
-def _next_hour(tz: ZoneInfo, moment: datetime) -> datetime:
-    """The first moment after this one at which the wall clock's hour begins or changes."""
+def _next_edge(width: int, tz: ZoneInfo, moment: datetime) -> datetime:
+    """The first moment after this one at which an hour, or another `width` of the wall clock, begins or changes."""
     offset = _offset(tz, moment)
-    edge = moment + timedelta(seconds=_HOUR - _local_seconds(moment, offset) % _HOUR)
+    edge = moment + timedelta(seconds=width - _local_seconds(moment, offset) % width)
     if _offset(tz, edge) == offset:
         return edge
     change = _change(tz, moment, edge)
     local, local_before = _local_seconds(change, _offset(tz, change)), _local_seconds(change - _SECOND, offset)
-    if local % _HOUR == 0 or local // _HOUR != local_before // _HOUR:
+    if local % width == 0 or local // width != local_before // width:
         return change
-    return change + timedelta(seconds=_HOUR - local % _HOUR)
+    return change + timedelta(seconds=width - local % width)
 
 
 def _change(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:

@@ -82,12 +82,13 @@ class RecordedChange(NamedTuple):
 
 
 class ChangesRequest(NamedTuple):
-    """The part of the feed that is asked for. `kinds`: None for every kind."""
+    """The part of the feed that is asked for. `kinds`: None for every kind; `until`: a cursor, to end there."""
 
     predicate: Predicate = EVERYTHING
     size: int = PAGE_DEFAULT
     after: str | None = None
     kinds: frozenset[ChangeKind] | None = None
+    until: str | None = None
 
 
 class Feed(NamedTuple):
@@ -139,7 +140,8 @@ async def read_changes(
     """
     feed = await _feed(connection, reading)
     start = 0 if request.after is None else _opened(request.after, cursors, reading, feed)
-    walk = _FeedWalk(connection, reading, request, selection, feed, start)
+    end = feed.head if request.until is None else max(start, _opened(request.until, cursors, reading, feed))
+    walk = _FeedWalk(connection, reading, request, selection, feed, (start, end))
     await walk.run()
     changes, more = walk.found[: request.size], len(walk.found) > request.size
     end = changes[-1].entry.position if more else walk.reached
@@ -162,7 +164,7 @@ async def _feed(connection: Connection, reading: ListRead) -> Feed:
 
 
 def _opened(after: str, cursors: Cursors, reading: ListRead, feed: Feed) -> int:
-    position, token = _place(cursors.open(after, reading.binding))
+    position, token = _position(cursors.open(after, reading.binding))
     if position > feed.head or token != feed.token(position):
         raise CursorExpiredError(
             "the cursor is of changes that this ledger no longer has: it was restored to an earlier state; compare "
@@ -179,10 +181,10 @@ PURGED: Final = (
 )
 
 
-def _place(position: Sequence[object]) -> tuple[int, str]:
+def _position(position: Sequence[object]) -> tuple[int, str]:
     match position:
-        case (int() as place, str() as token):
-            return place, token
+        case (int() as number, str() as token):
+            return number, token
         case _:
             raise CursorError
 
@@ -201,7 +203,7 @@ class _FeedWalk:
         request: ChangesRequest,
         selection: Selection,
         feed: Feed,
-        start: int,
+        between: tuple[int, int],
     ) -> None:
         self._connection = connection
         self._reading = reading
@@ -211,7 +213,7 @@ class _FeedWalk:
         self._ranges = {scan_range.tier: scan_range for scan_range in reading.scan_ranges}
         self.found: list[RecordedChange] = []
         self.missing: list[int] = []
-        self.reached = start
+        self.reached, self._end = between
         self.ended = False
 
     async def run(self) -> None:
@@ -227,12 +229,16 @@ class _FeedWalk:
             if self._ranges and lower < upper:
                 rows = await self._entries(lower, upper, wanted)
             entries = [entry for row in rows for entry in _unpacked(row, self.reached, wanted)]
+            passed = bool(entries) and entries[-1].position >= self._end
+            if passed:  # a row may hold changes of both sides of the end
+                entries = [entry for entry in entries if entry.position <= self._end]
             if entries:
                 await self._look_up(entries)
                 looked += len(entries)
                 lower = self.reached = entries[-1].position
-            if sum(len(row["ids"]) for row in rows) < wanted * ID_BYTES and upper >= self._feed.head:
-                self.ended, self.reached = True, self._feed.head
+            nothing_more = sum(len(row["ids"]) for row in rows) < wanted * ID_BYTES and upper >= self._feed.head
+            if passed or nothing_more or lower >= self._end:
+                self.ended, self.reached = True, self._end
                 return
             if not rows:
                 lower, width = upper, width * _GROWTH

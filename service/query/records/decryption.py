@@ -20,7 +20,7 @@ from policies.admission.segments import (
     revealed,
     unpack_segments,
 )
-from policies.envelope import Context, DataKey, OpenError
+from policies.envelope import DataKey, OpenError, SealContext
 from policies.policy.model import Action, DataClass, Store, View
 from policies.retention import readable_cutoff
 from service.keyring import AccountKeyName, PeriodKeyName
@@ -68,7 +68,7 @@ class Discloser:
         if isinstance(key, Details):
             return key
         account, period = row["account_id"], _period(row)
-        context = Context(account, Store.CALL_ERROR.value, UUID(row["id"]).bytes, period, DataClass.PERSONAL.value)
+        context = SealContext(account, Store.CALL_ERROR.value, UUID(row["id"]).bytes, period, DataClass.PERSONAL.value)
         try:
             return self._view(unpack_segments(envelope.open_sealed(row["sealed"], data_key=key, context=context)))
         except (OpenError, SegmentsError):

@@ -4,11 +4,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, cast
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -50,8 +51,12 @@ class Cursors:
 
     def seal(self, position: Position, binding: bytes) -> str:
         """The cursor of `position`: opaque text that only `open` with the same `binding` reads (AES-SIV, RFC 5297)."""
-        sealed = self._siv.encrypt(orjson.dumps(position), [binding])
-        return binascii.b2a_base64(sealed, newline=False).translate(_URLSAFE, b"=").decode()
+        return self.seal_all([orjson.dumps(position)], binding)[0]
+
+    def seal_all(self, written: Iterable[bytes], binding: bytes) -> list[str]:
+        """The cursors of positions that are written as bytes already (`Ordering.written`): all of a page."""
+        encrypt, text, bound = self._siv.encrypt, binascii.b2a_base64, [binding]
+        return [text(encrypt(one, bound), newline=False).translate(_URLSAFE, b"=").decode() for one in written]
 
     def open(self, text: str, binding: bytes) -> Position:
         """Raises CursorError for anything but a cursor that `seal` gave out for the same binding."""
@@ -62,21 +67,26 @@ class Cursors:
             # The same bytes have one text only: a cursor cannot be changed at all, not even in its unused bits.
             if base64.urlsafe_b64encode(sealed).decode().rstrip("=") != text:
                 raise CursorError
-            position = orjson.loads(self._siv.decrypt(sealed, [binding]))
+            written = self._siv.decrypt(sealed, [binding])
+            # A key begins with the high byte of its moment, which is no bracket in any year that there is.
+            position = orjson.loads(written) if written.startswith(b"[") else _position_of(written)
         except (binascii.Error, ValueError, InvalidTag):
             raise CursorError from None
         return tuple(position)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_POSTGRESQL_EPOCH: Final = 946_684_800_000_000
+"""2000-01-01 UTC, from which PostgreSQL counts, in microseconds after 1970."""
 _MICROSECOND = timedelta(microseconds=1)
 
 MOMENT: Final = "moment"
 """The table's time as a text, in UTC to the microsecond, in its stead: to make a datetime of it takes the driver 1.4 us
 a row, and most pages only write it on.
 """
-RAW_ID: Final = "raw_id"
-"""The row's id as 16 bytes, in its stead: to be written outward, or into a cursor, it needs no text."""
+KEY: Final = "key"
+"""Where the row stands by time, as a cursor holds it: PostgreSQL's 8 bytes of the time and the 16 of the id."""
+_KEY_SQL: Final = "timestamptz_send({time}) || uuid_send(id)"
 _MOMENT_SQL: Final = """to_char({time}, 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
 MOMENT_ANSWER: Final = """to_char({moment}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 """Any other moment as it is answered: RFC 3339 in UTC with milliseconds."""
@@ -123,9 +133,9 @@ class Ordering:
         self.descending = terms[0].descending
 
     def columns(self, *, texts: bool = False) -> dict[str, str]:
-        """What has to be selected to tell where a row stands. `texts`: by time, as MOMENT and RAW_ID say."""
+        """What has to be selected to tell where a row stands. `texts`: by time, as MOMENT and KEY say."""
         if texts and self.by_time:
-            return {MOMENT: _MOMENT_SQL.format(time=self.table.time), RAW_ID: "uuid_send(id)"}
+            return {sql[0]: sql[1].format(time=self.table.time) for sql in ((MOMENT, _MOMENT_SQL), (KEY, _KEY_SQL))}
         keys = {} if self.by_time else {f"order_{index}": term.sql for index, (term, _) in enumerate(self.terms)}
         return {self.table.time: self.table.time, "id": "id", **keys}
 
@@ -144,15 +154,18 @@ class Ordering:
         return f"order_{index}"
 
     def position(self, row: asyncpg.Record) -> Position:
-        """Where a row stands, as a cursor holds it."""
+        """Where a row stands."""
         if self.by_time:
-            text = row.get(MOMENT)
-            if text is not None:
-                digits = row[RAW_ID].hex()
-                id_ = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-                return (microseconds(datetime.fromisoformat(text + "Z")), id_)
-            return (microseconds(row[self.table.time]), row["id"])
+            key = row.get(KEY)
+            return (microseconds(row[self.table.time]), row["id"]) if key is None else _position_of(key)
         return (*(_plain(row[self._name(index)]) for index in range(len(self.terms))), row["id"])
+
+    def written(self, row: asyncpg.Record) -> bytes:
+        """Where a row stands, as a cursor holds it: a KEY by time, else JSON."""
+        if not self.by_time:
+            return orjson.dumps(self.position(row))
+        key = row.get(KEY)
+        return _key_of(row[self.table.time], row["id"]) if key is None else key
 
     def time_of(self, position: Position) -> datetime | None:
         """The table's time at a position, when the order is by it."""
@@ -184,6 +197,14 @@ class Ordering:
         operator = "<" if self.descending == bound.after else ">"
         last = f"id {operator}{'=' if bound.inclusive else ''} {params.bind(bound.position[-1], 'uuid')}"
         return " OR ".join(f"({' AND '.join(case)})" for case in [*cases, [*same, last]])
+
+
+def _key_of(moment: datetime, id_: str) -> bytes:
+    return (microseconds(moment) - _POSTGRESQL_EPOCH).to_bytes(8, "big", signed=True) + UUID(id_).bytes
+
+
+def _position_of(key: bytes) -> Position:
+    return int.from_bytes(key[:8], "big", signed=True) + _POSTGRESQL_EPOCH, str(UUID(bytes=key[8:]))
 
 
 ordering_of = lru_cache(maxsize=256)(Ordering)

@@ -61,7 +61,7 @@ class FixedColumns:
 
     `statements`: the statements with these columns that were put together before, by everything else that their text
     depends on. `texts_only`: time and id of a row are only copied into the answer, so rows may have them as
-    `ordering.MOMENT` and `ordering.RAW_ID`.
+    `ordering.MOMENT` and `ordering.KEY`.
     """
 
     projection: Projection
@@ -131,7 +131,11 @@ class Page(NamedTuple):
 
     def cursor(self, row: Row) -> str:
         """The cursor of `row` in this order and for this list."""
-        return self.cursors.seal(self.ordering.position(row), self.binding)
+        return self.cursors.seal_all([self.ordering.written(row)], self.binding)[0]
+
+    def edge_cursors(self) -> list[str]:
+        """The cursors of all rows, in step."""
+        return self.cursors.seal_all(map(self.ordering.written, self.rows), self.binding)
 
 
 async def read_page(
@@ -228,8 +232,9 @@ class _Fetcher:
         self._reading = reading
         self._ordering = ordering
         self.account = reading.scan_ranges[0].account if len(reading.scan_ranges) == 1 else None
-        # This holds for the list and not for one statement: all rows of a page have the same columns.
-        self._bare = fixed if len(reading.scan_ranges) == 1 and reading.predicate is EVERYTHING else None
+        # These hold for the list and not for one statement: all rows of a page have the same columns.
+        self._lone = fixed if len(reading.scan_ranges) == 1 else None
+        self._bare = self._lone if reading.predicate is EVERYTHING else None
 
     async def fetch(self, bounds: Sequence[Bound], limit: int, *, backward: bool) -> list[Row]:
         """The first `limit` rows inside the bounds, from the asked end."""
@@ -302,7 +307,8 @@ class _Fetcher:
         newest_first = ordering.descending != backward
         ordered = self.account is not None or by_account(reading.scan_ranges)
         density = None if ordered else reading.density
-        return time_windows(start, end, reading.now, newest_first=newest_first, density=density)
+        sparse = reading.predicate is not EVERYTHING
+        return time_windows(start, end, reading.now, newest_first=newest_first, density=density, sparse=sparse)
 
     def _statement(
         self,
@@ -320,8 +326,13 @@ class _Fetcher:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)
 
+        fixed = self._lone
+        lone = None if fixed is None else self._placed(fixed.projection.columns, texts=fixed.texts_only)
+
         def columns(scan_range: ScanRange) -> Mapping[str, str]:
             """The columns of one scan range: the selected ones, and those of the order."""
+            if lone is not None:
+                return lone
             texts = self._page_selection.texts and len(self._reading.scan_ranges) == 1
             return self._placed(self._project(params, scan_range).columns, texts=texts)
 

@@ -23,7 +23,7 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.records.by_key import RowKey, shown
 from service.query.records.decryption import Details
-from service.query.records.ordering import MOMENT, RAW_ID
+from service.query.records.ordering import KEY, MOMENT
 from service.query.records.page import Row
 from service.query.records.projection import Selection
 from service.query.rendering.functions import FUNCTIONS, UNCHECKED, UnsupportedValueError, moment_texts, user_of
@@ -193,6 +193,19 @@ def code_of(text: str) -> CodeType:
     return compile(text, "<loop over rows>", "exec")
 
 
+@lru_cache(maxsize=256)
+def joined(keys: tuple[str, ...]) -> Loop:
+    """A function of as many lists as there are keys: a list of dicts, which each have one entry of every list."""
+    names = [f"list_{index}" for index in range(len(keys))]
+    entries = ", ".join([f"{key!r}: {name}" for key, name in zip(keys, names, strict=True)])
+    namespace: dict[str, Any] = {}
+    code = code_of(
+        f"def loop(*lists):\n    return [{{{entries}}} for ({', '.join(names)},) in zip(*lists, strict=True)]\n"
+    )
+    exec(code, namespace)  # noqa: S102 - of our own names and literals
+    return namespace["loop"]
+
+
 class Rows:
     """The rows of one table that an operation asks for in one place, in one or more shapes.
 
@@ -266,8 +279,8 @@ class Rows:
             return [[found.get(key, []) for key in own] for found in by_key]
         found = await reader.rows(scope, related._table, keys, self._selection[name])
         answers = await related.answer(reader, scope, list(found.values()))
-        places = {key: index for index, key in enumerate(found)}
-        indexes = [places.get(key) for key in own]
+        positions = {key: index for index, key in enumerate(found)}
+        indexes = [positions.get(key) for key in own]
         return [[None if index is None else answer[index] for index in indexes] for answer in answers]
 
     async def _names(self, reader: Reader, rows: Sequence[Row]) -> Mapping[int, str]:
@@ -286,9 +299,9 @@ def _keys(rows: Sequence[Row], moment: str, id_: str) -> list[RowKey]:
 
 def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
     """The outward ids of calls."""
-    if not rows or RAW_ID not in rows[0]:
+    if not rows or KEY not in rows[0]:
         return encode_call_ids(list(map(_CALL_KEY, rows)))
-    raw = _column(rows, RAW_ID)
+    raw = [key[8:] for key in _column(rows, KEY)]
     if "account_id" in rows[0]:
         return encode_raw_ids(_column(rows, "account_id"), raw)
     assert account is not None  # without the column, the page is of one account
@@ -296,7 +309,7 @@ def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
 
 
 def _column(rows: Sequence[Row], name: str) -> list[Any]:
-    # By place: a name would be looked up once a row.
+    # By position: a name would be looked up once a row.
     return list(map(itemgetter(list(rows[0].keys()).index(name)), rows))
 
 
@@ -309,4 +322,5 @@ __all__ = [
     "UnsupportedForRoleError",
     "UnsupportedOperationError",
     "UnsupportedValueError",
+    "joined",
 ]

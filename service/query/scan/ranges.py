@@ -306,12 +306,14 @@ class Density:
 
 
 def time_windows(
-    start: datetime, end: datetime, now: datetime, *, newest_first: bool, density: Density | None
+    start: datetime, end: datetime, now: datetime, *, newest_first: bool, density: Density | None, sparse: bool = False
 ) -> Iterator[TimeRange]:
-    """Yield adjoining windows that make up [start, end). `density`: None where rows come from the index in order."""
+    """Yield adjoining windows that make up [start, end). `density`: None where rows come from the index in order;
+    `sparse`: a filter leaves fewer of them, and a second statement costs more than a wider first one.
+    """
     if start >= end:
         return
-    widths = WITH_ACCOUNT if density is None else density.widths()
+    widths = WITH_ACCOUNT[sparse:] if density is None else density.widths()
     if newest_first:
         # What a wrong clock has put into the future belongs to the first window.
         newest, upper = max(min(end, now), start), end

@@ -4,12 +4,14 @@ and the claims of bills against the bills.
 Each check returns what is wrong, and in words what was looked at, and what nothing is left to compare with.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
 from service.retention.context import RetentionContext
+from service.storage.connection import Connection
 from service.storage.ids import bill_key_hex
 from service.storage.sources import SOURCE_NUMBERS
 
@@ -99,6 +101,7 @@ _BILLS: Final = r"""
 """Calls that are the bill of work that was polled for, since there are claims."""
 _CLAIMS: Final = "SELECT key, account_id, started_at FROM bill_claim WHERE key = ANY ($1::uuid[])"
 """The claims with these keys."""
+_BILLS_AT_ONCE: Final = 1_000
 NOT_COMPARED: Final = (
     "nothing says what these were: pseudonyms and texts of calls that succeeded, refused rows counted for "
     "`ingestReport`, what a running erasure has searched, and held copies whose rows are gone, beyond what their "
@@ -134,17 +137,37 @@ async def check_copies(context: RetentionContext, _: datetime) -> Result:
 
 
 async def check_bills(context: RetentionContext, _: datetime) -> Result:
-    """Each bill of polled work has its claim, or the next poll might bill it again."""
-    bills = await context.owner.fetch(_BILLS, SOURCE_NUMBERS["litellm"])
-    keys = {bill_key_hex(str(row["account_id"]), "litellm", row["source_id"]): row for row in bills}
-    claims = {row["key"].hex: row for row in await context.owner.fetch(_CLAIMS, list(keys))}
-    wrong = [
-        f"the bill `{_printable(bill)}` of account {bill['account_id']} has no claim: another poll may bill it again"
-        for key, bill in keys.items()
-        if key not in claims
-        or (claims[key]["account_id"], claims[key]["started_at"]) != (bill["account_id"], bill["started_at"])
+    """Each bill of polled work has its claims, or the next poll might bill it again."""
+    wrong: list[str] = []
+    bills = 0
+    async with context.owner.acquire() as connection, connection.transaction(readonly=True):
+        cursor = await connection.cursor(_BILLS, SOURCE_NUMBERS["litellm"])
+        while some := await cursor.fetch(_BILLS_AT_ONCE):
+            bills += len(some)
+            wrong += await _without_claim(connection, some)
+    return wrong, f"{bills} bills of polled work, each with its claim"
+
+
+async def _without_claim(connection: Connection, bills: Sequence[asyncpg.Record]) -> list[str]:
+    """What is wrong with the claims of some bills."""
+    whose = [(str(bill["account_id"]), f"all in {bill['account_id']}", "all") for bill in bills]
+    keys = [
+        [bill_key_hex(reporter, "litellm", bill["source_id"]) for reporter in reporters]
+        for bill, reporters in zip(bills, whose, strict=True)
     ]
-    return wrong, f"{len(bills)} bills of polled work, each with its claim"
+    rows = await connection.fetch(_CLAIMS, [key for three in keys for key in three])
+    claims = {row["key"].hex: (row["account_id"], row["started_at"]) for row in rows}
+    wrong: list[str] = []
+    for bill, (own, led, every) in zip(bills, keys, strict=True):
+        where = bill["account_id"], bill["started_at"]
+        # The time of a claim by all may be another's, where the account had one already.
+        lost = led in claims and claims.get(every, (None,))[0] != bill["account_id"]
+        if claims.get(own) != where or lost:
+            wrong.append(
+                f"the bill `{_printable(bill)}` of account {bill['account_id']} has no claim: another poll may bill it "
+                "again"
+            )
+    return wrong
 
 
 async def say_what_was_not_compared(_: RetentionContext, __: datetime) -> Result:

@@ -1,5 +1,5 @@
-"""The tables compared with the ledger: API keys, holds, erasures, purges, policies, tiers, accounts and exports are as
-the entries say.
+"""The tables compared with the ledger: API keys, holds, erasures, purges, policies, tiers, accounts, exports, webhooks
+and budgets are as the entries say.
 
 Each function yields the differences in words: which row, what the ledger says, what the table says.
 """
@@ -17,6 +17,7 @@ from service.access.keys import mac_digest
 from service.ledger import Ledger, read_record
 from service.retention.account_names import name_digest
 from service.retention.audit.erasure_check import ERASURES, erasure_differences
+from service.retention.audit.webhook_check import BUDGETS, WEBHOOKS, budgets, webhooks
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeFailedError
 from service.retention.holds.hold_record import hold_differences
@@ -362,5 +363,7 @@ COMPARED: Final = {
     "exports": (_EXPORTS, _exports),
     "installation": (_INSTALLATION, _installation),
     "field removals": (_REMOVALS, _removals),
+    "webhooks": (WEBHOOKS, webhooks),
+    "budgets": (BUDGETS, budgets),
 }
 """The tables that are compared, by the name of the check: the statement for the rows, and the comparison."""

@@ -110,6 +110,10 @@ def _delete(store: Store) -> str:
 _DELETE: Final = {store: delete_with_sums(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
 """Delete the deltas of usage of an erased account."""
+_DELETE_BUDGETS: Final = "DELETE FROM budget WHERE account_id = $1"
+"""Delete the budgets of an erased account, which name its keys and tags."""
+_DELETE_WEBHOOKS: Final = "DELETE FROM webhook WHERE accounts = jsonb_build_array($1::integer)"
+"""Delete the webhooks that are told of the erased account alone; others end when their keys are unbound from it."""
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
@@ -263,6 +267,8 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure, know
         await notify(context.owner, "keys")
     rows = affected(await context.owner.execute(_DELETE_DELTAS, account_id))
     await context.owner.execute(FORGET_ACCOUNT, account_id)
+    await context.owner.execute(_DELETE_BUDGETS, account_id)
+    await context.owner.execute(_DELETE_WEBHOOKS, account_id)
     for part in await all_partitions(context.partitions):
         await _copy_held(context, part, now, account_id)
         while count := await _delete_some(context, part, now, account_id):

@@ -42,6 +42,15 @@ _MADE_KEYS: Final = "SELECT leaf FROM ledger_entry WHERE index = ANY ($1) AND ki
 """The API keys that were made by the entries whose notes are erased."""
 _BLANK_KEYS: Final = "UPDATE api_key SET name = NULL WHERE prefix = ANY ($1)"
 """Take the names from these API keys."""
+_BLANK_WEBHOOKS: Final = """
+    UPDATE webhook SET name = NULL WHERE id IN (
+        SELECT (convert_from(leaf, 'UTF8')::jsonb #>> '{facts,webhook}')::uuid FROM ledger_entry
+        WHERE index = ANY ($1) AND kind = 'WEBHOOK_CREATED'
+    )
+"""
+"""Take the names from the webhooks that were made by the entries whose notes are erased."""
+_OF_ACCOUNTS: Final = (LedgerKind.API_KEY_CREATED, LedgerKind.WEBHOOK_CREATED)
+"""Entries that name several accounts."""
 
 
 class NotesError(RequestError):
@@ -152,13 +161,14 @@ async def _erase(
     await connection.execute(_BLANK_SCOPES, erased, ERASED)
     keys = [read_leaf(row["leaf"]).facts["key"] for row in await connection.fetch(_MADE_KEYS, erased)]
     await connection.execute(_BLANK_KEYS, keys)
+    await connection.execute(_BLANK_WEBHOOKS, erased)
     return done
 
 
 def _of_others(leaf: bytes, account: int) -> bool:
     """Whether an entry says that it is about other accounts than this one."""
     read = read_leaf(leaf)
-    named = read.facts.get("accounts") if read.kind is LedgerKind.API_KEY_CREATED else read.facts.get("account")
+    named = read.facts.get("accounts") if read.kind in _OF_ACCOUNTS else read.facts.get("account")
     account_ids = named if isinstance(named, list | tuple) else [named]
     return named is not None and account not in account_ids
 

@@ -8,7 +8,7 @@ import asyncpg
 
 from policies.admission.forgetting import without_named
 from policies.admission.segments import SegmentsError, pack_segments, unpack_segments
-from policies.envelope import SALT_BYTES, Context, DataKey, OpenError, data_key, open_sealed, seal
+from policies.envelope import SALT_BYTES, DataKey, OpenError, SealContext, data_key, open_sealed, seal
 from policies.policy.model import DataClass, Store
 from policies.redaction import PERSON_RULE, Persons
 from service.keyring import AccountKeyName, KeyGoneError, Keyring, PeriodKeyName
@@ -50,7 +50,7 @@ def details_without(row: Row, account: int, key: DataKey | None, persons: Person
     """
     if key is None or row["sealed"] is None:
         return {}
-    context = Context(account, Store.CALL_ERROR.value, row["id"].bytes, _day(row), DataClass.PERSONAL.value)
+    context = SealContext(account, Store.CALL_ERROR.value, row["id"].bytes, _day(row), DataClass.PERSONAL.value)
     try:
         details = unpack_segments(open_sealed(row["sealed"], data_key=key, context=context))
     except (OpenError, SegmentsError):

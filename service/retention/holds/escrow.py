@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from policies import PolicyError
 from policies.admission.segments import ErrorDetails, unpack_segments
-from policies.envelope import Context, DataKey, data_key, open_with_record_key, record_key
+from policies.envelope import DataKey, SealContext, data_key, open_with_record_key, record_key
 from policies.policy.model import DataClass, Store
 from service.keyring import AccountKeyName, HoldKeyName, KeyGoneError, Keyring, PeriodKeyName
 from service.retention.errors import HeldCopyError
@@ -255,9 +255,9 @@ def _account_and_day(row: asyncpg.Record) -> tuple[int, str]:
     return row["account_id"], row["occurred_at"].strftime("%Y-%m-%d")
 
 
-def _context(row: asyncpg.Record) -> Context:
+def _context(row: asyncpg.Record) -> SealContext:
     account, day = _account_and_day(row)
-    return Context(account, Store.CALL_ERROR.value, row["id"].bytes, day, DataClass.PERSONAL.value)
+    return SealContext(account, Store.CALL_ERROR.value, row["id"].bytes, day, DataClass.PERSONAL.value)
 
 
 def _associated_data(hold: UUID, account: int, record: UUID) -> bytes:

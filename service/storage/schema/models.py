@@ -262,6 +262,70 @@ class ExportSchedule(Model, metaclass=_Plain):
         table = "export_schedule"
 
 
+class Webhook(Model, metaclass=_Plain):
+    """Where events are sent. `accounts` and `role`: those of its key; `request`: filter and fields of calls.
+
+    `sealed`: address and secrets; `shown_url`: as much of the address as is no secret. `feed_cursor`: behind which
+    change the next calls are sent. `leased_until`: until then one process works for it, and others from `due_at` on.
+    """
+
+    id = fields.UUIDField(primary_key=True)
+    name = fields.TextField(null=True)
+    requested_by = fields.CharField(max_length=16)
+    role = fields.CharField(max_length=16)
+    accounts = fields.JSONField[list[int] | None](null=True)
+    events = fields.JSONField[list[str]]()
+    request = fields.JSONField[dict[str, object]]()
+    shown_url = fields.TextField()
+    sealed = fields.BinaryField()
+    created_at = fields.DatetimeField()
+    disabled_at = fields.DatetimeField(null=True)
+    failure = fields.TextField(null=True)
+    feed_cursor = fields.TextField(null=True)
+    due_at = fields.DatetimeField()
+    leased_until = fields.DatetimeField(null=True)
+
+
+class WebhookDelivery(Model, metaclass=_Plain):
+    """One event for one webhook. `subject`: what happened, once for each webhook; `facts`: what is said of it, without
+    content of calls. `attempts`: when each began, how long it took, and what came of it; `since`: from when on it is
+    tried, for three days.
+    """
+
+    id = fields.UUIDField(primary_key=True)
+    webhook_id = fields.UUIDField()
+    accounts = fields.JSONField[list[int] | None](null=True)
+    event = fields.CharField(max_length=32)
+    subject = fields.TextField()
+    facts = fields.JSONField[dict[str, object]]()
+    created_at = fields.DatetimeField()
+    state = fields.CharField(max_length=12)
+    attempts = fields.JSONField[list[dict[str, object]]]()
+    since = fields.DatetimeField()
+    next_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta(Model.Meta):
+        """Listed by webhook and time."""
+
+        indexes = (Index(fields=("webhook_id", "created_at"), name="webhook_delivery_log"),)
+
+
+class Budget(Model, metaclass=_Plain):
+    """What an account, or a key or tag of it, is meant to spend in a day of UTC. `thresholds`: in percent."""
+
+    id = fields.UUIDField(primary_key=True)
+    account_id = fields.IntField()
+    api_key = fields.TextField(null=True)
+    tag_key = fields.TextField(null=True)
+    tag_value = fields.TextField(null=True)
+    currency = fields.TextField()
+    amount = fields.DecimalField(max_digits=38, decimal_places=12)
+    thresholds = fields.JSONField[list[int]]()
+    set_by = fields.CharField(max_length=16)
+    set_at = fields.DatetimeField()
+
+
 class FieldRemoval(Model, metaclass=_Plain):
     """Records that older values of a field were removed, after a version of the policy stopped keeping it."""
 

@@ -80,6 +80,9 @@ GUARDS: Final = (
     # An export is of several accounts: a key must see all of them.
     Guard("export", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("export_schedule", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
+    Guard("webhook", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
+    Guard("webhook_delivery", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
+    Guard("budget", _READ, _BY_ACCOUNT),
     # Keys that may do more than the one who asks are not for it.
     Guard("api_key", _WRITE, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("purge_run", _READ),

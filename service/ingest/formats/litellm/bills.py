@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from policies.admission.report import Report
+from service.ingest.formats.figures import text_of
 from service.ingest.formats.litellm.operations import BATCH, RESPONSES, RETRIEVE_BATCH, RETRIEVE_RESPONSE
-from service.ingest.formats.litellm.payload import Payload, text_of
+from service.ingest.formats.litellm.payload import Payload
 from service.ingest.formats.litellm.response import Response
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from policies.admission.report import AmountPart, Report
 from service.ingest.formats.amount_parts import Portion, parts_of
+from service.ingest.formats.figures import FigureReader, Object, Value, inside, text_of
 from service.ingest.formats.litellm.operations import UNBILLED
-from service.ingest.formats.litellm.payload import Object, Payload, Value, inside, text_of
+from service.ingest.formats.litellm.payload import Payload
 
 _ZERO: Final = Decimal(0)
 _CURRENCY: Final = "USD"
@@ -34,7 +35,7 @@ def read_amount(payload: Payload, report: Report) -> None:
     if amount is None:
         return
     report.amount, report.currency, report.amount_source = amount, _CURRENCY, "REPORTED"
-    report.amount_parts = _parts(payload, breakdown, report, amount)
+    report.amount_parts = parts_of_breakdown(payload, breakdown, report, amount)
 
 
 def _reported(payload: Payload, breakdown: Object, report: Report) -> Decimal | None:
@@ -112,21 +113,24 @@ def _is_free(payload: Payload, prices: Object, rates: Mapping[str, Decimal | int
     return written or (deployment is not None and deployment == payload.text("model_id"))
 
 
-def _parts(payload: Payload, breakdown: Object, report: Report, amount: Decimal) -> list[AmountPart] | None:
+def parts_of_breakdown(
+    figures: FigureReader, breakdown: Object, report: Report, amount: Decimal
+) -> list[AmountPart] | None:
+    """The parts of an amount by LiteLLM's `cost_breakdown`; None where they do not sum to it, which is noted."""
     if not amount or not breakdown:
         return None
-    figures = {name: payload.money("cost_breakdown", value) or _ZERO for name, value in _costs(breakdown)}
+    costs = {name: figures.money("cost_breakdown", value) or _ZERO for name, value in _costs(breakdown)}
     for name in _NEVER_NEGATIVE:
-        if figures[name] < 0:
-            payload.note(f"cost_breakdown.{name}", "is negative")
-    if any(name.startswith("cost_breakdown") for name in payload.unreadable):
+        if costs[name] < 0:
+            figures.note(f"cost_breakdown.{name}", "is negative")
+    if any(name.startswith("cost_breakdown") for name in figures.unreadable):
         return None
-    for portions in (_cache_in_input(figures, report), _cache_apart_from_input(figures, report)):
-        parts = parts_of(amount, [*portions, *_others(figures)])
+    for portions in (_cache_in_input(costs, report), _cache_apart_from_input(costs, report)):
+        parts = parts_of(amount, [*portions, *_others(costs)])
         if parts is not None:
             return parts
-    if any(figures.values()):
-        payload.note("cost_breakdown", "has parts that are not the cost when they are added up")
+    if any(costs.values()):
+        figures.note("cost_breakdown", "has parts that are not the cost when they are added up")
     return None
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from service.ingest.formats.litellm.payload import Payload, inside, storable, text_of
+from service.ingest.formats.figures import inside, storable, text_of
+from service.ingest.formats.litellm.payload import Payload
 from service.ingest.formats.litellm.response import Response
 
 NO_MODEL: Final = "none"

@@ -4,7 +4,8 @@ import re
 from typing import Final
 
 from policies.admission.report import Report
-from service.ingest.formats.litellm.payload import Payload, any_length_text, storable, text_of
+from service.ingest.formats.figures import any_length_text, storable, text_of
+from service.ingest.formats.litellm.payload import Payload
 
 # What LiteLLM knows of a key in place of the key itself.
 _KEY_HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)

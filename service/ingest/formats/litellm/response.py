@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from service.ingest.formats.litellm.payload import Value, decode, inside, text_of
+from service.ingest.formats.figures import Value, decode, inside, text_of
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX
 from service.ingest.formats.scalars import moment_of_epoch
 

@@ -4,7 +4,8 @@ import re
 from typing import Final
 
 from policies.admission.report import Attributes, Report
-from service.ingest.formats.litellm.payload import Object, Payload, Value, text_of
+from service.ingest.formats.figures import Object, Value, text_of
+from service.ingest.formats.litellm.payload import Payload
 from service.ingest.formats.native.attributes import ATTEMPT_MAX
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX
 

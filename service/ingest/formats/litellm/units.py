@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Final
 
 from policies.admission.report import Report
+from service.ingest.formats.figures import Value, inside
 from service.ingest.formats.litellm.operations import BATCH
-from service.ingest.formats.litellm.payload import Payload, Value, inside
+from service.ingest.formats.litellm.payload import Payload
 from service.ingest.formats.litellm.response import Response
 from service.ingest.formats.litellm.tokens import Usages, stated
 

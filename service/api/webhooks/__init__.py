@@ -1,0 +1,1 @@
+"""Webhooks and budgets in the schema."""

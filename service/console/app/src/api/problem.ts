@@ -1,0 +1,44 @@
+/** What went wrong, by what a page does about it: `extensions.code`, never the message. */
+
+import type { CombinedError } from "urql";
+
+export interface Problem {
+  /** `extensions.code` of docs/errors.md, or `NETWORK` where nothing was answered. */
+  readonly code: string;
+  readonly message: string;
+  /** For the operator, who finds the rest in the log by it. */
+  readonly requestId: string | null;
+}
+
+interface Answered {
+  readonly message: string;
+  readonly extensions?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** An error of the answer. */
+export function problemOf(error: Answered): Problem {
+  const { code, requestId } = error.extensions ?? {};
+  return {
+    code: typeof code === "string" ? code : "INTERNAL",
+    message: error.message,
+    requestId: typeof requestId === "string" ? requestId : null,
+  };
+}
+
+/** The first error of an operation; null: it went well. */
+export function firstProblem(error: CombinedError | undefined): Problem | null {
+  if (error === undefined) return null;
+  const [first] = error.graphQLErrors;
+  if (first !== undefined) return problemOf(first);
+  const response = error.response as Response | undefined;
+  return {
+    code: "NETWORK",
+    message: error.networkError?.message ?? error.message,
+    requestId: response?.headers?.get("x-request-id") ?? null,
+  };
+}
+
+/** Whether the credential has ended, so that somebody has to sign in again. */
+export function isSignedOut(problem: Problem): boolean {
+  return problem.code === "UNAUTHENTICATED";
+}

@@ -1,0 +1,28 @@
+/** Counts, shares and durations as people read them; digits are grouped the same way in both languages. */
+
+const GROUPED = new Intl.NumberFormat("en-US");
+const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+
+/** 12,345: an `Int`, `Count` or `BigInt` of the service. */
+export function count(value: number | string): string {
+  return GROUPED.format(typeof value === "string" ? BigInt(value) : value);
+}
+
+/** 12.3K, where there is little room. */
+export function compact(value: number | string): string {
+  return COMPACT.format(Number(value));
+}
+
+/** 12.3%, of a share from 0 to 1; what is there is never read as nothing. */
+export function percent(share: number): string {
+  const value = share * 100;
+  if (value > 0 && value < 0.1) return "<0.1%";
+  return `${value.toFixed(value > 0 && value < 10 ? 1 : 0)}%`;
+}
+
+/** 820 ms, 1.24 s, 2 min 5 s: a duration of whole milliseconds. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}

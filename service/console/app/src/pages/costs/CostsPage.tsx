@@ -1,0 +1,57 @@
+import { useAddress } from "../../address/address";
+import { FilterChips } from "../../filter/FilterChips";
+import "../../filter/filter.css";
+import type { Filter } from "../../filter/filter";
+import { useFilter } from "../../filter/useFilter";
+import { useWords } from "../../language/useWords";
+import { count } from "../../numbers/figures";
+import { NoAnswer } from "../../parts/NoAnswer";
+import { ProblemNote } from "../../parts/ProblemNote";
+import { Waiting } from "../../parts/Waiting";
+import { useSession } from "../../session/SessionContext";
+import { Budgets } from "./Budgets";
+import "./costs.css";
+import { EqualTokens } from "./EqualTokens";
+import { GroupTable } from "./GroupTable";
+import { NoCosts } from "./NoCosts";
+import { Toolbar } from "./Toolbar";
+import { Totals } from "./Totals";
+import { TimelineChart } from "./TimelineChart";
+import { type Costs, useCosts } from "./useCosts";
+import { words } from "./words";
+
+/** What calls cost: in all, over time beside the period before, by what they have in common, and by model at equal tokens. */
+export default function CostsPage() {
+  const session = useSession();
+  const [, change] = useAddress();
+  const { filter, choose, bound, clear } = useFilter();
+  const costs = useCosts();
+  const { groups } = costs.answers;
+  if (session.view("CostRow.amount") === "DENIED") return <NoAnswer problem={{ code: "FORBIDDEN", message: "", requestId: null }} />;
+  return (
+    <div className="page-body costs">
+      <Toolbar costs={costs} change={change} />
+      <FilterChips filter={filter} choose={choose} bound={bound} />
+      {groups.problem ? <NoAnswer problem={groups.problem} again={groups.again} /> : <Answered costs={costs} filter={filter} clear={clear} />}
+      {session.mayAsk("budgets") && <Budgets />}
+    </div>
+  );
+}
+
+function Answered({ costs, filter, clear }: { costs: Costs; filter: Filter; clear(): void }) {
+  const word = useWords(words);
+  const { totals, total, totalBefore, currency, models } = costs;
+  const { groups, time } = costs.answers;
+  const unpriced = totals?.find((one) => !one.amount)?.calls ?? "0";
+  if (totals === null) return <Waiting lines={8} />;
+  if (currency === null || total === null) return <NoCosts unpriced={unpriced} filter={filter} clear={clear} />;
+  return (
+    <div className="costs-answer" aria-busy={groups.waiting || time.waiting}>
+      <Totals now={total} before={totalBefore} currency={currency} />
+      {unpriced !== "0" && <p className="quiet">{word.unpriced(count(unpriced))}</p>}
+      {time.problem ? <ProblemNote problem={time.problem} again={time.again} /> : <TimelineChart costs={costs} currency={currency} />}
+      <GroupTable costs={costs} currency={currency} />
+      <EqualTokens models={models} currency={currency} />
+    </div>
+  );
+}

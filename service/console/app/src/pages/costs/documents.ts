@@ -1,0 +1,175 @@
+import { graphql } from "../../api/gql";
+
+export const Figures = graphql(`
+  fragment Figures on CostFigure {
+    calls
+    errors
+    inputTokens @include(if: $tokens)
+    outputTokens @include(if: $tokens)
+    cacheReadTokens @include(if: $tokens)
+    tokenEfficiency @include(if: $tokens)
+    amount {
+      amount
+      currency
+    }
+    averageCost @include(if: $derived)
+    costPerThousandOutputTokens @include(if: $derived)
+    wastedOnFailures @include(if: $derived)
+    estimatedShare @include(if: $derived)
+    callsWithoutAmount @include(if: $derived)
+  }
+`);
+
+/** What rows are grouped by; $key and the tags are those of the page, and \`model\` is for the comparison. */
+export const CostsByGroup = graphql(`
+  query CostsByGroup(
+    $filter: CallFilter!
+    $groupBy: [CostDimension!]
+    $groupByTags: [String!]
+    $models: Boolean!
+    $tokens: Boolean!
+    $derived: Boolean!
+    $model: Boolean!
+    $provider: Boolean!
+    $account: Boolean!
+    $apiKey: Boolean!
+    $status: Boolean!
+    $operation: Boolean!
+    $servedModel: Boolean!
+    $errorType: Boolean!
+    $user: Boolean!
+    $tags: Boolean!
+  ) {
+    groups: costs(filter: $filter, groupBy: $groupBy, groupByTags: $groupByTags, first: 1000) {
+      nodes {
+        ...Figures
+        key {
+          currency
+          model @include(if: $model)
+          provider @include(if: $provider)
+          account @include(if: $account)
+          apiKey @include(if: $apiKey)
+          status @include(if: $status)
+          operation @include(if: $operation)
+          servedModel @include(if: $servedModel)
+          errorType @include(if: $errorType)
+          user @include(if: $user)
+          tags @include(if: $tags) {
+            key
+            value
+          }
+        }
+      }
+      totals {
+        ...Figures
+      }
+      pageInfo {
+        hasNextPage
+      }
+    }
+    models: costs(filter: $filter, groupBy: [MODEL], first: 500) @include(if: $models) {
+      nodes {
+        ...Figures
+        key {
+          currency
+          model
+        }
+      }
+    }
+  }
+`);
+
+/** The costs of each bucket of time in all, of the groups that are shown, and of the period before. */
+export const CostsOverTime = graphql(`
+  query CostsOverTime(
+    $filter: CallFilter!
+    $top: CallFilter!
+    $groupBy: [CostDimension!]
+    $groupByTags: [String!]
+    $bucket: TimeBucket!
+    $timeZone: TimeZone
+    $model: Boolean!
+    $provider: Boolean!
+    $account: Boolean!
+    $apiKey: Boolean!
+    $status: Boolean!
+    $operation: Boolean!
+    $servedModel: Boolean!
+    $errorType: Boolean!
+    $user: Boolean!
+    $tags: Boolean!
+  ) {
+    all: costs(filter: $filter, bucket: $bucket, timeZone: $timeZone, fillBuckets: true, first: 10000) {
+      nodes {
+        calls
+        amount {
+          amount
+          currency
+        }
+        key {
+          currency
+          bucketStart
+          bucketEnd
+        }
+      }
+    }
+    shown: costs(filter: $top, groupBy: $groupBy, groupByTags: $groupByTags, bucket: $bucket, timeZone: $timeZone, first: 10000) {
+      nodes {
+        amount {
+          amount
+          currency
+        }
+        key {
+          currency
+          bucketStart
+          model @include(if: $model)
+          provider @include(if: $provider)
+          account @include(if: $account)
+          apiKey @include(if: $apiKey)
+          status @include(if: $status)
+          operation @include(if: $operation)
+          servedModel @include(if: $servedModel)
+          errorType @include(if: $errorType)
+          user @include(if: $user)
+          tags @include(if: $tags) {
+            key
+            value
+          }
+        }
+      }
+    }
+  }
+`);
+
+/** The period before: it may have been purged, and that is no reason to show nothing. */
+export const CostsBefore = graphql(`
+  query CostsBefore($filter: CallFilter!, $bucket: TimeBucket!, $timeZone: TimeZone, $tokens: Boolean!, $derived: Boolean!) {
+    costs(filter: $filter, bucket: $bucket, timeZone: $timeZone, fillBuckets: true, first: 10000) {
+      nodes {
+        calls
+        amount {
+          amount
+          currency
+        }
+        key {
+          currency
+          bucketStart
+          bucketEnd
+        }
+      }
+      totals {
+        ...Figures
+      }
+    }
+  }
+`);
+
+export const CostTags = graphql(`
+  query CostTags($filter: CallFilter!) {
+    facets(filter: $filter, first: 1) {
+      tags {
+        key
+      }
+    }
+  }
+`);

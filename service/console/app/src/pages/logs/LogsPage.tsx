@@ -1,0 +1,90 @@
+import { useCallback, useMemo, useState } from "react";
+import { useAddress } from "../../address/address";
+import { useFacets } from "../../filter/useFacets";
+import { useFilter } from "../../filter/useFilter";
+import { FacetPanel } from "../../filter/FacetPanel";
+import { FilterChips } from "../../filter/FilterChips";
+import "../../filter/filter.css";
+import { useStored } from "../../preferences/preferences";
+import { useSession } from "../../session/SessionContext";
+import { useRange } from "../../time/RangeContext";
+import { CallDrawer } from "./call/CallDrawer";
+import { HistogramChart } from "./histogram/HistogramChart";
+import { useHistogram } from "./histogram/useHistogram";
+import { CallTable } from "./list/CallTable";
+import { COLUMNS, columnsOf } from "./list/columns";
+import { ListState } from "./list/ListState";
+import { NEWEST_FIRST, orderOf, textOf } from "./list/order";
+import { useCalls } from "./list/useCalls";
+import "./logs.css";
+import { Summary } from "./Summary";
+import { useTail } from "./tail/useTail";
+import { Toolbar } from "./Toolbar";
+
+/** The calls of a time: filters with counts at the side, bars over time, the list, and the open call at its right. */
+export default function LogsPage() {
+  const session = useSession();
+  const { range, period, refresh } = useRange();
+  const [parameters, change] = useAddress();
+  const { filter, callFilter, choose, bound, clear } = useFilter();
+  const [storedColumns, storeColumns] = useStored("columns");
+  const [facetsShown, setFacetsShown] = useState(false);
+
+  const seen = useMemo(() => COLUMNS.filter((column) => session.view(column.governs) !== "DENIED"), [session]);
+  const named = parameters.get("columns") ?? storedColumns;
+  const shown = useMemo(() => columnsOf(named, seen), [named, seen]);
+  const order = orderOf(parameters.get("sort"));
+  const rows = useCalls(callFilter, order, shown);
+  const menus = useFacets(callFilter);
+  const counted = useHistogram(callFilter, period);
+  const open = parameters.get("call");
+  const show = useCallback((id: string | null) => change({ call: id }, { replace: new URLSearchParams(location.search).has("call") }), [change]);
+
+  const canTail = session.mayAsk("callRecorded") && (range.kind === "relative" || range.to === null) && textOf(order) === textOf(NEWEST_FIRST);
+  const live = canTail && parameters.get("live") === "1";
+  const tailed = useTail(callFilter, live);
+  const changeColumns = (names: readonly string[] | null) => {
+    const text = names?.join(",") ?? null;
+    storeColumns(text);
+    change({ columns: text }, { replace: true });
+  };
+
+  return (
+    <div className="logs" data-facets={facetsShown} data-open={open !== null}>
+      <aside className="logs-facets">
+        <FacetPanel menus={menus} filter={filter} choose={choose} bound={bound} clear={clear} />
+      </aside>
+      <div className="logs-main">
+        <Toolbar
+          menus={menus.menus}
+          choose={choose}
+          tailed={tailed}
+          live={live}
+          canTail={canTail}
+          toggleLive={() => change({ live: live ? null : "1" }, { replace: true })}
+          showFresh={refresh}
+          seen={seen}
+          shown={shown}
+          changeColumns={changeColumns}
+          facetsShown={facetsShown}
+          showFacets={setFacetsShown}
+        />
+        <FilterChips filter={filter} choose={choose} bound={bound} />
+        <HistogramChart counted={counted} />
+        <Summary counted={counted} />
+        <ListState rows={rows} clear={clear} filter={filter} refusal={counted.problem}>
+          <CallTable
+            rows={rows}
+            columns={shown}
+            order={order}
+            sort={(next) => change({ sort: textOf(next) })}
+            open={open}
+            show={show}
+            choose={choose}
+          />
+        </ListState>
+      </div>
+      {open !== null && <CallDrawer key={open} id={open} rows={rows} show={show} />}
+    </div>
+  );
+}

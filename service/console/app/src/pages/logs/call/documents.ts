@@ -1,0 +1,247 @@
+import { graphql } from "../../../api/gql";
+
+/** One call, with all that the role may see of it: each field has its flag. */
+export const OneCall = graphql(`
+  query OneCall(
+    $id: ID!
+    $sourceId: Boolean!
+    $source: Boolean!
+    $recordedAt: Boolean!
+    $account: Boolean!
+    $apiKey: Boolean!
+    $user: Boolean!
+    $servedModel: Boolean!
+    $provider: Boolean!
+    $operation: Boolean!
+    $streamed: Boolean!
+    $inputTokens: Boolean!
+    $outputTokens: Boolean!
+    $totalTokens: Boolean!
+    $cacheReadTokens: Boolean!
+    $cacheWriteTokens: Boolean!
+    $reasoningTokens: Boolean!
+    $tokenEfficiency: Boolean!
+    $amountUnknown: Boolean!
+    $latencyMs: Boolean!
+    $timeToFirstTokenMs: Boolean!
+    $errorType: Boolean!
+    $errorCode: Boolean!
+    $traceId: Boolean!
+    $sessionId: Boolean!
+    $attempt: Boolean!
+    $cacheHit: Boolean!
+    $deployment: Boolean!
+    $team: Boolean!
+    $teamId: Boolean!
+    $organization: Boolean!
+    $organizationId: Boolean!
+    $normalizedError: Boolean!
+    $providerRequestId: Boolean!
+    $correctedAt: Boolean!
+    $amount: Boolean!
+    $amountParts: Boolean!
+    $netAmount: Boolean!
+    $corrects: Boolean!
+    $corrections: Boolean!
+    $tags: Boolean!
+    $units: Boolean!
+    $error: Boolean!
+  ) {
+    call(id: $id) {
+      id
+      startedAt
+      model
+      status
+      sourceId @include(if: $sourceId)
+      source @include(if: $source)
+      recordedAt @include(if: $recordedAt)
+      account @include(if: $account)
+      apiKey @include(if: $apiKey)
+      user @include(if: $user)
+      servedModel @include(if: $servedModel)
+      provider @include(if: $provider)
+      operation @include(if: $operation)
+      streamed @include(if: $streamed)
+      inputTokens @include(if: $inputTokens)
+      outputTokens @include(if: $outputTokens)
+      totalTokens @include(if: $totalTokens)
+      cacheReadTokens @include(if: $cacheReadTokens)
+      cacheWriteTokens @include(if: $cacheWriteTokens)
+      reasoningTokens @include(if: $reasoningTokens)
+      tokenEfficiency @include(if: $tokenEfficiency)
+      amountUnknown @include(if: $amountUnknown)
+      latencyMs @include(if: $latencyMs)
+      timeToFirstTokenMs @include(if: $timeToFirstTokenMs)
+      errorType @include(if: $errorType)
+      errorCode @include(if: $errorCode)
+      traceId @include(if: $traceId)
+      sessionId @include(if: $sessionId)
+      attempt @include(if: $attempt)
+      cacheHit @include(if: $cacheHit)
+      deployment @include(if: $deployment)
+      team @include(if: $team)
+      teamId @include(if: $teamId)
+      organization @include(if: $organization)
+      organizationId @include(if: $organizationId)
+      normalizedError @include(if: $normalizedError)
+      providerRequestId @include(if: $providerRequestId)
+      correctedAt @include(if: $correctedAt)
+      amount @include(if: $amount) {
+        amount
+        currency
+        source
+      }
+      amountParts @include(if: $amountParts) {
+        meter
+        quantity
+        unitPrice
+        amount
+        priceList
+      }
+      netAmount @include(if: $netAmount) {
+        amount
+        currency
+      }
+      corrects @include(if: $corrects) {
+        id
+        amount {
+          amount
+          currency
+        }
+      }
+      corrections @include(if: $corrections) {
+        id
+        correctedAt
+        amount {
+          amount
+          currency
+        }
+      }
+      tags @include(if: $tags) {
+        key
+        value
+      }
+      units @include(if: $units) {
+        name
+        quantity
+      }
+      error @include(if: $error) {
+        id
+        type
+        code
+        message
+        disclosure
+        occurredAt
+        fingerprint
+        parameters {
+          name
+          value
+          action
+        }
+        redactions {
+          rule
+          count
+        }
+      }
+    }
+  }
+`);
+
+/** Fields of `Call` that have a flag. */
+export const FLAGGED = [
+  "sourceId",
+  "source",
+  "recordedAt",
+  "account",
+  "apiKey",
+  "user",
+  "servedModel",
+  "provider",
+  "operation",
+  "streamed",
+  "inputTokens",
+  "outputTokens",
+  "totalTokens",
+  "cacheReadTokens",
+  "cacheWriteTokens",
+  "reasoningTokens",
+  "tokenEfficiency",
+  "amountUnknown",
+  "latencyMs",
+  "timeToFirstTokenMs",
+  "errorType",
+  "errorCode",
+  "traceId",
+  "sessionId",
+  "attempt",
+  "cacheHit",
+  "deployment",
+  "team",
+  "teamId",
+  "organization",
+  "organizationId",
+  "normalizedError",
+  "providerRequestId",
+  "correctedAt",
+  "amount",
+  "amountParts",
+  "netAmount",
+  "corrects",
+  "corrections",
+  "tags",
+  "units",
+  "error",
+] as const;
+
+/** The other attempts of the same request, in the order in which they began. */
+export const Attempts = graphql(`
+  query Attempts($filter: CallFilter!, $provider: Boolean!, $attempt: Boolean!, $cacheHit: Boolean!, $errorType: Boolean!, $latencyMs: Boolean!, $timeToFirstTokenMs: Boolean!) {
+    calls(filter: $filter, orderBy: [{ field: STARTED_AT, direction: ASC }], first: 50) {
+      nodes {
+        id
+        startedAt
+        model
+        status
+        correctedAt
+        provider @include(if: $provider)
+        attempt @include(if: $attempt)
+        cacheHit @include(if: $cacheHit)
+        errorType @include(if: $errorType)
+        latencyMs @include(if: $latencyMs)
+        timeToFirstTokenMs @include(if: $timeToFirstTokenMs)
+      }
+    }
+  }
+`);
+
+export const Reveal = graphql(`
+  mutation Reveal($errorId: ID!, $reason: String!) {
+    revealError(input: { errorId: $errorId, reason: $reason }) {
+      error {
+        id
+        message
+        disclosure
+        parameters {
+          name
+          value
+          action
+        }
+      }
+      ledgerIndex
+    }
+  }
+`);
+
+/** For how long calls and details of errors are kept. */
+export const Windows = graphql(`
+  query Windows {
+    policy {
+      windows {
+        store
+        class
+        tier
+        windowDays
+      }
+    }
+  }
+`);

@@ -1,0 +1,133 @@
+import { graphql } from "../../api/gql";
+
+/** A page of the list, with the columns that are shown. */
+export const CallPage = graphql(`
+  query CallPage(
+    $filter: CallFilter
+    $orderBy: [CallOrder!]
+    $first: Int
+    $after: String
+    $provider: Boolean!
+    $account: Boolean!
+    $apiKey: Boolean!
+    $user: Boolean!
+    $servedModel: Boolean!
+    $operation: Boolean!
+    $streamed: Boolean!
+    $inputTokens: Boolean!
+    $outputTokens: Boolean!
+    $totalTokens: Boolean!
+    $cacheReadTokens: Boolean!
+    $cacheWriteTokens: Boolean!
+    $reasoningTokens: Boolean!
+    $tokenEfficiency: Boolean!
+    $amount: Boolean!
+    $latencyMs: Boolean!
+    $timeToFirstTokenMs: Boolean!
+    $errorType: Boolean!
+    $errorCode: Boolean!
+    $tags: Boolean!
+    $traceId: Boolean!
+    $sessionId: Boolean!
+    $attempt: Boolean!
+    $cacheHit: Boolean!
+    $deployment: Boolean!
+    $team: Boolean!
+    $sourceId: Boolean!
+    $recordedAt: Boolean!
+    $providerRequestId: Boolean!
+  ) {
+    calls(filter: $filter, orderBy: $orderBy, first: $first, after: $after) {
+      nodes {
+        id
+        startedAt
+        model
+        status
+        correctedAt
+        provider @include(if: $provider)
+        account @include(if: $account)
+        apiKey @include(if: $apiKey)
+        user @include(if: $user)
+        servedModel @include(if: $servedModel)
+        operation @include(if: $operation)
+        streamed @include(if: $streamed)
+        inputTokens @include(if: $inputTokens)
+        outputTokens @include(if: $outputTokens)
+        totalTokens @include(if: $totalTokens)
+        cacheReadTokens @include(if: $cacheReadTokens)
+        cacheWriteTokens @include(if: $cacheWriteTokens)
+        reasoningTokens @include(if: $reasoningTokens)
+        tokenEfficiency @include(if: $tokenEfficiency)
+        amount @include(if: $amount) {
+          amount
+          currency
+          source
+        }
+        latencyMs @include(if: $latencyMs)
+        timeToFirstTokenMs @include(if: $timeToFirstTokenMs)
+        errorType @include(if: $errorType)
+        errorCode @include(if: $errorCode)
+        tags @include(if: $tags) {
+          key
+          value
+        }
+        traceId @include(if: $traceId)
+        sessionId @include(if: $sessionId)
+        attempt @include(if: $attempt)
+        cacheHit @include(if: $cacheHit)
+        deployment @include(if: $deployment)
+        team @include(if: $team)
+        sourceId @include(if: $sourceId)
+        recordedAt @include(if: $recordedAt)
+        providerRequestId @include(if: $providerRequestId)
+      }
+      pageInfo {
+        endCursor
+        hasNextPage
+      }
+    }
+  }
+`);
+
+/** Calls and failures over time, and in all. */
+export const Histogram = graphql(`
+  query Histogram($filter: CallFilter!, $bucket: TimeBucket!, $timeZone: TimeZone) {
+    costs(filter: $filter, bucket: $bucket, timeZone: $timeZone, fillBuckets: true, first: 1000) {
+      nodes {
+        key {
+          bucketStart
+          bucketEnd
+        }
+        calls
+        errors
+      }
+      totals {
+        calls
+        errors
+        amount {
+          amount
+          currency
+        }
+      }
+    }
+  }
+`);
+
+/** Whether there are calls at all, whatever the time: no data yet is another thing than no match. */
+export const AnyCall = graphql(`
+  query AnyCall {
+    calls(first: 1) {
+      nodes {
+        id
+      }
+    }
+  }
+`);
+
+export const Tail = graphql(`
+  subscription Tail($filter: CallFilter) {
+    callRecorded(filter: $filter) {
+      id
+    }
+  }
+`);

@@ -1,0 +1,46 @@
+import { Suspense, lazy, useMemo } from "react";
+import { words as callWords } from "../../../calls/words";
+import { useWords } from "../../../language/useWords";
+import { compact, count } from "../../../numbers/figures";
+import { ProblemNote } from "../../../parts/ProblemNote";
+import { useRange } from "../../../time/RangeContext";
+import { useZone } from "../../../time/zone";
+import type { Counted } from "./useHistogram";
+import { words } from "../words";
+
+const TimeBars = lazy(() => import("../../../charts/TimeBars"));
+const HEIGHT = 104;
+
+/** Calls over time, failures in red. To drag over it is to choose that time. */
+export function HistogramChart({ counted }: { counted: Counted }) {
+  const word = useWords(words);
+  const call = useWords(callWords);
+  const zone = useZone();
+  const { change } = useRange();
+  const { bars } = counted;
+  const series = useMemo(() => {
+    if (bars === null) return [];
+    const of = (label: string, colour: string, values: readonly number[]) => ({ label, colour, values, text: (index: number) => count(values[index] ?? 0) });
+    return [of(call.status.FAILED, "--bar-bad", bars.failed), of(call.status.SUCCEEDED, "--bar", bars.succeeded)];
+  }, [bars, call]);
+  // The list says what is out of retention.
+  if (counted.problem?.code === "OUT_OF_RETENTION") return <p className="quiet">{counted.problem.message}</p>;
+  if (counted.problem !== null) return <ProblemNote problem={counted.problem} again={counted.again} />;
+  return (
+    <div className="histogram" data-waiting={counted.waiting}>
+      {bars !== null && bars.edges.length > 1 && (
+        <Suspense>
+          <TimeBars
+            label={word.histogram}
+            edges={bars.edges}
+            series={series}
+            zone={zone}
+            height={HEIGHT}
+            axisText={(value) => (Number.isInteger(value) ? compact(value) : "")}
+            brushed={(from, to) => change({ kind: "absolute", from: new Date(from).toISOString(), to: new Date(to).toISOString() })}
+          />
+        </Suspense>
+      )}
+    </div>
+  );
+}

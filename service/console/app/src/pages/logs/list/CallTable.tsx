@@ -1,0 +1,152 @@
+import { columnResizingFeature, columnSizingFeature, tableFeatures, useTable } from "@tanstack/react-table";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type CSSProperties, type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useFieldText } from "../../../calls/useFieldText";
+import { useWords } from "../../../language/useWords";
+import { Icon } from "../../../parts/Icon";
+import { CallRow } from "./CallRow";
+import type { Column, Row } from "./columns";
+import type { Order } from "./order";
+import type { Rows } from "./rows";
+import { words } from "../words";
+
+interface Props {
+  rows: Rows<Row>;
+  columns: readonly Column[];
+  order: Order;
+  sort(order: Order): void;
+  /** The open call. */
+  open: string | null;
+  show(id: string): void;
+  choose(name: string, value: string, how: "is" | "not"): void;
+}
+
+const ROW = 32;
+const OVERSCAN = 4;
+const features = tableFeatures({ columnSizingFeature, columnResizingFeature });
+const NO_DATA: Row[] = [];
+
+/** The virtual table: of any number of rows those are in the page that are seen, and some above and below them. */
+export function CallTable({ rows, columns, order, sort, open, show, choose }: Props) {
+  const word = useWords(words);
+  const text = useFieldText();
+  const frame = useRef<HTMLDivElement>(null);
+  const [active, setActive] = useState(-1);
+  // TanStack Table has the columns: their widths, and how they are dragged. Rows are given to it by none.
+  const defs = useMemo(() => columns.map((column) => ({ id: column.name, size: column.width, minSize: 60 })), [columns]);
+  const table = useTable({ features, columns: defs, data: NO_DATA, columnResizeMode: "onChange" as const });
+  const headers = table.getHeaderGroups()[0]?.headers ?? [];
+  const widths = headers.map((header) => `${header.getSize()}px`).join(" ");
+  const width = headers.reduce((sum, header) => sum + header.getSize(), 0);
+
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => frame.current,
+    estimateSize: () => ROW,
+    overscan: OVERSCAN,
+    paddingStart: ROW,
+    scrollPaddingStart: ROW,
+  });
+  const items = virtual.getVirtualItems();
+  const first = items[0]?.index ?? 0;
+  const last = items.at(-1)?.index ?? 0;
+  useEffect(() => rows.need(first, last), [rows, rows.version, first, last]);
+  // Another filter begins at the top.
+  useEffect(() => {
+    frame.current?.scrollTo({ top: 0 });
+    setActive(-1);
+  }, [rows]);
+  // The row of the open call is followed, so that J and K keep it in sight.
+  const openIndex = open === null ? -1 : rows.indexOf((row) => row.id === open);
+  useEffect(() => {
+    if (openIndex < 0) return;
+    setActive(openIndex);
+    virtual.scrollToIndex(openIndex, { align: "auto" });
+  }, [openIndex, virtual]);
+
+  const pressed = (event: KeyboardEvent) => {
+    const page = Math.max(1, Math.floor((frame.current?.clientHeight ?? ROW) / ROW) - 2);
+    const steps: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length };
+    const step = steps[event.key];
+    const row = rows.row(active);
+    if (step !== undefined) {
+      const next = Math.min(rows.length - 1, Math.max(0, active + step));
+      setActive(next);
+      virtual.scrollToIndex(next, { align: "auto" });
+    } else if (event.key === "Enter" && event.target === frame.current && row !== undefined) show(row.id);
+    else return;
+    event.preventDefault();
+  };
+  const press = useCallback(
+    (index: number, id: string) => {
+      setActive(index);
+      show(id);
+    },
+    [show],
+  );
+
+  return (
+    <div
+      className="calls"
+      ref={frame}
+      role="grid"
+      aria-label={word.calls}
+      aria-rowcount={rows.more ? -1 : rows.length + 1}
+      aria-colcount={columns.length}
+      aria-activedescendant={active >= 0 ? `call-row-${active}` : undefined}
+      aria-busy={rows.waiting}
+      tabIndex={0}
+      onKeyDown={pressed}
+      style={{ "--columns": widths, "--calls-width": `${width}px` } as CSSProperties}
+    >
+      <div className="calls-size" style={{ height: virtual.getTotalSize() }} role="presentation">
+        <div className="calls-head" role="row" aria-rowindex={1}>
+          {headers.map((header, number) => {
+            const column = columns[number];
+            if (column === undefined) return null;
+            const sorted = order.name === column.name ? order.direction : null;
+            return (
+              <div
+                key={header.id}
+                role="columnheader"
+                className={column.figures ? "calls-title figures" : "calls-title"}
+                aria-sort={sorted === null ? undefined : sorted === "ASC" ? "ascending" : "descending"}
+                title={text.name(column.name)}
+              >
+                {column.order === undefined ? (
+                  <span className="calls-name">{text.name(column.name)}</span>
+                ) : (
+                  <button
+                    type="button"
+                    className="calls-sort"
+                    onClick={() => sort({ name: column.name, direction: sorted === "DESC" ? "ASC" : "DESC" })}
+                  >
+                    <span className="calls-name">{text.name(column.name)}</span>
+                    {sorted !== null && <Icon name={sorted === "ASC" ? "up" : "down"} />}
+                  </button>
+                )}
+                <span className="calls-resize" onPointerDown={header.getResizeHandler()} aria-hidden="true" />
+              </div>
+            );
+          })}
+        </div>
+        {items.map((item) => {
+          const row = rows.row(item.index);
+          return (
+            <CallRow
+              key={item.key}
+              index={item.index}
+              top={item.start}
+              row={row}
+              columns={columns}
+              active={item.index === active}
+              open={row !== undefined && row.id === open}
+              press={press}
+              choose={choose}
+            />
+          );
+        })}
+      </div>
+    </div>
+  );
+}

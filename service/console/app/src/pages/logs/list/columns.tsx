@@ -1,0 +1,116 @@
+import type { ReactNode } from "react";
+import type { CallOrderField, CallPageQuery } from "../../../api/gql/graphql";
+import { StatusBadge } from "../../../calls/StatusBadge";
+import { count, duration } from "../../../numbers/figures";
+import { Amount } from "../../../parts/Amount";
+import { Moment } from "../../../parts/Moment";
+import { millisecond } from "../../../time/zone";
+
+export type Row = NonNullable<CallPageQuery["calls"]>["nodes"][number];
+
+export interface Column {
+  /** The field of `Call`. */
+  readonly name: string;
+  /** What the role has to see of the schema for it. */
+  readonly governs: string;
+  readonly width: number;
+  readonly figures?: boolean;
+  /** The whole list can be ordered by it. */
+  readonly order?: CallOrderField;
+  /** The parameter of the address that a press on the cell filters by, with the cell's value. */
+  readonly filter?: (row: Row) => string | null | undefined;
+  readonly cell: (row: Row) => ReactNode;
+  /** It is in the page's document whether it is shown or not. */
+  readonly always?: boolean;
+}
+
+const text = (value: string | null | undefined): ReactNode => value ?? null;
+const whole = (value: number | string | null | undefined): ReactNode => (value == null ? null : count(value));
+const ms = (value: number | null | undefined): ReactNode => (value == null ? null : duration(value));
+const code = (value: string | null | undefined): ReactNode => (value == null ? null : <code>{value}</code>);
+const yes = (value: boolean | null | undefined): ReactNode => (value == null ? null : value ? "✓" : "–");
+
+/** The year is that of the time above the list. */
+const withoutYear = (moment: string, zone: string) => millisecond(moment, zone).slice(5);
+
+/** A field whose cells are texts, and filter by a press. */
+function named(name: "model" | "provider" | "account" | "apiKey" | "servedModel" | "operation" | "errorType" | "errorCode" | "team" | "deployment", width: number): Column {
+  return { name, governs: `Call.${name}`, width, filter: (row) => row[name], cell: (row) => text(row[name]) };
+}
+
+function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "reasoningTokens" | "totalTokens", order?: CallOrderField): Column {
+  return { name, governs: `Call.${name}`, width: 94, figures: true, cell: (row) => whole(row[name]), ...(order && { order }) };
+}
+
+/** All columns, in the order in which they stand until somebody moves one. */
+export const COLUMNS: readonly Column[] = [
+  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row) => <Moment at={row.startedAt} text={withoutYear} /> },
+  { name: "status", governs: "Call.status", width: 100, always: true, filter: (row) => row.status, cell: (row) => <StatusBadge status={row.status} /> },
+  { ...named("model", 162), always: true },
+  named("provider", 92),
+  named("account", 88),
+  named("apiKey", 104),
+  tokens("inputTokens"),
+  tokens("outputTokens"),
+  {
+    name: "amount",
+    governs: "Call.amount",
+    width: 118,
+    figures: true,
+    order: "AMOUNT",
+    cell: (row) => row.amount && <Amount amount={row.amount.amount} currency={row.amount.currency} digits={6} />,
+  },
+  { name: "latencyMs", governs: "Call.latencyMs", width: 78, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
+  { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 92, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
+  named("errorType", 190),
+  named("errorCode", 100),
+  named("servedModel", 210),
+  named("operation", 110),
+  { name: "streamed", governs: "Call.streamed", width: 90, filter: (row) => row.streamed?.toString(), cell: (row) => yes(row.streamed) },
+  { name: "cacheHit", governs: "Call.cacheHit", width: 150, filter: (row) => row.cacheHit?.toString(), cell: (row) => yes(row.cacheHit) },
+  tokens("cacheReadTokens", "CACHE_READ_TOKENS"),
+  tokens("cacheWriteTokens", "CACHE_WRITE_TOKENS"),
+  tokens("reasoningTokens"),
+  tokens("totalTokens", "TOTAL_TOKENS"),
+  { name: "tokenEfficiency", governs: "Call.tokenEfficiency", width: 120, figures: true, order: "TOKEN_EFFICIENCY", cell: (row) => row.tokenEfficiency?.toFixed(2) },
+  { name: "tags", governs: "Call.tags", width: 220, cell: (row) => row.tags?.map(({ key, value }) => `${key}=${value ?? "…"}`).join(" ") },
+  { name: "user", governs: "Call.user", width: 150, filter: (row) => row.user, cell: (row) => code(row.user) },
+  { name: "attempt", governs: "Call.attempt", width: 84, figures: true, cell: (row) => whole(row.attempt) },
+  { name: "traceId", governs: "Call.traceId", width: 170, filter: (row) => row.traceId, cell: (row) => code(row.traceId) },
+  { name: "sessionId", governs: "Call.sessionId", width: 170, filter: (row) => row.sessionId, cell: (row) => code(row.sessionId) },
+  named("deployment", 130),
+  named("team", 120),
+  { name: "id", governs: "Call.id", width: 330, always: true, cell: (row) => code(row.id) },
+  { name: "sourceId", governs: "Call.sourceId", width: 170, cell: (row) => code(row.sourceId) },
+  { name: "providerRequestId", governs: "Call.providerRequestId", width: 190, cell: (row) => code(row.providerRequestId) },
+  { name: "recordedAt", governs: "Call.recordedAt", width: 190, cell: (row) => row.recordedAt && <Moment at={row.recordedAt} text={millisecond} /> },
+];
+
+export const SHOWN_AT_FIRST: readonly string[] = [
+  "startedAt",
+  "status",
+  "model",
+  "provider",
+  "account",
+  "apiKey",
+  "inputTokens",
+  "outputTokens",
+  "amount",
+  "latencyMs",
+  "timeToFirstTokenMs",
+  "errorType",
+];
+
+/** The columns that an address or a store names, of those that there are; what it does not know is left out. */
+export function columnsOf(named: string | null, seen: readonly Column[]): readonly Column[] {
+  const names = named?.split(",") ?? SHOWN_AT_FIRST;
+  const found = [...new Set(names)].flatMap((name) => seen.find((column) => column.name === name) ?? []);
+  return found.length > 0 ? found : seen.filter((column) => SHOWN_AT_FIRST.includes(column.name));
+}
+
+/** What the document asks for: each column's field, or not. */
+export function fieldFlags(shown: readonly Column[]): Record<string, boolean> {
+  return Object.fromEntries(
+    COLUMNS.filter((column) => !column.always).map((column) => [column.name, shown.includes(column)]),
+  );
+}

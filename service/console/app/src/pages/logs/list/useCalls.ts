@@ -1,0 +1,33 @@
+import { useEffect, useMemo, useSyncExternalStore } from "react";
+import type { CallFilter, CallPageQueryVariables } from "../../../api/gql/graphql";
+import { ask } from "../../../api/ask";
+import { firstProblem } from "../../../api/problem";
+import { useSession } from "../../../session/SessionContext";
+import { type Column, type Row, fieldFlags } from "./columns";
+import { CallPage } from "../documents";
+import { type Order, toOrderBy } from "./order";
+import { Rows } from "./rows";
+
+/** The calls of a filter in an order, as far as they were looked at. */
+export function useCalls(filter: CallFilter, order: Order, shown: readonly Column[]): Rows<Row> {
+  const { client } = useSession();
+  const { name, direction } = order;
+  const flags = JSON.stringify(fieldFlags(shown));
+  const rows = useMemo(() => {
+    const given = { filter, orderBy: toOrderBy({ name, direction }), ...(JSON.parse(flags) as object) };
+    return new Rows<Row>(async (after, first, signal) => {
+      const variables = { ...given, after, first } as CallPageQueryVariables;
+      const { data, error } = await ask(client, CallPage, variables, signal);
+      const problem = firstProblem(error);
+      if (problem !== null) return problem;
+      const page = data?.calls;
+      return { rows: page?.nodes ?? [], endCursor: page?.pageInfo.endCursor ?? null, hasNextPage: page?.pageInfo.hasNextPage ?? false };
+    });
+  }, [client, filter, name, direction, flags]);
+  useEffect(() => {
+    rows.need(0, 0);
+    return () => rows.end();
+  }, [rows]);
+  useSyncExternalStore(rows.subscribe, () => rows.version);
+  return rows;
+}

@@ -1,0 +1,49 @@
+import type { ReactNode } from "react";
+
+export interface PlainColumn<Row> {
+  readonly name: string;
+  readonly title: ReactNode;
+  /** Figures stand at the right, in digits of one width. */
+  readonly figures?: boolean;
+  cell(row: Row): ReactNode;
+}
+
+interface Props<Row> {
+  caption: string;
+  columns: readonly PlainColumn<Row>[];
+  rows: readonly Row[];
+  keyOf(row: Row): string;
+  /** Says the caption to screen readers alone. */
+  quietCaption?: boolean;
+}
+
+/** A table of some rows, all of them in the page. Thousands of rows are for a virtual one. */
+export function PlainTable<Row>({ caption, columns, rows, keyOf, quietCaption = false }: Props<Row>) {
+  return (
+    <div className="plain-table-frame" tabIndex={0} role="region" aria-label={caption}>
+      <table className="plain-table">
+        <caption className={quietCaption ? "unseen" : undefined}>{caption}</caption>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column.name} scope="col" className={column.figures ? "figures" : undefined}>
+                {column.title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={keyOf(row)}>
+              {columns.map((column) => (
+                <td key={column.name} className={column.figures ? "figures" : undefined}>
+                  {column.cell(row)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,46 @@
+import { catalogue } from "../language/catalogue";
+
+export const words = catalogue(
+  {
+    copy: (text: string) => `Copy ${text}`,
+    copied: "Copied",
+    close: "Close",
+    loading: "Loading",
+    retry: "Try again",
+    requestId: "Request id",
+    problem: {
+      NETWORK: "The service cannot be reached.",
+      UNAUTHENTICATED: "This key or token is not valid, or has ended.",
+      FORBIDDEN: "Your role may not ask this.",
+      THROTTLED: "Too much was asked at once. Wait a moment, then try again.",
+      UNAVAILABLE: "The service is not available just now. Wait a moment, then try again.",
+      TIMEOUT: "This took too long. Choose a shorter time or a narrower filter.",
+      MAX_COST_EXCEEDED: "This asks for too much at once. Choose a shorter time.",
+      OUT_OF_RETENTION: "The time begins before what is still kept.",
+      NOT_FOUND: "There is no such thing, or it is past its window.",
+      BAD_USER_INPUT: "This cannot be asked so.",
+      OTHER: "Something went wrong.",
+    },
+  },
+  {
+    copy: (text: string) => `复制 ${text}`,
+    copied: "已复制",
+    close: "关闭",
+    loading: "正在加载",
+    retry: "重试",
+    requestId: "请求 ID",
+    problem: {
+      NETWORK: "无法连接到服务。",
+      UNAUTHENTICATED: "此密钥或令牌无效，或已失效。",
+      FORBIDDEN: "您的角色无权查询此内容。",
+      THROTTLED: "请求过于频繁。请稍候再试。",
+      UNAVAILABLE: "服务暂时不可用。请稍候再试。",
+      TIMEOUT: "查询耗时过长。请缩短时间范围或收窄筛选条件。",
+      MAX_COST_EXCEEDED: "一次查询的内容过多。请缩短时间范围。",
+      OUT_OF_RETENTION: "所选时间早于仍在保留的数据。",
+      NOT_FOUND: "不存在，或已超过保留期限。",
+      BAD_USER_INPUT: "无法这样查询。",
+      OTHER: "出错了。",
+    },
+  },
+);

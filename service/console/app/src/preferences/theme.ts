@@ -1,0 +1,17 @@
+import { useEffect } from "react";
+import { usePreference } from "./preferences";
+
+/** Puts the theme that was chosen on the document; none was: the stylesheet goes by `prefers-color-scheme`. */
+export function useTheme(): void {
+  const [theme] = usePreference("theme");
+  useEffect(() => {
+    if (theme === null) delete document.documentElement.dataset["theme"];
+    else document.documentElement.dataset["theme"] = theme;
+  }, [theme]);
+}
+
+/** Whether what is shown is dark. */
+export function isDark(): boolean {
+  const chosen = document.documentElement.dataset["theme"];
+  return chosen === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
+}

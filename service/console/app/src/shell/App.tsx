@@ -1,0 +1,26 @@
+import { Router } from "wouter";
+import { CONSOLE_PATH } from "../address/address";
+import { useLanguage } from "../language/useWords";
+import { useTheme } from "../preferences/theme";
+import { SessionProvider } from "../session/SessionContext";
+import { RangeProvider } from "../time/RangeContext";
+import { Layout } from "./Layout";
+import { useEffect } from "react";
+
+/** The console. */
+export function App() {
+  const language = useLanguage();
+  useTheme();
+  useEffect(() => {
+    document.documentElement.lang = language;
+  }, [language]);
+  return (
+    <Router base={CONSOLE_PATH}>
+      <SessionProvider>
+        <RangeProvider>
+          <Layout />
+        </RangeProvider>
+      </SessionProvider>
+    </Router>
+  );
+}

@@ -1,0 +1,40 @@
+import { type ReactNode, createContext, use, useCallback, useMemo, useState } from "react";
+import { useAddress } from "../address/address";
+import { type Period, type Range, parametersOf, periodOf, rangeOf } from "./range";
+
+interface Ranged {
+  readonly range: Range;
+  /** The moments of the range, as of the last refresh; stays the same until then. */
+  readonly period: Period;
+  change(range: Range): void;
+  /** Looks at the clock again: the end of a relative range is now. */
+  refresh(): void;
+}
+
+const Context = createContext<Ranged | null>(null);
+
+/** The moments of a range at this look at the clock. */
+function lookedAt(range: Range, _look: number): Period {
+  return periodOf(range, Date.now());
+}
+
+/** The time of all pages, from the address. */
+export function RangeProvider({ children }: { children: ReactNode }) {
+  const [parameters, change] = useAddress();
+  const text = ["range", "from", "to"].map((name) => parameters.get(name) ?? "").join("|");
+  const [looks, setLooks] = useState(0);
+  const refresh = useCallback(() => setLooks((looked) => looked + 1), []);
+  const ranged = useMemo(() => {
+    const [last, from, to] = text.split("|");
+    const range = rangeOf(new URLSearchParams({ range: last ?? "", from: from ?? "", to: to ?? "" }));
+    return { range, period: lookedAt(range, looks), change: (next: Range) => change(parametersOf(next)), refresh };
+  }, [text, looks, change, refresh]);
+  return <Context value={ranged}>{children}</Context>;
+}
+
+/** The time that the page is about. */
+export function useRange(): Ranged {
+  const found = use(Context);
+  if (found === null) throw new Error("useRange is for what stands in a RangeProvider");
+  return found;
+}

@@ -1,0 +1,96 @@
+/** What the Costs page works out of rows: exact, and one currency at a time. */
+
+import { describe, expect, it } from "vitest";
+import { areOf, governs, groupVariables, linkable, narrowed, valueOf } from "../src/pages/costs/dimension";
+import { type Group, cacheShare, changeOf, comparedModels, currenciesOf, groupsOf } from "../src/pages/costs/group";
+import { timelineOf } from "../src/pages/costs/timeline";
+
+const amount = (text: string, currency = "USD") => ({ amount: text, currency });
+const figures = { calls: "10", errors: "1", inputTokens: "900", outputTokens: "100", cacheReadTokens: "300" };
+
+describe("groups", () => {
+  const rows = [
+    { ...figures, amount: amount("0.1"), key: { currency: "USD", model: "a" } },
+    { ...figures, amount: amount("0.2"), key: { currency: "USD", model: "b" } },
+    { ...figures, amount: amount("5", "EUR"), key: { currency: "EUR", model: "a" } },
+    { ...figures, amount: null, key: { currency: null, model: "c" } },
+  ];
+
+  it("are those of one currency, the dearest first, with their share of its sum", () => {
+    const found = groupsOf(rows, "model", "USD");
+    expect(found.map(({ value, amount: sum }) => [value, sum])).toEqual([["b", "0.2"], ["a", "0.1"]]);
+    expect(found[1]?.share).toBeCloseTo(1 / 3, 12);
+  });
+
+  it("name currencies by their calls, and none for calls without an amount", () => {
+    const totals = [{ ...figures, calls: "2", amount: amount("9") }, { ...figures, calls: "9", amount: null }, { ...figures, calls: "3", amount: amount("1", "CNY") }];
+    expect(currenciesOf(totals)).toEqual(["CNY", "USD"]);
+  });
+
+  it("tell nothing of a share or change of nothing", () => {
+    expect(cacheShare({ ...figures, inputTokens: "0" })).toBeNull();
+    expect(cacheShare(figures)).toBeCloseTo(1 / 3, 12);
+    expect([changeOf("3", "2"), changeOf("1", "0"), changeOf("1", null)]).toEqual([0.5, null, null]);
+  });
+});
+
+describe("models at equal tokens", () => {
+  it("cost what their calls did per token, for as many as all models had, the cheapest first", () => {
+    const group = (value: string, sum: string, input: string, output: string): Group => ({
+      value,
+      amount: sum,
+      share: null,
+      row: { ...figures, inputTokens: input, outputTokens: output },
+    });
+    const found = comparedModels([group("dear", "6", "1000", "1000"), group("cheap", "0.3", "900", "100"), group("none", "1", "0", "0")]);
+    expect(found.map(({ model, perMillion, forAll, outputShare }) => [model, perMillion, forAll, outputShare])).toEqual([
+      ["cheap", "300", "0.9", 0.1],
+      ["dear", "3000", "9", 0.5],
+    ]);
+  });
+});
+
+describe("timelines", () => {
+  const bucket = (hour: number) => ({ bucketStart: `2026-01-01T0${hour}:00:00.000Z`, bucketEnd: `2026-01-01T0${hour + 1}:00:00.000Z` });
+  const row = (hour: number, text: string | null, model?: string, currency = "USD") => ({
+    amount: text === null ? null : amount(text, currency),
+    key: { currency, ...bucket(hour), ...(model !== undefined && { model }) },
+  });
+
+  it("have each bucket in order, what is left for the others, exactly, and the period before by place", () => {
+    const all = [row(1, "0.3"), row(0, "1"), row(2, null), row(0, "7", undefined, "EUR")];
+    const shown = [row(0, "1", "a"), row(1, "0.1", "a"), row(0, "7", "a", "EUR")];
+    const found = timelineOf(all, shown, [row(4, "2"), row(5, "0")], { name: "model", values: ["a"], currency: "USD" });
+    expect(found.edges).toEqual(["2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00.000Z", "2026-01-01T02:00:00.000Z", "2026-01-01T03:00:00.000Z"]);
+    expect(found.lines).toEqual([{ value: "a", amounts: ["1", "0.1", "0"] }, { value: null, amounts: ["0", "0.2", "0"] }]);
+    expect(found.totals).toEqual(["1", "0.3", "0"]);
+    expect(found.before).toEqual(["2", "0", "0"]);
+  });
+
+  it("have no line of others where nothing is left, and no period before where none is known", () => {
+    const found = timelineOf([row(0, "1")], [row(0, "1", "a")], null, { name: "model", values: ["a"], currency: "USD" });
+    expect(found.lines.map((line) => line.value)).toEqual(["a"]);
+    expect(found.before).toBeNull();
+  });
+});
+
+describe("dimensions", () => {
+  it("group by a field or by a tag, and narrow the filter to values of it", () => {
+    const filter = { status: { eq: "FAILED" as const } };
+    expect(groupVariables("apiKey")).toMatchObject({ groupBy: ["API_KEY"], groupByTags: [], apiKey: true, model: false, tags: false });
+    expect(groupVariables("tag.team")).toMatchObject({ groupBy: [], groupByTags: ["team"], tags: true });
+    expect(narrowed(filter, "model", ["a"])).toEqual({ and: [filter, { model: { in: ["a"] } }] });
+    expect(narrowed(filter, "tag.team", ["x"])).toEqual({ and: [filter, { tags: [{ key: "team", value: { in: ["x"] } }] }] });
+    expect([governs("tag.team"), governs("apiKey"), governs("nothing")]).toEqual(["Call.tags", "Call.apiKey", ""]);
+  });
+
+  it("know rows that are grouped by another", () => {
+    expect([areOf([{ key: { model: null } }], "model"), areOf([{ key: { provider: "p" } }], "model"), areOf([], "model")]).toEqual([true, false, true]);
+    expect([areOf([{ key: { tags: [{ key: "t" }] } }], "tag.t"), areOf([{ key: { tags: [{ key: "u" }] } }], "tag.t")]).toEqual([true, false]);
+  });
+
+  it("read the value of a row, and link to no calls that a filter cannot name", () => {
+    expect([valueOf({ model: "a" }, "model"), valueOf({ model: null }, "model"), valueOf({ tags: [{ key: "t", value: "v" }] }, "tag.t")]).toEqual(["a", "", "v"]);
+    expect([linkable("model", ""), linkable("tag.t", ""), linkable("tag.t", "v"), linkable("status", "")]).toEqual([true, false, true, false]);
+  });
+});

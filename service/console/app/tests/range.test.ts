@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { before, lengthOf, moment, parametersOf, periodOf, rangeOf } from "../src/time/range";
+import { fromClock, millisecond, toClock, zoneName } from "../src/time/zone";
+
+const NOW = Date.parse("2026-11-29T12:00:00Z");
+const of = (search: string) => rangeOf(new URLSearchParams(search));
+
+describe("a range of an address", () => {
+  it("stays relative, and ends now", () => {
+    expect(of("range=4h")).toEqual({ kind: "relative", last: "4h" });
+    expect(periodOf(of("range=4h"), NOW)).toEqual({ from: "2026-11-29T08:00:00.000Z", to: "2026-11-29T12:00:00.000Z" });
+  });
+
+  it("is absolute where it says moments", () => {
+    const range = of("from=2026-11-01T00:00:00Z&to=2026-11-02T00:00:00Z");
+    expect(range).toEqual({ kind: "absolute", from: "2026-11-01T00:00:00.000Z", to: "2026-11-02T00:00:00.000Z" });
+    expect(rangeOf(new URLSearchParams(Object.entries(parametersOf(range)).flatMap(([k, v]) => (v ? [[k, v]] : []))))).toEqual(range);
+    expect(periodOf(of("from=2026-11-01T00:00:00Z"), NOW).to).toBe("2026-11-29T12:00:00.000Z");
+  });
+
+  it.each(["", "range=", "range=0h", "range=4x", "range=-4h", "range=999999d", "from=yesterday", "from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z", "from=1"])(
+    "that cannot be read (%s) is the usual one",
+    (search) => expect(of(search)).toEqual({ kind: "relative", last: "24h" }),
+  );
+
+  it("has a period of the same length before it", () => {
+    expect(before(periodOf(of("range=24h"), NOW))).toEqual({ from: "2026-11-27T12:00:00.000Z", to: "2026-11-28T12:00:00.000Z" });
+  });
+
+  it("has a length", () => {
+    expect(lengthOf("15m")).toBe(900_000);
+    expect(lengthOf("15")).toBeNull();
+    expect(moment("2026-13-01T00:00:00Z")).toBeNull();
+  });
+});
+
+describe("the clock of a zone", () => {
+  it("is shown and read back, on both sides of a change of clocks", () => {
+    for (const at of ["2026-10-24T22:30:00.000Z", "2026-10-25T02:30:00.000Z", "2026-03-29T00:30:00.000Z", "2026-07-01T12:00:00.000Z"]) {
+      for (const zone of ["UTC", "Europe/Vienna", "Asia/Kolkata", "America/New_York"]) {
+        expect(fromClock(toClock(at, zone), zone)).toBe(at);
+      }
+    }
+    expect(fromClock("nonsense", "UTC")).toBeNull();
+  });
+
+  it("says its zone", () => {
+    expect(millisecond("2026-11-29T23:30:00.123Z", "Europe/Vienna")).toBe("2026-11-30 00:30:00.123");
+    expect(zoneName("Europe/Vienna", "2026-07-01T12:00:00Z")).toBe("UTC+2");
+    expect(zoneName("UTC")).toBe("UTC");
+  });
+});

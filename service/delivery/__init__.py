@@ -1,0 +1,1 @@
+"""Events that happened are found here, and sent to webhooks until they have them."""

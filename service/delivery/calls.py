@@ -1,0 +1,52 @@
+"""`calls.recorded`: the change feed in batches. The feed is the queue: a webhook has one batch under way at a time.
+
+A delivery holds the two cursors that a batch lies between, and nothing of the calls: each attempt asks `changes` anew.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+import asyncpg
+
+from service.api.webhooks.operation import changes_operation
+from service.delivery.told import Told
+from service.storage.control.webhook_deliveries import add_delivery, has_pending
+from service.storage.control.webhooks import advance_webhook
+from service.webhooks.events import WebhookEvent
+
+BATCH: Final = 200
+
+
+async def find_calls(owner: asyncpg.Pool, told: Told) -> None:
+    """Note the next batch, if there is one and none is under way.
+
+    Raises AnswerRefusedError, with the code CURSOR_EXPIRED where changes were purged before they were sent.
+    """
+    webhook, event = told.webhook, WebhookEvent.CALLS_RECORDED
+    cursor = webhook.feed_cursor
+    if await has_pending(owner, webhook.id, event):
+        return
+    changes = (await told.ask(changes_operation((("id", ()),)), _between(told, cursor, None)))["changes"]
+    end = changes["pageInfo"]["endCursor"]
+    if end == cursor:
+        return
+    async with owner.acquire() as connection, connection.transaction():
+        if await advance_webhook(connection, webhook.id, cursor, end) and changes["nodes"]:
+            facts = {"after": cursor, "until": end, "changes": len(changes["nodes"])}
+            await add_delivery(connection, webhook, event, f"changes:{_short(end)}", facts)
+
+
+async def calls_of(told: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The batch as it is now: what was erased meanwhile is not in it any more."""
+    fields = tuple((name, tuple(parts)) for name, parts in told.webhook.request["fields"])
+    found = (await told.ask(changes_operation(fields), _between(told, facts["after"], facts["until"])))["changes"]
+    return {"after": facts["after"], "until": facts["until"], "changes": found["nodes"]}
+
+
+def _between(told: Told, after: str | None, until: str | None) -> Mapping[str, Any]:
+    return {"filter": told.webhook.request["filter"], "after": after, "until": until, "first": BATCH}
+
+
+def _short(cursor: str) -> str:
+    return sha256(cursor.encode()).hexdigest()

@@ -1,0 +1,300 @@
+"""Finds what is to be delivered and delivers it, as one process of several.
+
+A process takes a webhook by a lease, and sends it one event after the other. A lease ends by itself: what a killed
+process was at is tried again, under the same id, so that a receiver gets everything at least once.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from policies.evidence import moment
+from service.api.execution.errors import Code
+from service.api.retention.types import encode_id
+from service.api.webhooks.types import DELIVERY_PREFIX
+from service.delivery.attempts import is_over, pause_before_next
+from service.delivery.calls import calls_of, find_calls
+from service.delivery.metrics import count_attempt, measure
+from service.delivery.sender import WITHIN_S, Outcome, Sender
+from service.delivery.spending import find_spending, spending_of
+from service.delivery.spikes import find_spikes, spike_of
+from service.delivery.told import AnswerRefusedError, Told, told
+from service.errors import CalledgerError
+from service.ledger import WebhookRegister
+from service.log_redaction import guarded
+from service.logs import get_logger
+from service.query.reader import Reader
+from service.retention.audit.webhook_check import webhook_differences
+from service.runtime.runtime import Runtime
+from service.storage.control.webhook_deliveries import (
+    DeliveryRecord,
+    DeliveryState,
+    add_delivery,
+    begin_attempt,
+    due_deliveries,
+    end_attempt,
+    forget_deliveries,
+    seconds_to_next,
+)
+from service.storage.control.webhook_occasions import applied_policies, finished_purges, ready_exports
+from service.storage.control.webhooks import (
+    Lease,
+    WebhookRecord,
+    delete_webhook,
+    disable_webhook,
+    lease_webhook,
+    locked_webhook,
+    pass_webhooks,
+    prolong_lease,
+    release_lease,
+    wake_for_calls,
+)
+from service.webhooks.events import WebhookEvent
+from service.webhooks.sealing import Endpoint, SealLostError, open_endpoint
+from service.webhooks.signatures import signed_headers
+
+log = get_logger()
+AT_ONCE: Final = 16
+"""Webhooks that one process works for at a time."""
+OF_A_KEY: Final = 4
+"""How many of them are of one key: whose receivers hang keeps nobody else's waiting."""
+LEASE: Final = timedelta(seconds=2 * WITHIN_S)
+LOOK_S: Final = 1.0
+"""How often it is looked for webhooks that are due, and those that are sent calls become due while some come."""
+IDLE: Final = timedelta(seconds=10)
+"""How often it is looked whether anything else has happened."""
+_FIGURES_S: Final = 25.0
+_TIDY_S: Final = 3_600.0
+_MEASURE_S: Final = 10.0
+_TROUBLE: Final = timedelta(seconds=30)
+_PER_TURN: Final = 20
+_FINAL: Final = {code.value for code in (Code.CURSOR_EXPIRED, Code.FORBIDDEN, Code.BAD_USER_INPUT)}
+"""Refusals that asking again does not change."""
+_LOOK_BACK: Final = timedelta(days=3)
+
+_Rendering = Callable[[Told, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+
+async def _as_noted(_: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    return facts
+
+
+_RENDERED: Final[Mapping[WebhookEvent, _Rendering]] = {
+    **dict.fromkeys(WebhookEvent, _as_noted),
+    WebhookEvent.CALLS_RECORDED: calls_of,
+    WebhookEvent.SPEND_THRESHOLD: spending_of,
+    WebhookEvent.ERROR_RATE_SPIKE: spike_of,
+}
+
+
+class Courier:
+    """Works for the webhooks that are due."""
+
+    def __init__(self, runtime: Runtime, sender: Sender) -> None:
+        self._runtime = runtime
+        self._owner = runtime.database.owner
+        self._reader: Reader | None = None
+        self._register = WebhookRegister(runtime.ledger)
+        self._sender = sender
+        self._figures_at: dict[UUID, float] = {}
+        self._spikes_at: dict[UUID, datetime] = {}
+        self._tidied_at, self._measured_at = -_TIDY_S, -_MEASURE_S
+        self._seen, self._woken_at = -1, -LOOK_S
+        self._turns: dict[asyncio.Task[None], str] = {}
+
+    async def work_for_ever(self, look_s: float = LOOK_S) -> None:
+        """Take what is due, some at once, until cancelled."""
+        try:
+            while True:
+                if not await self._taken():
+                    await asyncio.sleep(look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
+        finally:
+            for turn in self._turns:
+                turn.cancel()
+            await asyncio.gather(*self._turns, return_exceptions=True)
+
+    async def _taken(self) -> bool:
+        """Whether a webhook was due, and is worked for now."""
+        if len(self._turns) >= AT_ONCE:
+            return False
+        try:
+            if time.monotonic() - self._measured_at >= _MEASURE_S:
+                await measure(self._owner)
+                keys = await self._register.keys()
+                await self._pass_on(keys)
+                for remembered in (self._figures_at, self._spikes_at):
+                    for gone in remembered.keys() - keys.keys():
+                        del remembered[gone]
+                self._measured_at = time.monotonic()
+            if time.monotonic() - self._tidied_at >= _TIDY_S:
+                await forget_deliveries(self._owner)
+                self._tidied_at = time.monotonic()
+            await self._wake()
+            busy = [key for key, count in Counter(self._turns.values()).items() if count >= OF_A_KEY]
+            lease = await lease_webhook(self._owner, LEASE, busy)
+        except Exception:  # a loop that has ended would leave everything undelivered
+            log.exception("webhooks have to be looked for again")
+            return False
+        if lease is not None:
+            turn = asyncio.create_task(self._turn(lease))
+            self._turns[turn] = lease.webhook.requested_by
+            turn.add_done_callback(self._turns.pop)
+        return lease is not None
+
+    async def _wake(self) -> None:
+        """Have the feed looked at where it has grown."""
+        count = self._runtime.numbered.count
+        if count != self._seen and time.monotonic() - self._woken_at >= LOOK_S:
+            await wake_for_calls(self._owner)
+            self._seen, self._woken_at = count, time.monotonic()
+
+    async def _turn(self, lease: Lease) -> None:
+        webhook, pause = lease.webhook, _TROUBLE
+        try:
+            pause, lease = await self.serve(lease)
+        except Exception:  # it is tried again: nothing is lost by it
+            log.exception("a webhook has to be tried again", webhook=str(webhook.id))
+        try:
+            await release_lease(self._owner, lease, pause)
+        except Exception:  # the lease ends by itself
+            log.exception("a webhook waits for the end of its lease", webhook=str(webhook.id))
+
+    async def serve(self, lease: Lease) -> tuple[timedelta, Lease]:
+        """Find and send what is due for one webhook; after how long to look again, and the lease as it is then."""
+        webhook = await self._recorded(lease.webhook)
+        if webhook is None:
+            return timedelta(), lease
+        try:
+            asking = await told(self._runtime, await self._opened(), webhook)
+            endpoint = await open_endpoint(self._runtime.keyring, webhook.id, webhook.sealed)
+            if asking is None:
+                await self._disable(webhook, "its key has ended, or may do less than when it asked: make it anew")
+                return timedelta(), lease
+            await self._find(asking)
+        except (SealLostError, AnswerRefusedError) as error:
+            if isinstance(error, AnswerRefusedError) and error.code not in _FINAL:
+                raise
+            await self._disable(webhook, guarded(str(error)))
+            return timedelta(), lease
+        delivered = False
+        for delivery in await due_deliveries(self._owner, webhook.id, _PER_TURN):
+            prolonged = await prolong_lease(self._owner, lease, LEASE)
+            if prolonged is None:
+                break
+            lease = prolonged
+            if not await self._attempt(asking, endpoint, delivery):
+                break  # a receiver that does not answer would keep this turn for as long as it has events
+            delivered = True
+        if delivered:
+            return timedelta(), lease  # the next batch may be waiting
+        soon = await seconds_to_next(self._owner, webhook.id)
+        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE), lease
+
+    async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
+        """The webhook, if the ledger has it as the table has it; to one that is not nothing is sent.
+
+        What the ledger has as deleted came back with an older database, and is deleted again.
+        """
+        known = await self._register.find(str(found.id))
+        if known is not None and known.ended is None and known.key != found.requested_by:
+            await self._pass_on({found.id: known.key})
+            found = replace(found, requested_by=known.key)
+        if not list(webhook_differences(known, found)):
+            return found
+        async with self._owner.acquire() as connection, connection.transaction():
+            webhook = await locked_webhook(connection, found.id)  # with it come the entries of whoever changed it
+            if webhook is None:
+                return None
+            known = await self._register.find(str(webhook.id))
+            wrong = next(iter(webhook_differences(known, webhook)), None)
+            if wrong is None:
+                return webhook
+            log.error("a webhook is not as the ledger has it", difference=wrong)
+            if known is not None and known.ended is not None:
+                await delete_webhook(connection, webhook.id)
+            else:
+                await disable_webhook(connection, webhook.id, wrong)
+        return None
+
+    async def _pass_on(self, keys: Mapping[UUID, str]) -> None:
+        """Give webhooks of keys that were rotated to their successors, as the ledger has it."""
+        for id_ in await pass_webhooks(self._owner, keys):
+            log.info("a webhook has passed to the key that took the place of its own", webhook=str(id_))
+
+    async def _opened(self) -> Reader:
+        """The reader of this process, opened when the keyring is there."""
+        if self._reader is None:
+            self._reader = await Reader.open(self._runtime.database, self._runtime.accounts, self._runtime.keyring)
+        return self._reader
+
+    async def _find(self, asking: Told) -> None:
+        """Note what has happened since. Raises AnswerRefusedError."""
+        webhook, now = asking.webhook, datetime.now(UTC)
+        since = max(webhook.created_at, now - _LOOK_BACK)
+        found = {
+            WebhookEvent.PURGE_FINISHED: lambda: finished_purges(self._owner, since),
+            WebhookEvent.EXPORT_READY: lambda: ready_exports(
+                self._owner, since, webhook.requested_by, webhook.accounts
+            ),
+            WebhookEvent.POLICY_APPLIED: lambda: applied_policies(self._owner, since),
+        }
+        if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
+            await find_calls(self._owner, asking)
+        for event, look in found.items():
+            if asking.is_told_of(event):
+                for occasion in await look():
+                    await add_delivery(self._owner, webhook, event, occasion.subject, occasion.facts)
+        if time.monotonic() - self._figures_at.get(webhook.id, -_FIGURES_S) < _FIGURES_S:
+            return
+        self._figures_at[webhook.id] = time.monotonic()
+        if asking.is_told_of(WebhookEvent.SPEND_THRESHOLD):
+            await find_spending(self._owner, asking)
+        if asking.is_told_of(WebhookEvent.ERROR_RATE_SPIKE):
+            seen = self._spikes_at.get(webhook.id)
+            self._spikes_at[webhook.id] = await find_spikes(self._owner, asking, seen)
+
+    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> bool:
+        """Make one attempt, and note what came of it; whether it was delivered."""
+        tried = sum(datetime.fromisoformat(one["at"]) >= delivery.since for one in delivery.attempts) + 1
+        pause = pause_before_next(tried, random.random())  # noqa: S311 - spread
+        if await begin_attempt(self._owner, delivery.id, max(pause, LEASE)) is None:
+            return False
+        outcome = await self._sent(asking, endpoint, delivery)
+        state, reason = DeliveryState.PENDING, None
+        if outcome.is_delivered:
+            state = DeliveryState.DELIVERED
+        elif outcome.is_gone:
+            state, reason = DeliveryState.FAILED, "the receiver answered 410: it wants nothing any more"
+        elif is_over(delivery.since, datetime.now(UTC)):
+            state, reason = DeliveryState.FAILED, "nothing could be delivered for three days"
+        said = {"ms": outcome.ms, "status": outcome.status, "failure": outcome.failure}
+        await end_attempt(self._owner, delivery.id, state, said, pause)
+        count_attempt(state)
+        if reason is not None:
+            await self._disable(asking.webhook, reason)
+        return outcome.is_delivered
+
+    async def _sent(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome:
+        event = WebhookEvent(delivery.event)
+        if not asking.is_told_of(event):
+            return Outcome(0, failure="the key may not be told of it any more")
+        try:
+            data = await _RENDERED[event](asking, delivery.facts)
+        except CalledgerError as error:
+            return Outcome(0, failure=guarded(str(error)))
+        body = orjson.dumps({"type": event.value, "timestamp": moment(delivery.created_at), "data": data})
+        id_ = encode_id(DELIVERY_PREFIX, delivery.id)
+        headers = signed_headers(id_, datetime.now(UTC), body, endpoint.secrets)
+        return await self._sender.post(endpoint.url, headers, body)
+
+    async def _disable(self, webhook: WebhookRecord, reason: str) -> None:
+        if await disable_webhook(self._owner, webhook.id, reason):
+            log.warning("a webhook is disabled", webhook=str(webhook.id), reason=reason)

@@ -1,0 +1,28 @@
+"""The place of deliveries in the HTTP application: they are made for as long as it runs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from service.delivery.courier import Courier
+from service.delivery.sender import Sender
+from service.runtime.runtime import Runtime
+from service.webhooks.addresses import AddressGuard
+
+
+def setup(app: web.Application, runtime: Runtime) -> None:
+    """Deliver events for as long as the application runs."""
+
+    async def delivering(_: web.Application) -> AsyncIterator[None]:
+        """Run the courier for as long as the application runs."""
+        guard = AddressGuard(runtime.settings.networks, http=runtime.settings.webhook_http)
+        async with Sender.open(guard) as sender:
+            task = asyncio.create_task(Courier(runtime, sender).work_for_ever())
+            yield
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    app.cleanup_ctx.append(delivering)

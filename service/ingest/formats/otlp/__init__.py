@@ -1,0 +1,1 @@
+"""OpenTelemetry traces (OTLP/HTTP): spans of calls to models become reports."""

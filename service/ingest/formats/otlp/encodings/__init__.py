@@ -1,0 +1,1 @@
+"""The two encodings of OTLP: where the spans of a body lie, and what one says."""

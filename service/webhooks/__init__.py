@@ -1,0 +1,1 @@
+"""Webhooks (Standard Webhooks 1.0): addresses, secrets and signatures. `service.delivery` sends the events."""

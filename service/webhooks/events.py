@@ -1,0 +1,29 @@
+"""What webhooks can be told of, and the question of the schema that says who may be told."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class WebhookEvent(StrEnum):
+    """A kind of event, by the `type` of its body."""
+
+    CALLS_RECORDED = "calls.recorded"
+    SPEND_THRESHOLD = "spend.threshold"
+    ERROR_RATE_SPIKE = "error_rate.spike"
+    PURGE_FINISHED = "purge.finished"
+    EXPORT_READY = "export.ready"
+    POLICY_APPLIED = "policy.applied"
+    TEST = "webhook.test"
+
+
+ASKED_BY: Final = {
+    WebhookEvent.CALLS_RECORDED: "changes",
+    WebhookEvent.SPEND_THRESHOLD: "budgets",
+    WebhookEvent.ERROR_RATE_SPIKE: "costs",
+    WebhookEvent.PURGE_FINISHED: "purgeRuns",
+    WebhookEvent.EXPORT_READY: "exports",
+    WebhookEvent.POLICY_APPLIED: "policy",
+}
+"""The root field that would answer the same: who may not ask it is not told of the event."""
+OF_EVERY_ACCOUNT: Final = frozenset({WebhookEvent.PURGE_FINISHED})
+"""Events that a key which is bound to accounts is not told of."""

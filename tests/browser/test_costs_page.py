@@ -1,0 +1,137 @@
+"""The console's page of costs, as a viewer and an admin see it, and as an auditor does not."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+from console import assert_accessible_everywhere, console, consoles
+from playwright.async_api import Browser, expect
+from running import RunningService
+
+
+def call(number: int, hours_ago: float, **facts: Any) -> dict[str, Any]:
+    moment = datetime.now(UTC) - timedelta(hours=hours_ago)
+    return {
+        "id": f"c{number}",
+        "started_at": moment.isoformat(timespec="milliseconds"),
+        "account": "acme",
+        "model": "gpt-4o",
+        "status": "succeeded",
+        "input_tokens": 900,
+        "output_tokens": 100,
+        "cache_read_tokens": 450,
+        **facts,
+    }
+
+
+def paid(amount: str, currency: str = "USD") -> dict[str, str]:
+    return {"amount": amount, "currency": currency}
+
+
+CALLS = (
+    call(1, 1, **paid("0.30"), tags={"team": "search"}),
+    call(2, 2, **paid("0.10"), model="gpt-4o-mini", tags={"team": "growth"}),
+    call(3, 3, **paid("0.05"), status="failed", error={"type": "Timeout", "message": "late"}),
+    call(4, 2, **paid("7.00", "EUR"), model="mistral-large"),
+    call(5, 2, model="local"),
+    call(6, 30, **paid("0.20")),
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    running = RunningService(tmp_path_factory.mktemp("costs") / "data")
+    running.report(running.admin_key, *CALLS)
+    running.ask(
+        running.admin_key,
+        'mutation { setBudget(input: {account: "acme", currency: "USD", amount: "0.40"}) { budget { id } } }',
+    )
+    yield running
+    running.stop()
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with consoles() as opened:
+        yield opened
+
+
+async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: RunningService, browser: Browser) -> None:
+    """Totals beside the period before, groups, the chart's table, equal tokens and budgets: all of one currency."""
+    key = await asyncio.to_thread(service.new_key, "viewer")
+    async with console(browser, service.url, key, "costs?range=24h") as page:
+        cost = page.locator(".figure", has_text="Cost").first
+        await expect(cost).to_contain_text("0.45 USD")
+        await expect(cost).to_contain_text("+125%")  # 0.20 the day before
+        await expect(page.locator(".figure", has_text="Spent on failures")).to_contain_text("0.050 USD")
+        await expect(page.locator(".figure", has_text="Input from cache")).to_contain_text("50%")
+        await expect(page.get_by_text("1 calls in this time have no amount")).to_be_visible()
+
+        groups = page.get_by_role("table", name="Costs by model, USD").locator("tbody tr")
+        await expect(groups).to_have_count(2)
+        await expect(groups.nth(0)).to_contain_text(re.compile("gpt-4o.*0.35.*78%"))
+        equal = page.get_by_role("table", name="Models at equal tokens, USD").locator("tbody tr")
+        await expect(equal.nth(0)).to_contain_text(re.compile("gpt-4o-mini.*100.00"))
+        await expect(equal.nth(1)).to_contain_text(re.compile("gpt-4o.*175.00"))
+        await expect(page.get_by_role("table", name="Budgets of today (UTC)")).to_contain_text("0.40")
+
+        await page.get_by_role("button", name="Show as a table").click()
+        timeline = page.get_by_role("table", name="Cost over time, USD")
+        await expect(timeline.locator("tbody tr").first).to_be_visible()
+        assert "0.30" in await timeline.inner_text()
+
+        await page.get_by_role("radio", name="EUR").check(force=True)
+        await expect(cost).to_contain_text("7.00 EUR")
+        await page.get_by_role("combobox", name="By").select_option("tag.team")
+        await page.get_by_role("radio", name="USD").check(force=True)
+        tagged = page.get_by_role("table", name="Costs by tag team, USD").locator("tbody tr")
+        await expect(tagged).to_have_count(3)
+        await tagged.get_by_role("link", name="growth").click()
+        await expect(page.get_by_role("heading", name="Logs")).to_be_visible()
+        asked = parse_qs(urlsplit(page.url).query)
+        assert asked == {"range": ["24h"], "currency": ["USD"], "tag.team": ["growth"]}
+
+
+async def test_a_bar_opens_its_calls(service: RunningService, browser: Browser) -> None:
+    """A press on a bar leads to the list of its hour, in its currency, and the way back leads back."""
+    async with console(browser, service.url, service.admin_key, "costs?range=24h&money=EUR") as page:
+        over = page.locator(".chart .u-over")
+        await expect(over).to_be_visible()
+        box = await over.bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+        await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 40)
+        await expect(page.get_by_role("heading", name="Logs")).to_be_visible()
+        asked = parse_qs(urlsplit(page.url).query)
+        start, end = (datetime.fromisoformat(asked[name][0]) for name in ("from", "to"))
+        assert (end - start, asked["currency"]) == (timedelta(hours=1), ["EUR"])
+        await page.go_back()
+        await expect(page.get_by_role("heading", name="Costs", exact=True)).to_be_visible()
+
+
+async def test_no_calls_a_purged_time_and_no_permission_are_told_apart(
+    service: RunningService, browser: Browser
+) -> None:
+    """Each says what it is; an auditor has no page of costs."""
+    async with console(browser, service.url, service.admin_key, "costs?range=24h&model=nothing") as page:
+        await expect(page.get_by_text("No calls in this time.")).to_be_visible()
+        await page.get_by_role("button", name="Clear the filters").click()
+        await expect(page.locator(".figure").first).to_contain_text("0.45 USD")
+    async with console(browser, service.url, service.admin_key, "costs?from=2015-01-01T00:00:00Z&by=user") as page:
+        await expect(page.get_by_text("The time begins before what is still kept.")).to_be_visible()
+    auditor = await asyncio.to_thread(service.new_key, "auditor")
+    async with console(browser, service.url, auditor, "costs") as page:
+        await expect(page.get_by_text("The role Auditor may not see this page.")).to_be_visible()
+        await expect(page.get_by_role("link", name="Costs")).to_have_count(0)
+
+
+async def test_costs_are_accessible(service: RunningService, browser: Browser) -> None:
+    """axe-core finds nothing, in both themes and on a phone."""
+    await assert_accessible_everywhere(
+        browser, service.url, service.admin_key, "costs?range=24h", ".panel:nth-of-type(3)"
+    )

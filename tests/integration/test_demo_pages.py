@@ -1,0 +1,106 @@
+"""What `serve --demo` shows beside its calls: what each role is to find on the console's pages."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from running import RunningService
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    running = RunningService(tmp_path_factory.mktemp("demo") / "data", "--demo")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def keys(service: RunningService) -> dict[str, str]:
+    return dict(line.split() for line in service.lines[:-1])
+
+
+def ask(service: RunningService, key: str, query: str) -> dict[str, Any]:
+    answer = service.ask(key, query)
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+@pytest.mark.parametrize("role", ["admin", "viewer", "partner", "support", "auditor", "compliance", "ingest"])
+def test_each_key_has_its_role(service: RunningService, keys: dict[str, str], role: str) -> None:
+    """The key that is printed after a role has it, and that of a partner one account."""
+    viewer = ask(service, keys[role], "{ viewer { role accounts } }")["viewer"]
+    assert viewer == {"role": role.upper(), "accounts": ["acme"] if role == "partner" else None}
+
+
+def test_errors_were_masked_by_many_rules(service: RunningService, keys: dict[str, str]) -> None:
+    """Credentials of several kinds, addresses, cards and parameters; no invented secret or address is left in clear."""
+    failed = """{ calls(first: 200, filter: {status: {eq: FAILED}}) { nodes {
+        error { message redactions { rule } parameters { name value action } } } } }"""
+    errors = [call["error"] for call in ask(service, keys["viewer"], failed)["calls"]["nodes"] if call["error"]]
+    rules = {redaction["rule"] for error in errors for redaction in error["redactions"]}
+    assert rules >= {"openai-key", "github-token", "email", "ip-address", "payment-card", "iban", "jwt", "phone"}
+    actions = {parameter["action"] for error in errors for parameter in error["parameters"]}
+    assert actions >= {"KEPT", "DROPPED", "SHAPED"}
+    for left in ("sk-proj-", "ghp_", "@example", "4242 4242", "DE89 3704", "board meeting"):
+        assert left not in str(errors)
+
+
+def test_amounts_are_of_every_kind(service: RunningService, keys: dict[str, str]) -> None:
+    """Billed in parts, estimated by the price list, unknown; three currencies; corrections with their net amounts."""
+    parts = "amountParts { meter priceList } amount { source }"
+    for condition in (
+        'amountSource: {eq: BILLED}, model: {eq: "gpt-4o"}, status: {eq: SUCCEEDED}, cacheHit: {eq: false}',
+        'amountSource: {eq: ESTIMATED}, model: {eq: "gpt-5-mini"}',
+    ):
+        call = ask(service, keys["viewer"], f"{{ calls(first: 1, filter: {{{condition}}}) {{ nodes {{ {parts} }} }} }}")
+        assert call["calls"]["nodes"][0]["amountParts"], condition
+    counted = ask(
+        service,
+        keys["viewer"],
+        """{
+        unknown: calls(filter: {amountUnknown: {eq: NOT_PRICED}}) { totalCount }
+        corrections: calls(filter: {isCorrection: {eq: true}}) { totalCount }
+        corrected: calls(first: 50, filter: {apiKey: {eq: "prod-batch"}}) { totalCount }
+        costs { totals { amount { currency } } } }""",
+    )
+    assert counted["unknown"]["totalCount"] > 50
+    assert counted["corrections"]["totalCount"] == 24
+    assert {one["amount"]["currency"] for one in counted["costs"]["totals"] if one["amount"]} == {"USD", "EUR", "CNY"}
+
+
+def test_an_auditor_finds_what_was_done(service: RunningService, keys: dict[str, str]) -> None:
+    """A policy that was replaced, a purge that destroyed errors with their keys, a hold that kept some, an erasure."""
+    done = ask(
+        service,
+        keys["auditor"],
+        """{
+        purgeRuns { nodes { state keysDestroyed rowsHeldBack partitions { class rows } } }
+        holds { nodes { name } } erasures { nodes { kind state rows } }
+        ledger(first: 100) { nodes { kind } } }""",
+    )
+    purge = done["purgeRuns"]["nodes"][-1]
+    assert (purge["state"], int(purge["keysDestroyed"]) > 0, int(purge["rowsHeldBack"]) > 0) == ("DONE", True, True)
+    assert sum(int(partition["rows"]) for partition in purge["partitions"]) > 10
+    assert [hold["name"] for hold in done["holds"]["nodes"]] == ["case 2026-041"]
+    erasure = done["erasures"]["nodes"][0]
+    assert (erasure["kind"], erasure["state"], int(erasure["rows"]) > 10) == ("USER", "DONE", True)
+    kinds = [entry["kind"] for entry in done["ledger"]["nodes"]]
+    assert kinds.count("POLICY_APPLIED") == 2
+
+
+def test_refused_rows_have_many_reasons(service: RunningService, keys: dict[str, str]) -> None:
+    """What a gateway that is set up wrongly sends is counted by reason, and not stored."""
+    since = ask(service, keys["auditor"], "{ ledger(first: 1) { nodes { recordedAt } } }")["ledger"]["nodes"][0][
+        "recordedAt"
+    ]
+    report = ask(
+        service, keys["admin"], f'{{ ingestReport(since: "{since[:11]}00:00:00Z") {{ rows {{ reason refused }} }} }}'
+    )
+    reasons = {row["reason"] for row in report["ingestReport"]["rows"]}
+    assert reasons >= {"CONFLICT", "FIELD_INVALID", "FIELD_MISSING", "ACCOUNT_UNUSABLE", "TOO_OLD", "TOO_NEW"}
+
+
+def test_the_ledger_of_the_demo_is_whole(service: RunningService) -> None:
+    """What was purged, held and erased passes the checks that any ledger has to."""
+    done = service.command("fsck", "--deep")
+    assert done.returncode == 0, done.stdout
