@@ -27,7 +27,7 @@ import orjson
 
 from policies.policy.model import DataClass, Policy, Store, View
 from policies.retention import cutoff, readable_cutoff
-from service.api.exports.kinds import SHAPES, Grouping, chosen_fields, shape_of
+from service.api.exports.kinds import SHAPES, ExportGrouping, chosen_fields, shape_of
 from service.api.exports.requests import ExportRequest
 from service.errors import RequestError
 from service.export.entries import ledger_taken
@@ -244,9 +244,9 @@ class _Table:
         return {self._shape.time_field: between} | accounts
 
 
-def _grouping(scope: Scope) -> Grouping:
+def _grouping(scope: Scope) -> ExportGrouping:
     """As costs are grouped by default, by what the role sees."""
-    usual = Grouping()
+    usual = ExportGrouping()
     seen = [name for name in usual.group_by if scope.views.get(f"CostKey.{name.lower()}") is View.SEE]
     return replace(usual, group_by=tuple(seen))
 
