@@ -20,6 +20,7 @@ import { words } from "./words";
 /** Entries that say who looked at something, or took it away. */
 const LOOKS: LedgerKind[] = ["ERROR_REVEALED", "EXPORTED", "EVIDENCE_CREATED", "ATTESTED", "SESSION_TOKENS_CREATED"];
 const PAGE = 100;
+const LONG = 26;
 
 export type Proved = ReadonlyMap<string, string | null>;
 
@@ -103,7 +104,7 @@ export function Ledger() {
                     ? word.unreadableLeaf
                     : says.facts.map(([name, value]) => (
                         <span key={name} title={value}>
-                          <b>{name}</b> <code>{value.length > 48 ? `${value.slice(0, 47)}…` : value}</code>
+                          <b>{name}</b> <code>{value.length > LONG ? `${value.slice(0, LONG)}…` : value}</code>
                         </span>
                       ))}
                 </span>
