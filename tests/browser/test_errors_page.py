@@ -43,7 +43,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def test_errors_are_grouped_and_lead_to_their_calls(service: RunningService, browser: Browser) -> None:
-    """Kinds with their share of all calls and their trend; one opens its newest errors, masked, and leads to the logs."""
+    """Kinds with their share of all calls and trend; one opens its newest errors, masked, and leads to the logs."""
     viewer = await asyncio.to_thread(service.new_key, "viewer")
     async with console(browser, service.url, viewer, "errors?range=24h") as page:
         await expect(page.get_by_text("4 of 16 calls failed (25%)")).to_be_visible()
