@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 IDLE_S = 0.5
 
 

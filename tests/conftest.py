@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -29,9 +29,6 @@ from time_limits import pytest_runtest_protocol, pytest_timeout_set_timer  # noq
 from service.storage.embedded import processes
 from service.storage.schema.migrate import migrate
 
-# The thousands of tests that are collected live until the end: looking through them again and again finds nothing.
-gc.disable()
-
 for _name in list(os.environ):
     # PG* would bend every connection that leaves something unsaid.
     if _name.startswith(("CALLEDGER_", "PG")) and not _name.startswith("CALLEDGER_TEST_"):
@@ -41,7 +38,7 @@ DEBIAN_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 END = "end of statement\n"
 OWNER = "calledger_owner"
 PASSWORD = "only-for-tests"
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 60
 
 if IN_MEMORY:
     tempfile.tempdir = str(SHORT_FOLDER)  # pytest's own folders stand there too
@@ -71,11 +68,16 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 
 
-def pytest_collection_finish() -> None:
-    """From here on the collector looks at what tests make, and at nothing that was there before."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The thousands of tests that are collected live until the end: the collector need not look through them, ever."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass

@@ -62,3 +62,9 @@ class Consumer:
             self.pages.append(page)
             if not page.has_next:
                 return self.received[before:]
+
+
+async def account_id(ingest: Ingest, name: str) -> int:
+    found = await ingest.accounts.find(name)
+    assert found is not None
+    return found

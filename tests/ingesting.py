@@ -21,7 +21,7 @@ from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_file import load_prices
 from service.ingest.prices.price_list import Prices
-from service.ingest.results import RowResult
+from service.ingest.results import RowResult, Status
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy
@@ -167,3 +167,25 @@ async def eventually(holds: Callable[[], Any]) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("what was waited for did not happen")
+
+
+ACCEPTED, DUPLICATE, CONFLICT, REJECTED = Status.ACCEPTED, Status.DUPLICATE, Status.CONFLICT, Status.REJECTED
+
+
+def statuses(verdicts: list[RowResult]) -> list[Status]:
+    return [verdict.status for verdict in verdicts]
+
+
+async def sums_agree(ingest: Ingest) -> tuple[Any, ...]:
+    """The sums over the calls, after comparing them with the sums over the deltas."""
+    raw, deltas = (
+        [tuple(row) for row in await ingest.fetch(RAW_SUMS)],
+        [tuple(row) for row in await ingest.fetch(DELTA_SUMS)],
+    )
+    assert raw == deltas
+    return raw[0]
+
+
+def failed(id_: str, **facts: Any) -> dict[str, Any]:
+    error = {"type": "RateLimitError", "code": "429", "message": "Rate limit reached for bob@example.com"}
+    return call(id_, **{"status": "failed", "user": "u-17", "error": error, **facts})

@@ -1,16 +1,26 @@
 """A ledger that somebody is about to manipulate, and what fsck and the statement say of it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from steward import SHORT, Steward
+from ingesting import call
+from steward import NOW, OLD, SHORT, Steward, failed, stewarding
 
-from policies import digest
+from policies import Role, digest
+from policies.evidence import LedgerKind
+from policies.policy.model import DataClass
+from service.access.keys import mac_digest, new_key
 from service.ledger import Checkpoints, LedgerPublisher
+from service.retention.account_names import record_accounts
 from service.retention.audit.attestation import attest
 from service.retention.audit.fsck import check_ledger
-from service.storage.control.policies import AppliedPolicy
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.holds.holds import lift_hold
+from service.storage.control.policies import AppliedPolicy, store_policy
 
 
 @dataclass
@@ -50,3 +60,74 @@ class Case:
         applied = AppliedPolicy(SHORT, 1, digest(SHORT), datetime.now(UTC), "cli")
         said = await attest(self.steward.retention, self.steward.ledger, applied, days=92, actor="cli")
         return {one["title"]: one["finding"] for one in said["statement"]["checks"] if not one["holds"]}
+
+
+KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"
+
+
+async def new_api_key(steward: Steward, role: Role) -> str:
+    key = new_key(b"pepper")
+    await steward.retention.owner.execute(KEY, key.prefix, role.value, key.mac)
+    facts = {"key": key.prefix, "role": role.value, "accounts": None, "expires_at": None, "mac": mac_digest(key.mac)}
+    await steward.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
+    return key.prefix
+
+
+@asynccontextmanager
+async def sound_case(url: str, folder: Path) -> AsyncIterator[Case]:
+    """Calls of two ages, an error, two holds, an erasure, a purge, a policy, keys, and a move to another tier."""
+    async with stewarding(url, folder) as steward:
+        case = Case(steward, folder)
+        await steward.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
+        await store_policy(steward.retention.owner, SHORT, applied_by="cli", approved_by="admin", ledger=steward.ledger)
+        await steward.report(call("old", started_at=OLD.isoformat(), account="acme"))
+        await steward.report(
+            failed("held", NOW - timedelta(days=2), user="u1"),
+            failed("young", NOW - timedelta(days=1)),
+            failed("other", NOW - timedelta(days=2), user="u2"),
+        )
+        case.live = await new_api_key(steward, Role.AUDITOR)
+        case.revoked = await new_api_key(steward, Role.VIEWER)
+        await case.sql("UPDATE api_key SET revoked_at = now() WHERE prefix = $1", case.revoked)
+        await steward.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": case.revoked}, actor="cli")
+        case.hold = str((await steward.hold(DataClass.OPERATIONAL, model="m")).id)
+        lifted = await steward.hold(account="acme")
+        await lift_hold(steward.retention, lifted.id, reason="over", actor="cli")
+        case.lifted = str(lifted.id)
+        wanted = {"account": "acme", "user": "u1", "reason": "asked", "actor": "cli"}
+        await request_erasure(steward.retention, kind=ErasureKind.USER, **wanted)
+        await steward.purge()
+        await steward.purge()  # and one that finds nothing due
+        await steward.retention.accounts.ensure(["globex"])
+        await record_accounts(steward.retention)
+        await case.start()
+        yield case
+
+
+async def revive_key(case: Case) -> None:
+    await case.sql("UPDATE api_key SET revoked_at = NULL WHERE prefix = $1", case.revoked)
+
+
+async def delete_hold(case: Case) -> None:
+    await case.sql("DELETE FROM hold WHERE id::text = $1", case.hold)
+    await case.sql("DELETE FROM call_held WHERE hold_id::text = $1", case.hold)
+
+
+async def lift_behind(case: Case) -> None:
+    await case.sql("UPDATE hold SET lifted_at = now(), lifted_by = 'cli' WHERE id::text = $1", case.hold)
+
+
+async def shorten_hold(case: Case) -> None:
+    await case.sql("UPDATE hold SET expires_at = now() WHERE id::text = $1", case.hold)
+
+
+async def narrow_hold(case: Case) -> None:
+    await case.sql("UPDATE hold SET model = 'another' WHERE id::text = $1", case.hold)
+
+
+async def restrict_an_erasure(case: Case) -> None:
+    """As the ledger has it: an erasure of `u2`, which a hold blocks."""
+    await case.steward.hold()
+    wanted = {"account": "acme", "user": "u2", "reason": "asked", "actor": "cli"}
+    await request_erasure(case.steward.retention, kind=ErasureKind.USER, **wanted)
+    assert await case.fsck() == {}

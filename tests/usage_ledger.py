@@ -70,7 +70,7 @@ class Ledger:
     accounts: Accounts
     policy: Policy
     partitions: Partitions
-    folder: Compaction
+    compaction: Compaction
 
     async def now(self) -> datetime:
         return await self.database.owner.fetchval("SELECT now()")

@@ -182,7 +182,9 @@ class Redactor:
 
 def _is_form(rule: Rule) -> bool:
     """Whether the rule knows a key by its own form, wherever it stands."""
-    return not (rule.guess or rule.finder or rule.family == "words" or rule.check in ("said", "service", "credential"))
+    return not (
+        rule.guess or rule.finder or rule.family == "words" or rule.check in ("quoted", "service", "credential")
+    )
 
 
 def _moved(span: Cut, view: NormalizedText) -> Cut:

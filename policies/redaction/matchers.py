@@ -180,15 +180,15 @@ def _is_userinfo(text: bytes) -> bool:
     return len(user) >= _USER_ALONE_BYTES_MIN if split < 0 else len(text) > split + (1 if split == colon else 3)
 
 
-_SAID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/]{5,255}+={0,2}")
+_QUOTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/]{5,255}+={0,2}")
 _OF_KEY = re.compile(rb"(?i)(?:key|token)[^\n]{0,48}\Z")
 
 
-def said(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+def quoted_after(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """What stands at the end of each match, when it is what a sentence says a key is."""
-    check = CHECKS["said"]
+    check = CHECKS["quoted"]
     for _, at in pattern.spans(reading.data, 0):
-        value = _SAID.match(reading.data, at)
+        value = _QUOTED.match(reading.data, at)
         if value is None or reading.is_taken(at, value.end()):
             continue
         span = check(reading.data, at, value.end())
@@ -196,10 +196,10 @@ def said(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
             yield span
 
 
-def said_of_key(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+def quoted_key_after(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """The same, when keys or tokens are what the sentence is about."""
     data = reading.data
-    for start, end in said(pattern, reading):
+    for start, end in quoted_after(pattern, reading):
         if _OF_KEY.search(data, max(0, start - 72), start):
             yield start, end
 
@@ -207,18 +207,18 @@ def said_of_key(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int
 _WORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/!@#$%^*]{4,255}={0,2}")
 
 
-def said_within(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+def quoted_within(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """The word of each match that is what a sentence says a key is. Patterns without groups: an automaton alone."""
-    return _said_words(pattern, reading, at_end=False)
+    return _quoted_words(pattern, reading, at_end=False)
 
 
-def said_last(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+def quoted_last(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """The same, where it is the last word of the match."""
-    return _said_words(pattern, reading, at_end=True)
+    return _quoted_words(pattern, reading, at_end=True)
 
 
-def _said_words(pattern: Pattern, reading: ScanState, *, at_end: bool) -> Iterator[tuple[int, int]]:
-    check, data = CHECKS["said"], reading.data
+def _quoted_words(pattern: Pattern, reading: ScanState, *, at_end: bool) -> Iterator[tuple[int, int]]:
+    check, data = CHECKS["quoted"], reading.data
     for start, end in pattern.spans(data, 0):
         for word in _WORD.finditer(data, start, end):
             if reading.is_taken(*word.span()) or (at_end and word.end() != end):
@@ -236,11 +236,11 @@ FINDERS: dict[str, Finder] = {
     "short": short,
     "group": group,
     "groups": groups,
-    "said": said,
+    "quoted-after": quoted_after,
     "userinfo": userinfo,
-    "said-of-key": said_of_key,
-    "said-within": said_within,
-    "said-last": said_last,
+    "quoted-key-after": quoted_key_after,
+    "quoted-within": quoted_within,
+    "quoted-last": quoted_last,
     "phone": _checked("phone"),
     "host-ip": _checked("host-ip"),
     "account": _checked("account-name"),

@@ -192,9 +192,9 @@ def _spreads() -> list[tuple[int, int, int]]:
     power of two at a time."""
     steps = []
     for power in (16, 8, 4, 2, 1):
-        places = [5 * group + 3 * (group - group % (2 * power)) for group in range(32)]
+        offsets = [5 * group + 3 * (group - group % (2 * power)) for group in range(32)]
         masks = [
-            sum(31 << place for group, place in enumerate(places) if bool(group & power) is moved)
+            sum(31 << offset for group, offset in enumerate(offsets) if bool(group & power) is moved)
             for moved in (True, False)
         ]
         moved, kept = (sum(mask << (256 * index) for index in range(_IDS_AT_ONCE)) for mask in masks)

@@ -33,7 +33,7 @@ CALLS = "{ calls(first: 50) { totalCount nodes { id model account startedAt inpu
 
 
 @dataclass(slots=True)
-class House:
+class Site:
     """A service that names one origin, and a page of it."""
 
     service: RunningService
@@ -56,14 +56,14 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with browsing() as browser, pages({"/": "<!doctype html><title>a frontend</title>"}) as origin:
         environment = {"CALLEDGER_CORS_ORIGINS": f"https://app.example.com,{origin}"}
         service = await asyncio.to_thread(RunningService, tmp_path / "data", environment=environment)
         try:
             page = await browser.new_page()
             await page.goto(origin)
-            yield House(service, browser, page)
+            yield Site(service, browser, page)
         finally:
             await asyncio.to_thread(service.stop)
 
@@ -74,16 +74,16 @@ def _calls(count: int) -> list[dict[str, Any]]:
     return [{**call, "id": f"c{number}"} for number in range(count)]
 
 
-async def test_a_page_of_a_named_origin_uses_the_api(house: House) -> None:
+async def test_a_page_of_a_named_origin_uses_the_api(site: Site) -> None:
     """It reports, asks with a session token, reads headers and errors, fetches an export; a preflight is kept."""
-    admin = house.service.admin_key
-    reported = await house.ask("/v1/calls", key=admin, body=_calls(60))
+    admin = site.service.admin_key
+    reported = await site.ask("/v1/calls", key=admin, body=_calls(60))
     assert json.loads(reported["text"])["accepted"] == 60, reported
 
-    made = await house.ask("/graphql", key=admin, body={"query": TOKEN})
+    made = await site.ask("/graphql", key=admin, body={"query": TOKEN})
     token = json.loads(made["text"])["data"]["createSessionToken"]["token"]
     assert "content-encoding" not in made["headers"], "what holds a token is not compressed"
-    asked = await house.ask("/graphql", key=token, body={"query": CALLS}, X_Request_Id="checkout-4711")
+    asked = await site.ask("/graphql", key=token, body={"query": CALLS}, X_Request_Id="checkout-4711")
     data = json.loads(asked["text"])["data"]["calls"]
     assert (data["totalCount"], len(data["nodes"])) == (60, 50)
     assert asked["headers"]["content-encoding"] in ("gzip", "zstd")
@@ -91,47 +91,47 @@ async def test_a_page_of_a_named_origin_uses_the_api(house: House) -> None:
     assert asked["headers"]["ratelimit"].startswith('"cost";r=')
 
     wanted = "application/graphql-response+json"
-    refused = await house.ask("/graphql", key="cl_wrong", body={"query": CALLS}, Accept=wanted)
+    refused = await site.ask("/graphql", key="cl_wrong", body={"query": CALLS}, Accept=wanted)
     [error] = json.loads(refused["text"])["errors"]
     assert (refused["status"], error["extensions"]["code"]) == (401, "UNAUTHENTICATED")
     assert error["extensions"]["requestId"] == refused["headers"]["x-request-id"]
     for path, status in (("/nowhere", 404), ("/v1/exports/exp_unknown", 401), ("/v1/calls", 405)):
-        answer = await house.ask(path)
+        answer = await site.ask(path)
         assert answer["status"] == status, (path, answer)
         assert json.loads(answer["text"])["error"]["request_id"] == answer["headers"]["x-request-id"]
 
-    file = await _exported(house, token)
+    file = await _exported(site, token)
     assert file["headers"]["etag"].startswith('"')
-    again = await house.ask(file["path"], key=token, If_None_Match=file["headers"]["etag"])
+    again = await site.ask(file["path"], key=token, If_None_Match=file["headers"]["etag"])
     assert again["status"] == 304, again
     assert len(file["text"].splitlines()) == 60
 
     async def preflights(last: str) -> int:
         """How many there have been when the request with this id was answered."""
-        await house.ask("/graphql", key=token, body={"query": CALLS}, X_Request_Id=last)
-        return (await house.written_until(last)).count('"route":"preflight"')
+        await site.ask("/graphql", key=token, body={"query": CALLS}, X_Request_Id=last)
+        return (await site.written_until(last)).count('"route":"preflight"')
 
     assert 0 < await preflights("one") == await preflights("two") == await preflights("three")
 
 
-async def _exported(house: House, key: str) -> dict[str, Any]:
+async def _exported(site: Site, key: str) -> dict[str, Any]:
     create = 'mutation { createExport(input: {kind: CALLS, format: NDJSON, fields: ["id"]}) { export { id } } }'
-    made = json.loads((await house.ask("/graphql", key=key, body={"query": create}))["text"])
+    made = json.loads((await site.ask("/graphql", key=key, body={"query": create}))["text"])
     id_ = made["data"]["createExport"]["export"]["id"]
     query, path = {"query": f'{{ export(id: "{id_}") {{ url }} }}'}, None
     async with asyncio.timeout(60):
         while path is None:
-            path = json.loads((await house.ask("/graphql", key=key, body=query))["text"])["data"]["export"]["url"]
-    return {**await house.ask(path, key=key), "path": path}
+            path = json.loads((await site.ask("/graphql", key=key, body=query))["text"])["data"]["export"]["url"]
+    return {**await site.ask(path, key=key), "path": path}
 
 
-async def test_a_page_of_another_origin_reaches_nothing(house: House) -> None:
+async def test_a_page_of_another_origin_reaches_nothing(site: Site) -> None:
     """The same page from an origin that is not named reads no answer of any path, with the right key or without."""
     async with pages({"/": "<!doctype html><title>somebody else</title>"}) as other:
-        page = await house.browser.new_page()
+        page = await site.browser.new_page()
         await page.goto(other)
-        key = house.service.admin_key
+        key = site.service.admin_key
         asked = {"/graphql": {"query": CALLS}, "/v1/calls": [], "/healthz": None, "/v1/checkpoint": None}
         for path, body in asked.items():
-            answer = await house.ask(path, key=key if body is not None else None, body=body, page=page)
+            answer = await site.ask(path, key=key if body is not None else None, body=body, page=page)
             assert "Failed to fetch" in answer.get("failed", ""), (path, answer)

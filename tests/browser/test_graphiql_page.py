@@ -17,7 +17,7 @@ KEPT = """
 
 
 @dataclass(slots=True)
-class House:
+class Site:
     """A service, and a page at its `/graphql`."""
 
     service: RunningService
@@ -32,37 +32,37 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
     service = await asyncio.to_thread(RunningService, tmp_path / "data")
     try:
         async with browsing() as browser:
             page = await browser.new_page()
-            house = House(service, browser, page)
-            page.on("console", lambda message: house.said.append(message.text))
-            page.on("pageerror", lambda error: house.said.append(str(error)))
-            page.on("request", lambda request: house.asked.append(request.url))
+            site = Site(service, browser, page)
+            page.on("console", lambda message: site.said.append(message.text))
+            page.on("pageerror", lambda error: site.said.append(str(error)))
+            page.on("request", lambda request: site.asked.append(request.url))
             await page.goto(f"{service.url}/graphql")
-            yield house
+            yield site
     finally:
         await asyncio.to_thread(service.stop)
 
 
-async def test_a_person_asks_with_a_key(house: House) -> None:
+async def test_a_person_asks_with_a_key(site: Site) -> None:
     """Signed in, the first query is answered, and the schema is there to read; nobody else is asked for anything, the
     policy is kept, and nothing stays when the tab is closed.
     """
-    page, key = house.page, house.service.admin_key
-    await house.sign_in(key)
+    page, key = site.page, site.service.admin_key
+    await site.sign_in(key)
     await page.click("button[aria-label^='Execute']")
     result = page.locator(".result-window")
     await expect(result).to_contain_text('"role": "ADMIN"', timeout=60_000)
     await page.click("button[aria-label='Show Documentation Explorer']")
     await expect(page.locator(".graphiql-doc-explorer")).to_contain_text("Query", timeout=60_000)
 
-    assert {url.split("/")[2] for url in house.asked if not url.startswith(("data:", "blob:"))} == {
-        house.service.url.removeprefix("http://")
+    assert {url.split("/")[2] for url in site.asked if not url.startswith(("data:", "blob:"))} == {
+        site.service.url.removeprefix("http://")
     }
-    assert house.said == [], "no error, and nothing that the policy has kept from it"
+    assert site.said == [], "no error, and nothing that the policy has kept from it"
     kept = await page.evaluate(KEPT)
     assert kept["session"].pop("calledger:key") == key
     assert key not in json.dumps(kept)
@@ -73,14 +73,14 @@ async def test_a_person_asks_with_a_key(house: House) -> None:
     await page.click("#sign-out")
     await expect(page.locator("#sign-in")).to_be_visible()
     assert (await page.evaluate(KEPT))["session"] == {}
-    other = await house.browser.new_page()
-    await other.goto(f"{house.service.url}/graphql")
+    other = await site.browser.new_page()
+    await other.goto(f"{site.service.url}/graphql")
     await expect(other.locator("#sign-in")).to_be_visible()
 
 
-async def test_a_wrong_key_is_told(house: House) -> None:
+async def test_a_wrong_key_is_told(site: Site) -> None:
     """Who is refused is back at the form, with the reason, and the key is forgotten."""
-    await house.sign_in("cl_wrong")
-    await expect(house.page.locator("#said")).to_contain_text("not valid", timeout=60_000)
-    await expect(house.page.locator("#sign-in")).to_be_visible()
-    assert "cl_wrong" not in json.dumps(await house.page.evaluate(KEPT))
+    await site.sign_in("cl_wrong")
+    await expect(site.page.locator("#said")).to_contain_text("not valid", timeout=60_000)
+    await expect(site.page.locator("#sign-in")).to_be_visible()
+    assert "cl_wrong" not in json.dumps(await site.page.evaluate(KEPT))

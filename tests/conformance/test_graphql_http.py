@@ -212,7 +212,7 @@ async def test_a_websocket_is_refused_before_anything_is_switched(served: Served
         lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
         lines += [f"Sec-WebSocket-Protocol: {protocol}", f"Authorization: Bearer {key}"]
         writer.write("\r\n".join([*lines, "", ""]).encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             answer = await reader.read()
         writer.close()
         head, _, body = answer.decode().partition("\r\n\r\n")

@@ -1,6 +1,7 @@
 """What is cached of accounts never tells of an account without its tier, and is looked up one account at a time."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -167,9 +168,10 @@ async def test_what_happens_elsewhere_is_heard(shelf: Shelf) -> None:
 
 async def test_misses_are_bounded_and_expire(shelf: Shelf) -> None:
     """That nobody has a name is remembered for a second, of ten thousand names at most; a notice ends it at once."""
+    began = time.monotonic()
     assert await shelf.accounts.find("later") is None
     numbers = await Accounts(1).ensure(["later"])
-    assert await shelf.accounts.find("later") is None
+    assert await shelf.accounts.find("later") is None or time.monotonic() - began > 1
     await asyncio.sleep(1.1)
     assert await shelf.accounts.find("later") == numbers["later"]
     assert await shelf.accounts.find("soon") is None

@@ -54,7 +54,7 @@ def ask(service: RunningService, path: str, *, key: str | None = None, **headers
 
 def lines(service: RunningService, request_id: str) -> list[dict[str, Any]]:
     """The lines of a request, once it has been logged."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         events = [json.loads(line) for line in service.log.read_text().splitlines()]
         found = [event for event in events if event.get("request_id") == request_id]

@@ -127,7 +127,7 @@ async def test_rows_by_key_come_once_while_calls_arrive(ledger: Ledger) -> None:
             break
         after, later = page.cursors[-1], later + HOUR
         await ledger.report([*_calls(3), Reported(NOW - 2 * DAY, model=f"new{len(seen)}"), Reported(later)])
-        await ledger.folder.compact_all()
+        await ledger.compaction.compact_all()
 
     assert len(set(map(repr, seen))) == len(seen)
     assert {repr(row.key) for row in first.rows} <= set(map(repr, seen))
@@ -255,7 +255,7 @@ async def test_filled_buckets_are_the_others_and_zeros(
     zeros elsewhere; pages and totals are as ever."""
     await ledger.report([*_calls(), Reported(NOW + HOUR, model="ahead")])
     if folded:
-        await ledger.folder.compact_all()
+        await ledger.compaction.compact_all()
     start = datetime(2026, 10, 24, 22, 30, tzinfo=UTC)
     request = CostRequest(
         predicate=And((Compare("startedAt", "gte", start),)),

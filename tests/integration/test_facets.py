@@ -36,7 +36,7 @@ async def test_values_come_by_count_then_by_code_point(ledger: Ledger) -> None:
     await ledger.report(
         [Reported(NOW - DAY, model="b", provider="zeta", account="é"), Reported(NOW - DAY, account="Z")]
     )
-    await ledger.folder.compact()
+    await ledger.compaction.compact()
 
     found = await read_facets(ledger.reader(NOW), EVERYTHING, ["models", "providers", "accounts"], 20)
 
@@ -69,7 +69,7 @@ async def test_rollups_and_calls_give_the_same_values(ledger: Ledger, folded: bo
         for hours in range(1, 60)
     )
     if folded:
-        await ledger.folder.compact()
+        await ledger.compaction.compact()
     names = [*SUMMED]
 
     by_rollups = await read_facets(ledger.reader(NOW), EVERYTHING, names)
@@ -117,7 +117,7 @@ async def test_facets_obey_scope_window_and_views(ledger: Ledger) -> None:
         Reported(NOW - DAY, account=account, model=account, failed=True, error_type=account)
         for account in ("mine", "theirs")
     )
-    await ledger.folder.compact()
+    await ledger.compaction.compact()
     reader = ledger.reader(NOW, (numbers["mine"],))
 
     found = await read_facets(reader, Compare("account", "ne", "nobody"), FACETS)

@@ -35,7 +35,7 @@ def failed(id_: str) -> dict[str, object]:
 
 def until(ask: Callable[[], object], wanted: object) -> object:
     """The answer, once it is as wanted; the last one if it never is."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (answer := ask()) != wanted and time.monotonic() < deadline:
         time.sleep(0.2)
     return answer

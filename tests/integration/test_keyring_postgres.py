@@ -1,17 +1,14 @@
 """The keyring in a PostgreSQL of its own: the same promises as the one in a directory, for several hosts."""
 
 import asyncio
-import multiprocessing
-import os
-import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from conftest import Server, running_server
+from keyring_database import DAY, DAYS, Environment, until
 
 from service.keyring import (
     SECRETS,
@@ -37,56 +34,6 @@ from service.keyring.stores.postgres import PostgresStore, address_of_url, descr
 from service.keyring.stores.postgres_listener import TRUST_S, NotificationListener
 from service.storage.embedded import processes
 
-SPAWN = multiprocessing.get_context("spawn")
-DAYS = [PeriodKeyName(1, "personal", f"2026-11-{day:02}") for day in range(1, 29)]
-DAY, NEXT_DAY = DAYS[:2]
-
-
-class Environment:
-    """A database for a keyring, and its key-encryption key. `away` and `back` are an outage of the server."""
-
-    def __init__(self, server: Server, address: str, folder: Path) -> None:
-        self.address = address
-        self.kek = folder / "kek"
-        create_kek_file(self.kek)
-        self._server = server
-        self._database = address.split("@/")[1].split("?")[0]
-        self._opened: list[Keyring] = []
-
-    @property
-    def urls(self) -> tuple[str, str]:
-        return f"postgres:{self.address}", f"file:{self.kek}"
-
-    async def open(self, *, create: bool = False, apart_from: str | None = None) -> Keyring:
-        keyring = await open_keyring(*self.urls, create=create, apart_from=apart_from)
-        self._opened.append(keyring)
-        return keyring
-
-    async def close(self) -> None:
-        for keyring in self._opened:
-            await keyring.close()
-
-    async def execute(self, statement: str, *values: object) -> None:
-        connection = await asyncpg.connect(self.address)
-        try:
-            await connection.execute(statement, *values)
-        finally:
-            await connection.close()
-
-    async def fetchval(self, statement: str, *values: object) -> Any:
-        connection = await asyncpg.connect(self.address)
-        try:
-            return await connection.fetchval(statement, *values)
-        finally:
-            await connection.close()
-
-    async def away(self) -> None:
-        end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._database}'"
-        await asyncio.to_thread(self._server.execute, f"ALTER DATABASE {self._database} ALLOW_CONNECTIONS false", end)
-
-    async def back(self) -> None:
-        await asyncio.to_thread(self._server.execute, f"ALTER DATABASE {self._database} ALLOW_CONNECTIONS true")
-
 
 @pytest.fixture
 async def env(any_server: Server, tmp_path: Path) -> AsyncIterator[Environment]:
@@ -105,13 +52,6 @@ async def keyring(env: Environment) -> Keyring:
 def another_server() -> Iterator[Server]:
     with running_server(processes.bundled_programs()) as server:
         yield server
-
-
-async def until(condition: Any) -> None:
-    """Wait for what another connection has to hear first; ends the test after a while."""
-    async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 - what is waited for is in the database
-            await asyncio.sleep(0.02)
 
 
 class TestKeys:
@@ -173,112 +113,6 @@ class TestKeys:
         stored = b"".join(await env.fetchval("SELECT array_agg(content) FROM calledger_keyring.entry"))
 
         assert not any(key[at : at + 8] in stored for key in keys for at in range(25))
-
-
-class TestDestruction:
-    async def test_destroyed_for_good(self, env: Environment, keyring: Keyring) -> None:
-        """A destroyed key is gone on every host, is never made again, and nothing of it is left in the table."""
-        other = await env.open()
-        await keyring.key(PeriodKeyName(*DAY), mint=True)
-        await other.key(PeriodKeyName(*DAY), mint=False)
-        account = await keyring.key(AccountKeyName(7), mint=True)
-
-        assert await keyring.destroy([DAY, NEXT_DAY]) == 1
-        assert await keyring.destroy([DAY]) == 0
-
-        async def noticed() -> bool:
-            try:
-                await other.key(PeriodKeyName(*DAY), mint=True)
-            except KeyDestroyedError:
-                return True
-            return False
-
-        await until(noticed)
-        with pytest.raises(KeyDestroyedError):
-            await keyring.key(PeriodKeyName(*DAY), mint=True)
-        with pytest.raises(KeyDestroyedError):
-            await keyring.key(PeriodKeyName(*NEXT_DAY), mint=True)
-        assert await other.key(AccountKeyName(7), mint=False) == account
-        assert await other.tombstones() == [str(DAY), str(NEXT_DAY)]
-        assert await env.fetchval("SELECT count(*) FROM calledger_keyring.entry WHERE name = $1", str(DAY)) == 0
-
-    async def test_counts(self, keyring: Keyring) -> None:
-        """Counts tell live from destroyed keys, and leave out names that never had one."""
-        for day in DAYS[:3]:
-            await keyring.key(PeriodKeyName(*day), mint=True)
-        await keyring.key(AccountKeyName(1), mint=True)
-        await keyring.key(HoldKeyName(uuid4()), mint=True)
-        await keyring.destroy([DAYS[0], DAYS[9]])
-        await keyring.destroy([AccountKeyName(1)])
-
-        counts = await keyring.counts()
-
-        assert counts.periods == {(1, "personal"): KeyCounts(2, 1)}
-        assert (counts.accounts, counts.holds) == (KeyCounts(0, 1), KeyCounts(1, 0))
-        assert await keyring.periods() == DAYS[1:3]
-
-    async def test_older_copy(self, env: Environment, keyring: Keyring) -> None:
-        """What an older copy of the keyring brought back is destroyed again from the tombstones of elsewhere."""
-        await keyring.key(PeriodKeyName(*DAY), mint=True)
-        content = await env.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
-        await keyring.destroy([DAY])
-        await env.execute("DELETE FROM calledger_keyring.tombstone")
-        await env.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
-        restored = await env.open()
-
-        assert await restored.replay([str(DAY), f"hold/{uuid4()}"]) == 1
-
-        with pytest.raises(KeyDestroyedError):
-            await restored.key(PeriodKeyName(*DAY), mint=True)
-
-    async def test_buried_entry(self, env: Environment, keyring: Keyring) -> None:
-        """An entry that was brought back beside its tombstone is refused, and removed at the next start."""
-        await keyring.key(PeriodKeyName(*DAY), mint=True)
-        content = await env.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
-        await keyring.destroy([DAY])
-        await env.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
-
-        with pytest.raises(KeyDestroyedError):
-            await keyring.key(PeriodKeyName(*DAY), mint=True)
-        assert await keyring.periods() == []
-        await env.open()
-
-        assert await env.fetchval("SELECT count(*) FROM calledger_keyring.entry WHERE name = $1", str(DAY)) == 0
-
-    async def test_killed_while_destroying(self, env: Environment, keyring: Keyring) -> None:
-        """A host that dies in the middle of a destruction has destroyed all of the keys or none."""
-        for day in DAYS:
-            await keyring.key(PeriodKeyName(*day), mint=True)
-        process = SPAWN.Process(target=die_destroying, args=(env.urls,))
-        process.start()
-        await asyncio.to_thread(process.join, 30)
-        assert process.exitcode == -signal.SIGKILL
-
-        async def released() -> bool:
-            return await keyring.destroy([DAY]) == 1
-
-        await until(released)
-        assert await keyring.tombstones() == [str(DAY)]
-        assert await keyring.periods() == DAYS[1:]
-
-
-def die_destroying(urls: tuple[str, str]) -> None:
-    """Destroy every day, and die by SIGKILL when the entries are removed and nothing is committed."""
-
-    async def run() -> None:
-        keyring = await open_keyring(*urls, create=False)
-        fetch = asyncpg.Connection.fetch
-
-        async def die(self: asyncpg.Connection, query: str, *values: object) -> object:
-            answer = await fetch(self, query, *values)
-            if "DELETE" in query:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return answer
-
-        asyncpg.Connection.fetch = die  # type: ignore[method-assign]
-        await keyring.destroy(DAYS)
-
-    asyncio.run(run())
 
 
 class TestStart:

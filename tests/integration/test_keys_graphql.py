@@ -36,7 +36,7 @@ VIEWER = "{ viewer { role accounts keyId expiresAt } }"
 
 
 @dataclass(slots=True)
-class House:
+class TwoAccounts:
     """A served ledger with the accounts `acme` and `globex`."""
 
     shelf: Shelf
@@ -53,16 +53,16 @@ class House:
 
 
 @pytest.fixture
-async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[TwoAccounts]:
     async with open_shelf(any_database_url, tmp_path) as shelf:
         numbers = await shelf.accounts.ensure(["acme", "globex"])
         async with serve(shelf) as served:
-            yield House(shelf, served, numbers)
+            yield TwoAccounts(shelf, served, numbers)
 
 
-async def test_a_key_is_made_shown_once_and_ledgered(house: House) -> None:
+async def test_a_key_is_made_shown_once_and_ledgered(two_accounts: TwoAccounts) -> None:
     """The key works at once; its entry names who made it, and no place but the answer has its text."""
-    admin = await house.key()
+    admin = await two_accounts.key()
     wanted = {"role": "VIEWER", "accounts": ["acme"], "name": "dashboard", "expiresAt": "2199-01-01T00:00:00Z"}
     made = (await admin.ask(CREATE, **{"in": wanted}))["createApiKey"]
     text, shown = made["key"], made["apiKey"]
@@ -72,32 +72,32 @@ async def test_a_key_is_made_shown_once_and_ledgered(house: House) -> None:
         "state": "LIVE", "createdAt": shown["createdAt"], "expiresAt": "2199-01-01T00:00:00.000Z",
         "lastUsedAt": None, "revokedAt": None,
     }  # fmt: skip
-    viewer = (await Auditor(house.served, text).ask(VIEWER))["viewer"]
+    viewer = (await Auditor(two_accounts.served, text).ask(VIEWER))["viewer"]
     assert (viewer["role"], viewer["accounts"], viewer["keyId"]) == ("VIEWER", ["acme"], prefix)
-    actor, facts, note = (await house.entries(LedgerKind.API_KEY_CREATED))[-1]
+    actor, facts, note = (await two_accounts.entries(LedgerKind.API_KEY_CREATED))[-1]
     assert (actor, note) == (prefix_of(admin.key), "dashboard")
-    assert (facts["key"], facts["role"], facts["accounts"]) == (prefix, "viewer", [house.numbers["acme"]])
+    assert (facts["key"], facts["role"], facts["accounts"]) == (prefix, "viewer", [two_accounts.numbers["acme"]])
     everything = [await admin.answer(LIST), await admin.answer(NODE, id=shown["id"])]
     assert text not in repr(everything)
     assert text.split("_")[2] not in repr(everything)
 
 
-async def test_a_key_is_ended(house: House) -> None:
+async def test_a_key_is_ended(two_accounts: TwoAccounts) -> None:
     """It is refused from then on, for good: by the ledger, even where somebody makes it live in the table again."""
-    admin = await house.key()
+    admin = await two_accounts.key()
     made = (await admin.ask(CREATE, **{"in": {"role": "VIEWER"}}))["createApiKey"]
-    other = Auditor(house.served, made["key"])
+    other = Auditor(two_accounts.served, made["key"])
     await other.ask(VIEWER)
     ended = (await admin.ask(REVOKE, id=made["apiKey"]["id"]))["revokeApiKey"]["apiKey"]
     assert ended["state"] == "REVOKED"
     assert ended["revokedAt"] is not None
-    house.served.runtime.authenticator.forget()  # as a notice does in a service
+    two_accounts.served.runtime.authenticator.forget()  # as a notice does in a service
     assert await other.code(VIEWER) == "UNAUTHENTICATED"
     prefix = made["apiKey"]["keyId"]
-    assert (await house.entries(LedgerKind.API_KEY_REVOKED)) == [(prefix_of(admin.key), {"key": prefix}, None)]
+    assert (await two_accounts.entries(LedgerKind.API_KEY_REVOKED)) == [(prefix_of(admin.key), {"key": prefix}, None)]
 
     await ApiKey.filter(prefix=prefix).update(revoked_at=None)
-    house.served.runtime.authenticator.forget()
+    two_accounts.served.runtime.authenticator.forget()
     assert await other.code(VIEWER) == "UNAUTHENTICATED"
     again = (await admin.ask(NODE, id=f"key_{prefix}"))["node"]
     assert again["state"] == "REFUSED"
@@ -106,9 +106,9 @@ async def test_a_key_is_ended(house: House) -> None:
     assert (await admin.ask(REVOKE, id=prefix))["revokeApiKey"]["apiKey"]["state"] == "REVOKED"
 
 
-async def test_a_key_is_replaced_with_an_overlap(house: House) -> None:
+async def test_a_key_is_replaced_with_an_overlap(two_accounts: TwoAccounts) -> None:
     """The successor may do the same; the old key works until its end, which the ledger has, and not longer."""
-    admin = await house.key()
+    admin = await two_accounts.key()
     wanted = {"role": "PARTNER", "accounts": ["acme", "globex"], "name": "their backend"}
     old = (await admin.ask(CREATE, **{"in": wanted}))["createApiKey"]
     done = (await admin.ask(ROTATE, **{"in": {"id": old["apiKey"]["id"], "overlapHours": 2}}))["rotateApiKey"]
@@ -121,12 +121,12 @@ async def test_a_key_is_replaced_with_an_overlap(house: House) -> None:
     lifetime = datetime.fromisoformat(new["expiresAt"]) - datetime.fromisoformat(new["createdAt"])
     assert abs(lifetime - timedelta(days=90)) < timedelta(seconds=1), "as long as the old one's"
     for key in (old["key"], done["key"]):
-        assert (await Auditor(house.served, key).ask(VIEWER))["viewer"]["accounts"] == ["acme", "globex"]
-    [(actor, facts, _)] = await house.entries(LedgerKind.API_KEY_ROTATED)
+        assert (await Auditor(two_accounts.served, key).ask(VIEWER))["viewer"]["accounts"] == ["acme", "globex"]
+    [(actor, facts, _)] = await two_accounts.entries(LedgerKind.API_KEY_ROTATED)
     assert actor == prefix_of(admin.key)
     assert (facts["key"], facts["successor"]) == (replaced["keyId"], new["keyId"])
 
-    said = [one async for one in differences(house.served.runtime.retention) if "key" in one]
+    said = [one async for one in differences(two_accounts.served.runtime.retention) if "key" in one]
     assert said == [], "the table is as the ledger has it"
 
     # Whoever moves the end in the table moves nothing.
@@ -134,31 +134,31 @@ async def test_a_key_is_replaced_with_an_overlap(house: House) -> None:
     assert (await admin.ask(NODE, id=replaced["id"]))["node"]["expiresAt"] == replaced["expiresAt"]
 
     at_once = (await admin.ask(ROTATE, **{"in": {"id": new["id"], "overlapHours": 0}}))["rotateApiKey"]
-    house.served.runtime.authenticator.forget()
-    assert await Auditor(house.served, done["key"]).code(VIEWER) == "UNAUTHENTICATED"
+    two_accounts.served.runtime.authenticator.forget()
+    assert await Auditor(two_accounts.served, done["key"]).code(VIEWER) == "UNAUTHENTICATED"
     assert (await admin.ask(NODE, id=new["id"]))["node"]["state"] == "EXPIRED"
-    await Auditor(house.served, at_once["key"]).ask(VIEWER)
+    await Auditor(two_accounts.served, at_once["key"]).ask(VIEWER)
     assert await admin.code(ROTATE, **{"in": {"id": new["id"]}}) == "BAD_USER_INPUT", "an ended key has no successor"
 
 
-async def test_a_key_for_ever_has_a_successor(house: House) -> None:
+async def test_a_key_for_ever_has_a_successor(two_accounts: TwoAccounts) -> None:
     """A key that ends with the last moment there is gets one that ends then too: no later one can be written."""
-    admin = await house.key()
+    admin = await two_accounts.key()
     last = "9999-12-31T23:59:59.999999Z"
     made = (await admin.ask(CREATE, **{"in": {"role": "VIEWER", "expiresAt": last}}))["createApiKey"]["apiKey"]
     done = (await admin.ask(ROTATE, **{"in": {"id": made["id"]}}))["rotateApiKey"]
     assert done["apiKey"]["expiresAt"] == made["expiresAt"]
 
 
-async def test_no_key_outlives_its_maker(house: House) -> None:
+async def test_no_key_outlives_its_maker(two_accounts: TwoAccounts) -> None:
     """What a key with an end makes or renews ends with it at the latest, itself included: who has it by chance does not
     stay. Keys without an end, and the command line, renew as they did.
     """
-    root = await house.key()
+    root = await two_accounts.key()
     ends = (datetime.now(UTC) + timedelta(days=10)).replace(microsecond=0)
     text, later, sooner = ends.isoformat(), (ends + timedelta(seconds=1)).isoformat(), ends - timedelta(days=1)
     made = (await root.ask(CREATE, **{"in": {"role": "ADMIN", "expiresAt": text}}))["createApiKey"]
-    admin = Auditor(house.served, made["key"])
+    admin = Auditor(two_accounts.served, made["key"])
 
     async def end(maker: Auditor, query: str, **wanted: Any) -> datetime | None:
         answer = await maker.ask(query, **{"in": wanted})
@@ -180,14 +180,14 @@ async def test_no_key_outlives_its_maker(house: House) -> None:
     assert await end(root, CREATE, role="ADMIN") is None
 
 
-async def test_a_bound_admin_reaches_no_further(house: House) -> None:
+async def test_a_bound_admin_reaches_no_further(two_accounts: TwoAccounts) -> None:
     """It makes, sees and ends keys of its own accounts; others it is told nothing of, by the database itself too."""
-    root, bound = await house.key(), await house.key(Role.ADMIN, "acme")
+    root, bound = await two_accounts.key(), await two_accounts.key(Role.ADMIN, "acme")
     theirs = (await root.ask(CREATE, **{"in": {"role": "VIEWER", "accounts": ["globex"]}}))["createApiKey"]["apiKey"]
     both = (await root.ask(CREATE, **{"in": {"role": "VIEWER", "accounts": ["acme", "globex"]}}))["createApiKey"]
     for wanted in ({}, {"accounts": ["globex"]}, {"accounts": ["acme", "globex"]}, {"accounts": ["new"]}):
         assert await bound.code(CREATE, **{"in": {"role": "VIEWER", **wanted}}) == "FORBIDDEN", wanted
-    assert house.shelf.accounts.cached("new") is None, "no account is made for who is refused"
+    assert two_accounts.shelf.accounts.cached("new") is None, "no account is made for who is refused"
     own = (await bound.ask(CREATE, **{"in": {"role": "ADMIN", "accounts": ["acme"]}}))["createApiKey"]["apiKey"]
     seen = (await bound.ask(LIST))["apiKeys"]
     assert seen["totalCount"] == 2
@@ -198,15 +198,15 @@ async def test_a_bound_admin_reaches_no_further(house: House) -> None:
         refused = await bound.answer(REVOKE, id=foreign["id"])
         assert unknown["errors"][0]["message"].replace("aaaaaaaa", foreign["keyId"]) == refused["errors"][0]["message"]
         assert await bound.code(ROTATE, **{"in": {"id": foreign["id"]}}) == "BAD_USER_INPUT"
-    async with house.shelf.database.reading((house.numbers["acme"],)) as connection:
+    async with two_accounts.shelf.database.reading((two_accounts.numbers["acme"],)) as connection:
         rows = await connection.fetch("SELECT prefix FROM api_key")
     assert {row["prefix"] for row in rows} == {own["keyId"], prefix_of(bound.key)}
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
-async def test_only_admins_manage_keys(house: House, role: Role) -> None:
+async def test_only_admins_manage_keys(two_accounts: TwoAccounts, role: Role) -> None:
     """Every other role is refused each of the fields, and no id of a key is a node for it."""
-    admin, other = await house.key(), await house.key(role, "acme")
+    admin, other = await two_accounts.key(), await two_accounts.key(role, "acme")
     made = (await admin.ask(CREATE, **{"in": {"role": "VIEWER", "accounts": ["acme"]}}))["createApiKey"]["apiKey"]
     assert await other.code(LIST) == "FORBIDDEN"
     assert await other.code(CREATE, **{"in": {"role": role.name, "accounts": ["acme"]}}) == "FORBIDDEN"
@@ -230,17 +230,17 @@ async def test_only_admins_manage_keys(house: House, role: Role) -> None:
     ],
     ids=str,
 )
-async def test_what_no_key_may_be_is_refused(house: House, wanted: dict[str, Any]) -> None:
+async def test_what_no_key_may_be_is_refused(two_accounts: TwoAccounts, wanted: dict[str, Any]) -> None:
     """With BAD_USER_INPUT, and neither a key nor an entry is made."""
-    admin = await house.key()
-    before = await house.entries(LedgerKind.API_KEY_CREATED), await ApiKey.all().count()
+    admin = await two_accounts.key()
+    before = await two_accounts.entries(LedgerKind.API_KEY_CREATED), await ApiKey.all().count()
     assert await admin.code(CREATE, **{"in": wanted}) == "BAD_USER_INPUT"
-    assert (await house.entries(LedgerKind.API_KEY_CREATED), await ApiKey.all().count()) == before
+    assert (await two_accounts.entries(LedgerKind.API_KEY_CREATED), await ApiKey.all().count()) == before
 
 
-async def test_a_key_that_is_sent_as_an_id_is_not_repeated(house: House) -> None:
+async def test_a_key_that_is_sent_as_an_id_is_not_repeated(two_accounts: TwoAccounts) -> None:
     """Whoever sends a key where its id belongs finds no part of it in the answer, and no other key ended."""
-    admin = await house.key()
+    admin = await two_accounts.key()
     for text in (admin.key, admin.key[:11], "key_" + admin.key[3:], "key_", "é" * 9):
         answer = await admin.answer(REVOKE, id=text)
         assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
@@ -250,17 +250,17 @@ async def test_a_key_that_is_sent_as_an_id_is_not_repeated(house: House) -> None
         assert await admin.code(ROTATE, **{"in": wanted}) == "BAD_USER_INPUT"
 
 
-async def test_a_credential_in_a_name_is_kept_nowhere(house: House) -> None:
+async def test_a_credential_in_a_name_is_kept_nowhere(two_accounts: TwoAccounts) -> None:
     """A key's name passes the redactor before it is stored, in the table and in the ledger's note."""
-    admin, secret = await house.key(), "sk-proj-" + "a1B2c3D4e5F6" * 4
+    admin, secret = await two_accounts.key(), "sk-proj-" + "a1B2c3D4e5F6" * 4
     made = (await admin.ask(CREATE, **{"in": {"role": "VIEWER", "name": f"for {secret}"}}))["createApiKey"]["apiKey"]
     assert secret not in made["name"]
-    assert secret not in repr(await house.entries(LedgerKind.API_KEY_CREATED))
+    assert secret not in repr(await two_accounts.entries(LedgerKind.API_KEY_CREATED))
 
 
-async def test_many_accounts_keep_nobody_waiting(house: House) -> None:
+async def test_many_accounts_keep_nobody_waiting(two_accounts: TwoAccounts) -> None:
     """Names of a key's accounts are checked beside the event loop, and in a moment."""
-    admin, ticks = await house.key(), 0
+    admin, ticks = await two_accounts.key(), 0
 
     async def tick() -> None:
         nonlocal ticks
@@ -279,9 +279,9 @@ async def test_many_accounts_keep_nobody_waiting(house: House) -> None:
     assert ticks > 3
 
 
-async def test_keys_are_paged(house: House) -> None:
+async def test_keys_are_paged(two_accounts: TwoAccounts) -> None:
     """Page by page, newest first, every key once; a cursor of another scope is refused."""
-    admin, bound = await house.key(), await house.key(Role.ADMIN, "acme")
+    admin, bound = await two_accounts.key(), await two_accounts.key(Role.ADMIN, "acme")
     for number in range(7):
         await admin.ask(CREATE, **{"in": {"role": "VIEWER", "accounts": ["acme"], "name": f"k{number}"}})
     seen, after = [], None

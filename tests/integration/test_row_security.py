@@ -70,7 +70,7 @@ QUESTIONS = {
 
 
 @dataclass(slots=True)
-class House:
+class TwoAccounts:
     """Two accounts with one of everything, and the outward ids of what is of the second."""
 
     steward: Steward
@@ -86,7 +86,7 @@ class House:
 
 
 @pytest.fixture
-async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[TwoAccounts]:
     async with stewarding(any_database_url, tmp_path) as steward:
         retention = steward.retention
         keys = ApiKeys(retention.accounts, retention.keyring, steward.ledger, KeyRegister(steward.ledger))
@@ -130,19 +130,19 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
                 of = BudgetOf(account, "USD", api_key=f"{name}-key")
                 await set_budget(connection, of, Decimal(1), [100], "testkey2")
         await steward.purge()
-        yield House(steward, shelf, mine, theirs, ids, keys)
+        yield TwoAccounts(steward, shelf, mine, theirs, ids, keys)
 
 
 @pytest.fixture
-def forgetful(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
-    """The house with a service that has lost every filter by account: only the connection knows whose it is."""
+def forgetful(two_accounts: TwoAccounts, monkeypatch: pytest.MonkeyPatch) -> TwoAccounts:
+    """The two_accounts with a service that has lost every filter by account: only the connection knows whose it is."""
     original = ReadLease.__init__
 
     def bound(self: ReadLease, database: Database, _: tuple[int, ...] | None, key_id: str | None = None) -> None:
-        original(self, database, (house.mine,), key_id)
+        original(self, database, (two_accounts.mine,), key_id)
 
     monkeypatch.setattr(ReadLease, "__init__", bound)
-    return house
+    return two_accounts
 
 
 def test_every_root_field_is_asked() -> None:
@@ -157,7 +157,9 @@ def test_every_root_field_is_asked() -> None:
 
 @pytest.mark.parametrize("role", READERS)
 @pytest.mark.parametrize("bound", [False, True], ids=["no filter", "a filter that is too wide"])
-async def test_row_level_security_hides_what_the_filters_forget(forgetful: House, role: Role, bound: bool) -> None:
+async def test_row_level_security_hides_what_the_filters_forget(
+    forgetful: TwoAccounts, role: Role, bound: bool
+) -> None:
     """Whatever is asked with whatever key, PostgreSQL alone keeps another account's rows back."""
     accounts = (forgetful.mine, forgetful.theirs) if bound else ()
     scope = forgetful.shelf.scope(role, *accounts)
@@ -177,16 +179,16 @@ async def test_row_level_security_hides_what_the_filters_forget(forgetful: House
         assert {one["held"] for one in shown["retention"]["retention"]["classes"]} == {"0", "1"}
 
 
-async def test_without_sabotage_an_unbound_key_sees_both(house: House) -> None:
+async def test_without_sabotage_an_unbound_key_sees_both(two_accounts: TwoAccounts) -> None:
     """The questions find what they ask for where nothing hides it, so that an empty answer means something."""
-    scope = house.shelf.scope(Role.ADMIN)
+    scope = two_accounts.shelf.scope(Role.ADMIN)
     for root in ("holds", "erasures", "accounts", "calls", "errors", "costs", "facets"):
-        assert "theirs" in repr((await house.ask(root, scope)).data), root
+        assert "theirs" in repr((await two_accounts.ask(root, scope)).data), root
     for root in ("node", "call", "export"):
-        data = (await house.ask(root, scope)).data
+        data = (await two_accounts.ask(root, scope)).data
         assert None not in data.values(), root
-    assert all((await house.ask("node", scope)).data.values())
-    held = {one["held"] for one in (await house.ask("retention", scope)).data["retention"]["classes"]}
+    assert all((await two_accounts.ask("node", scope)).data.values())
+    held = {one["held"] for one in (await two_accounts.ask("retention", scope)).data["retention"]["classes"]}
     assert "2" in held
 
 
@@ -208,9 +210,9 @@ WRITABLE = """
 SCOPED = "SELECT tablename, qual FROM pg_policies WHERE roles = '{calledger_app}' AND cmd = 'SELECT'"
 
 
-async def test_the_catalogue_guards_every_table_of_accounts(house: House) -> None:
+async def test_the_catalogue_guards_every_table_of_accounts(two_accounts: TwoAccounts) -> None:
     """Each table that names an account has row-level security, and the scoped role reads it by its policy or not."""
-    owner = house.steward.retention.owner
+    owner = two_accounts.steward.retention.owner
     readable = {row[0] for row in await owner.fetch(READABLE)}
     conditions = {row["tablename"]: row["qual"] for row in await owner.fetch(SCOPED)}
     tables = {row[0]: row[1] for row in await owner.fetch(ACCOUNT_COLUMNS)}

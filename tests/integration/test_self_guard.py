@@ -121,7 +121,7 @@ def test_no_request_leaves_a_secret_behind(service: RunningService, secret: str)
 def raw(service: RunningService, data: bytes) -> bytes:
     """What the service answers to bytes that need not be HTTP."""
     address = urlsplit(service.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         answer = b""

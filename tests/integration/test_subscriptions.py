@@ -17,7 +17,7 @@ from running import RunningService
 
 PROTOCOL = "graphql-transport-ws"
 EVERYTHING = "subscription { callRecorded { sourceId account } }"
-SOON_S = 30
+SOON_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +62,10 @@ async def subscribe(ws: Any, id_: str, query: str = EVERYTHING, **variables: Any
     await ws.send_json({"id": id_, "type": "subscribe", "payload": {"query": query, "variables": variables}})
 
 
-async def listening(service: RunningService, ws: Any, id_: str) -> None:
-    """Return once the stream `id_` runs: calls that are reported until then are not its own."""
+async def listening(service: RunningService, ws: Any, id_: str, **facts: str) -> None:
+    """Return once the stream `id_` runs: calls, with these facts, that are reported until then are not its own."""
     for number in range(100):
-        await report(service, call(f"probe-{id_}-{time.time_ns()}-{number}"))
+        await report(service, call(f"probe-{id_}-{time.time_ns()}-{number}", **facts))
         try:
             message = await ws.receive_json(timeout=1)
         except TimeoutError:
@@ -86,6 +86,13 @@ async def next_ids(ws: Any, count: int, id_: str, *, within_s: float = SOON_S) -
                 source = message["payload"]["data"]["callRecorded"]["sourceId"]
                 found += [] if source.startswith("probe") else [source]
     return found
+
+
+async def sent_events(events: aiohttp.ClientResponse) -> AsyncIterator[str]:
+    """The gateway's ids of the calls of an event stream."""
+    async for line in events.content:
+        if line.startswith(b"data: {"):
+            yield json.loads(line[6:])["data"]["callRecorded"]["sourceId"]
 
 
 async def closed(ws: Any) -> tuple[int | None, list[dict[str, Any]]]:
@@ -109,16 +116,18 @@ async def test_each_call_comes_once_in_order_over_both_transports(service: Runni
         async with session.post(f"{service.url}/graphql", json={"query": EVERYTHING}, headers=headers) as events:
             assert events.status == 200
             assert events.headers["Content-Type"].startswith("text/event-stream")
-            await asyncio.sleep(1)
+            received = sent_events(events)
+            first = asyncio.create_task(anext(received))
+            while not first.done():
+                await report(service, call(f"probe-{time.time_ns()}"))
             for number in range(5):
                 await report(service, call(f"both-{number}"))
             assert await next_ids(ws, 5, "1") == [f"both-{number}" for number in range(5)]
-            seen = []
+            seen: list[str] = []
             async with asyncio.timeout(SOON_S):
                 while len(seen) < 5:
-                    line = (await events.content.readline()).decode()
-                    if line.startswith("data: {"):
-                        seen.append(json.loads(line[6:])["data"]["callRecorded"]["sourceId"])
+                    source = await anext(received)
+                    seen += [] if source.startswith("probe") else [source]
             assert seen == [f"both-{number}" for number in range(5)]
 
 
@@ -130,7 +139,8 @@ async def test_filter_and_scope_hold_on_streams(service: RunningService) -> None
     async with socket(service, key) as mine, socket(service, service.admin_key) as failed:
         await subscribe(mine, "1")
         await subscribe(failed, "1", query, f={"status": {"eq": "FAILED"}})
-        await asyncio.sleep(1)
+        await listening(service, mine, "1", account="one")
+        await listening(service, failed, "1", status="failed")
         await report(
             service, call("a", account="two"), call("b", account="one"), call("c", account="two", status="failed")
         )
@@ -303,7 +313,8 @@ async def test_a_reader_that_does_not_keep_up_is_dropped_with_a_reason(service: 
     async with socket(service, service.admin_key) as slow, socket(service, service.admin_key) as quick:
         await subscribe(slow, "1", f"subscription {{ callRecorded {{ sourceId {copies} }} }}")
         await subscribe(quick, "1")
-        await asyncio.sleep(1)
+        await listening(service, slow, "1")
+        await listening(service, quick, "1")
         slow._response.connection.transport.pause_reading()
         reading = asyncio.create_task(next_ids(quick, 5_000, "1", within_s=120))
         for batch in range(5):
@@ -361,7 +372,8 @@ async def test_a_service_with_a_hundred_streams_stops_in_time(tmp_path: Path) ->
                 assert await ws.receive_json(timeout=SOON_S) == {"type": "connection_ack"}
                 await subscribe(ws, "1")
                 sockets.append(ws)
-            await asyncio.sleep(1)
+            for ws in sockets:
+                await listening(service, ws, "1")
             await report(service, call("to-all"))
             assert all([await next_ids(ws, 1, "1") == ["to-all"] for ws in sockets])
             ending = [asyncio.create_task(closed(ws)) for ws in sockets]

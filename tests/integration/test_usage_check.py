@@ -43,7 +43,7 @@ async def test_what_was_stored_whole_is_right(ledger: Ledger) -> None:
     now = await ledger.now()
     await ledger.report([Reported(now + timedelta(hours=30)), Reported(now - timedelta(days=395))])
     assert await check(ledger) == []
-    await ledger.folder.compact_all()
+    await ledger.compaction.compact_all()
     assert await check(ledger) == []
 
 
@@ -61,7 +61,7 @@ async def test_what_was_stored_whole_is_right(ledger: Ledger) -> None:
 )
 async def test_any_damage_to_a_rollup_is_found(ledger: Ledger, damage: str, stores: set[str]) -> None:
     """A count, an amount, a latency, a key or a whole row: the store, the account and the day are named."""
-    await ledger.folder.compact_all()
+    await ledger.compaction.compact_all()
     for store in sorted(stores):
         number, day = await ledger.database.owner.fetchrow(
             f"SELECT account_id, date_trunc('day', bucket_at, 'UTC') FROM {store} "

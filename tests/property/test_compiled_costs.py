@@ -172,7 +172,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
         now = await shelf.now()
         calls = [_call(index, now - timedelta(hours=11 * index, minutes=index)) for index in range(60)]
         await ledger.report(calls[:40])
-        await ledger.folder.compact_all()
+        await ledger.compaction.compact_all()
         await ledger.report(calls[40:])
         yield shelf
 

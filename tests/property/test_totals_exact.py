@@ -65,7 +65,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
             call for call in (_call(draw, now) for _ in range(300)) if abs(now - WINDOW - call.started_at) > 2 * MINUTE
         ]
         await ledger.report(calls[:200])
-        await ledger.folder.compact_all()
+        await ledger.compaction.compact_all()
         await ledger.report(calls[200:])
         yield shelf
 

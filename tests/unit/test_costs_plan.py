@@ -1,6 +1,7 @@
 """Which store answers which part of a range."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -72,6 +73,16 @@ def test_no_bucket_is_cut_through_by_a_row(bucket: TimeBucket, zone: str) -> Non
         assert all((cut - EPOCH) % grains[piece.store] == timedelta(0) for cut in cuts)
 
 
+def shortest(work: Callable[[], object]) -> float:
+    """The least of three times of the processor, in seconds: a garbage collection falls into one of them at most."""
+    took = []
+    for _ in range(3):
+        begun = time.process_time()
+        work()
+        took.append(time.process_time() - begun)
+    return min(took)
+
+
 @pytest.mark.parametrize(
     ("bucket", "stores_read"), [(TimeBucket.QUARTER_HOUR, ["usage_quarter", "call"]), (TimeBucket.MINUTE, ["call"])]
 )
@@ -95,10 +106,8 @@ def test_a_plan_takes_the_time_of_the_changes_of_clocks(bucket: TimeBucket, zone
         return plan
 
     plan = planned()
-    begun = time.process_time()
-    planned()
     # 100 ms when each bucket is looked at, 0.5 ms when each run is.
-    assert time.process_time() - begun < 0.02
+    assert shortest(planned) < 0.02
     assert plan.edges is not None
     assert len(plan.edges) > 400
     assert len(plan.edges.runs) < 10
@@ -107,10 +116,12 @@ def test_a_plan_takes_the_time_of_the_changes_of_clocks(bucket: TimeBucket, zone
 @pytest.mark.parametrize("bucket", TimeBucket)
 def test_a_range_that_nothing_holds_is_refused_before_it_is_cut(bucket: TimeBucket) -> None:
     """A start in the year 1700 makes no buckets: it says from when on there is something."""
-    begun = time.process_time()
-    with pytest.raises(OutOfRetentionError, match="begin `startedAt` there"):
-        plan_usage(TimeRange(datetime(1700, 1, 1, tzinfo=UTC), NOW), windows(), rollups=True, bucket=bucket)
-    assert time.process_time() - begun < 0.02
+
+    def refused() -> None:
+        with pytest.raises(OutOfRetentionError, match="begin `startedAt` there"):
+            plan_usage(TimeRange(datetime(1700, 1, 1, tzinfo=UTC), NOW), windows(), rollups=True, bucket=bucket)
+
+    assert shortest(refused) < 0.02
 
 
 def test_a_tier_is_read_only_where_an_account_had_it() -> None:

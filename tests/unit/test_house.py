@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
+TEST_LINES_MAX = 500
 FOLDER_MODULES_MAX = 14
 COMPLEXITY_MAX = 15
 PARAGRAPH_LINES_MAX = 5
@@ -381,6 +382,13 @@ def paragraphs(text: str) -> Iterator[list[str]]:
 def test_paragraphs_are_short(page: Path) -> None:
     """No paragraph of prose in the pages is longer than five lines of source, which are a sentence each."""
     assert [lines[0] for lines in paragraphs(page.read_text("utf-8")) if len(lines) > PARAGRAPH_LINES_MAX] == []
+
+
+def test_files_of_tests_are_short() -> None:
+    """A file of tests has fewer than 500 lines: a worker takes whole files, and a reader as well."""
+    lengths = {path.name: len(path.read_text("utf-8").splitlines()) for path in modules("tests")}
+
+    assert {name: lines for name, lines in lengths.items() if lines >= TEST_LINES_MAX} == {}
 
 
 def test_files_of_tests_have_names_of_their_own() -> None:

@@ -10,51 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from naming_persons import BUDGET, DEFAULT, MARK, REDACTOR, USER, failed, message_of, native, stored
 
-from policies import Admission, Admitted, Attributes, ErrorReport, Policy, Report, load_preset, parse, preset_text
-from policies.admission.segments import masked, revealed, unpack_segments
-from policies.redaction import Persons, Redactor
+from policies import Admission, Attributes, Policy, Report, load_preset, parse, preset_text
+from policies.admission.segments import revealed
+from policies.redaction import Persons
 from policies.redaction.echoes.invisible import INVISIBLE
 from policies.redaction.text import plain
-from service.ingest.formats.litellm.adapter import read_entry
-from service.ingest.formats.native.reader import read_row
 
-REDACTOR = Redactor()
-DEFAULT = Admission(load_preset("default"), REDACTOR)
 STRICT = Admission(load_preset("strict"), REDACTOR)
-USER = "employee-7741"
-MARK = "[redacted:reported-person]"
-BUDGET = "ExceededBudget: End User=employee-7741 over budget. Spend=10.1, Budget=10.0"
-
-
-def failed(message: str | None = BUDGET, *, user: str | None = USER, **facts: Any) -> Report:
-    error = {"type": "UserBudgetExceeded", "code": "budget", "message": message} | facts.pop("error", {})
-    known: dict[str, Any] = {
-        "source": "native",
-        "source_id": "req-8f2",
-        "started_at": datetime(2026, 11, 22, 10, tzinfo=UTC),
-        "account": "acme",
-        "model": "gpt-4o",
-        "failed": True,
-        "user": user,
-        "error": ErrorReport(**error),
-    }
-    return Report(**known | facts)
-
-
-def message_of(admitted: Admitted, join: Any = masked) -> str:
-    assert admitted.error is not None
-    assert admitted.error.blob is not None
-    message = unpack_segments(admitted.error.blob).message
-    assert message is not None
-    return join(message)
-
-
-def stored(admitted: Admitted) -> str:
-    """Everything that would be stored in clear."""
-    values = [getattr(admitted, name) for name in Admitted.__dataclass_fields__ if name not in ("user", "error")]
-    error = admitted.error
-    return repr([values, error and (error.type, error.code, error.fingerprint_basis, message_of(admitted))])
 
 
 def test_the_user_is_looked_for_in_every_text() -> None:
@@ -224,59 +188,6 @@ def test_any_field_that_the_policy_classes_personal_is_looked_for() -> None:
     assert admitted.api_key == "[redacted:personal]"
 
 
-def test_parameters_name_the_user_too() -> None:
-    """The user that the client sent is a person's id, whoever the gateway says it was."""
-    admitted = DEFAULT.admit(failed("no budget for kay-9 and jo-8", error={
-        "parameters": {"user": "kay-9", "metadata": {"user_id": "jo-8"}, "model": "ft:kay-9"},
-    }))  # fmt: skip
-
-    assert message_of(admitted) == f"no budget for {MARK} and {MARK}"
-    assert b"kay-9" in ((admitted.error and admitted.error.blob) or b"")  # under seal
-    assert "kay-9" not in stored(admitted)
-
-
-def test_the_native_format_cuts_it() -> None:
-    """As a gateway posts it, and with the user's id in the text as LiteLLM writes it."""
-    row = {
-        "id": "req-1", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed", "user": USER,
-        "tags": {"team": USER},
-        "error": {"type": f"UserBudgetExceeded {USER}", "code": f"budget:{USER}", "message": BUDGET},
-    }  # fmt: skip
-
-    report = read_row(json.dumps(row).encode())
-
-    assert isinstance(report, Report)
-    assert "7741" not in stored(DEFAULT.admit(report))
-
-
-@pytest.mark.parametrize(
-    "named",
-    [
-        {"end_user": USER},
-        {"metadata": {"user_api_key_end_user_id": USER}},
-        {"metadata": {"user_api_key_user_id": USER}},
-        {"end_user": "someone", "metadata": {"user_api_key_user_id": USER}},
-        {"end_user": "someone", "model_parameters": {"user": USER}},
-        {"end_user": "someone", "metadata": {"user_api_key_user_email": USER}},
-    ],
-)
-def test_all_that_litellm_says_of_a_person_is_cut(named: dict[str, Any]) -> None:
-    """The end user, the key's owner, and the user parameter: each is a person, whichever the call is booked on."""
-    entry = {
-        "id": "chatcmpl-1", "litellm_call_id": "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "status": "failure",
-        "startTime": 1795341600.1, "endTime": 1795341600.2, "model": "gpt-4o", "request_tags": [f"team:{USER}"],
-        "error_information": {"error_class": "BudgetExceededError", "error_code": "400", "error_message": BUDGET},
-        "error_str": BUDGET,
-    } | named  # fmt: skip
-
-    report = read_entry(json.dumps(entry).encode())
-
-    assert isinstance(report, Report)
-    admitted = DEFAULT.admit(report)
-    assert "7741" not in stored(admitted)
-    assert f"End User={MARK} over budget" in message_of(admitted)
-
-
 @pytest.mark.parametrize(
     "sign",
     ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u200d", "\u034f", "\u061c", "\u180e", "\ufe0f", "\U000e0041", "\u202e",
@@ -340,78 +251,6 @@ def test_a_common_word_takes_nothing_from_names_of_other_things(user: str) -> No
 def test_what_may_be_a_persons_name_is_taken_from_names_of_other_things(user: str) -> None:
     """Only known words are spared: a short first name is a person's."""
     assert DEFAULT.admit(failed(user=user, tags={"team": f"team {user}"})).tags == {"team": f"team {MARK}"}
-
-
-def native(**fields: Any) -> Admitted:
-    row = {"id": "req-1", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed"} | fields
-    report = read_row(json.dumps(row).encode())
-    assert isinstance(report, Report)
-    return DEFAULT.admit(report)
-
-
-def naming(name: str) -> dict[str, Any]:
-    """Fields that repeat a person's id."""
-    return {
-        "error": {"type": f"over {name}", "code": f"user_{name}", "message": f"user {name} is over budget"},
-        "normalized_error": f"user {name}",
-        "tags": {"team": name},
-    }
-
-
-def test_a_numbered_user_is_a_user() -> None:
-    """Gateways that number their users mean what others write as text."""
-    admitted = native(user=4417739, **naming("4417739"))
-
-    assert admitted.user == "4417739"
-    assert "4417739" not in stored(admitted)
-
-
-@pytest.mark.parametrize("user", [["petra-kvitova-1"], {"id": "petra-kvitova-1"}, "petra-\0kvitova-1"])
-def test_a_user_that_cannot_be_stored_is_looked_for(user: Any) -> None:
-    """Whatever its form: what stands under `user` names a person."""
-    admitted = native(user=user, **naming("petra-kvitova-1"))
-
-    assert admitted.user is None
-    assert "petra" not in stored(admitted)
-
-
-@pytest.mark.parametrize("field", ["user_id", "end_user", "user_email", "customer", "username"])
-def test_other_names_of_the_user_are_known(field: str) -> None:
-    """A field that is not stored, and that names a person by its own name, is looked for."""
-    assert "petra" not in stored(native(**{field: "petra-kvitova-1"}, **naming("petra-kvitova-1")))
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"error_information": {"error_budget_entity_type": "end_user", "error_budget_entity_id": "petra-kvitova-1"}},
-        {"model_parameters": {"metadata": {"user_id": "petra-kvitova-1"}}},
-        {"model_parameters": {"extra_body": {"user": "petra-kvitova-1"}}},
-        {"metadata": {"requester_metadata": {"user_id": "petra-kvitova-1"}}},
-    ],
-)
-def test_litellm_names_persons_in_many_fields(fields: dict[str, Any]) -> None:
-    """The owner of a budget, Anthropic's metadata and a requester's own are persons like `end_user`."""
-    said = {"error_class": "over petra-kvitova-1", "error_code": "petra-kvitova-1", "error_message": "petra-kvitova-1"}
-    entry = {
-        "litellm_call_id": "c-1", "status": "failure", "startTime": 1795000000.0, "model": "gpt-4o", "messages": [],
-        "call_type": "acompletion",
-    }  # fmt: skip
-    fields = fields | {"error_information": said | fields.get("error_information", {})}
-    report = read_entry(json.dumps(entry | fields).encode())
-    assert isinstance(report, Report)
-
-    assert "petra" not in stored(DEFAULT.admit(report))
-
-
-def test_names_of_units_name_nobody() -> None:
-    """A unit under a person's name, or under a credential, is left out and counted; the others stay."""
-    units = {"images": 2, "marta_oberhuber_88": 2, "ghp_" + "a1b2c3d4e5f6" * 3: 2}
-    admitted = native(user="marta_oberhuber_88", units=units, **naming("somebody else"))
-
-    assert admitted.attributes is not None
-    assert admitted.attributes.units == {"images": 2}
-    assert admitted.removed["units"] == 2
 
 
 @pytest.mark.parametrize(

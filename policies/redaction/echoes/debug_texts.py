@@ -47,14 +47,14 @@ def besides_the_error(value: object, message: str | None, *, of_error: bool) -> 
                 if _SIGN_OF_VALUE.search(part) is not None:
                     yield from [("content", match[1] or match[2] or "") for match in _QUOTED.finditer(part)]
                 shown = name if name in _TEXT_KEYS else _OTHER
-                yield from [(shown, text) for text in _said(part, of_error=of_error)]
+                yield from [(shown, text) for text in _quoted_texts(part, of_error=of_error)]
 
 
 def _is_own(key: str, value: object, own: str) -> bool:
     return key in _OWN_KEYS and isinstance(value, str) and value in own
 
 
-def _said(text: str, *, of_error: bool) -> Iterator[str]:
+def _quoted_texts(text: str, *, of_error: bool) -> Iterator[str]:
     """The lines that are no frames: one text for those that follow each other."""
     lines: list[str] = []
     source = raised = False

@@ -21,7 +21,7 @@ _KNOWN = frozenset((*_TEXTS, "group", "entropy", "national", "guess", "positives
 _FILES = ("rules_named.toml", "rules_services.toml", "rules_provider.toml", "rules_national.toml",
           "rules_personal.toml", "rules.toml")  # fmt: skip  # the more particular first
 # Rules that no literal gives away, by what their automata read; each family is read in one pass (see `sieve`).
-FAMILIES = frozenset({"tokens", "numbers", "words", "follows", "said", "national"})
+FAMILIES = frozenset({"tokens", "numbers", "words", "follows", "sentences", "national"})
 _MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
 
 _LIST = re.compile(r"<<([a-z]{1,20})>>")

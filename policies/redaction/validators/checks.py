@@ -50,7 +50,7 @@ def _credential(data: bytes, start: int, end: int) -> Span | None:
     return None if names_other_key(data, start) else (start, end)
 
 
-def _said(data: bytes, start: int, end: int) -> Span | None:
+def _quoted(data: bytes, start: int, end: int) -> Span | None:
     """What a sentence says that a key is: anything with a digit that is no word, name of a model, path or number."""
     token = data[start:end].rstrip(b".,;:!?")
     end = start + len(token)
@@ -170,7 +170,7 @@ def _national(module: str) -> Check:
 CHECKS: dict[str, Check] = {
     "generated": _generated,
     "credential": _credential,
-    "said": _said,
+    "quoted": _quoted,
     "service": _service,
     "short": _short,
     "written": _written,

@@ -125,11 +125,11 @@ def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[s
             "currentlyAvailable": bucket.available,
             "restoreRate": bucket.restore_rate,
         }
-        _say_limit(context, cost["throttleStatus"]["currentlyAvailable"])
+        _rate_limit_headers(context, cost["throttleStatus"]["currentlyAvailable"])
     return {"cost": cost}
 
 
-def _say_limit(context: Context, available: int) -> None:
+def _rate_limit_headers(context: Context, available: int) -> None:
     """`RateLimit` of the answer, for who reads headers (IETF draft-ietf-httpapi-ratelimit-headers)."""
     bucket = context.bucket
     restored_s = ceil((bucket.capacity - available) / bucket.per_second) if bucket.per_second else 0

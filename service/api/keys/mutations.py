@@ -94,7 +94,9 @@ class KeyMutation:
             name=given(input.name),
             by=_issuer(info.context),
         )
-        return CreateApiKeyPayload(key=_told(info.context, issued), api_key=await key_node(info.context, issued.record))
+        return CreateApiKeyPayload(
+            key=_secret_text(info.context, issued), api_key=await key_node(info.context, issued.record)
+        )
 
     @strawberry.mutation(directives=[Cost(weight=100)])
     async def rotate_api_key(
@@ -109,7 +111,7 @@ class KeyMutation:
             _key_id(input.id), overlap=overlap, expires_at=given(input.expires_at), by=_issuer(info.context)
         )
         return RotateApiKeyPayload(
-            key=_told(info.context, issued),
+            key=_secret_text(info.context, issued),
             api_key=await key_node(info.context, issued.record),
             replaced=await key_node(info.context, old),
         )
@@ -128,7 +130,7 @@ def _issuer(context: Context) -> Issuer:
     return issuer_of(context.principal)
 
 
-def _told(context: Context, issued: IssuedKey) -> str:
+def _secret_text(context: Context, issued: IssuedKey) -> str:
     """The text of a key, in an answer that must not be compressed: lengths tell of what is in it."""
     context.holds_secret = True
     return issued.text

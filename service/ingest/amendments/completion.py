@@ -65,7 +65,7 @@ def may_complete(call: Prepared, stored: asyncpg.Record) -> bool:
     """Whether the report may say more than the stored call, or something else: the row has to be looked at."""
     if call.digest != stored["digest"] and call.digest not in (stored["digests"] or ()):
         return True
-    if _says(call) & stored["open"]:
+    if _filled(call) & stored["open"]:
         return True
     return any(_has_more(stored[name], call.record[index]) for name, index in _MERGED_INDEXES.items())
 
@@ -74,7 +74,7 @@ def outcome_behind(leader: Prepared, follower: Prepared) -> Status | None:
     """The outcome of a report right behind another of the same call; None: the stored row has to be asked."""
     if isinstance(leader.outcome, Rejection):
         return None
-    if leader.digest == follower.digest and _says(leader) == _says(follower) and _names(leader) == _names(follower):
+    if leader.digest == follower.digest and _filled(leader) == _filled(follower) and _names(leader) == _names(follower):
         return Status.CONFLICT if leader.outcome is Status.CONFLICT else Status.DUPLICATE
     if leader.outcome is not Status.CONFLICT and _kind(leader) != _kind(follower):
         return Status.CONFLICT
@@ -86,7 +86,7 @@ def _kind(call: Prepared) -> tuple[bool, str]:
     return call.record[_COLUMN_INDEX["failed"]], call.record[_COLUMN_INDEX["model"]]
 
 
-def _says(call: Prepared) -> int:
+def _filled(call: Prepared) -> int:
     """A bit for each of FILLED that the report has, and AMOUNT_OPEN if it has an amount that is not our estimate."""
     record = call.record
     bits = sum(1 << bit for bit, position in enumerate(_FILLED_INDEXES) if record[position] is not None)
@@ -130,7 +130,7 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
         ]
         await _mind_corrections(connection, calls, stored, judgements)
         for call, judgement in zip(calls, judgements, strict=True):
-            _tell(call, judgement.left_out)
+            _warn(call, judgement.left_out)
         changed = [position for position, judgement in enumerate(judgements) if judgement.changes]
         records = [_merged(stored[position], calls[position], judgements[position].changes) for position in changed]
         if records:
@@ -138,12 +138,11 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
         for tier in sorted({calls[position].tier for position in changed}):
             moments = [calls[position].started_at for position in changed if calls[position].tier == tier]
             await connection.execute(COMPLETE, tier, min(moments), max(moments))
-    for position, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
+    for call, judgement in zip(calls, judgements, strict=True):
         call.outcome = judgement.status
-        call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[position]["digest"]
 
 
-def _tell(call: Prepared, left_out: Sequence[str]) -> None:
+def _warn(call: Prepared, left_out: Sequence[str]) -> None:
     """Count what a stored call cannot take up any more, and say so in the answer."""
     for field in dict.fromkeys(UNFILLED.get(name, name) for name in left_out):
         stored = "takes up no more of them" if field in MERGED else "is stored without"

@@ -88,7 +88,6 @@ async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
         if outcome is Status.ACCEPTED and call.id not in stored:
             continue  # another writer was quicker: it is asked again, and is known then
         call.outcome = outcome
-        call.stored_digest = call.digest
         if call.warnings:
             STEEP_CORRECTIONS.inc()
 

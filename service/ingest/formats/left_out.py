@@ -70,7 +70,7 @@ def _undecodable(fields: Mapping[str, Raw]) -> RowError | None:
     return None
 
 
-def tell(report: Report, faults: Collection[FieldError], prefix: str = "") -> None:
+def warn_of(report: Report, faults: Collection[FieldError], prefix: str = "") -> None:
     """Count what was left out, and say why in the row's answer."""
     for fault in faults:
         report.warnings += (f"{fault}: left out",)

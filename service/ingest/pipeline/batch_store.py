@@ -195,7 +195,7 @@ class BatchStore:
             if call.key in keys:
                 known.append(call)
             else:
-                call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
+                call.outcome = Status.ACCEPTED
         if known:
             await _judge_stored(connection, known)
 
@@ -237,7 +237,7 @@ async def _judge_stored(connection: Connection, known: Sequence[Prepared]) -> No
         if position in stored and may_complete(call, stored[position]):
             unsettled.append(call)
         else:
-            call.outcome, call.stored_digest = Status.DUPLICATE, call.digest
+            call.outcome = Status.DUPLICATE
     if unsettled:
         await complete(connection, unsettled)
 

@@ -1,52 +1,42 @@
-"""Group commit: requests wait in a bounded queue, one task stores what is there, and only then are they answered.
-
-This is one of the two places where the policy is enforced: nothing is stored but what admission returned.
+"""Group commit: what `gate.py` let pass waits in a bounded queue, one task stores what is there, and only then are
+requests answered.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
-from policies import Admitted, Report, Source, Store, UnchangedReport
-from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
+from policies import Report, Source, Store
 from service.access.principal import Principal
-from service.aside import TURN_S, Aside, clock, next_turn
 from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
 from service.ingest.amendments.nesting import innermost
-from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
+from service.ingest.errors import QueueFullError, WriterClosedError
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS
 from service.ingest.pipeline.batch_store import BatchStore, count_rows, not_stored, results_of, settled
+from service.ingest.pipeline.gate import AdmissionGate
 from service.ingest.pipeline.long_rows import LongRows
-from service.ingest.pipeline.turns import Job, JobQueue, in_parts, is_long_to_admit
+from service.ingest.pipeline.turns import Job, JobQueue, in_parts
 from service.ingest.preparation.batch_context import Rules
-from service.ingest.preparation.preparation import AccountResolution, Preparation, Prepared
+from service.ingest.preparation.preparation import AccountResolution, Prepared
 from service.ingest.prices.price_list import Prices
-from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult
 from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
-from service.storage.errors import DatabaseUnavailableError
-from service.storage.ids import Identities
 from service.storage.partitions import Partitions
 
 log = get_logger()
 _Row = TypeVar("_Row")
 
-_CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: Refusal.FIELD_INVALID}
 _BILLING: Final = frozenset({"litellm"})
 """Sources that report work which is billed under one id, poll by poll."""
 
 _NESTING: Final = frozenset({"otlp"})
 """Sources of which several reports may tell of one call."""
-
-_CHUNK_ROWS: Final = 200
-"""Rows prepared before other requests get their turn."""
 
 
 class Writer:
@@ -69,22 +59,18 @@ class Writer:
         on_stored: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_stored = on_stored
-        self._prices = prices
         self._accounts = accounts
         self._partitions = partitions
-        self._keyring = keyring
-        self._rules = rules
         self._queue_rows = queue_rows
         self._batch_rows = batch_rows
         self._bills = Bills(database.writer, accounts)
         self._store = BatchStore(database.writer, self._ensure_partitions)
-        self._identities: Identities  # from `start` on
+        self._gate = AdmissionGate(accounts=accounts, keyring=keyring, rules=rules, prices=prices, now=self._store.now)
         self._queue = JobQueue(batch_rows)
         self._rows = 0
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()
         self._closing = False
-        self._aside = Aside()
         self._long_rows = LongRows()
         self._task: asyncio.Task[None] | None = None
 
@@ -95,7 +81,7 @@ class Writer:
 
     async def start(self) -> None:
         """Fetch the pepper and begin to store."""
-        self._identities = Identities(await self._keyring.secret("pepper"))
+        await self._gate.open()
         self._task = asyncio.create_task(self._run(), name="calledger writer")
 
     async def close(self) -> None:
@@ -106,7 +92,7 @@ class Writer:
         if self._task is not None:
             await self._task
         await self._store.close()
-        self._aside.close()
+        self._gate.close()
         await self._long_rows.close()
 
     async def submit(
@@ -168,7 +154,7 @@ class Writer:
         await self._reserve(len(part), wait_for_room=wait_for_room)
         reserved = len(part)
         try:
-            outcomes = await self._prepare(part, resolution)
+            outcomes = await self._gate.prepare(part, resolution)
             if may_bill:
                 outcomes = await self._claimed(outcomes, resolution)
             calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
@@ -204,34 +190,6 @@ class Writer:
             self._left.set()
             self._arrived.set()  # the writer's task also ends by this, once nothing waits
 
-    async def _prepare(
-        self, part: Sequence[Report | Rejection], resolution: AccountResolution
-    ) -> list[Prepared | Rejection]:
-        """The one gate: nothing passes into a batch but what admission returned for it."""
-        rules = self._rules()
-        preparation = await self._preparation(rules)
-        await _load_accounts(resolution)
-        outcomes: list[Prepared | Rejection | None] = []
-        # Reports that pass unchanged, as nearly every one does, are prepared in one go, while they are in the CPU's
-        # cache.
-        for rows in _chunks(part):
-            for row in rows:
-                if isinstance(row, Rejection):
-                    outcomes.append(row)
-                    continue
-                if resolution.is_of_one:
-                    resolution.drop_unused(row)
-                unchanged = self._unchanged(rules, row)
-                account = None if unchanged is None else resolution.account_of(unchanged)
-                if unchanged is None or not isinstance(account, int):
-                    outcomes.append(None)
-                    continue
-                call = preparation.prepare_unchanged(unchanged, account)
-                outcomes.append(await preparation.prepare(unchanged, account, unchanged) if call is None else call)
-            await _yield_after(rows)
-        await self._examine(rules, preparation, resolution, part, outcomes)
-        return [outcome for outcome in outcomes if outcome is not None]
-
     async def _claimed(
         self, outcomes: list[Prepared | Rejection], resolution: AccountResolution
     ) -> list[Prepared | Rejection]:
@@ -240,62 +198,9 @@ class Writer:
         moved = await self._bills.claim(calls, resolution)
         if not moved:
             return outcomes
-        anew = await self._prepare([call.report for call in moved], resolution)
+        anew = await self._gate.prepare([call.report for call in moved], resolution)
         there = {id(call): outcome for call, outcome in zip(moved, anew, strict=True)}
         return [there.get(id(outcome), outcome) for outcome in outcomes]
-
-    async def _examine(
-        self,
-        rules: Rules,
-        preparation: Preparation,
-        resolution: AccountResolution,
-        part: Sequence[Report | Rejection],
-        outcomes: list[Prepared | Rejection | None],
-    ) -> None:
-        """Give the rows of `part` that have no outcome yet theirs: what must be looked at, or is of a new account."""
-        others = [
-            (position, row)
-            for position, row in enumerate(part)
-            if outcomes[position] is None and isinstance(row, Report)
-        ]
-        gated: list[tuple[int, Report, Admitted | UnchangedReport]] = []
-        until = clock() + TURN_S
-        for position, row in others:
-            admitted = await self._admitted(rules, row)
-            if isinstance(admitted, Rejection):
-                outcomes[position] = admitted
-            else:
-                gated.append((position, row, admitted))
-            if clock() > until:
-                until = await next_turn()
-        await _load_accounts(resolution, (report for _, report, _ in gated))
-        for position, report, admitted in gated:
-            account = resolution.account_of(report)
-            refused = not isinstance(account, int)
-            outcomes[position] = account if refused else await preparation.prepare(report, account, admitted)
-            if clock() > until:
-                until = await next_turn()
-
-    def _unchanged(self, rules: Rules, report: Report) -> UnchangedReport | None:
-        if report.amount is None:
-            self._prices.estimate(report)
-        return rules.admission.unchanged(report)
-
-    async def _admitted(self, rules: Rules, report: Report) -> Admitted | UnchangedReport | Rejection:
-        """As `_admit`, in the thread if it may take long."""
-        if is_long_to_admit(report):
-            return await self._aside.run(partial(self._admit, rules), report)
-        return self._admit(rules, report)
-
-    def _admit(self, rules: Rules, report: Report) -> Admitted | UnchangedReport | Rejection:
-        unchanged = self._unchanged(rules, report)
-        if unchanged is not None:
-            return unchanged
-        admitted = rules.admission.admit(report)
-        return Rejection(admitted.rejected, _CODES[admitted.rejected]) if admitted.rejected else admitted
-
-    async def _preparation(self, rules: Rules) -> Preparation:
-        return Preparation(rules, self._accounts, self._keyring, self._identities, await self._store.now())
 
     async def _ensure_partitions(self, calls: Sequence[Prepared], look_again: bool) -> None:
         if look_again:
@@ -324,7 +229,7 @@ class Writer:
     async def _store_jobs(self, jobs: list[Job]) -> None:
         calls = [call for job in jobs for call in job.calls]
         try:
-            await self._readmit(calls)
+            await self._gate.readmit(calls)
             await self._store_calls([call for call in calls if call.outcome is None])
         except Exception as error:  # whatever it is, requests must be answered and the next batch stored
             log.exception("a batch was not stored")
@@ -335,23 +240,6 @@ class Writer:
         for job in jobs:
             if not job.done.done():  # its client may have gone
                 job.done.set_result(None)
-
-    async def _readmit(self, calls: Sequence[Prepared]) -> None:
-        """Calls that were admitted under a policy that is no longer in force are admitted again."""
-        rules = self._rules()
-        outdated = [call for call in calls if call.rules is not rules]
-        if not outdated:
-            return
-        preparation = await self._preparation(rules)
-        for call in outdated:
-            admitted = await self._admitted(rules, call.report)
-            refused = isinstance(admitted, Rejection)
-            again = admitted if refused else await preparation.prepare(call.report, call.account_id, admitted)
-            if isinstance(again, Rejection):
-                call.outcome = again
-            else:
-                call.rules, call.error_at, call.record = rules, again.error_at, again.record
-                call.correction = again.correction
 
     async def _store_calls(self, calls: Sequence[Prepared]) -> None:
         """Store each key once; further calls with it are duplicates if they say the same, or come after it."""
@@ -373,24 +261,6 @@ class Writer:
 def as_read(row: Report | Rejection) -> Report | Rejection:
     """A row that was read before, for `Writer.submit`."""
     return row
-
-
-async def _load_accounts(resolution: AccountResolution, reports: Iterable[Report] = ()) -> None:
-    try:
-        await resolution.load(reports)
-    except DATABASE_FAULTS as error:
-        raise DatabaseUnavailableError from error
-
-
-def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    """The rows in chunks, each to be followed by `_yield_after`."""
-    return (rows[at : at + _CHUNK_ROWS] for at in range(0, len(rows), _CHUNK_ROWS))
-
-
-async def _yield_after(rows: Sequence[object]) -> None:
-    """After a full chunk, let other requests have their turn."""
-    if len(rows) == _CHUNK_ROWS:
-        await asyncio.sleep(0)
 
 
 def _as_service_error(error: Exception) -> ServiceError:

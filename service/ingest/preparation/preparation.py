@@ -57,9 +57,8 @@ class Correction:
 class Prepared:
     """`record` is what is staged, without its position; `id` is a UUID in 32 hexadecimal digits.
 
-    `report` is kept until the row is stored, to admit it anew should the policy change before that. `stored_digest` is
-    the digest of the call that is in the database under this key, once the row has its outcome. `warnings` are of what
-    was stored, beside the report's own.
+    `report` is kept until the row is stored, to admit it anew should the policy change before that. `warnings` are of
+    what was stored, beside the report's own.
     """
 
     report: Report = field(repr=False)
@@ -72,7 +71,6 @@ class Prepared:
     error_at: datetime | None
     record: tuple[Any, ...] = field(default=(), repr=False)
     outcome: Outcome | None = None
-    stored_digest: int | None = None
     correction: Correction | None = None
     warnings: tuple[str, ...] = ()
 

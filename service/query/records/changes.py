@@ -164,7 +164,7 @@ async def _feed(connection: Connection, reading: ListRead) -> Feed:
 
 
 def _opened(after: str, cursors: Cursors, reading: ListRead, feed: Feed) -> int:
-    position, token = _place(cursors.open(after, reading.binding))
+    position, token = _position(cursors.open(after, reading.binding))
     if position > feed.head or token != feed.token(position):
         raise CursorExpiredError(
             "the cursor is of changes that this ledger no longer has: it was restored to an earlier state; compare "
@@ -181,10 +181,10 @@ PURGED: Final = (
 )
 
 
-def _place(position: Sequence[object]) -> tuple[int, str]:
+def _position(position: Sequence[object]) -> tuple[int, str]:
     match position:
-        case (int() as place, str() as token):
-            return place, token
+        case (int() as number, str() as token):
+            return number, token
         case _:
             raise CursorError
 

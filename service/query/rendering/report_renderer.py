@@ -167,8 +167,8 @@ class _Source:
     def _tags(self, shape: Shape) -> str:
         count = sum(column.startswith("tag") for column in self._layout)
         parts: list[str] = []
-        for place in range(count):
-            sources = {"key": f"tags[{place}]", "value": f"(c_tag{place} or None)"}
+        for index in range(count):
+            sources = {"key": f"tags[{index}]", "value": f"(c_tag{index} or None)"}
             parts.append(self.object(shape, lambda inner, sources=sources: sources[inner.field]))
         return f"[{', '.join(parts)}]" if parts else "None"
 

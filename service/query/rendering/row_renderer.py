@@ -265,8 +265,8 @@ class Rows:
             return [[found.get(key, []) for key in own] for found in by_key]
         found = await reader.rows(scope, related._table, keys, self._selection[name])
         answers = await related.answer(reader, scope, list(found.values()))
-        places = {key: index for index, key in enumerate(found)}
-        indexes = [places.get(key) for key in own]
+        positions = {key: index for index, key in enumerate(found)}
+        indexes = [positions.get(key) for key in own]
         return [[None if index is None else answer[index] for index in indexes] for answer in answers]
 
     async def _names(self, reader: Reader, rows: Sequence[Row]) -> Mapping[int, str]:
@@ -295,7 +295,7 @@ def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
 
 
 def _column(rows: Sequence[Row], name: str) -> list[Any]:
-    # By place: a name would be looked up once a row.
+    # By position: a name would be looked up once a row.
     return list(map(itemgetter(list(rows[0].keys()).index(name)), rows))
 
 

@@ -57,10 +57,10 @@ _SINGLE: Final = """
     SELECT facet, value, count FROM (
         SELECT facet, value, sum(counted)::bigint AS count, row_number() OVER (
             PARTITION BY facet ORDER BY sum(counted) DESC, nullif(value, '') NULLS LAST
-        ) AS place
+        ) AS rank
         FROM ({hits}) AS hit, LATERAL ({values}) AS found (facet, value)
         GROUP BY facet, value HAVING sum(counted) <> 0
-    ) AS placed WHERE place <= {first}
+    ) AS ranked WHERE rank <= {first}
 """
 """Values of several facets, counted in one pass over single calls."""
 _COLUMNS: Final = (

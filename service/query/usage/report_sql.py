@@ -10,7 +10,7 @@ from service.query.buckets.edges_sql import bounds
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
 from service.query.records.ordering import Position
-from service.query.usage.row_order import ORDERS, PLACE, RowOrder
+from service.query.usage.row_order import ORDERS, POSITION, RowOrder
 from service.query.usage.union_sql import MILLISECONDS, Column, UsageRead, UsageUnion
 
 ROW, TOTAL, COUNT, BEFORE, GROUPS = 0, 1, 2, 3, 4
@@ -113,7 +113,7 @@ class CostStatement:
     """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS or of MILLISECONDS; None: not
     wanted.
 
-    `limit`: of rows; None: all of them. `after`: rows after this place alone. `places`: where each row stands;
+    `limit`: of rows; None: all of them. `after`: rows after this position alone. `positions`: where each row stands;
     `counted`: how many there are in all; `before`: whether there are some before `after`; `filled`: each group has a
     row for each of so many buckets, if these are FILLED_MAX rows at most. `money_alone`: a row may hold corrections and
     no calls.
@@ -126,7 +126,7 @@ class CostStatement:
     order: RowOrder
     limit: int | None
     after: Position | None = None
-    places: bool = False
+    positions: bool = False
     counted: bool = False
     before: bool = False
     filled: int = 0
@@ -139,7 +139,7 @@ class CostStatement:
         return self.row_sums is None and self.total_sums is None and not self.counted and not before
 
     def sql(self, reading: UsageRead, params: Params) -> str:
-        """Columns: `kind`, the keys (null but in rows), every sum of either, the histogram, and the place."""
+        """Columns: `kind`, the keys (null but in rows), every sum of either, the histogram, and the position."""
         aliases = self._sums()
         union = UsageUnion(reading, self.grouping.columns, params)
         part = union.sums({name: SUMS[name] for name in aliases if name in SUMS})
@@ -198,9 +198,9 @@ class CostStatement:
     def _rows(self, aliases: Sequence[str], beyond: str, params: Params) -> str:
         keys = self.grouping.names
         joins = "".join(_joined(name, keys) for name in _histograms(aliases))
-        place = f", {self.order.place()} AS {PLACE}" if self.places else ""
+        position = f", {self.order.position_sql()} AS {POSITION}" if self.positions else ""
         return (
-            f"(SELECT {ROW} AS kind, {', '.join([keys, *aliases])}{place} FROM {self._source}{joins} WHERE {beyond} "  # noqa: S608
+            f"(SELECT {ROW} AS kind, {', '.join([keys, *aliases])}{position} FROM {self._source}{joins} WHERE {beyond} "  # noqa: S608
             f"ORDER BY {self.order.order_by()} LIMIT {params.bind(self.limit, 'bigint')})"
         )
 
@@ -208,7 +208,7 @@ class CostStatement:
         total = f"SELECT {self._keys_and_sums('currency', aliases)} FROM figure GROUP BY currency"  # noqa: S608
         joins = "".join(_joined(name, "currency") for name in _histograms(aliases))
         return (
-            f"(SELECT {TOTAL} AS kind, {', '.join([*self._nulls('currency'), *aliases])}{self._no_place()} "  # noqa: S608
+            f"(SELECT {TOTAL} AS kind, {', '.join([*self._nulls('currency'), *aliases])}{self._no_position()} "  # noqa: S608
             f"FROM ({total}) AS total{joins} ORDER BY nullif(currency, '') NULLS LAST)"
         )
 
@@ -216,13 +216,13 @@ class CostStatement:
         """One number about all rows, in the place of their calls."""
         sums = [f"{calls}::numeric AS calls" if name == "calls" else f"NULL::numeric AS {name}" for name in aliases]
         nulls = ", ".join([*self._nulls(), *sums])
-        return f"SELECT {kind} AS kind, {nulls}{self._no_place()} FROM {source or self._source} WHERE {condition}"  # noqa: S608
+        return f"SELECT {kind} AS kind, {nulls}{self._no_position()} FROM {source or self._source} WHERE {condition}"  # noqa: S608
 
     def _nulls(self, shown: str = "") -> list[str]:
         return [name if name == shown else _null(name, self.grouping) for name in self.grouping.columns]
 
-    def _no_place(self) -> str:
-        return f", NULL::text[] AS {PLACE}" if self.places else ""
+    def _no_position(self) -> str:
+        return f", NULL::text[] AS {POSITION}" if self.positions else ""
 
 
 def _histograms(aliases: Iterable[str]) -> list[str]:

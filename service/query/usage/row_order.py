@@ -1,6 +1,6 @@
-"""Orders of a cost report's rows, and places in them: keyset pages over sums, nulls last, ties by the group's keys.
+"""Orders of a cost report's rows, and positions in them: keyset pages over sums, nulls last, ties by the group's keys.
 
-A place is what a row is ordered by and grouped by, as texts, and its bucket by the moment at which it begins: so it
+A position is what a row is ordered by and grouped by, as texts, and its bucket by the moment at which it begins: so it
 stays where it is when calls arrive, when the range begins later, and when there are rows that were not there before.
 """
 
@@ -16,7 +16,7 @@ from service.query.records.ordering import CursorError, Position, from_microseco
 
 KEY: Final = "KEY"
 """The order by what the rows are grouped by alone, which calls that arrive do not change."""
-PLACE: Final = "place"
+POSITION: Final = "position"
 
 ORDERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "AMOUNT": ("(CASE WHEN priced > 0 OR amount <> 0 THEN amount END)", ("amount", "priced")),
@@ -53,19 +53,19 @@ class RowOrder:
         """The text after `ORDER BY`."""
         return ", ".join(f"{sql} {'DESC' if descending else 'ASC'} NULLS LAST" for sql, _, descending in self._terms)
 
-    def place(self) -> str:
-        """The expression of a row's place, an array of texts."""
+    def position_sql(self) -> str:
+        """The expression of a row's position, an array of texts."""
         return f"ARRAY[{', '.join(f'({term.sql})::text' for term in self._terms)}]"
 
     def position(self, record: asyncpg.Record) -> Position:
         """Where a row stands, as a cursor holds it."""
         return tuple(
             microseconds(self._edges[int(value) - 1]) if term.sql == "bucket" and self._edges else value
-            for term, value in zip(self._terms, record[PLACE], strict=True)
+            for term, value in zip(self._terms, record[POSITION], strict=True)
         )
 
     def beyond(self, position: Position, params: Params) -> str:
-        """The condition that a row stands after `position`. Raises CursorError for a place in another order."""
+        """The condition that a row stands after `position`. Raises CursorError for a position in another order."""
         if len(position) != len(self._terms):
             raise CursorError
         beyond = "false"

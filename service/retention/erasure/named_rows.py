@@ -64,7 +64,7 @@ def _select(store: Store) -> str:
 
 def _update(store: Store) -> str:
     columns = _COLUMNS[store]
-    changed = ", ".join(f"{name} = ${place}{_TYPES.get(name, '')}" for place, name in enumerate(columns, 5))
+    changed = ", ".join(f"{name} = ${index}{_TYPES.get(name, '')}" for index, name in enumerate(columns, 5))
     return f"""
         UPDATE {store.value} SET {changed} WHERE account_id = $1 AND tier = $2 AND {_TIMES[store]} = $3 AND id = $4
     """  # noqa: S608 - names of our own

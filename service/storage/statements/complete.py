@@ -51,12 +51,12 @@ UNFILLED: Final[Mapping[str, str]] = MappingProxyType(
 """Columns that no later report fills in, because keys, sums or pseudonyms hang on them: the field of the report."""
 
 _OPEN: Final = " + ".join(
-    f"CASE WHEN call.{name} IS NULL THEN {1 << place} ELSE 0 END" for place, name in enumerate(_FILLED)
+    f"CASE WHEN call.{name} IS NULL THEN {1 << index} ELSE 0 END" for index, name in enumerate(_FILLED)
 )
 AMOUNT_OPEN: Final = 1 << len(FILLED)
 PARTS_OPEN: Final = AMOUNT_OPEN << 1
 _UNFILLED_OPEN: Final = " + ".join(
-    f"CASE WHEN call.{name} IS NULL THEN {PARTS_OPEN << place} ELSE 0 END" for place, name in enumerate(UNFILLED, 1)
+    f"CASE WHEN call.{name} IS NULL THEN {PARTS_OPEN << index} ELSE 0 END" for index, name in enumerate(UNFILLED, 1)
 )
 
 # One tier at a time, between the times of the first and the last call, so that partitions are pruned.

@@ -24,7 +24,7 @@ from service.ingest.formats.content import (
     remember_values,
 )
 from service.ingest.formats.figures import Object, Value, any_length_text, storable, text_of
-from service.ingest.formats.left_out import FieldError, tell
+from service.ingest.formats.left_out import FieldError, warn_of
 from service.ingest.formats.litellm.bills import bill_of
 from service.ingest.formats.litellm.costs import read_amount
 from service.ingest.formats.litellm.fields import (
@@ -244,7 +244,7 @@ class _PayloadReader:
                 if value is not None and not _is_fact_of_metadata(name)
             ]
             remember_values(report, [*metadata, *self._payload.hidden.items()], known=False)
-        tell(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
+        warn_of(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
         remember_content(report, contents)
         remember_content(report, others, known=False)
 

@@ -49,8 +49,8 @@ def usages_of(payload: Payload) -> Usages:
     """Every usage that says anything, the most exact first."""
     found = (payload.metadata.get("usage_object"), payload.hidden.get("usage_object"), payload.value("usage"))
     usages = [usage for usage in found if isinstance(usage, dict) and usage]
-    told = [*found, *(usage.get(name) for usage in usages for name in _DETAILS)]
-    if any(value and not isinstance(value, dict) and value not in NOTHING for value in told):
+    reported = [*found, *(usage.get(name) for usage in usages for name in _DETAILS)]
+    if any(value and not isinstance(value, dict) and value not in NOTHING for value in reported):
         payload.note("usage", "must be an object, and its details objects")
     return usages
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from policies.admission.report import AmountPart, Attributes, Report
 from service.ingest.formats.amount_parts import multiplies, sums_to
-from service.ingest.formats.left_out import FieldError, tell
+from service.ingest.formats.left_out import FieldError, warn_of
 from service.ingest.formats.scalars import MoneyError, money_of_json
 
 ATTEMPT_MAX: Final = 2**15 - 1
@@ -70,7 +70,7 @@ def _units(report: Report, given: Mapping[str, Raw]) -> dict[str, Decimal] | Non
         except MoneyError:
             quantity = None
         if quantity is None or quantity < 0 or not _UNIT.fullmatch(name):
-            tell(report, [FieldError(_UNIT_FORM, "units")])
+            warn_of(report, [FieldError(_UNIT_FORM, "units")])
         else:
             units[name.lower()] = quantity
     return units or None
@@ -84,8 +84,10 @@ def take_parts(report: Report, parts: Iterable[AmountPart]) -> None:
     if not found:
         return
     if not sums_to(report.amount, found):
-        tell(report, [FieldError("`amount_parts` do not sum to `amount`", "amount_parts")])
+        warn_of(report, [FieldError("`amount_parts` do not sum to `amount`", "amount_parts")])
     elif not all(map(multiplies, found)):
-        tell(report, [FieldError("one of `amount_parts` is not its `quantity` times its `unit_price`", "amount_parts")])
+        warn_of(
+            report, [FieldError("one of `amount_parts` is not its `quantity` times its `unit_price`", "amount_parts")]
+        )
     else:
         report.amount_parts = found

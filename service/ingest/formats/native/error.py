@@ -14,7 +14,7 @@ from service.ingest.formats.content import (
     remember_content,
     remember_within,
 )
-from service.ingest.formats.left_out import FieldError, decode_rest, tell
+from service.ingest.formats.left_out import FieldError, decode_rest, warn_of
 from service.ingest.formats.native.fields import CONTENT_FIELDS, ErrorFields
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM
 from service.ingest.formats.scalars import is_time_of_error, moment_of_text
@@ -41,7 +41,7 @@ def read_error(report: Report, raw: Raw) -> None:
         fields = _FIELDS.decode(raw)
     except (ValueError, RecursionError):
         fields = {}
-        tell(report, [FieldError(f"`error` must be {ERROR_FORM}", "error")])
+        warn_of(report, [FieldError(f"`error` must be {ERROR_FORM}", "error")])
     known = {name: value for name, value in fields.items() if name in _ERROR_FIELDS}
     error, faults = decode_rest(_ERROR, known, needed=(), inside="error")
     occurred_at = None
@@ -59,7 +59,7 @@ def read_error(report: Report, raw: Raw) -> None:
         parameters=_parameters(report, error.parameters),
         occurred_at=occurred_at,
     )
-    tell(report, faults, "error.")
+    warn_of(report, faults, "error.")
     if len(fields) > len(known):
         count_dropped(report, "unknown", len(fields) - len(known))
         _remember_content_of(report, {name: value for name, value in fields.items() if name not in known})

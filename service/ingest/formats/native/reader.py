@@ -23,7 +23,7 @@ from service.ingest.formats.content import (
     decode_value,
     remember_content,
 )
-from service.ingest.formats.left_out import FieldError, decode_rest, tell
+from service.ingest.formats.left_out import FieldError, decode_rest, warn_of
 from service.ingest.formats.native.attributes import read_attributes, take_parts
 from service.ingest.formats.native.error import read_error
 from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, Facts, OnlyFacts, Part
@@ -100,7 +100,7 @@ def read_row(row: Row) -> Report | Rejection:
         report.persons += tuple(person_texts(user))
     if others:
         _drop(report, others)
-    tell(report, faults)
+    warn_of(report, faults)
     for fault in faults:
         if "amount" in fault.fields:
             report.amount_unknown = "NEGATIVE" if fault.negative else "UNREADABLE"

@@ -10,7 +10,7 @@ from typing import Final
 from policies import Report
 from service.ingest.errors import EncodingError
 from service.ingest.formats.figures import FigureReader, Object
-from service.ingest.formats.left_out import FieldError, tell
+from service.ingest.formats.left_out import FieldError, warn_of
 from service.ingest.formats.opened import Opened
 from service.ingest.formats.otlp import names
 from service.ingest.formats.otlp.costs import read_cost
@@ -99,7 +99,7 @@ def report_of(span: Span) -> Report | Rejection:
     read_error(span, report, attributes)
     read_cost(figures, report, attributes)
     drop(span, report, attributes)
-    tell(report, [FieldError(why, name) for name, why in figures.unreadable.items()])
+    warn_of(report, [FieldError(why, name) for name, why in figures.unreadable.items()])
     return report
 
 

@@ -1,4 +1,4 @@
-"""Where accounts lie is remembered by who asks for which, and never longer than it is so."""
+"""Which tiers an account lies in is remembered by who asks for which, and never longer than it is so."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

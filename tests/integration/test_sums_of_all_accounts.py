@@ -74,7 +74,7 @@ async def check(ledger: Ledger) -> list[DerivedDifference]:
 async def test_what_is_folded_is_in_them(ledger: Ledger) -> None:
     """In step with the rollups after any fold."""
     assert await check(ledger) == []
-    await ledger.folder.compact_all()
+    await ledger.compaction.compact_all()
     assert await check(ledger) == []
     for table in TABLES:
         row = await ledger.database.owner.fetchrow(
@@ -132,7 +132,7 @@ async def test_costs_of_everything_read_nothing_else(ledger: Ledger, bucket: Tim
         MONTH, ["MODEL"], bucket=bucket, zone="Asia/Kolkata", row_figures=frozenset({"calls", "latencyMs"})
     )
     reading = await reader.reading(MONTH, bucket=bucket, zone="Asia/Kolkata")
-    await ledger.folder.compact_all()
+    await ledger.compaction.compact_all()
     await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000000, latency_counts = '{9}'")
     await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000, latency_counts = '{9}'")
 
@@ -163,7 +163,7 @@ async def test_local_days_by_key_read_half_hours(
     """By account and API key, or filtered by them, no quarter hour is read for days that begin at half an hour; who is
     bound to accounts reads them too, and no others' rows.
     """
-    await ledger.folder.compact_all()
+    await ledger.compaction.compact_all()
     await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000")
     number = await ledger.accounts.find("acme")
     half_past = MIDNIGHT - timedelta(hours=5, minutes=30)
@@ -185,7 +185,7 @@ async def test_local_days_by_key_read_half_hours(
 
 async def test_facets_that_they_have_are_read_from_them(ledger: Ledger) -> None:
     """Models, providers and currencies; with accounts or statuses among them the rollups answer."""
-    await ledger.folder.compact_all()
+    await ledger.compaction.compact_all()
     await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000")
     found = await read_facets(ledger.reader(MIDNIGHT), MONTH, ["models", "providers", "currencies"])
     assert [value.count for values in found.values() for value in values] == [19, 19, 19]
@@ -225,7 +225,7 @@ async def test_who_is_bound_to_accounts_reads_none_of_them(ledger: Ledger) -> No
 
 async def test_who_is_bound_to_an_account_sees_its_half_hours_alone(ledger: Ledger) -> None:
     """Row-level security keeps to the scope where a statement forgets to."""
-    await ledger.folder.compact_all()
+    await ledger.compaction.compact_all()
     number = await ledger.accounts.find("acme")
     async with ledger.database.reading((number,)) as connection:
         rows = await connection.fetch("SELECT account_id, sum(calls)::int AS calls FROM usage_half_hour GROUP BY 1")

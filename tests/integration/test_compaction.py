@@ -1,4 +1,4 @@
-"""The folder: sums are the same at every moment, whoever folds, dies or writes."""
+"""Compaction: sums are the same at every moment, whoever merges deltas, dies or writes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,11 +50,11 @@ def some_calls(count: int) -> list[Reported]:
     ]
 
 
-async def test_folded_rollups_are_the_grouped_calls(ledger: Ledger) -> None:
-    """After folding in several steps both rollups hold exactly the sums and histograms of the calls."""
+async def test_compacted_rollups_are_the_grouped_calls(ledger: Ledger) -> None:
+    """After compacting in several steps both rollups hold exactly the sums and histograms of the calls."""
     for _ in range(3):
         await ledger.report(some_calls(50))
-        await ledger.folder.compact()
+        await ledger.compaction.compact()
     await ledger.report(some_calls(100))
     await Compaction(ledger.database.owner, rows=2).compact_all()
 
@@ -84,19 +84,19 @@ async def test_folded_rollups_are_the_grouped_calls(ledger: Ledger) -> None:
         assert differences == []
 
 
-async def test_a_fold_takes_a_bounded_number_of_deltas(ledger: Ledger) -> None:
+async def test_a_compaction_takes_a_bounded_number_of_deltas(ledger: Ledger) -> None:
     """One transaction takes at most `rows` deltas, and says how many it took."""
     await ledger.report(some_calls(100))
     waiting = await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta")
 
     assert await Compaction(ledger.database.owner, rows=3).compact() == 3
     assert await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta") == waiting - 3
-    assert await ledger.folder.compact_all() == waiting - 3
-    assert await ledger.folder.compact() == 0
+    assert await ledger.compaction.compact_all() == waiting - 3
+    assert await ledger.compaction.compact() == 0
 
 
 async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> None:
-    """While two folders fold and a writer appends, rollups and deltas together never lose or double a call."""
+    """While two compactions run and a writer appends, rollups and deltas together never lose or double a call."""
     calls = some_calls(40)
     batches = 25
     done = asyncio.Event()
@@ -106,10 +106,10 @@ async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> No
             await ledger.report(some_calls(40))
         done.set()
 
-    async def fold() -> None:
-        folder = Compaction(ledger.database.owner, rows=5)
+    async def compact() -> None:
+        compaction = Compaction(ledger.database.owner, rows=5)
         while not done.is_set():
-            await folder.compact()
+            await compaction.compact()
 
     async def read() -> list[asyncpg.Record]:
         seen = []
@@ -118,8 +118,8 @@ async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> No
                 seen.append(await connection.fetchrow(SUMS))
         return seen
 
-    *_, seen = await asyncio.gather(write(), fold(), fold(), read())
-    await ledger.folder.compact_all()
+    *_, seen = await asyncio.gather(write(), compact(), compact(), read())
+    await ledger.compaction.compact_all()
     seen.append(await ledger.database.owner.fetchrow(SUMS))
 
     batch_amount = sum(call.amount for call in calls if call.amount is not None)
@@ -133,53 +133,53 @@ async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> No
         assert Decimal(row["amount"] or 0) == whole * batch_amount
 
 
-async def test_only_one_folder_works_at_a_time(ledger: Ledger) -> None:
-    """While one folder's transaction is open another one folds nothing, and does not wait."""
+async def test_only_one_compaction_works_at_a_time(ledger: Ledger) -> None:
+    """While one compaction's transaction is open another one merges nothing, and does not wait."""
     await ledger.report(some_calls(10))
     async with ledger.database.owner.acquire() as other, other.transaction():
         assert await other.fetchval("SELECT pg_try_advisory_xact_lock($1)", 0x63616C6C_0003)
 
-        assert await ledger.folder.compact() == 0
-    assert await ledger.folder.compact() > 0
+        assert await ledger.compaction.compact() == 0
+    assert await ledger.compaction.compact() > 0
 
 
-async def test_a_fold_that_is_killed_leaves_the_sums_right(ledger: Ledger) -> None:
-    """A folder whose server process dies in the middle of a fold has changed nothing; the next one folds all of it."""
+async def test_a_compaction_that_is_killed_leaves_the_sums_right(ledger: Ledger) -> None:
+    """A compaction whose server process dies in the middle has changed nothing; the next one merges all of it."""
     await ledger.report(some_calls(60))
-    await ledger.folder.compact()
+    await ledger.compaction.compact()
     await ledger.report(some_calls(60))
     before = await ledger.database.owner.fetchrow(SUMS)
     waiting = await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta")
 
     async with ledger.database.owner.acquire() as blocker, blocker.transaction():
-        # The fold deletes its deltas, and then waits for this row of the rollup.
+        # It deletes its deltas, and then waits for this row of the rollup.
         await blocker.execute("SELECT FROM usage_day LIMIT 1 FOR UPDATE")
-        folding = asyncio.create_task(ledger.folder.compact())
+        compacting = asyncio.create_task(ledger.compaction.compact())
         while not (
             pid := await ledger.database.owner.fetchval(
                 "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() "
                 "AND query LIKE '%DELETE FROM usage_delta%' AND pid <> pg_backend_pid()"
             )
         ):
-            assert not folding.done()
+            assert not compacting.done()
             await asyncio.sleep(0.01)
         await blocker.execute("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
-            await folding
+            await compacting
 
     assert await ledger.database.owner.fetchrow(SUMS) == before
-    assert await ledger.folder.compact_all() == waiting
+    assert await ledger.compaction.compact_all() == waiting
     assert await ledger.database.owner.fetchrow(SUMS) == before
 
 
-async def test_a_locked_rollup_delays_a_fold_and_never_blocks_it_for_ever(ledger: Ledger) -> None:
-    """The loop outlives a lock timeout and a lost connection, and folds once it can."""
+async def test_a_locked_rollup_delays_a_compaction_and_never_blocks_it_for_ever(ledger: Ledger) -> None:
+    """The loop outlives a lock timeout and a lost connection, and compacts once it can."""
     await ledger.report(some_calls(10))
     async with ledger.database.owner.acquire() as blocker:
         transaction = blocker.transaction()
         await transaction.start()
         await blocker.execute("LOCK TABLE usage_day IN ACCESS EXCLUSIVE MODE")
-        loop = asyncio.create_task(ledger.folder.compact_for_ever(0.01))
+        loop = asyncio.create_task(ledger.compaction.compact_for_ever(0.01))
         attempts: set[datetime] = set()
         while len(attempts) < 2:
             attempts |= {row[0] for row in await ledger.database.owner.fetch(WAITING)}
@@ -195,7 +195,7 @@ async def test_a_locked_rollup_delays_a_fold_and_never_blocks_it_for_ever(ledger
 
 
 async def test_missing_partitions_are_asked_for(ledger: Ledger) -> None:
-    """A delta whose rollup has no partition makes the folder ask for one; without help it is an error."""
+    """A delta whose rollup has no partition makes the compaction ask for one; without help it is an error."""
     await ledger.report(some_calls(10))
     for (name,) in await ledger.database.owner.fetch(
         "SELECT inhrelid::regclass::text FROM pg_inherits "
@@ -204,8 +204,8 @@ async def test_missing_partitions_are_asked_for(ledger: Ledger) -> None:
         await ledger.database.owner.execute(f"DROP TABLE {name}")
     ledger.partitions.forget()
     with pytest.raises(asyncpg.CheckViolationError):
-        await ledger.folder.compact()
+        await ledger.compaction.compact()
 
-    folder = Compaction(ledger.database.owner, ensure=lambda needs: ledger.partitions.ensure(ledger.policy, needs))
-    assert await folder.compact_all() > 0
+    compaction = Compaction(ledger.database.owner, ensure=lambda needs: ledger.partitions.ensure(ledger.policy, needs))
+    assert await compaction.compact_all() > 0
     assert (await ledger.database.owner.fetchrow(SUMS))["calls"] == 10

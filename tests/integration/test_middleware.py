@@ -1,4 +1,4 @@
-"""What stands in front of aiohttp's dispatcher: the same answers, the same lines and the same end on both ways."""
+"""The middleware before aiohttp's dispatcher: the same answers, the same lines and the same end on both ways."""
 
 import asyncio
 import io
@@ -35,10 +35,10 @@ async def handler(request: web.Request) -> web.Response:
 
 
 class Environment:
-    """A front before an application that mounts the same handler twice."""
+    """A middleware before an application that mounts the same handler twice."""
 
-    def __init__(self, front: Middleware, url: str, session: ClientSession, stream: io.StringIO) -> None:
-        self.front = front
+    def __init__(self, middleware: Middleware, url: str, session: ClientSession, stream: io.StringIO) -> None:
+        self.middleware = middleware
         self.url = url
         self.session = session
         self._stream = stream
@@ -63,12 +63,12 @@ async def env(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Environment]:
     app = web.Application()
     for path in PATHS:
         app.router.add_route("POST", path, handler)
-    front = Middleware(app, {PATHS[0]: handler})
-    runner = Runner(app, front, access_log=None)
+    middleware = Middleware(app, {PATHS[0]: handler})
+    runner = Runner(app, middleware, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with ClientSession() as session:
-        yield Environment(front, f"http://127.0.0.1:{runner.addresses[0][1]}", session, stream)
+        yield Environment(middleware, f"http://127.0.0.1:{runner.addresses[0][1]}", session, stream)
     await runner.cleanup()
     structlog.reset_defaults()
     logging.getLogger().handlers = []
@@ -127,12 +127,12 @@ async def test_the_end_waits_for_what_is_under_way(env: Environment, path: str) 
 
     ending = asyncio.Event()
     asked = asyncio.create_task(env.post(path, body()))  # type: ignore[arg-type] - aiohttp takes generators
-    while not env.front._under_way:  # noqa: ASYNC110 - until the service has it
+    while not env.middleware._under_way:  # noqa: ASYNC110 - until the service has it
         await asyncio.sleep(0.01)
-    end = asyncio.create_task(env.front.end())
+    end = asyncio.create_task(env.middleware.end())
     ending.set()
     status, text, headers = await asked
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await end
 
     assert (status, text, headers) == (200, "POST hello", {"Connection": "close"})
@@ -163,5 +163,5 @@ async def test_middlewares_see_every_request() -> None:
 async def test_an_end_without_requests_waits_for_nothing(env: Environment) -> None:
     """Connections that only lie open hold nobody up."""
     await env.post("/straight", "hello")
-    async with asyncio.timeout(5):
-        await env.front.end()
+    async with asyncio.timeout(60):
+        await env.middleware.end()
