@@ -52,15 +52,15 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
-    """A receiver that listens during the block."""
+async def receiving(host: str = "127.0.0.1", port: int | None = 0) -> AsyncIterator[Receiver]:
+    """A receiver that listens during the block, on a port of its own unless one is given."""
     receiver = Receiver("")
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", receiver.take)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, host, port).start()
+    receiver.url = f"http://{host}:{runner.addresses[0][1]}"
     try:
         yield receiver
     finally:

@@ -18,23 +18,26 @@ from service.webhooks.events import WebhookEvent
 BATCH: Final = 200
 
 
-async def find_calls(owner: asyncpg.Pool, told: Told) -> None:
-    """Note the next batch, if there is one and none is under way.
+async def find_calls(owner: asyncpg.Pool, told: Told) -> bool:
+    """Note the next batch, if there is one and none is under way; whether there is more behind it.
 
     Raises AnswerRefusedError, with the code CURSOR_EXPIRED where changes were purged before they were sent.
     """
     webhook, event = told.webhook, WebhookEvent.CALLS_RECORDED
     cursor = webhook.feed_cursor
     if await has_pending(owner, webhook.id, event):
-        return
+        return False
     changes = (await told.ask(changes_operation((("id", ()),)), _between(told, cursor, None)))["changes"]
     end = changes["pageInfo"]["endCursor"]
     if end == cursor:
-        return
+        return False
     async with owner.acquire() as connection, connection.transaction():
-        if await advance_webhook(connection, webhook.id, cursor, end) and changes["nodes"]:
+        if not await advance_webhook(connection, webhook.id, cursor, end):
+            return False
+        if changes["nodes"]:
             facts = {"after": cursor, "until": end, "changes": len(changes["nodes"])}
             await add_delivery(connection, webhook, event, f"changes:{_short(end)}", facts)
+    return changes["pageInfo"]["hasNextPage"]
 
 
 async def calls_of(told: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,13 +17,15 @@ from uuid import UUID
 import orjson
 
 from policies.evidence import moment
+from service.api.calls.recorded import Tempo
 from service.api.execution.errors import Code
 from service.api.retention.types import encode_id
 from service.api.webhooks.types import DELIVERY_PREFIX
 from service.delivery.attempts import is_over, pause_before_next
 from service.delivery.calls import calls_of, find_calls
+from service.delivery.holding import LEASE, Holding
 from service.delivery.metrics import count_attempt, measure
-from service.delivery.sender import WITHIN_S, Outcome, Sender
+from service.delivery.sender import Outcome, Sender
 from service.delivery.spending import find_spending, spending_of
 from service.delivery.spikes import find_spikes, spike_of
 from service.delivery.told import AnswerRefusedError, Told, told
@@ -50,13 +52,14 @@ from service.storage.control.webhooks import (
     WebhookRecord,
     delete_webhook,
     disable_webhook,
+    get_webhook,
     lease_webhook,
     locked_webhook,
     pass_webhooks,
-    prolong_lease,
     release_lease,
     wake_for_calls,
 )
+from service.tasks import set_within
 from service.webhooks.events import WebhookEvent
 from service.webhooks.sealing import Endpoint, SealLostError, open_endpoint
 from service.webhooks.signatures import signed_headers
@@ -66,7 +69,6 @@ AT_ONCE: Final = 16
 """Webhooks that one process works for at a time."""
 OF_A_KEY: Final = 4
 """How many of them are of one key: whose receivers hang keeps nobody else's waiting."""
-LEASE: Final = timedelta(seconds=2 * WITHIN_S)
 LOOK_S: Final = 1.0
 """How often it is looked for webhooks that are due, and those that are sent calls become due while some come."""
 IDLE: Final = timedelta(seconds=10)
@@ -75,7 +77,8 @@ _FIGURES_S: Final = 25.0
 _TIDY_S: Final = 3_600.0
 _MEASURE_S: Final = 10.0
 _TROUBLE: Final = timedelta(seconds=30)
-_PER_TURN: Final = 20
+_TURN_S: Final = 5.0
+"""After so long it is another webhook's turn."""
 _FINAL: Final = {code.value for code in (Code.CURSOR_EXPIRED, Code.FORBIDDEN, Code.BAD_USER_INPUT)}
 """Refusals that asking again does not change."""
 _LOOK_BACK: Final = timedelta(days=3)
@@ -109,13 +112,16 @@ class Courier:
         self._tidied_at, self._measured_at = -_TIDY_S, -_MEASURE_S
         self._seen, self._woken_at = -1, -LOOK_S
         self._turns: dict[asyncio.Task[None], str] = {}
+        self._tempo = Tempo(runtime.numbered)
+        self._look = asyncio.Event()
 
     async def work_for_ever(self, look_s: float = LOOK_S) -> None:
         """Take what is due, some at once, until cancelled."""
         try:
             while True:
+                self._look.clear()
                 if not await self._taken():
-                    await asyncio.sleep(look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
+                    await set_within(self._look, look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
         finally:
             for turn in self._turns:
                 turn.cancel()
@@ -143,6 +149,7 @@ class Courier:
         except Exception:  # a loop that has ended would leave everything undelivered
             log.exception("webhooks have to be looked for again")
             return False
+        self._tempo.streams = len(self._turns) + 1
         if lease is not None:
             turn = asyncio.create_task(self._turn(lease))
             self._turns[turn] = lease.webhook.requested_by
@@ -157,46 +164,56 @@ class Courier:
             self._seen, self._woken_at = count, time.monotonic()
 
     async def _turn(self, lease: Lease) -> None:
-        webhook, pause = lease.webhook, _TROUBLE
+        webhook = lease.webhook
+        async with Holding.of(self._owner, lease) as holding:
+            try:
+                until = time.monotonic() + _TURN_S
+                while not (pause := await self.serve(webhook.id)):
+                    if holding.lease is None or time.monotonic() > until:
+                        break
+            except Exception:  # it is tried again: nothing is lost by it
+                pause = _TROUBLE
+                log.exception("a webhook has to be tried again", webhook=str(webhook.id))
         try:
-            pause, lease = await self.serve(lease)
-        except Exception:  # it is tried again: nothing is lost by it
-            log.exception("a webhook has to be tried again", webhook=str(webhook.id))
-        try:
-            await release_lease(self._owner, lease, pause)
+            if holding.lease is not None:
+                await release_lease(self._owner, holding.lease, pause)
+            self._look.set()
         except Exception:  # the lease ends by itself
             log.exception("a webhook waits for the end of its lease", webhook=str(webhook.id))
 
-    async def serve(self, lease: Lease) -> tuple[timedelta, Lease]:
-        """Find and send what is due for one webhook; after how long to look again, and the lease as it is then."""
-        webhook = await self._recorded(lease.webhook)
+    async def serve(self, id_: UUID) -> timedelta:
+        """Find what there is for one webhook, and send the next of it; after how long to look again."""
+        found = await get_webhook(self._owner, id_)  # anew, since secrets and rights may have ended
+        webhook = None if found is None or found.disabled_at is not None else await self._recorded(found)
         if webhook is None:
-            return timedelta(), lease
+            return _TROUBLE
         try:
             asking = await told(self._runtime, await self._opened(), webhook)
             endpoint = await open_endpoint(self._runtime.keyring, webhook.id, webhook.sealed)
             if asking is None:
                 await self._disable(webhook, "its key has ended, or may do less than when it asked: make it anew")
-                return timedelta(), lease
-            await self._find(asking)
+                return _TROUBLE
+            return await self._work(asking, endpoint)
         except (SealLostError, AnswerRefusedError) as error:
             if isinstance(error, AnswerRefusedError) and error.code not in _FINAL:
                 raise
             await self._disable(webhook, guarded(str(error)))
-            return timedelta(), lease
-        delivered = False
-        for delivery in await due_deliveries(self._owner, webhook.id, _PER_TURN):
-            prolonged = await prolong_lease(self._owner, lease, LEASE)
-            if prolonged is None:
-                break
-            lease = prolonged
-            if not await self._attempt(asking, endpoint, delivery):
-                break  # a receiver that does not answer would keep this turn for as long as it has events
-            delivered = True
-        if delivered:
-            return timedelta(), lease  # the next batch may be waiting
-        soon = await seconds_to_next(self._owner, webhook.id)
-        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE), lease
+            return _TROUBLE
+
+    async def _work(self, asking: Told, endpoint: Endpoint) -> timedelta:
+        """Find what there is, and make one attempt; after how long to look again."""
+        begun, more = time.monotonic(), False
+        await self._find(asking)
+        if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
+            more = await find_calls(self._owner, asking)
+        due = await due_deliveries(self._owner, asking.webhook.id, 1)
+        outcome = await self._attempt(asking, endpoint, due[0]) if due else None
+        if more if outcome is None else outcome.is_delivered:
+            waited_s = 0.0 if outcome is None else outcome.ms / 1000
+            await asyncio.sleep(self._tempo.pause_s(max(time.monotonic() - begun - waited_s, 0.0)))
+            return timedelta()
+        soon = await seconds_to_next(self._owner, asking.webhook.id)
+        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
 
     async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
         """The webhook, if the ledger has it as the table has it; to one that is not nothing is sent.
@@ -217,7 +234,7 @@ class Courier:
             wrong = next(iter(webhook_differences(known, webhook)), None)
             if wrong is None:
                 return webhook
-            log.error("a webhook is not as the ledger has it", difference=wrong)
+            log.error("a webhook is not as the ledger has it", webhook=str(webhook.id), difference=wrong)
             if known is not None and known.ended is not None:
                 await delete_webhook(connection, webhook.id)
             else:
@@ -236,7 +253,7 @@ class Courier:
         return self._reader
 
     async def _find(self, asking: Told) -> None:
-        """Note what has happened since. Raises AnswerRefusedError."""
+        """Note what has happened since, but for calls. Raises AnswerRefusedError."""
         webhook, now = asking.webhook, datetime.now(UTC)
         since = max(webhook.created_at, now - _LOOK_BACK)
         found = {
@@ -246,8 +263,6 @@ class Courier:
             ),
             WebhookEvent.POLICY_APPLIED: lambda: applied_policies(self._owner, since),
         }
-        if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
-            await find_calls(self._owner, asking)
         for event, look in found.items():
             if asking.is_told_of(event):
                 for occasion in await look():
@@ -261,12 +276,12 @@ class Courier:
             seen = self._spikes_at.get(webhook.id)
             self._spikes_at[webhook.id] = await find_spikes(self._owner, asking, seen)
 
-    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> bool:
-        """Make one attempt, and note what came of it; whether it was delivered."""
+    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome | None:
+        """Make one attempt, and note what came of it; None when another process makes it."""
         tried = sum(datetime.fromisoformat(one["at"]) >= delivery.since for one in delivery.attempts) + 1
         pause = pause_before_next(tried, random.random())  # noqa: S311 - spread
         if await begin_attempt(self._owner, delivery.id, max(pause, LEASE)) is None:
-            return False
+            return None
         outcome = await self._sent(asking, endpoint, delivery)
         state, reason = DeliveryState.PENDING, None
         if outcome.is_delivered:
@@ -280,7 +295,7 @@ class Courier:
         count_attempt(state)
         if reason is not None:
             await self._disable(asking.webhook, reason)
-        return outcome.is_delivered
+        return outcome
 
     async def _sent(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome:
         event = WebhookEvent(delivery.event)

@@ -11,11 +11,15 @@ import subprocess
 import sys
 import threading
 import time
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from reporting import Reporter, postmaster
 from running import RunningService
+from standardwebhooks import Webhook
+from webhook_house import ALLOWED, CREATE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSUMER = ROOT / "examples" / "feed_consumer.py"
@@ -52,18 +56,76 @@ class Consumer(threading.Thread):
         )
 
 
+class Hook:
+    """A receiver of a webhook that notes what it was sent, and now and then fails, or hangs up without a word."""
+
+    def __init__(self, seed: int) -> None:
+        self.secret = ""
+        self.sent: dict[str, list[tuple[str, str]]] = {}
+        self.again, self.problems = 0, list[str]()
+        hook, chance = self, random.Random(seed)
+
+        class Handler(BaseHTTPRequestHandler):
+            failed_at = 0.0
+
+            def do_POST(self) -> None:
+                hook.take(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
+                if time.monotonic() - Handler.failed_at > 10:
+                    Handler.failed_at = time.monotonic()
+                    if chance.random() < 0.5:
+                        self.close_connection = True
+                        return
+                    self.send_response(500)
+                else:
+                    self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Nothing is said of each request."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def make(self, service: RunningService) -> None:
+        """Have all that is recorded from now on sent here."""
+        asked = {"url": self.url, "events": ["CALLS_RECORDED"], "fields": ["id"]}
+        self.secret = service.ask(service.admin_key, CREATE, **{"in": asked})["data"]["createWebhook"]["secret"]
+
+    def take(self, headers: Message, body: bytes) -> None:
+        """Note a request: its signature must be good, and what comes twice under an id the same."""
+        data = Webhook(self.secret).verify(body, {name.lower(): value for name, value in headers.items()})["data"]
+        sent, id_ = [(one["kind"], one["call"]["id"]) for one in data["changes"]], headers["webhook-id"]
+        self.again += id_ in self.sent
+        if self.sent.setdefault(id_, sent) != sent:
+            self.problems.append(f"{id_} came with something else")
+
+    def complete(self, count: int) -> list[tuple[str, str]]:
+        """Every change, in the order of the first attempts, once there are so many; five minutes at most."""
+        for _ in range(600):
+            if sum(map(len, list(self.sent.values()))) >= count:
+                break
+            time.sleep(0.5)
+        self._server.shutdown()
+        self._server.server_close()
+        return [change for changes in self.sent.values() for change in changes]
+
+
 def received(copy: Path) -> list[tuple[str, str]]:
     with sqlite3.connect(copy) as database:
         return database.execute("SELECT kind, call_id FROM change ORDER BY number").fetchall()
 
 
 def test_a_consumer_misses_and_doubles_nothing_under_kills(tmp_path: Path) -> None:
-    """Each acknowledged call is in the copy once, and the ledger's checksums are those of the copy."""
+    """Each acknowledged call is in the copy once, and the ledger's checksums are those of the copy. A webhook is sent
+    the same, in the same order; what comes again has the id that it had.
+    """
     seed = int(os.environ.get("CALLEDGER_TEST_SEED", time.time_ns() % 2**32))
     chance = random.Random(seed)
     print(f"CALLEDGER_TEST_SEED={seed}")
-    service = RunningService(tmp_path / "data")
+    service, hook = RunningService(tmp_path / "data", environment=ALLOWED), Hook(seed)
     try:
+        hook.make(service)
         key = service.new_key("ingest")
         reporters = [Reporter(service, key, f"r{number}") for number in range(3)]
         consumer = Consumer(service, tmp_path / "copy.sqlite", seed)
@@ -90,17 +152,20 @@ def test_a_consumer_misses_and_doubles_nothing_under_kills(tmp_path: Path) -> No
         problems = [problem for reporter in reporters for problem in reporter.problems]
         time.sleep(2)
         done = consumer.catch_up("--compare")
+        changes = received(consumer.copy)
+        told = hook.complete(len(changes))
         total = service.ask(service.admin_key, "{ calls(first: 1) { totalCount } }")["data"]["calls"]["totalCount"]
     finally:
         service.stop()
 
-    changes = received(consumer.copy)
     acknowledged = sum(len(reporter.acknowledged) for reporter in reporters)
     print(f"{kills} kills, {consumer.runs} runs of the consumer, {acknowledged} acknowledged, {len(changes)} changes")
-    assert problems == []
+    print(f"{len(hook.sent)} batches to the webhook, {hook.again} of them again")
+    assert problems == hook.problems == []
     assert (done.returncode, done.stdout.splitlines()[1:]) == (0, []), done.stdout + done.stderr
     assert {kind for kind, _ in changes} == {"CALL"}
     assert len(changes) == len(set(changes)) == total >= acknowledged > 0
+    assert told == changes
 
 
 def await_service(service: RunningService) -> None:

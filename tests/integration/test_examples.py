@@ -1,23 +1,36 @@
 """The programs of `examples/`, as users run them."""
 
+import base64
+import json
 import os
+import re
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packages import installed
 from running import RunningService
+from webhook_house import ALLOWED, CREATE, ROTATE, TEST
+
+from service.webhooks.signatures import SigningSecret, signed_headers
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("examples") / "data")
+    running = RunningService(tmp_path_factory.mktemp("examples") / "data", environment=ALLOWED)
     yield running
     running.stop()
 
@@ -102,3 +115,109 @@ def until_changes(service: RunningService, key: str, copy: Path, count: int) -> 
             if database.execute("SELECT count(*) FROM change").fetchone()[0] >= count:
                 return done
     raise AssertionError("the changes did not come")
+
+
+PYTHON = (sys.executable, EXAMPLES / "webhook_receiver.py")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextmanager
+def running(*command: Any, secret: str) -> Iterator["subprocess.Popen[str]"]:
+    """A program that listens, from its first line on, during the block."""
+    environment = {**os.environ, "CALLEDGER_WEBHOOK_SECRET": secret}
+    program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith("http://127.0.0.1:")
+        yield program
+    finally:
+        program.kill()
+        program.wait()
+        if program.stdout is not None:
+            program.stdout.close()
+
+
+def made_webhook(service: RunningService, port: int, *events: str) -> tuple[str, str]:
+    asked = {"url": f"http://127.0.0.1:{port}/", "events": events, "fields": ["sourceId"]}
+    made = service.ask(service.admin_key, CREATE, **{"in": asked})["data"]["createWebhook"]
+    return made["webhook"]["id"], made["secret"]
+
+
+def forged(port: int, secret: str) -> list[int]:
+    """What a receiver answers to an event of nobody, to one of long ago, and to one that was changed on its way."""
+    moment = datetime.now(UTC)
+    key, body = SigningSecret(base64.b64decode(secret.removeprefix("whsec_"))), b'{"type":"t","timestamp":"","data":{}}'
+    good = signed_headers("msg_1", moment, body, [key])
+    late = signed_headers("msg_1", moment - timedelta(minutes=6), body, [key])
+    answers = []
+    for headers, sent in (({}, body), (late, body), (good, body.replace(b"t", b"u"))):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/", data=sent, headers=dict(headers))
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(request, timeout=30)
+        with raised.value as error:
+            answers.append(error.code)
+    return answers
+
+
+def events(table: Path, count: int) -> list[tuple[str, str, str]]:
+    """The table of the Python receiver, once it has so many rows."""
+    while True:
+        with closing(sqlite3.connect(table)) as database:
+            found = database.execute("SELECT id, type, data FROM event ORDER BY rowid").fetchall()
+        if len(found) >= count:
+            return found
+        time.sleep(0.2)
+
+
+def test_the_python_receiver_stores_each_event_once(service: RunningService, tmp_path: Path) -> None:
+    """Signed events are in its table, also while a secret is replaced; what nobody signed is refused."""
+    port, table = free_port(), tmp_path / "events.sqlite"
+    hook, secret = made_webhook(service, port, "CALLS_RECORDED")
+    with running(*PYTHON, table, "--port", str(port), secret=secret):
+        service.report(service.admin_key, call("python"))
+        [(_, kind, data)] = events(table, 1)
+        assert kind == "calls.recorded"
+        assert [one["call"] for one in json.loads(data)["changes"]] == [{"sourceId": "python"}]
+        assert forged(port, secret) == [401, 401, 401]
+        replay = "mutation($id: ID!) { replayWebhookDelivery(id: $id) { delivery { id } } }"
+        rotated = {"in": {"id": hook}}
+        service.ask(service.admin_key, ROTATE, **rotated)
+        service.ask(service.admin_key, replay, id=events(table, 1)[0][0])
+        service.ask(service.admin_key, TEST, id=hook)
+        found = events(table, 2)
+    assert [kind for _, kind, _ in found] == ["calls.recorded", "webhook.test"]
+
+
+def test_the_typescript_receiver_prints_each_event_once(service: RunningService, tmp_path: Path) -> None:
+    """Its types are sound, signed events are printed, what nobody signed is refused."""
+    packages, folder = installed(), tmp_path / "receiver"
+    shutil.copytree(EXAMPLES / "webhook-receiver", folder)
+    (folder / "node_modules").symlink_to(packages)
+    built = subprocess.run(
+        [packages / ".bin" / "tsc", "-p", "."], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert built.returncode == 0, built.stdout
+    port = free_port()
+    hook, secret = made_webhook(service, port, "EXPORT_READY")
+    with running("node", folder / "receiver.js", str(port), secret=f"whsec_b3RoZXI= {secret}") as program:
+        service.ask(service.admin_key, TEST, id=hook)
+        assert program.stdout is not None
+        event = json.loads(program.stdout.readline())
+        assert forged(port, secret) == [401, 401, 401]
+    assert (event["type"], event["id"][:4], event["data"]) == ("webhook.test", "msg_", {})
+
+
+@pytest.mark.parametrize("name", ["webhook_receiver.py", "webhook-receiver/receiver.ts"])
+def test_the_page_shows_the_signature_as_the_programs_check_it(name: str) -> None:
+    """docs/partners.md has the function `verified` of both, word by word."""
+    page, program = (EXAMPLES.parent / "docs" / "partners.md").read_text(), (EXAMPLES / name).read_text()
+    language = {"py": "python", "ts": "ts"}[name.rpartition(".")[2]]
+    blocks = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    shown = [block for block in blocks if "verified" in block]
+    assert len(shown) == 1
+    assert shown[0] in program

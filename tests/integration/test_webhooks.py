@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from receiving import receiving
 from webhook_house import (
     CREATE,
     DELETE,
@@ -24,6 +25,7 @@ from webhook_house import (
     changes,
     housed,
 )
+from yarl import URL
 
 from service.storage.embedded.connection import database as embedded_database
 
@@ -217,6 +219,82 @@ async def test_a_ready_export_is_told_to_the_key_that_asked(house: House) -> Non
     assert (body["data"]["kind"], body["data"]["rows"]) == ("CALLS", 1)
     assert len(await house.ended(id_)) == 1
     assert await house.deliveries(other) == []
+
+
+SCHEDULE = """
+    mutation($in: CreateExportScheduleInput!) { createExportSchedule(input: $in) { schedule { id periodStart } } }
+"""
+
+
+async def test_a_scheduled_export_is_told_when_its_file_is_there(house: House) -> None:
+    """The day's file is written when it is due, and the receiver has its schedule, its period and its digest."""
+    partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
+    _, secret = await house.webhook("EXPORT_READY", key=partner)
+    asked = {"every": "DAY", "timeZone": "UTC", "export": {"kind": "CALLS", "format": "NDJSON", "fields": ["id"]}}
+    made = (await house.ask(SCHEDULE, partner, **{"in": asked}))["createExportSchedule"]["schedule"]
+    await house.report(call("a"))
+    start = datetime.fromisoformat(made["periodStart"])
+    async with embedded_database(data=house.service.data, database_url=None, serving=False) as url:
+        connection = await asyncpg.connect(url)
+        due = "UPDATE export_schedule SET period_start = $1, due_at = $2"
+        await connection.execute(due, start - timedelta(days=1), start)
+        await connection.close()
+    [body] = await bodies(house, 1, secret)
+    export = "query($id: ID!) { export(id: $id) { state sha256 rows } }"
+    shown = (await house.ask(export, partner, id=body["data"]["id"]))["export"]
+
+    assert body["type"] == "export.ready"
+    assert body["data"]["schedule"] == made["id"]
+    assert datetime.fromisoformat(body["data"]["periodStart"]) == start - timedelta(days=1)
+    assert shown == {"state": "READY", "sha256": body["data"]["sha256"], "rows": "0"}
+
+
+async def test_receivers_that_hang_keep_nobody_else_waiting(house: House) -> None:
+    """Twenty webhooks of one key never answer, and each has more to be sent: another key's is told meanwhile."""
+    hang = asyncio.Event()
+
+    async def hung(_: Any) -> Any:
+        await hang.wait()
+
+    house.receiver.answer = hung
+    partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
+    made = [(await house.webhook("EXPORT_READY", key=partner))[0] for _ in range(20)]
+    for id_ in made * 2:
+        await house.ask(TEST, partner, id=id_)
+    await house.receiver.until(4)
+    async with receiving() as other:
+        id_, secret = await house.webhook("POLICY_APPLIED", url=other.url)
+        begun = asyncio.get_running_loop().time()
+        await house.ask(TEST, id=id_)
+        [one] = await other.until(1)
+        took_s = asyncio.get_running_loop().time() - begun
+    hang.set()
+    assert one.verified(secret)["type"] == "webhook.test"
+    assert took_s < 10  # an attempt at a receiver that hangs takes 15 s
+    assert await house.code(CREATE, partner, **{"in": {"url": other.url, "events": ["EXPORT_READY"]}}) == (
+        "BAD_USER_INPUT"
+    )  # a key has twenty at most
+
+
+SECRET = "sk-proj-" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5bC7dE9"
+
+
+async def test_a_secret_in_a_name_or_a_host_is_kept_nowhere(house: House) -> None:
+    """Whatever somebody pastes into a webhook's name, host or path, or a budget's names, is sealed or taken out."""
+    partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
+    await house.report(call("a"))
+    port = URL(house.receiver.url).port
+    await house.webhook(name=f"billing {SECRET}", url=f"http://{SECRET}.example.com:{port}/{SECRET}?key={SECRET}")
+    await house.webhook(name=f"mine {partner}", key=partner)
+    wanted = {"account": "acme", "currency": "USD", "amount": "10", "apiKey": SECRET}
+    await asyncio.to_thread(house.service.ask, house.admin, BUDGET, **{"in": wanted})
+    shown = [(await house.ask(query)) for query in (WEBHOOKS, LEDGER, BUDGETS)]
+    await asyncio.to_thread(house.service.stop)
+    on_disk = await asyncio.to_thread(house.service.everything_on_disk)
+    await asyncio.to_thread(house.service.start)
+    for secret in (SECRET, partner):
+        assert secret not in json.dumps(shown)
+        assert secret.lower().encode() not in on_disk.lower()
 
 
 WRONG: tuple[dict[str, Any], ...] = (

@@ -1,7 +1,12 @@
 """One attempt against a real receiver: what is sent, what is never connected to, what is not waited for."""
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import chain, repeat
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,6 +19,7 @@ from service.settings import Settings
 from service.webhooks.addresses import AddressGuard
 from service.webhooks.signatures import new_secret, signed_headers
 
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 HERE = AddressGuard(Settings(webhook_networks="127.0.0.0/8").networks, http=True)
 ELSEWHERE = AddressGuard(http=True)
 BODY = b'{"type":"webhook.test"}'
@@ -127,3 +133,138 @@ async def test_what_an_attempt_came_to_is_said_in_our_words() -> None:
     ]
     assert refused.failure == "it cannot be connected to"
     assert "hunter2" not in (unknown.failure or "hunter2")
+
+
+@asynccontextmanager
+async def listening(
+    answer: Callable[[asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server of another kind, which reads a request and answers by bytes of its own: its URL, and what came."""
+    came: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.read(65_536))
+        try:
+            await answer(writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", came
+    finally:
+        server.close()
+
+
+async def test_a_name_that_changes_its_address_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: what a name resolves to is checked at each attempt, and only what was checked is connected to."""
+    second = ["127.0.0.2"]
+    answers = chain([second, ["127.0.0.1"], ["127.0.0.1", "::1"], ["127.0.0.3", "127.0.0.1"]], repeat(second))
+    asked = []
+
+    def resolve(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        """A name server of an attacker, who answers something else each time."""
+        asked.append(host)
+        return [
+            (socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port))
+            for one in next(answers)
+        ]
+
+    guard = AddressGuard(Settings(webhook_networks="127.0.0.2/31").networks, http=True)
+    async with receiving() as inside, receiving("127.0.0.2", URL(inside.url).port) as outside:
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        async with Sender.open(guard) as sender:
+            url = f"http://rebinding.example.com:{URL(inside.url).port}/"
+            outcomes = [await sender.post(url, {}, BODY) for _ in range(5)]
+    assert [one.is_delivered for one in outcomes] == [True, False, False, False, True]
+    assert inside.received == []
+    assert len(outside.received) == 2
+    assert len(asked) == 5  # once an attempt: there is no moment between the check and its use
+    assert "CALLEDGER_WEBHOOK_NETWORKS" in (outcomes[1].failure or "")
+
+
+HUGE = b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: %s\r\n" % (number, b"a" * 4_000) for number in range(1_000))
+ANSWERS = {
+    "another protocol": b"SSH-2.0-OpenSSH_9.9\r\n",
+    "nothing": b"",
+    "a line without end": b"HTTP/1.1 200 " + b"a" * 1_000_000,
+    "a header without end": b"HTTP/1.1 200 OK\r\nx: " + b"a" * 1_000_000,
+    "headers in thousands": HUGE,
+    "no status": b"HTTP/1.1 abc OK\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+async def test_what_is_no_answer_of_http_is_a_failure_in_our_words(answer: bytes) -> None:
+    """Banners, bytes without end and headers in thousands: the attempt has failed, and none of it is repeated."""
+
+    async def say(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+
+    async with listening(say) as (url, _), Sender.open(HERE) as sender:
+        outcome = await sender.post(url, {}, BODY)
+    assert not outcome.is_delivered
+    assert len(outcome.failure or "") < 80
+    assert "aaaa" not in (outcome.failure or "")
+    assert "SSH" not in (outcome.failure or "")
+
+
+async def test_answers_that_are_none_yet_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1xx after 1xx, or a header byte by byte: the time is that of the attempt, not of each byte."""
+    monkeypatch.setattr(sending, "WITHIN_S", 0.5)
+
+    async def early(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"H")
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    for answer in (early, drip):
+        async with listening(answer) as (url, _), Sender.open(HERE) as sender:
+            outcome = await sender.post(url, {}, BODY)
+        assert not outcome.is_delivered
+        assert outcome.ms < 5_000
+
+
+async def test_a_receiver_that_never_closes_keeps_no_connection_of_ours() -> None:
+    """After the status the connection is closed from here, whatever the other side would go on to say."""
+    closed = asyncio.Event()
+
+    async def hold(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 100000000\r\n\r\nx")
+        await writer.drain()
+        while True:
+            await asyncio.sleep(0.05)
+            writer.write(b"x")
+            try:
+                await writer.drain()
+            except ConnectionError:
+                closed.set()
+                raise
+
+    async with listening(hold) as (url, _), Sender.open(HERE) as sender:
+        assert (await sender.post(url, {}, BODY)).is_delivered
+        await closed.wait()
+
+
+async def test_tls_is_not_spoken_to_what_has_none() -> None:
+    """An `https` address whose port speaks in clear is sent nothing of the body, nor is a certificate of nobody."""
+
+    async def banner(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com ESMTP\r\n")
+        await writer.drain()
+
+    async with listening(banner) as (url, came), Sender.open(HERE) as sender:
+        outcome = await sender.post(url.replace("http:", "https:"), {}, BODY)
+    assert not outcome.is_delivered
+    assert all(b"webhook.test" not in one and b"POST" not in one for one in came)

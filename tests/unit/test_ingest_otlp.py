@@ -365,11 +365,27 @@ def test_framing_is_linear_and_in_short_steps(encode: Any, media_type: str) -> N
     assert steps >= 15
 
 
-@pytest.mark.parametrize("body", [b"\x0a\x00" * 2_100_000, b"\x0a\x04\x12\x02\x12\x00" * 500_001])
-def test_many_empty_messages_are_bounded(body: bytes) -> None:
-    """Millions of messages of two bytes are refused before they are millions of objects."""
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"\x0a\x00" * 210_000, "application/x-protobuf"),
+        (b"\x0a\x04\x12\x02\x12\x00" * 100_001, "application/x-protobuf"),
+        (b'{"resourceSpans":[' + b"{}," * 210_000 + b"{}]}", "application/json"),
+        (b"{" + b'"a":1,' * 210_000 + b'"b":1}', "application/json"),
+        (b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 100_000 + b"{}]}]}]}", "application/json"),
+    ],
+)
+def test_many_empty_messages_are_bounded(body: bytes, media_type: str) -> None:
+    """Hundreds of thousands of messages of two bytes are refused before they are as many objects to be freed."""
     with pytest.raises(BodyError, match="more than"):
-        read_body(body, "application/x-protobuf")
+        read_body(body, media_type)
+
+
+def test_a_name_of_many_words_is_looked_at_once() -> None:
+    """A name of an attribute that is sixty thousand points, or words of content, costs no more than its length."""
+    report = one(chat(more={"." * 60_000: "x", "gen_ai.prompt" + ".0" * 30_000: "x"}))
+
+    assert report.dropped == {"unknown": 1, "gen_ai.prompt": 1}
 
 
 def test_of_spans_within_each_other_the_innermost_counts() -> None:

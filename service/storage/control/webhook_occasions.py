@@ -17,7 +17,7 @@ _PURGES: Final = """
     WHERE state IN ('DONE', 'FAILED') AND finished_at >= $1 ORDER BY finished_at LIMIT $2
 """
 _EXPORTS: Final = """
-    SELECT id, kind, rows, bytes, sha256, ended_at, expires_at FROM export
+    SELECT id, kind, rows, bytes, sha256, ended_at, expires_at, schedule, period_start FROM export
     WHERE state = 'READY' AND ended_at >= $1 AND requested_by = $3
         AND ($4::jsonb IS NULL OR (accounts IS NOT NULL AND accounts <@ $4::jsonb))
     ORDER BY ended_at LIMIT $2
@@ -69,6 +69,8 @@ async def ready_exports(
                 "bytes": row["bytes"],
                 "sha256": row["sha256"],
                 "expiresAt": row["expires_at"].isoformat(),
+                "schedule": row["schedule"] and public_id("sched", uuid_of(row["schedule"])),
+                "periodStart": row["period_start"] and row["period_start"].isoformat(),
             },
         )
         for row in await source.fetch(_EXPORTS, since, _AT_ONCE, requested_by, within)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { FIRST_PAGE, type LoadedPage, PAGE, Rows } from "../src/pages/logs/list/rows";
 
 /** A list of `total` numbers, and which pages were asked for. */
@@ -61,6 +61,26 @@ describe("rows of a long list", () => {
     rows.again();
     await settled();
     expect([rows.row(0), rows.problem, rows.more]).toEqual([1, null, false]);
+  });
+
+  it("wait when too much was asked, and ask once after that", async () => {
+    vi.useFakeTimers();
+    let asked = 0;
+    const rows = new Rows<number>(async (after) => {
+      asked++;
+      if (asked === 2) return { code: "THROTTLED", message: "", requestId: null };
+      return { rows: Array.from({ length: 10 }, (_, index) => Number(after ?? 0) + index), endCursor: String(asked), hasNextPage: true };
+    });
+    rows.need(0, 10);
+    await vi.advanceTimersByTimeAsync(0);
+    for (let look = 0; look < 50; look++) {
+      rows.need(0, 10);
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    expect([asked, rows.length, rows.problem]).toEqual([2, 10, null]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([asked, rows.length]).toEqual([3, 20]);
+    vi.useRealTimers();
   });
 
   it("say nothing any more once they have ended", async () => {

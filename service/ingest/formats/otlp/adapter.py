@@ -18,7 +18,7 @@ from service.ingest.formats.otlp.encodings.json_framing import split_json
 from service.ingest.formats.otlp.encodings.json_span import decode_json
 from service.ingest.formats.otlp.encodings.protobuf_framing import split_protobuf
 from service.ingest.formats.otlp.encodings.protobuf_span import decode_protobuf
-from service.ingest.formats.otlp.encodings.rows import SpanParts
+from service.ingest.formats.otlp.encodings.rows import SpanGroups
 from service.ingest.formats.otlp.encodings.span import Span
 from service.ingest.formats.otlp.failure import drop, has_failed, read_error
 from service.ingest.formats.otlp.kinds import operation_of_span
@@ -46,7 +46,7 @@ def open_traces(body: bytes, media_type: str) -> Opened:
     raise EncodingError("the media type is none of OTLP: send `application/x-protobuf` or `application/json`")
 
 
-def _rows(steps: Generator[None, None, SpanParts]) -> Generator[None, None, Iterator[Row]]:
+def _rows(steps: Generator[None, None, SpanGroups]) -> Generator[None, None, Iterator[Row]]:
     return (yield from steps).rows()
 
 

@@ -15,6 +15,8 @@ from service.ingest.formats.otlp.times import moment_of
 from service.ingest.formats.scalars import is_time_of_error
 
 _EXCEPTIONS: Final = ("exception", "gen_ai.client.operation.exception")
+_WORDS_MAX: Final = 5
+"""More than a name of content has."""
 _ERROR_LEVEL: Final = "ERROR"
 
 
@@ -103,9 +105,8 @@ def content_family(name: str) -> str | None:
     """The name of content that an attribute is, or begins with."""
     if name in names.READ:
         return None
-    end = len(name)
-    while end > 0:
-        if name[:end] in names.CONTENT:
-            return name[:end]
-        end = name.rfind(".", 0, end)
-    return None
+    if name in names.CONTENT:
+        return name
+    words = name.split(".", _WORDS_MAX)
+    families = (".".join(words[:count]) for count in range(1, len(words)))
+    return next((family for family in families if family in names.CONTENT), None)

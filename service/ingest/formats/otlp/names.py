@@ -217,5 +217,5 @@ _CONTENT: Final = """
     langfuse.trace.output traceloop.entity.input traceloop.entity.output ai.prompt ai.response.text
     ai.response.object ai.response.toolCalls ai.values ai.value ai.schema
 """
-CONTENT: Final = tuple(_CONTENT.split())
+CONTENT: Final = frozenset(_CONTENT.split())
 """Prompts, answers and arguments of tools, and all names that begin with one of these and a point."""

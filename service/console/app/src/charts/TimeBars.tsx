@@ -60,7 +60,7 @@ export default function TimeBars({ label, edges, series, line, zone, height = 12
       {
         width: element.clientWidth,
         height,
-        padding: [8, 4, 0, 0],
+        padding: [8, 16, 0, 0],
         legend: { show: false },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), inZone),
         scales: {

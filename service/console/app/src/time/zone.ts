@@ -48,12 +48,14 @@ export function minute(moment: string | number, zone: string): string {
 
 /** 2026-11-29 14:05:09 */
 export function second(moment: string | number, zone: string): string {
-  return `${day(moment, zone)} ${minute(moment, zone)}:${partsOf(moment, zone)["second"]}`;
+  return millisecond(moment, zone).slice(0, 19);
 }
 
 /** 2026-11-29 14:05:09.123 */
 export function millisecond(moment: string | number, zone: string): string {
-  return `${second(moment, zone)}.${partsOf(moment, zone)["fractionalSecond"]}`;
+  const part = partsOf(moment, zone);
+  const clock = `${part["hour"]}:${part["minute"]}:${part["second"]}.${part["fractionalSecond"]}`;
+  return `${part["year"]}-${part["month"]}-${part["day"]} ${clock}`;
 }
 
 /** What zone a text is in, as it stands beside it: UTC, or UTC+1. */

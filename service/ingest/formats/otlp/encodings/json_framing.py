@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from service.ingest.errors import BodyError
-from service.ingest.formats.otlp.encodings.rows import SpanPart, SpanParts, carried, check_count
+from service.ingest.formats.otlp.encodings.rows import SpanGroup, SpanGroups, carried, check_count
 from service.ingest.formats.row_scanner import BrokenError, RowScanner
 
 _Steps: TypeAlias = Generator[None, None, int]
@@ -18,29 +18,30 @@ _Steps: TypeAlias = Generator[None, None, int]
 _Visit: TypeAlias = Callable[[int], _Steps]
 
 _STEP_VALUES: Final = 200
+_VALUES_MAX: Final = 200_000
 _KEY_BYTES_MAX: Final = 64
 _TEXT: Final = msgspec.json.Decoder(str)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-def split_json(body: bytes) -> Generator[None, None, SpanParts]:
+def split_json(body: bytes) -> Generator[None, None, SpanGroups]:
     """The spans of a body, in steps of a few milliseconds at most. Raises BodyError."""
     framing = _Framing(body)
     try:
         yield from framing.read()
     except BrokenError:
         raise BodyError("the body is no ExportTraceServiceRequest in JSON, or its end is missing") from None
-    return SpanParts(body, framing.parts)
+    return SpanGroups(body, framing.groups)
 
 
 class _Framing:
     def __init__(self, body: bytes) -> None:
-        self.parts: list[SpanPart] = []
+        self.groups: list[SpanGroup] = []
         self._body = body
         self._scanner = RowScanner(body, 0)
         self._resource = b""
         self._spans: list[tuple[int, int]] = []
-        self._values = 0
+        self._values = self._count = 0
 
     def read(self) -> _Steps:
         """Find the spans of the whole body. Raises BrokenError."""
@@ -59,9 +60,8 @@ class _Framing:
             "scopeSpans": lambda at: self._array(at, self._scope_spans),
         }
         at = yield from self._object(at, wanted)
-        resource = carried(self._resource)
-        self.parts += [SpanPart(resource, *span) for span in self._spans]
-        check_count(self.parts)
+        if self._spans:
+            self.groups.append(SpanGroup(carried(self._resource), self._spans))
         return at
 
     def _of_resource(self, at: int) -> _Steps:
@@ -75,6 +75,8 @@ class _Framing:
     def _span(self, at: int) -> _Steps:
         end = yield from self._scanner.end_of(at)
         self._spans.append((at, end))
+        self._count += 1
+        check_count(self._count)
         return end
 
     def _object(self, at: int, wanted: Mapping[str, _Visit]) -> _Steps:
@@ -114,6 +116,8 @@ class _Framing:
         """Where the next value begins, or the bracket that closes them stands."""
         self._values += 1
         if self._values % _STEP_VALUES == 0:
+            if self._values > _VALUES_MAX:
+                raise BodyError(f"the body holds more than {_VALUES_MAX} values around its spans: send fewer at a time")
             yield
         at = yield from self._scanner.past_blanks(at)
         if self._is(at, closing):

@@ -14,32 +14,31 @@ from service.ingest.formats.split import Row
 RESOURCE_BYTES_MAX: Final = 2**13
 """What is carried along with each span of a resource; of a larger one nothing is read, for every span repeats it."""
 
-SPANS_MAX: Final = 500_000
+SPANS_MAX: Final = 100_000
 _LENGTH: Final = Struct(">I")
 
 
-class SpanPart(NamedTuple):
-    """Where a span lies in its body."""
+class SpanGroup(NamedTuple):
+    """The resource of several spans, and where each of them begins and ends in the body."""
 
     resource: bytes
-    start: int
-    end: int
+    spans: list[tuple[int, int]]
 
 
 @dataclass(slots=True)
-class SpanParts:
+class SpanGroups:
     """The spans of a body, in order."""
 
     body: bytes
-    parts: list[SpanPart]
+    groups: list[SpanGroup]
 
     def rows(self) -> Iterator[Row]:
         """The rows, each made when it is asked for: a resource that is repeated for all spans may be most of them."""
-        body, parts = memoryview(self.body), self.parts
-        parts.reverse()
-        while parts:
-            resource, start, end = parts.pop()
-            yield b"".join((_LENGTH.pack(len(resource)), resource, body[start:end]))
+        body = memoryview(self.body)
+        for resource, spans in self.groups:
+            head = _LENGTH.pack(len(resource)) + resource
+            for start, end in spans:
+                yield b"".join((head, body[start:end]))
 
 
 def carried(resource: bytes) -> bytes:
@@ -54,7 +53,7 @@ def opened(row: Row) -> tuple[bytes, bytes]:
     return whole[_LENGTH.size : end], whole[end:]
 
 
-def check_count(parts: list[SpanPart]) -> None:
+def check_count(spans: int) -> None:
     """Raises BodyError when there are more spans than one body may hold."""
-    if len(parts) > SPANS_MAX:
+    if spans > SPANS_MAX:
         raise BodyError(f"the body holds more than {SPANS_MAX} spans: send fewer at a time")

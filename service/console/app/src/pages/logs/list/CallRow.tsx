@@ -1,8 +1,5 @@
-import { type MouseEvent, memo } from "react";
-import { useFieldText } from "../../../calls/useFieldText";
-import { useWords } from "../../../language/useWords";
-import type { Column, Row } from "./columns";
-import { words } from "../words";
+import { type MouseEvent, type ReactNode, memo } from "react";
+import type { Column, Drawn, Row } from "./columns";
 
 interface Props {
   index: number;
@@ -10,6 +7,9 @@ interface Props {
   /** Undefined: it is being loaded again. */
   row: Row | undefined;
   columns: readonly Column[];
+  drawn: Drawn;
+  /** What a value that can be pressed says of that. */
+  filterBy(said: string): string;
   active: boolean;
   open: boolean;
   press(index: number, id: string): void;
@@ -17,7 +17,7 @@ interface Props {
 }
 
 /** One call. A press on it opens it; a press on a value that is underlined filters by that value, with Alt leaves it out. */
-export const CallRow = memo(function CallRow({ index, top, row, columns, active, open, press, choose }: Props) {
+export const CallRow = memo(function CallRow({ index, top, row, columns, drawn, filterBy, active, open, press, choose }: Props) {
   const classes = ["calls-row", active ? "calls-active" : "", open ? "calls-open" : "", row?.status === "FAILED" ? "calls-failed" : ""];
   return (
     <div
@@ -31,26 +31,30 @@ export const CallRow = memo(function CallRow({ index, top, row, columns, active,
     >
       {columns.map((column) => (
         <div key={column.name} role="gridcell" className={column.figures ? "calls-cell figures" : "calls-cell"}>
-          {row === undefined ? <span className="waiting-line" /> : <Cell column={column} row={row} choose={choose} />}
+          {row === undefined ? <span className="waiting-line" /> : cellOf(column, row, drawn, filterBy, choose)}
         </div>
       ))}
     </div>
   );
 });
 
-function Cell({ column, row, choose }: { column: Column; row: Row; choose: Props["choose"] }) {
-  const word = useWords(words);
-  const text = useFieldText();
+function cellOf(column: Column, row: Row, drawn: Drawn, filterBy: Props["filterBy"], choose: Props["choose"]): ReactNode {
   const value = column.filter?.(row);
-  const content = column.cell(row);
+  const content = column.cell(row, drawn);
   if (value == null) return content ?? <span className="calls-none">–</span>;
-  const said = `${text.name(column.name)} = ${text.value(column.name, value)}`;
+  const { text } = drawn;
   const filter = (event: MouseEvent) => {
     event.stopPropagation();
     choose(column.name, value, event.altKey ? "not" : "is");
   };
   return (
-    <button type="button" tabIndex={-1} className="calls-value" title={word.filterBy(said)} onClick={filter}>
+    <button
+      type="button"
+      tabIndex={-1}
+      className="calls-value"
+      title={filterBy(`${text.name(column.name)} = ${text.value(column.name, value)}`)}
+      onClick={filter}
+    >
       {content}
     </button>
   );

@@ -4,6 +4,7 @@ import { type CSSProperties, type KeyboardEvent, useCallback, useEffect, useMemo
 import { useFieldText } from "../../../calls/useFieldText";
 import { useWords } from "../../../language/useWords";
 import { Icon } from "../../../parts/Icon";
+import { useZone } from "../../../time/zone";
 import { CallRow } from "./CallRow";
 import type { Column, Row } from "./columns";
 import type { Order } from "./order";
@@ -30,6 +31,8 @@ const NO_DATA: Row[] = [];
 export function CallTable({ rows, columns, order, sort, open, show, choose }: Props) {
   const word = useWords(words);
   const text = useFieldText();
+  const zone = useZone();
+  const drawn = useMemo(() => ({ zone, text }), [zone, text]);
   const frame = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState(-1);
   // TanStack Table has the columns: their widths, and how they are dragged. Rows are given to it by none.
@@ -139,6 +142,8 @@ export function CallTable({ rows, columns, order, sort, open, show, choose }: Pr
               top={item.start}
               row={row}
               columns={columns}
+              drawn={drawn}
+              filterBy={word.filterBy}
               active={item.index === active}
               open={row !== undefined && row.id === open}
               press={press}

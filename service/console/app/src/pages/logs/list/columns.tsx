@@ -1,12 +1,19 @@
 import type { ReactNode } from "react";
 import type { CallOrderField, CallPageQuery } from "../../../api/gql/graphql";
-import { StatusBadge } from "../../../calls/StatusBadge";
+import { StatusText } from "../../../calls/StatusBadge";
+import type { FieldText } from "../../../calls/useFieldText";
 import { count, duration } from "../../../numbers/figures";
 import { Amount } from "../../../parts/Amount";
-import { Moment } from "../../../parts/Moment";
+import { MomentIn } from "../../../parts/Moment";
 import { millisecond } from "../../../time/zone";
 
 export type Row = NonNullable<CallPageQuery["calls"]>["nodes"][number];
+
+/** What all cells are drawn with: looked up once for the table, and not in each cell. */
+export interface Drawn {
+  readonly zone: string;
+  readonly text: FieldText;
+}
 
 export interface Column {
   /** The field of `Call`. */
@@ -19,7 +26,7 @@ export interface Column {
   readonly order?: CallOrderField;
   /** The parameter of the address that a press on the cell filters by, with the cell's value. */
   readonly filter?: (row: Row) => string | null | undefined;
-  readonly cell: (row: Row) => ReactNode;
+  readonly cell: (row: Row, drawn: Drawn) => ReactNode;
   /** It is in the page's document whether it is shown or not. */
   readonly always?: boolean;
 }
@@ -39,29 +46,29 @@ function named(name: "model" | "provider" | "account" | "apiKey" | "servedModel"
 }
 
 function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "reasoningTokens" | "totalTokens", order?: CallOrderField): Column {
-  return { name, governs: `Call.${name}`, width: 94, figures: true, cell: (row) => whole(row[name]), ...(order && { order }) };
+  return { name, governs: `Call.${name}`, width: 92, figures: true, cell: (row) => whole(row[name]), ...(order && { order }) };
 }
 
 /** All columns, in the order in which they stand until somebody moves one. */
 export const COLUMNS: readonly Column[] = [
-  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row) => <Moment at={row.startedAt} text={withoutYear} /> },
-  { name: "status", governs: "Call.status", width: 100, always: true, filter: (row) => row.status, cell: (row) => <StatusBadge status={row.status} /> },
-  { ...named("model", 162), always: true },
-  named("provider", 92),
-  named("account", 88),
-  named("apiKey", 104),
+  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row, { zone }) => <MomentIn at={row.startedAt} zone={zone} text={withoutYear} /> },
+  { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row, { text: called }) => <StatusText status={row.status} text={called.value("status", row.status)} /> },
+  { ...named("model", 156), always: true },
+  named("account", 82),
+  named("apiKey", 98),
   tokens("inputTokens"),
   tokens("outputTokens"),
   {
     name: "amount",
     governs: "Call.amount",
-    width: 118,
+    width: 116,
     figures: true,
     order: "AMOUNT",
     cell: (row) => row.amount && <Amount amount={row.amount.amount} currency={row.amount.currency} digits={6} />,
   },
-  { name: "latencyMs", governs: "Call.latencyMs", width: 78, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
-  { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 92, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
+  { name: "latencyMs", governs: "Call.latencyMs", width: 74, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
+  { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 88, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
+  named("provider", 92),
   named("errorType", 190),
   named("errorCode", 100),
   named("servedModel", 210),
@@ -83,14 +90,13 @@ export const COLUMNS: readonly Column[] = [
   { name: "id", governs: "Call.id", width: 330, always: true, cell: (row) => code(row.id) },
   { name: "sourceId", governs: "Call.sourceId", width: 170, cell: (row) => code(row.sourceId) },
   { name: "providerRequestId", governs: "Call.providerRequestId", width: 190, cell: (row) => code(row.providerRequestId) },
-  { name: "recordedAt", governs: "Call.recordedAt", width: 190, cell: (row) => row.recordedAt && <Moment at={row.recordedAt} text={millisecond} /> },
+  { name: "recordedAt", governs: "Call.recordedAt", width: 190, cell: (row, { zone }) => row.recordedAt && <MomentIn at={row.recordedAt} zone={zone} text={millisecond} /> },
 ];
 
 export const SHOWN_AT_FIRST: readonly string[] = [
   "startedAt",
   "status",
   "model",
-  "provider",
   "account",
   "apiKey",
   "inputTokens",
@@ -98,6 +104,7 @@ export const SHOWN_AT_FIRST: readonly string[] = [
   "amount",
   "latencyMs",
   "timeToFirstTokenMs",
+  "provider",
   "errorType",
 ];
 

@@ -96,12 +96,18 @@ export class Rows<Row> {
     const known = this.#pages[number];
     const after = known === undefined ? this.#cursor : known.after;
     const found = await this.#load(after, known?.count ?? (number === 0 ? FIRST_PAGE : PAGE), this.#ended.signal);
-    this.#loading.delete(number);
     if (this.#ended.signal.aborted) return;
-    if ("message" in found) {
-      if (found.code === "THROTTLED" && number > 0) setTimeout(() => void this.#fetch(number), THROTTLED_MS);
-      else this.problem = found;
-    } else if (known !== undefined) known.rows = found.rows;
+    if ("message" in found && found.code === "THROTTLED" && number > 0) {
+      // It counts as loading until then, so that nobody asks for it meanwhile.
+      setTimeout(() => {
+        this.#loading.delete(number);
+        if (!this.#ended.signal.aborted) void this.#fetch(number);
+      }, THROTTLED_MS);
+      return;
+    }
+    this.#loading.delete(number);
+    if ("message" in found) this.problem = found;
+    else if (known !== undefined) known.rows = found.rows;
     else this.#append(after, found);
     this.#changed();
   }
