@@ -1,1 +1,0 @@
-import{j as e,m as t,w as n,x as r,y as i}from"./index-BUEWBGpa.js";var a=n();function o({problem:n,again:o}){let s=e(r);return n.code===`OUT_OF_RETENTION`||n.code===`FORBIDDEN`?(0,a.jsx)(t,{title:s.problem[n.code],children:(0,a.jsx)(`p`,{children:n.message})}):(0,a.jsx)(i,{problem:n,...o&&{again:o}})}export{o as t};
