@@ -6,7 +6,7 @@ DATA ?= .demo
 # Four for two cores: half of the time a worker waits, for a service that starts or for PostgreSQL.
 PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder -rfEs
 
-.PHONY: demo test test-pythons lint schema console bench soak-feed
+.PHONY: demo test test-pythons lint schema console screenshots bench soak-feed
 
 demo: .venv/installed
 	.venv/bin/python -m service serve --demo --data "$(DATA)"
@@ -36,6 +36,11 @@ schema: .venv/installed
 # The console's assets, from service/console/app; to be committed. A test compares them with what they are built of.
 console: .venv/installed-for-tests
 	.venv/bin/python .ci/console
+
+# Pictures of the console for the README, of the demo's data, into docs/images.
+screenshots: .venv/installed-for-tests
+	sh .ci/chromium
+	.venv/bin/python tests/screenshots.py
 
 # Service and database killed under load for SOAK_S seconds, with a consumer that goes on; nothing may be missed or doubled.
 SOAK_S ?= 3600

@@ -75,6 +75,7 @@ PROGRAMS: Final = {
     "exports": Program(),
     "freeze": Program(),
     "feed": Program(),
+    "console": Program(),
 }
 
 

@@ -65,6 +65,11 @@ BARS: Final = {
     "feed/subscribers": Bar("ingest beside 500 subscribers, against ingest alone", "x rows/s", 0.9, 1),
     "ledger/append": Bar("appending to the ledger at a million entries", "ms", 1, 1, more=False),
     "ledger/proof": Bar("an inclusion proof at a million entries", "ms", 10, 10, more=False),
+    "console/first load": Bar("the console's first load, with gzip", "kB", 200, 150, more=False),
+    "console/filter": Bar("a filter of the Logs page, from the press to its rows", "ms", 150, 100, more=False),
+    "console/rows": Bar("rows in the page while scrolling", "rows", 60, 40, more=False),
+    "console/long frames": Bar("frames of over 50 ms while scrolling", "frames", 0, 0, more=False),
+    "console/heap": Bar("growth of the heap over an hour's calls on live tail", "MB", 20, 5, more=False),
     "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),
 }
 

@@ -109,7 +109,7 @@ def error_report(dice: random.Random, failure: Failure, model: str) -> ErrorRepo
             "response_format": {"type": "json_schema"},
             "messages": [{"role": "user", "content": "Summarise the minutes of our board meeting."}],
             "api_key": f"sk-proj-{_noise(dice, 24)}",
-            "user": f"{name}@example.com",
+            "user": f"end-user-{dice.randrange(1000)}",
         },
     )
 

@@ -1,0 +1,201 @@
+"""The console's Logs page in Chromium: a first load, how soon a filter is painted, how it scrolls, how it listens.
+
+Sizes are of the files that a first load asks for, each with gzip, as the service sends them. A filter's time is from
+the press to the second frame in which every row that is shown matches. Scrolling goes on without a pause while older
+calls are loaded; a frame is long when the page's own work, as the browser reports it, took more than 50 ms. For the
+heap as many calls are reported as an hour of one call a second has, and garbage is collected before each reading. The
+window is painted by the processor: there is no graphics card in a server.
+"""
+
+import json
+import statistics
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks import fill
+from benchmarks.bars import Figure, conclude
+from benchmarks.calledger import Calledger
+from benchmarks.options import calls_of, parser
+from benchmarks.places import say
+from benchmarks.processes import machine
+
+_WAIT_MS: Final = 60_000
+_AN_HOUR: Final = 3_600
+_BATCH: Final = 20
+# To the second frame that has rows, all of them with this value in a button that filters by it.
+_FILTER: Final = """async (filters) => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const grid = () => document.querySelector('[role=grid]');
+  const settled = () => grid() && grid().getAttribute('aria-busy') !== 'true'
+      && grid().querySelector('.calls-row') && !document.querySelector('.waiting-line, .waiting');
+  const found = [];
+  for (let round = 0; round < filters; round++) {
+    while (!settled()) await frame();
+    const buttons = [...document.querySelectorAll('.calls-row button[title*=" Model = "]')];
+    const button = buttons[(round * 7) % buttons.length];
+    const title = button.title;
+    const begun = performance.now();
+    button.click();
+    const matches = (row) => [...row.querySelectorAll('button')].some((one) => one.title === title);
+    const done = () => settled() && document.querySelector('.chips .chip')
+        && [...grid().querySelectorAll('.calls-row')].every(matches);
+    await frame();
+    while (!done()) await frame();
+    await frame();
+    const painted = performance.now();
+    const asked = performance.getEntriesByType('resource').filter((one) => one.startTime >= begun);
+    const answered = Math.max(...asked.map((one) => one.responseEnd - begun));
+    performance.clearResourceTimings();
+    found.push({ painted: painted - begun, answered });
+    document.querySelector('.chips .chip').click();
+    await frame();
+    while (document.querySelector('.chips .chip') || !settled()) await frame();
+  }
+  return found;
+}"""
+_SCROLL: Final = """async (wanted) => {
+  const grid = document.querySelector('[role=grid]');
+  const frame = () => new Promise(requestAnimationFrame);
+  const long = [];
+  const watched = new PerformanceObserver((list) => long.push(...list.getEntries().map((one) => one.duration)));
+  watched.observe({ type: 'longtask' });
+  let most = 0, furthest = 0, last = performance.now(), slow = 0, frames = 0, still = 0;
+  while (furthest < wanted && still < 3000) {
+    grid.scrollTop += 800;
+    const now = await frame();
+    if (now - last > 50) slow++;
+    last = now;
+    frames++;
+    const rows = [...grid.querySelectorAll('.calls-row')];
+    most = Math.max(most, rows.length);
+    const at = Math.max(0, ...rows.map((row) => Number(row.getAttribute('aria-rowindex'))));
+    still = at > furthest ? 0 : still + 1;
+    furthest = Math.max(furthest, at);
+  }
+  watched.disconnect();
+  return { rows: furthest, most, frames, slow, long: long.filter((one) => one > 50).length,
+    longest: Math.max(0, ...long) };
+}"""
+
+
+@contextmanager
+def logs(house: Calledger, key: str, address: str) -> Iterator[tuple[Page, list[str]]]:
+    """The Logs page, signed in, and the addresses that it has asked for so far."""
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-dev-shm-usage", "--enable-precise-memory-info"]
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en")
+        page.set_default_timeout(_WAIT_MS)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{house.url}/console/{address}")
+        page.locator("input[type=password]").fill(key)
+        page.locator("input[type=checkbox]").first.uncheck()
+        page.locator("input[type=password]").press("Enter")
+        page.locator(".calls-row").first.wait_for()
+        yield page, asked
+        browser.close()
+
+
+def first_load(urls: Sequence[str]) -> dict[str, int]:
+    """Bytes of each file of the page with gzip."""
+    found = {}
+    for url in dict.fromkeys(url for url in urls if "/console/" in url):
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})) as answer:
+            found[url.split("/console/")[1].partition("?")[0] or "index.html"] = len(answer.read())
+    return found
+
+
+def scrolled(page: Page, rows: int) -> dict[str, float]:
+    """Scroll through so many rows. The CPU time of the page's main thread remains comparable where others use the
+    processors too.
+    """
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def used_s() -> float:
+        metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+        return metrics["TaskDuration"]
+
+    begun, before = time.monotonic(), used_s()
+    found = page.evaluate(_SCROLL, rows)
+    return found | {"seconds": time.monotonic() - begun, "cpu_s": used_s() - before}
+
+
+def heap_mb(page: Page) -> float:
+    session = page.context.new_cdp_session(page)
+    for _ in range(3):
+        session.send("HeapProfiler.collectGarbage")
+    used = session.send("Runtime.getHeapUsage")["usedSize"]
+    session.detach()
+    return used / 2**20
+
+
+def report(house: Calledger, first: int, calls: int) -> None:
+    """Report so many calls of now."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    facts = {"started_at": now, "model": "gpt-4o", "status": "succeeded"}
+    lines = [{"id": f"tail-{number}-{now}", **facts} for number in range(first, first + calls)]
+    headers = {"Authorization": f"Bearer {house.admin_key}"}
+    request = urllib.request.Request(f"{house.url}/v1/calls", json.dumps(lines).encode(), headers)
+    urllib.request.urlopen(request).close()
+
+
+def listened(house: Calledger, key: str, calls: int) -> dict[str, float]:
+    """How the heap grows while so many calls are reported, and shown every hundred."""
+    report(house, 0, 1)
+    with logs(house, key, "logs?range=1h&live=1") as (page, _):
+        page.locator(".live-mark.live-live").wait_for(state="attached")
+        before = heap_mb(page)
+        for first in range(1, calls + 1, _BATCH):
+            report(house, first, _BATCH)
+            if first // _BATCH % 5 == 4:
+                page.get_by_role("button", name="new calls").click()
+        return {"before_mb": before, "growth_mb": heap_mb(page) - before, "calls": calls}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser(__doc__, calls=1_000_000)
+    options.add_argument("--rows", type=int, help="rows to scroll through (default 200,000; quick 20,000)")
+    chosen = options.parse_args(arguments)
+    calls = calls_of(chosen)
+    say(machine())
+    with Calledger(fill.folder(calls)) as house:
+        fill.filled(house, calls)
+    result: dict[str, Any] = {}
+    with Calledger(fill.folder(calls)) as house:
+        key = house.new_key("viewer")
+        with logs(house, key, "logs?range=90d") as (page, asked):
+            result["files"] = first_load(asked)
+            result["filter_ms"] = page.evaluate(_FILTER, 5 if chosen.quick else 30)
+            result["scroll"] = scrolled(page, chosen.rows or (20_000 if chosen.quick else 200_000))
+        result["tail"] = listened(house, key, 300 if chosen.quick else _AN_HOUR)
+    scroll, times = result["scroll"], [one["painted"] for one in result["filter_ms"]]
+    answered = statistics.median(one["answered"] for one in result["filter_ms"])
+    for name, size in result["files"].items():
+        print(f"{name}: {size / 1000:.1f} kB")
+    print(f"filter: median {statistics.median(times):.0f} ms, of them {answered:.0f} until the service had answered")
+    print(f"scroll: {scroll}")
+    print(f"tail: {result['tail']}")
+    found = [
+        Figure("console/first load", sum(result["files"].values()) / 1000, f"{len(result['files'])} files"),
+        Figure("console/filter", statistics.median(times), f"{calls:,} calls; slowest {max(times):.0f} ms"),
+        Figure("console/rows", scroll["most"], f"{scroll['rows']:,} rows scrolled in {scroll['seconds']:.0f} s"),
+        Figure(
+            "console/long frames",
+            scroll["long"],
+            f"of {scroll['frames']:,}, {1000 * scroll['cpu_s'] / scroll['frames']:.0f} ms of CPU each",
+        ),
+        Figure("console/heap", result["tail"]["growth_mb"], f"{result['tail']['calls']:,} calls listened to"),
+    ]
+    return conclude(found, result, chosen.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,189 @@
+"""The Logs page over the demo's data: what it shows is what the service says, to the last call and digit."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from demo_console import Console, Demo, console, texts
+from playwright.async_api import Locator, expect
+
+ROWS_MAX = 60
+# A page further, and two frames, by which the rows of it are in the page.
+_SCROLL = """async (grid) => {
+  grid.scrollBy(0, grid.clientHeight - 64);
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+}"""
+GRID = "[role=grid]"
+ROW = "[role=grid] .calls-row"
+
+
+async def shown(page: Console) -> None:
+    """The list is there, and complete."""
+    await expect(page.page.locator(ROW).first).to_be_visible()
+    await page.settled()
+
+
+async def column(page: Console, name: str) -> list[str]:
+    """The texts of a column, of the rows that are in the page."""
+    titles = texts(await page.page.locator(f"{GRID} [role=columnheader]").all_inner_texts())
+    index = titles.index(name) + 1
+    return texts(await page.page.locator(f"{ROW} > [role=gridcell]:nth-child({index})").all_inner_texts())
+
+
+def cell(page: Console, title: str) -> Locator:
+    """The first cell that filters by what its title says."""
+    return page.page.locator(f"{ROW} button[title^='Filter by {title}']").first
+
+
+def parameters(page: Console) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.page.url).query)
+
+
+def counted(demo: Demo, role: str, condition: str) -> int:
+    """How many calls the service counts with a condition, in the last 30 days."""
+    since = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    query = f'{{ calls(filter: {{startedAt: {{gte: "{since}"}}, {condition}}}) {{ totalCount }} }}'
+    return demo.service.ask(demo.keys[role], query)["data"]["calls"]["totalCount"]
+
+
+async def total(page: Console) -> int:
+    """How many calls the page says that there are."""
+    text = await page.page.locator(".summary strong").inner_text()
+    return int(re.sub(r"[^0-9]", "", text))
+
+
+async def test_a_cell_filters_and_the_address_says_so(demo: Demo) -> None:
+    """A press on a model's cell leaves that model alone, in rows, total, chip and address; a reload and the way back
+    have what was there, and a chip takes its filter back.
+    """
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=30d", keep=True)
+        await shown(page)
+        assert await total(page) > 10_000
+        await cell(page, "Model = gpt-4o").click()
+        await expect(page.page.locator(".chips .chip")).to_have_count(1)
+        await expect(page.page.locator(".summary strong")).not_to_contain_text("12,")
+        await shown(page)
+        model = (await column(page, "Model"))[0]
+        assert set(await column(page, "Model")) == {model}
+        assert parameters(page)["model"] == [model]
+        assert await total(page) == counted(demo, "viewer", f'model: {{eq: "{model}"}}')
+
+        address = page.page.url
+        await page.page.reload()
+        await shown(page)
+        assert page.page.url == address
+        assert set(await column(page, "Model")) == {model}
+        await page.page.locator(".chips .chip").click()
+        await expect(page.page.locator(".chips .chip")).to_have_count(0)
+        await page.page.go_back()
+        await expect(page.page.locator(".chips .chip")).to_have_count(1)
+        assert parameters(page)["model"] == [model]
+
+
+async def test_an_alt_press_leaves_a_value_out(demo: Demo) -> None:
+    """With Alt, the value is what is not wanted."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=7d")
+        await shown(page)
+        await cell(page, "Account = acme").click(modifiers=["Alt"])
+        await expect(page.page.locator(".chips .chip")).to_have_count(1)
+        await shown(page)
+        assert parameters(page)["not.account"] == ["acme"]
+        assert "acme" not in await column(page, "Account")
+
+
+async def test_an_address_opens_its_call(demo: Demo) -> None:
+    """An address with a call opens it beside the list, after signing in, with what the service says of it."""
+    key = demo.keys["viewer"]
+    query = '{ calls(first: 1, filter: {errorType: {eq: "InternalServerError"}}) { nodes { id model } } }'
+    call = demo.service.ask(key, query)["data"]["calls"]["nodes"][0]
+    async with console(demo) as page:
+        await page.sign_in("viewer", f"logs?range=30d&call={quote(call['id'])}")
+        drawer = page.page.locator("aside.call")
+        await expect(drawer).to_contain_text(call["id"])
+        await expect(drawer).to_contain_text(call["model"])
+        await expect(drawer.locator("mark")).to_contain_text(["ip-address", "payment-card", "iban"])
+        await page.picture("call-of-an-address")
+        assert await page.barriers() == []
+
+
+async def test_times_are_of_the_zone_that_is_chosen(demo: Demo) -> None:
+    """UTC and the browser's zone differ by its offset, for the same calls; the choice stays for the next time."""
+    async with console(demo, zone="Asia/Kolkata") as page:
+        await page.sign_in("viewer", "logs?range=24h", keep=True)
+        await shown(page)
+
+        async def clocks() -> list[datetime]:
+            found = [re.search(r"(\d\d)-(\d\d) (\d\d):(\d\d)", text) for text in await column(page, "Time")]
+            return [datetime(2026, *map(int, one.groups())) for one in found if one]  # noqa: DTZ001 - as it is read
+
+        zones = page.page.get_by_role("group", name="Time zone")
+        await zones.get_by_text("UTC").click()
+        utc = await clocks()
+        await zones.get_by_text("Local").click()
+        local = await clocks()
+        assert len(utc) == len(local) > 5
+        assert {after - before for before, after in zip(utc, local, strict=True)} == {timedelta(hours=5, minutes=30)}
+        await page.page.reload()
+        await shown(page)
+        assert (await clocks())[0] == local[0]
+
+
+async def test_a_long_list_is_some_rows_of_the_page(demo: Demo) -> None:
+    """Scrolling through thousands of calls, older ones come by their place in the list, none is there twice or left
+    out, and no more than sixty rows are ever in the page.
+    """
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=30d&columns=startedAt,status,model,id")
+        await shown(page)
+        grid = page.page.locator(GRID)
+        seen: dict[int, str] = {}
+        for _ in range(40):
+            rows: list[list[Any]] = await grid.evaluate(
+                "grid => [...grid.querySelectorAll('.calls-row')]"
+                ".map(row => [Number(row.getAttribute('aria-rowindex')), row.lastElementChild.innerText.trim()])"
+            )
+            assert len(rows) < ROWS_MAX
+            seen.update({index: id_ for index, id_ in rows if id_.startswith("call_")})
+            await grid.evaluate(_SCROLL)
+            await page.settled()
+        assert len(seen) > 500
+        assert sorted(seen) == list(range(2, len(seen) + 2)), "no row was left out"
+        assert len(set(seen.values())) == len(seen), "no call is there twice"
+        query = "{ calls(first: 200) { nodes { id } } }"
+        newest = [one["id"] for one in demo.service.ask(demo.keys["viewer"], query)["data"]["calls"]["nodes"]]
+        listed = [seen[index] for index in sorted(seen)]
+        assert listed[:150] == newest[:150], "in the service's order"
+
+
+async def test_a_partner_sees_its_account_alone(demo: Demo) -> None:
+    """No row, menu or total of another account, whatever the address asks for."""
+    async with console(demo, may_say="400|403|404|422") as page:
+        await page.sign_in("partner", "logs?range=30d")
+        await shown(page)
+        assert await total(page) == counted(demo, "partner", "")
+        text = await page.page.locator("body").inner_text()
+        for other in ("globex", "huaxing", "initech", "hooli"):
+            assert other not in text
+        query = '{ calls(first: 1, filter: {account: {eq: "globex"}}) { nodes { id } } }'
+        foreign = demo.service.ask(demo.keys["viewer"], query)["data"]["calls"]["nodes"][0]["id"]
+    async with console(demo, may_say="400|403|404|422") as page:
+        await page.sign_in("partner", f"logs?range=30d&account=globex&call={foreign}")
+        await page.settled()
+        await expect(page.page.locator("aside.call")).not_to_contain_text("globex")
+        await expect(page.page.locator(ROW)).to_have_count(0)
+
+
+async def test_costs_of_a_call_are_exact(demo: Demo) -> None:
+    """The drawer has the amount as the service says it, to its last digit, its parts, and where they come from."""
+    key = demo.keys["viewer"]
+    query = """{ calls(first: 1, filter: {amountSource: {eq: ESTIMATED}, model: {eq: "gpt-5-mini"}}) { nodes {
+        id amount { amount currency } amountParts { meter priceList } } } }"""
+    call = demo.service.ask(key, query)["data"]["calls"]["nodes"][0]
+    async with console(demo) as page:
+        await page.sign_in("viewer", f"logs?range=30d&call={call['id']}")
+        drawer = page.page.locator("aside.call")
+        await expect(drawer.locator(f"[title*='{call['amount']['amount']}']").first).to_be_visible()
+        await expect(drawer).to_contain_text(call["amountParts"][0]["priceList"].partition("@")[0])

@@ -1,0 +1,91 @@
+"""The console without a mouse."""
+
+import re
+
+from demo_console import Demo, console
+from playwright.async_api import expect
+
+
+async def test_logs_by_keyboard_alone(demo: Demo) -> None:
+    """Signing in, filtering, opening a call, going on to the next, closing it, help: all by keys, and the focus is
+    always on something that shows it.
+    """
+    async with console(demo) as page:
+        await page.open("logs?range=30d")
+        keys = page.page.keyboard
+        await expect(page.page.locator("input[type=password]")).to_be_focused()
+        await keys.type(demo.keys["viewer"])
+        await keys.press("Enter")
+        await expect(page.page.get_by_role("grid")).to_be_visible()
+        await page.settled()
+
+        await keys.press("/")
+        await expect(page.page.locator("[data-filter]")).to_be_focused()
+        await keys.type("model:gpt-4o-mini")
+        await expect(page.page.get_by_role("listbox").get_by_role("option").first).to_be_visible()
+        await keys.press("Enter")
+        await expect(page.page.locator(".chips .chip")).to_have_count(1)
+        assert "model=gpt-4o-mini" in page.page.url
+        await keys.press("Escape")
+        await page.settled()
+
+        await page.page.locator("body").press("Tab")
+        for _ in range(80):
+            focused = await page.page.evaluate(
+                """() => { const at = document.activeElement, style = getComputedStyle(at);
+                return [at.getAttribute('role'), style.outlineStyle !== 'none' || style.boxShadow !== 'none'
+                    || at.matches('input, select, [role=grid]') || at === document.body]; }"""
+            )
+            assert focused[1], await page.page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+            if focused[0] == "grid":
+                break
+            await keys.press("Tab")
+        await expect(page.page.get_by_role("grid")).to_be_focused()
+        for key in ("ArrowDown", "ArrowDown", "Enter"):
+            await keys.press(key)
+        await expect(page.page.locator("aside.call")).to_be_visible()
+        first = page.page.url
+        await keys.press("j")
+        await expect(page.page).not_to_have_url(first)
+        await keys.press("Escape")
+        await expect(page.page.locator("aside.call")).to_have_count(0)
+
+        await keys.press("?")
+        await expect(page.page.get_by_role("dialog")).to_be_visible()
+        assert await page.barriers() == []
+        await keys.press("Escape")
+        await expect(page.page.get_by_role("dialog")).to_have_count(0)
+
+
+async def test_g_and_a_letter_lead_to_each_page(demo: Demo) -> None:
+    """Each page of the help has its letter, and `g` with it leads there, for the same time."""
+    async with console(demo) as page:
+        await page.sign_in("admin", "logs?range=7d")
+        await page.settled()
+        await page.page.keyboard.press("?")
+        pairs = await page.page.locator("dl.keys > div").evaluate_all(
+            """all => all.map(one => [[...one.querySelectorAll('kbd')].map(key => key.innerText),
+            one.querySelector('dd').innerText])"""
+        )
+        await page.page.keyboard.press("Escape")
+        pages = {keys[1]: title for keys, title in pairs if keys[0] == "g"}
+        assert pages
+        for key, title in pages.items():
+            await page.page.keyboard.press("g")
+            await page.page.keyboard.press(key)
+            await expect(page.page).to_have_title(re.compile(re.escape(title)))
+            await page.settled()
+            assert "range=7d" in page.page.url
+
+
+async def test_the_first_tab_skips_the_navigation(demo: Demo) -> None:
+    """The first stop of Tab leads past the navigation, into the page."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=7d", keep=True)
+        await page.page.reload()
+        await page.settled()
+        await page.page.keyboard.press("Tab")
+        await expect(page.page.locator("a.skip")).to_be_focused()
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator("main#page")).to_be_focused()
+        assert "range=7d" in page.page.url

@@ -1,0 +1,86 @@
+"""Signing in to the console: each role sees what it may, and nothing of a key stays where it should not."""
+
+import json
+
+import pytest
+from demo_console import Demo, console
+from playwright.async_api import expect
+
+ROLES = ("admin", "viewer", "partner", "support", "auditor", "compliance", "ingest")
+WITHOUT_CALLS = ("auditor", "compliance", "ingest")
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_role_sees_what_it_may(demo: Demo, role: str) -> None:
+    """The navigation has the pages of the role, by what the service says that it may ask; the first of them opens
+    without a refusal, and an address of another page says that it is not for this role.
+    """
+    async with console(demo) as page:
+        await page.sign_in(role)
+        pages = await page.pages()
+        assert ("logs" in pages) == (role not in WITHOUT_CALLS)
+        if pages:
+            await page.settled()
+            assert f"/console/{pages[0]}" in page.page.url
+        await expect(page.page.locator(".problem")).to_have_count(0)
+        if role in WITHOUT_CALLS:
+            await page.page.evaluate("history.pushState(null, '', 'logs')")
+            await expect(page.page.locator("main#page")).to_contain_text(role, ignore_case=True)
+            await expect(page.page.get_by_role("grid")).to_have_count(0)
+
+
+async def test_a_key_stays_nowhere(demo: Demo) -> None:
+    """Signed in, the key is not stored, and no part of an address; a reload asks for it again."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs")
+        await page.settled()
+        assert demo.keys["viewer"] not in json.dumps(await page.kept())
+        await page.page.reload()
+        await expect(page.page.locator("input[type=password]")).to_be_visible()
+
+
+async def test_a_session_can_outlive_a_reload(demo: Demo) -> None:
+    """By choice the tab keeps a session, as a token instead of the key; another tab has nothing of it, and whoever
+    signs out leaves nothing.
+    """
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs", keep=True)
+        await page.settled()
+        kept = await page.kept()
+        assert demo.keys["viewer"] not in json.dumps(kept)
+        assert [name for name in kept["session"] if "credential" in name]
+        await page.page.reload()
+        await expect(page.navigation).to_be_visible()
+        other = await page.page.context.new_page()
+        await other.goto(f"{demo.url}/console/logs")
+        await expect(other.locator("input[type=password]")).to_be_visible()
+        await page.page.get_by_role("button", name="Sign out").click()
+        await expect(page.page.locator("input[type=password]")).to_be_visible()
+        kept = await page.kept()
+        assert (kept["session"], kept["cookies"]) == ({}, "")
+
+
+@pytest.mark.parametrize("key", ["cl_wrong", "cl_aaaaaaaa_" + "a" * 44, "not a key", "ключ"])
+async def test_a_wrong_key_is_told(demo: Demo, key: str) -> None:
+    """Who is refused stays at the page, reads why, and can try again."""
+    async with console(demo, may_say="401|400") as page:
+        await page.open()
+        await page.enter(key)
+        await expect(page.page.get_by_role("alert")).to_be_visible()
+        assert key not in await page.page.locator("main").inner_text()
+        await page.enter(demo.keys["viewer"])
+        await expect(page.navigation).to_be_visible()
+
+
+async def test_a_session_that_ends_leads_back(demo: Demo) -> None:
+    """When its key is revoked, the page says that the session has ended, and its address stays."""
+    key = demo.service.new_key("viewer")
+    async with console(demo, may_say="401") as page:
+        await page.open("logs?model=gpt-4o")
+        await page.enter(key, exchange=False)
+        await page.settled()
+        assert demo.service.command("keys", "revoke", key.split("_")[1]).returncode == 0
+        await page.page.keyboard.press("r")
+        await expect(page.page.locator("input[type=password]")).to_be_visible()
+        await expect(page.page.get_by_role("status")).to_contain_text("ended")
+        assert "model=gpt-4o" in page.page.url

@@ -1,0 +1,176 @@
+"""The console in a browser, as somebody has it: a role, a language, a theme, a width. Whatever a test does with it, its
+page has to end without an error, without a request to anybody else, and without anything that its policy has stopped.
+"""
+
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from axe_playwright_python.async_playwright import Axe
+from chromium import browsing
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+from running import RunningService
+
+Language: TypeAlias = Literal["en", "zh-CN"]
+Theme: TypeAlias = Literal["light", "dark"]
+
+WIDE: Final = (1440, 900)
+PHONE: Final = (390, 844)
+PICTURES: Final = Path(
+    os.environ.get("CALLEDGER_TEST_PICTURES", Path(__file__).resolve().parents[1] / "build/pictures")
+)
+"""Where pictures of pages are kept, to be looked at."""
+WITHIN_MS: Final = 30_000
+_KEPT: Final = (
+    "({session: {...sessionStorage}, local: {...localStorage}, cookies: document.cookie, url: location.href})"
+)
+# What a page has stopped because of its policy; Chromium says it in the console too.
+_VIOLATIONS: Final = """
+window.violations = [];
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+  violations.push(`${violatedDirective} ${blockedURI}`);
+});
+"""
+_BROAD: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@dataclass(slots=True)
+class Demo:
+    """A service with the demo's data, and its keys by role."""
+
+    service: RunningService
+    keys: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.service.url
+
+
+@dataclass(slots=True)
+class Console:
+    """A page of the console. `said`: errors in the browser's console; `asked`: each request's address."""
+
+    demo: Demo
+    page: Page
+    browser: Browser
+    url: str
+    may_say: "re.Pattern[str] | None" = None
+    said: list[str] = field(default_factory=list[str])
+    asked: list[str] = field(default_factory=list[str])
+
+    async def open(self, path: str = "") -> None:
+        """Open an address of the console, relative to it."""
+        await self.page.goto(f"{self.url}/console/{path}")
+
+    async def sign_in(self, role: str, path: str = "", *, exchange: bool = True, keep: bool = False) -> None:
+        """Open an address and sign in there with the demo's key of a role."""
+        await self.open(path)
+        await self.enter(self.demo.keys[role], exchange=exchange, keep=keep)
+        await expect(self.navigation).to_be_attached(timeout=WITHIN_MS)
+
+    async def enter(self, key: str, *, exchange: bool = True, keep: bool = False) -> None:
+        """Fill in the page to sign in, and send it by Enter."""
+        await self.page.locator("input[type=password]").fill(key)
+        ticks = self.page.locator("input[type=checkbox]")
+        await ticks.nth(0).set_checked(exchange)
+        await ticks.nth(1).set_checked(keep)
+        await self.page.locator("input[type=password]").press("Enter")
+
+    @property
+    def navigation(self) -> Locator:
+        return self.page.locator("nav.navigation")
+
+    async def pages(self) -> list[str]:
+        """The paths that the navigation leads to, such as `logs`."""
+        links = await self.page.locator("nav.navigation a.navigation-link").evaluate_all("all => all.map(a => a.href)")
+        return [link.split("/console/", 1)[1].partition("?")[0] for link in links]
+
+    async def settled(self) -> None:
+        """Wait until nothing is waited for."""
+        await expect(self.page.locator("main#page")).to_be_visible(timeout=WITHIN_MS)
+        await expect(self.page.locator(".waiting, .waiting-line, [aria-busy=true], [data-waiting=true]")).to_have_count(
+            0, timeout=WITHIN_MS
+        )
+
+    async def painted(self) -> None:
+        """Wait some frames, by which charts are drawn: the page is there before they are."""
+        await self.page.evaluate(
+            "async () => { for (let n = 0; n < 20; n++) await new Promise(requestAnimationFrame) }"
+        )
+
+    async def kept(self) -> dict[str, Any]:
+        """What the page has left in the browser, and its address."""
+        return await self.page.evaluate(_KEPT)
+
+    async def picture(self, name: str) -> None:
+        """Keep a picture of what is to be seen."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        await self.painted()
+        await self.page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+
+    async def barriers(self) -> list[str]:
+        """What axe finds that keeps somebody out: rule, impact, and where, a line for each."""
+        found = await Axe().run(self.page, options={"runOnly": {"type": "tag", "values": _BROAD}})
+        return [
+            f"{one['id']} ({one['impact']}): {', '.join(str(node['target']) for node in one['nodes'][:4])}"
+            for one in found.response["violations"]
+        ]
+
+    async def clean(self) -> None:
+        """Nothing went wrong so far: no error was said, nothing was stopped, nobody else was asked."""
+        said = [line for line in self.said if not (self.may_say and self.may_say.search(line))]
+        stopped = await self.page.evaluate("window.violations")
+        others = [url for url in self.asked if not url.startswith((f"{self.url}/", "data:", "blob:"))]
+        told = [url for url in self.asked if any(key in url for key in self.demo.keys.values())]
+        found = {"said": said, "stopped by the policy": stopped, "asked of others": others, "keys in addresses": told}
+        assert not any(found.values()), {what: lines[:5] for what, lines in found.items() if lines}
+
+
+@asynccontextmanager
+async def console(
+    demo: Demo,
+    *,
+    language: Language = "en",
+    theme: Theme = "light",
+    size: tuple[int, int] = WIDE,
+    zone: str = "Europe/Berlin",
+    may_say: str | None = None,
+    url: str | None = None,
+) -> AsyncIterator[Console]:
+    """A browser with one page, which is clean at the end. `may_say`: errors that the test is about."""
+    async with browsing() as browser:
+        context = await browser.new_context(
+            locale=language,
+            color_scheme=theme,
+            viewport={"width": size[0], "height": size[1]},
+            timezone_id=zone,
+            reduced_motion="reduce",
+            has_touch=size == PHONE,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        context.set_default_timeout(WITHIN_MS)
+        await context.add_init_script(_VIOLATIONS)
+        page = await context.new_page()
+        made = Console(demo, page, browser, url or demo.url, re.compile(may_say) if may_say else None)
+        page.on("console", _said(made.said))
+        page.on("pageerror", lambda error: made.said.append(str(error)))
+        page.on("request", _asked(made.asked))
+        yield made
+        await made.clean()
+
+
+def _said(said: list[str]) -> Callable[[ConsoleMessage], None]:
+    return lambda message: said.append(message.text) if message.type in ("error", "warning", "assert") else None
+
+
+def _asked(asked: list[str]) -> Callable[[Request], None]:
+    return lambda request: asked.append(request.url)
+
+
+def texts(rows: Sequence[str]) -> list[str]:
+    """Texts as they are read: without what only lays them out."""
+    return [re.sub(r"\s+", " ", row).strip() for row in rows]
