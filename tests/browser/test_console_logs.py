@@ -140,7 +140,7 @@ async def test_a_key_is_exchanged_and_never_in_an_address(service: RunningServic
         await expect(page.locator(".summary")).to_contain_text("calls")
         stores = await page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
         assert stores == "[{},{}]"
-        assert sent and all("Bearer eyJ" in one for one in sent)
+        assert sent and all("Bearer eyJ" in one for one in sent if "/assets/" not in one)
         assert key not in " ".join(sent) + page.url
         await page.reload()
         await page.get_by_label("API key").fill(key)
