@@ -47,6 +47,14 @@ QUERIES = {
         erasure { id } } }""",
 }
 
+SERVED = {
+    "Role": 'mutation { createApiKey(input: {role: VALUE, accounts: ["acme"]}) { apiKey { role } } }',
+    "HoldClass": """mutation { placeHold(input: {name: "n", owner: "o", reason: "r", classes: [VALUE],
+        scope: {account: "acme"}}) { hold { classes } } }""",
+    "WebhookEvent": """mutation { createWebhook(input: {url: "https://hooks.example.com/VALUE", events: [VALUE]}) {
+        webhook { events } } }""",
+}
+
 
 def _written() -> dict[str, GraphQLEnumType]:
     """The enums that arguments take, directly or in inputs."""
@@ -76,7 +84,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
 
 def test_every_enum_that_is_written_is_tried() -> None:
     """An enum that is new to arguments has to say here how it is used."""
-    assert set(_written()) == {*QUERIES, "Role"}
+    assert set(_written()) == {*QUERIES, *SERVED}
 
 
 @pytest.mark.parametrize("enum", QUERIES)
@@ -95,11 +103,13 @@ async def test_every_value_works(shelf: Shelf, enum: str) -> None:
         assert result.errors is None, (value, result.errors)
 
 
-async def test_every_role_can_be_given(shelf: Shelf) -> None:
-    """An admin can make a key of each role, by whoever issues keys in the service."""
+@pytest.mark.parametrize("enum", SERVED)
+async def test_every_value_works_where_a_service_is_needed(shelf: Shelf, enum: str) -> None:
+    """Each role of a key, each class of a hold and each event of a webhook, by a running service."""
     async with serve(shelf) as served:
         headers = {"Authorization": f"Bearer {await served.key(Role.ADMIN)}"}
-        for role in _written()["Role"].values:
-            query = f'mutation {{ createApiKey(input: {{role: {role}, accounts: ["acme"]}}) {{ apiKey {{ role }} }} }}'
-            async with served.session.post(served.url, json={"query": query}, headers=headers) as answer:
-                assert (await answer.json())["data"]["createApiKey"]["apiKey"]["role"] == role
+        for value in _written()[enum].values:
+            query = {"query": SERVED[enum].replace("VALUE", value)}
+            async with served.session.post(served.url, json=query, headers=headers) as answer:
+                done = await answer.json()
+            assert "errors" not in done and value in repr(done["data"]), (value, done)

@@ -8,7 +8,7 @@ import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
-from service.query.usage.consistency import UsageDifference, check_usage
+from service.query.usage.consistency import _STATEMENT, UsageDifference, check_usage
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
                 )
                 for hours in range(0, 100, 5)
             )
-            await opened.folder.compact()
+            await opened.compaction.compact()
         await opened.report([Reported(now, latency_ms=7)])
         yield opened
 
@@ -99,3 +99,17 @@ async def test_a_lost_call_is_found(ledger: Ledger) -> None:
     [quarter, day] = await check(ledger)
     assert (quarter.calls_summed, quarter.calls_stored) == ("1", None)
     assert isinstance(day.day, datetime)
+
+
+async def test_a_call_is_read_once_for_both_rollups(ledger: Ledger) -> None:
+    """The days and the quarter hours of a UTC day are compared with its calls in one reading of these."""
+    day = (await ledger.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    stores = ["usage_quarter", "usage_day"]
+
+    # Bound, not prepared: partitions of other days are left out when it is planned.
+    async with ledger.database.owner.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+        rows = await connection.fetch(f"EXPLAIN {_STATEMENT}", 1, day, day + timedelta(days=1), stores)
+
+    scans = [row[0] for row in rows if "Scan" in row[0] and " on call_t" in row[0]]
+    assert len(scans) == 1, scans

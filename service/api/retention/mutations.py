@@ -23,7 +23,7 @@ from service.api.retention.types import (
 )
 from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
-from service.api.types.enums import DataClass
+from service.api.types.enums import DataClass, HoldClass
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError
 from service.retention.erasure import erasure_record as erasures
@@ -56,7 +56,7 @@ class PlaceHoldInput:
     owner: str = described("Who answers for it.")
     reason: str = described("Why.")
     scope: HoldScopeInput = described("What it names.")
-    classes: list[DataClass] = described("Classes to keep: OPERATIONAL, BILLING, PERSONAL.")
+    classes: list[HoldClass] = described("Classes to keep: at least one.")
     expires_at: datetime | None = optional("When it ends by itself.")
 
 

@@ -131,6 +131,15 @@ class DataClass(Enum):
 
 
 @strawberry.enum
+class HoldClass(Enum):
+    """What kind of data a hold can keep: what is never stored it cannot."""
+
+    OPERATIONAL = value("OPERATIONAL", "When, which, and how it ended.")
+    BILLING = value("BILLING", "Tokens and money.")
+    PERSONAL = value("PERSONAL", "Who, and what may say who.")
+
+
+@strawberry.enum
 class PolicyAction(Enum):
     """What admission does to a field."""
 

@@ -30,22 +30,24 @@ _EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in _SUMS)
 # Two histograms with equal counts, first and second moments are taken as equal.
 _MOMENTS: Final = "sum(entries * (1 + bin::bigint * 1000 + bin::bigint * bin * 1000000))"
 
-# One row per key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that neither a
-# fold nor a writer can come between them.
-_DIFFERENCES: Final = """
-    WITH sides AS (
-        SELECT 1 AS side, {key}, {plain}, coalesce(
+# One row per store and key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that
+# neither a fold nor a writer can come between them, and each call is read once for both stores.
+_STORED: Final = """
+        SELECT '{store}' AS store, 1 AS side, {key}, {plain}, coalesce(
             (SELECT {moments} FROM unnest(latency_buckets, latency_counts) AS histogram (bin, entries)), 0
         ) AS latencies
         FROM {store}
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
-        UNION ALL
-        SELECT 1, {key}, {plain}, coalesce(
+"""
+"""The sums of one rollup by key, as one side of the comparison."""
+_DIFFERENCES: Final = """
+    WITH both_have AS MATERIALIZED (
+        SELECT 1 AS side, {key}, {plain}, coalesce(
             (SELECT {moments} FROM (
                 SELECT greatest(bin, -1 - bin) AS bin, sign(bin + 0.5)::integer AS entries
                 FROM unnest(latency_buckets) AS bin
             ) AS histogram), 0
-        )
+        ) AS latencies
         FROM usage_delta
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
         UNION ALL
@@ -63,22 +65,32 @@ _DIFFERENCES: Final = """
         ) AS latency
         WHERE tier = $1 AND started_at >= $2 AND started_at < $3
         GROUP BY 2, 3, 4, 5, 6, 7, 8
+    ), sides AS (
+        {stored}
+        UNION ALL
+        SELECT store, both_have.* FROM both_have CROSS JOIN unnest($4::text[]) AS store
     ), wrong AS (
-        SELECT {key} FROM sides GROUP BY {key} HAVING NOT ({equal})
+        SELECT store, {key} FROM sides GROUP BY store, {key} HAVING NOT ({equal})
     )
-    SELECT account_id, count(DISTINCT ({key})) AS keys,
+    SELECT store, account_id, count(DISTINCT ({key})) AS keys,
            (sum(calls) FILTER (WHERE side = 1))::text AS calls_summed,
            (sum(calls) FILTER (WHERE side = -1))::text AS calls_stored,
            (sum(amount) FILTER (WHERE side = 1))::text AS amount_summed,
            (sum(amount) FILTER (WHERE side = -1))::text AS amount_stored
-    FROM wrong JOIN sides USING ({key})
-    GROUP BY account_id ORDER BY account_id
+    FROM wrong JOIN sides USING (store, {key})
+    GROUP BY store, account_id ORDER BY array_position($4::text[], store), account_id
 """
 """Days and keys of which rollups and deltas are not the sums of the calls."""
-_STATEMENTS: Final = {
-    store: _DIFFERENCES.format(key=_KEY, plain=_PLAIN, moments=_MOMENTS, equal=_EQUAL, store=store.value)
-    for store in (Store.USAGE_QUARTER, Store.USAGE_DAY)
-}
+_STORES: Final = (Store.USAGE_QUARTER, Store.USAGE_DAY)
+_STATEMENT: Final = _DIFFERENCES.format(
+    key=_KEY,
+    plain=_PLAIN,
+    moments=_MOMENTS,
+    equal=_EQUAL,
+    stored="UNION ALL".join(
+        _STORED.format(store=store.value, key=_KEY, plain=_PLAIN, moments=_MOMENTS) for store in _STORES
+    ),
+)
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 
 
@@ -112,7 +124,6 @@ async def check_usage(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[Usag
         start = ceil_to(cutoff(policy, tier, Store.CALL, now), _DAY)
         while start <= tomorrow:
             end = start + _DAY if start < tomorrow else datetime.max.replace(tzinfo=UTC)
-            for store, statement in _STATEMENTS.items():
-                for row in await owner.fetch(statement, tier, start, end):
-                    yield UsageDifference(store=store, tier=tier, day=start, **dict(row))
+            for row in await owner.fetch(_STATEMENT, tier, start, end, [store.value for store in _STORES]):
+                yield UsageDifference(Store(row["store"]), row["account_id"], tier, start, *row[2:])
             start += _DAY
