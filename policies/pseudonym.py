@@ -6,20 +6,24 @@ compute it again, so that a plain id can no longer be tried against it.
 """
 
 import hmac
-from base64 import b32decode, b32encode
+from base64 import b32decode
+from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from policies.base32 import AT_ONCE, WIDTH, base32_texts
 from policies.errors import PolicyError
 
 _KEY_LABEL: Final = b"\x00\x1acalledger/pseudonym-key/v1"
 _CHECK_LABEL: Final = b"calledger/pseudonym/v1"
 _PREFIX: Final = "usr_"
 _BODY_CHARACTERS: Final = 24  # base32 of 1 byte kind, 3 bytes period, 8 bytes token, 3 bytes check
+_PADDING: Final = bytes(WIDTH - 15)
 _DAY: Final = b"d"
 _MONTH: Final = b"m"
 
@@ -64,8 +68,18 @@ def outward(token: int, period: str) -> str:
     `period` is the UTC day `2026-11-22` or month `2026-11` of the token's key: it is carried, since a token means
     nothing outside it.
     """
-    body = _period_bytes(period) + token.to_bytes(8, "big", signed=True)
-    return _PREFIX + b32encode(body + _check(body)).decode().lower()
+    return outward_all([(token, period)])[0]
+
+
+def outward_all(tokens: Sequence[tuple[int, str]]) -> list[str]:
+    """`outward` of many (token, period)."""
+    texts: list[str] = []
+    for start in range(0, len(tokens), AT_ONCE):
+        some = tokens[start : start + AT_ONCE]
+        bodies = [_period_bytes(period) + token.to_bytes(8, "big", signed=True) for token, period in some]
+        data = b"".join([_PADDING + body + _check(body) for body in bodies])
+        texts += [_PREFIX + text[-_BODY_CHARACTERS:] for text in base32_texts(data, len(some))]
+    return texts
 
 
 def parse(text: str) -> tuple[int, str]:
@@ -87,6 +101,7 @@ def _check(body: bytes) -> bytes:
     return sha256(_CHECK_LABEL + body).digest()[:3]
 
 
+@lru_cache(maxsize=64)
 def _period_bytes(period: str) -> bytes:
     day = period if len(period) == 10 else period + "-01"
     try:

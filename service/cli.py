@@ -35,6 +35,9 @@ COMMANDS: Final = (
     CommandEntry(
         "export", "data.export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True
     ),
+    CommandEntry(
+        "sql-access", "data.sql_access", "Give analysts SQL over what a role may see: a folder of files.", is_noun=True
+    ),
     CommandEntry("purge", "data.purge", "Destroy what is past its window, now."),
     CommandEntry(
         "hold", "data.hold", "Keep rows past their window for a legal case, and let go of them.", is_noun=True

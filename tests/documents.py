@@ -16,7 +16,7 @@ from service.api.exports.kinds import SHAPES, all_fields, operation_of
 ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(r"```graphql\n(.*?)```(?:\n\n```json\n(.*?)```)?", re.DOTALL)
 _BODY = re.compile(r'"query": ("(?:[^"\\]|\\.)*")')
-_TAGGED = re.compile(r"graphql\(`(.*?)`\)", re.DOTALL)
+_TAGGED = re.compile(r"\bgraphql\(\s*(?:/\*.*?\*/\s*)?`([^`]*)`")
 _FRAGMENT = re.compile(r"\s*fragment (\w+) on ")
 _SPREAD = re.compile(r"\.\.\.(\w+)")
 _ROOT_FIELD = re.compile(r"`((?:calls|errors|costs)\([^`]*\))`")

@@ -1,7 +1,9 @@
 """Options that every command takes. It imports only Typer, so that `--help` answers fast."""
 
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -15,6 +17,8 @@ Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help=_DATA_H
 UnusedData = Annotated[Path | None, typer.Option("--data", metavar="DIR", hidden=True)]
 """For commands that need no data directory, and so that scripts can give it to every command."""
 
+_DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])", re.IGNORECASE)
+_HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7}
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _before: ContextVar[Path | None] = ContextVar("data directory before the command", default=None)
 
@@ -66,3 +70,11 @@ def one_of(choices: type[_Choice]) -> Callable[[str], _Choice]:
             raise typer.BadParameter(f"`{text[:40]}` is none of {', '.join(choices)}") from None
 
     return parse
+
+
+def parse_duration(text: str) -> timedelta:
+    """The duration written as `12h`, `30d` or `8w`. Raises typer.BadParameter."""
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise typer.BadParameter(f"`{text[:40]}` is not a duration: write `12h`, `30d` or `8w`")
+    return timedelta(hours=int(match[1]) * _HOURS[match[2].lower()])

@@ -9,6 +9,7 @@ import orjson
 from policies import Role
 from service.api.exports.types import encode_export_id
 from service.ledger import LedgerKind
+from service.query.model.scope import Scope
 from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord, WrittenExport
 
@@ -35,19 +36,20 @@ async def ledger_taken(
     rows: int,
     *,
     instead_of: int | None = None,
+    scope: Scope | None = None,
 ) -> int:
     """Append EXPORTED for rows that the operator's shell takes; the entry's index, committed.
 
     It is written before the first row leaves, with how many there are then. `instead_of`: the index of that entry,
-    where in the end it were more or fewer.
+    where in the end it were more or fewer. `scope`: as whom; by default as an admin of every account.
     """
     facts: dict[str, Any] = {
         "kind": kind.upper(),
         "format": form.upper(),
         "rows": rows,
         "filter": filter_digest(filter_),
-        "role": Role.ADMIN.value,
-        "accounts": None,
+        "role": Role.ADMIN.value if scope is None else scope.role.value,
+        "accounts": None if scope is None or scope.accounts is None else list(scope.accounts),
     }
     if instead_of is not None:
         facts["instead_of"] = instead_of

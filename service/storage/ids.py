@@ -20,14 +20,12 @@ from hashlib import blake2b, sha256
 from uuid import UUID
 
 from policies import Report
+from policies.base32 import AT_ONCE, base32_texts
 from service.errors import RequestError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 86_400_000
-_IDS_AT_ONCE = 64
-_PLACES = [slice(at, at + 32) for at in range(0, 32 * _IDS_AT_ONCE, 32)]
-_ALPHABET = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"?")
 _DIGEST_LABEL = b"calledger/digest"
 _ESTIMATED = "ESTIMATED"
 
@@ -141,8 +139,8 @@ def encode_call_id(account_id: int, uuid: UUID | str) -> str:
 def encode_call_ids(calls: Sequence[tuple[int, str]]) -> list[str]:
     """The public ids of many calls, given as (account id, UUID as text)."""
     ids: list[str] = []
-    for start in range(0, len(calls), _IDS_AT_ONCE):
-        part = calls[start : start + _IDS_AT_ONCE]
+    for start in range(0, len(calls), AT_ONCE):
+        part = calls[start : start + AT_ONCE]
         ids += _encoded(bytes.fromhex(_digits(part)), len(part))
     return ids
 
@@ -150,29 +148,21 @@ def encode_call_ids(calls: Sequence[tuple[int, str]]) -> list[str]:
 def encode_raw_ids(accounts: int | Sequence[int], uuids: Sequence[bytes]) -> list[str]:
     """The public ids of many calls, given as one account id, or one per call, and the 16 bytes of each UUID."""
     ids: list[str] = []
-    for start in range(0, len(uuids), _IDS_AT_ONCE):
-        some = uuids[start : start + _IDS_AT_ONCE]
+    for start in range(0, len(uuids), AT_ONCE):
+        some = uuids[start : start + AT_ONCE]
         if isinstance(accounts, int):
             number = accounts.to_bytes(16, "big")
             data = number + number.join(some)
         else:
-            numbers = accounts[start : start + _IDS_AT_ONCE]
+            numbers = accounts[start : start + AT_ONCE]
             data = b"".join([number.to_bytes(16, "big") + uuid for number, uuid in zip(numbers, some, strict=True)])
         ids += _encoded(data, len(some))
     return ids
 
 
 def _encoded(data: bytes, count: int) -> Iterable[str]:
-    """The ids of `count` calls, whose accounts and UUIDs `data` holds as 16 bytes each.
-
-    They are encoded together: in one long number, 256 bits per call, five steps move every group of five bits to a byte
-    of its own. docs/performance.md has the figure.
-    """
-    bits = int.from_bytes(data, "big")
-    for width, moved, kept in _SPREADS:
-        bits = bits & kept | (bits & moved) << width
-    text = bits.to_bytes(32 * count, "big").translate(_ALPHABET).decode("ascii")
-    return map("call_".__add__, map(text.__getitem__, _PLACES[:count]))
+    """The ids of `count` calls, whose accounts and UUIDs `data` holds as 16 bytes each."""
+    return map("call_".__add__, base32_texts(data, count))
 
 
 def _digits(calls: Sequence[tuple[int, str]]) -> str:
@@ -185,24 +175,6 @@ def _digits(calls: Sequence[tuple[int, str]]) -> str:
         accounts = {number: f"{number:032x}" for number in {*numbers}}
         digits = "".join([accounts[number] + uuid for number, uuid in calls])
     return digits.replace("-", "")
-
-
-def _spreads() -> list[tuple[int, int, int]]:
-    """Five steps from five bits a group to eight: (distance, what moves, what stays). Group `n` moves by 3n bits, a
-    power of two at a time."""
-    steps = []
-    for power in (16, 8, 4, 2, 1):
-        offsets = [5 * group + 3 * (group - group % (2 * power)) for group in range(32)]
-        masks = [
-            sum(31 << offset for group, offset in enumerate(offsets) if bool(group & power) is moved)
-            for moved in (True, False)
-        ]
-        moved, kept = (sum(mask << (256 * index) for index in range(_IDS_AT_ONCE)) for mask in masks)
-        steps.append((3 * power, moved, kept))
-    return steps
-
-
-_SPREADS = _spreads()
 
 
 def decode_call_id(text: str) -> CallKey:

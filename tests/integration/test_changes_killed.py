@@ -66,12 +66,12 @@ class Hook:
         hook, chance = self, random.Random(seed)
 
         class Handler(BaseHTTPRequestHandler):
-            failed_at = 0.0
+            failed = False
 
             def do_POST(self) -> None:
                 hook.take(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
-                if time.monotonic() - Handler.failed_at > 10:
-                    Handler.failed_at = time.monotonic()
+                Handler.failed = not Handler.failed and chance.random() < 0.2  # never twice in a row
+                if Handler.failed:
                     if chance.random() < 0.5:
                         self.close_connection = True
                         return

@@ -1,8 +1,11 @@
 """Files of exports on their way: in parts, by links, listed, cancelled, and asked for by schedules."""
 
 import asyncio
+import gzip
+import io
 import json
 import logging
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from evidence import Answer, Auditor, exports_folder
 from http_server import Served, serve
@@ -117,6 +121,72 @@ async def test_a_download_goes_on_where_it_was_cut_off(house: House) -> None:
     assert (await house.fetch(path, If_None_Match=tag, **key)).status == 304
     head = await house.fetch(path, "HEAD", **key)
     assert (head.status, head.headers["Content-Length"], head.body) == (200, str(size), b"")
+
+
+async def test_a_compressed_file_goes_on_too(house: House) -> None:
+    """What is kept is the compressed file: its parts are of it, and put together they are it."""
+    one = await house.reader()
+    export, body = await one.exported(form="CSV", compression="GZIP")
+    asked = {"Authorization": f"Bearer {one.key}", "Accept_Encoding": "gzip"}
+    first = await house.fetch(export["url"], Range="bytes=0-99", **asked)
+    tag = first.headers["ETag"]
+    rest = await house.fetch(export["url"], Range="bytes=100-", If_Range=tag, **asked)
+    assert (first.status, rest.status, "Content-Encoding" in rest.headers) == (206, 206, False)
+    assert first.body + rest.body == body
+    assert gzip.decompress(body).count(b"\r\n") == 301
+
+
+class Ranged(io.RawIOBase):
+    """A file behind HTTP, of which only what is read is fetched, as DuckDB and Arrow do it."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url, self._headers, self._at = url, {"Authorization": f"Bearer {key}"}, 0
+        self.fetched = 0
+        with urllib.request.urlopen(urllib.request.Request(url, headers=self._headers, method="HEAD")) as answer:
+            self.size = int(answer.headers["Content-Length"])
+            assert answer.headers["Accept-Ranges"] == "bytes"
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = {"Range": f"bytes={self._at}-{self._at + len(buffer) - 1}"}
+        if not len(buffer) or self._at >= self.size:
+            return 0
+        with urllib.request.urlopen(urllib.request.Request(self._url, headers=self._headers | wanted)) as answer:
+            data = answer.read()
+            assert answer.status == 206
+        buffer[: len(data)] = data
+        self._at += len(data)
+        self.fetched += len(data)
+        return len(data)
+
+
+async def test_parquet_is_read_in_place(house: House) -> None:
+    """One column of a file is fetched by its ranges, without the others."""
+    now = await house.shelf.now()
+    noise = [sha256(str(number).encode()).hexdigest() for number in range(4000)]
+    await house.shelf.put(StoredCall(now, source_id=f"n{at}", trace_id=text) for at, text in enumerate(noise))
+    one = await house.reader()
+    export, body = await one.exported(form="PARQUET")
+
+    def read() -> tuple[list[str], int]:
+        file = Ranged(house.served.url.removesuffix("/graphql") + export["url"], one.key)
+        return pq.read_table(file, columns=["sourceId"], pre_buffer=False)["sourceId"].to_pylist(), file.fetched
+
+    ids, fetched = await asyncio.to_thread(read)
+    assert {*ids} == {f"s{number}" for number in range(300)} | {f"n{number}" for number in range(4000)}
+    assert fetched < len(body) / 2
 
 
 @pytest.mark.parametrize(("at_once", "of_one", "encoding"), [(1, 1, "gzip"), (1, 0, None), (0, 1, None)])

@@ -136,7 +136,7 @@ def test_a_cell_is_guarded_and_nothing_else_is_changed(value: Any, cell: str) ->
     """What begins like a formula and is no number gets an apostrophe; quoting is undone by any reader."""
     type_ = {bool: "Boolean", int: "Int"}.get(type(value), "String")
     members = (FileColumn("value"),) if isinstance(value, list) else ()
-    text = Csv(((FileColumn("x", type_, members),), (FileColumn("y"),))).rows([(value, "z")]).decode()
+    text = Csv(((FileColumn("x", type_, members),), (FileColumn("y"),))).rows([(value,), ("z",)]).decode()
     assert list(csv.reader(io.StringIO(text, newline=""))) == [[cell, "z"]]
 
 
@@ -152,7 +152,7 @@ def guard() -> re.Pattern[str]:
 def test_no_reader_finds_a_formula_and_the_text_comes_back(value: str) -> None:
     """Whatever separates cells or lines for a reader, and whatever it leaves out before them, no cell is a formula; and
     the rule of the docs gives every text back as it was."""
-    line = Csv(((FileColumn("x"),), (FileColumn("y"),))).rows([(value, value)]).decode()
+    line = Csv(((FileColumn("x"),), (FileColumn("y"),))).rows([(value,), (value,)]).decode()
     [[cell, _]] = csv.reader(io.StringIO(line, newline=""))
     assert guard().sub("", cell) == value
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):

@@ -61,7 +61,7 @@ def test_a_change_of_what_is_used_of_the_schema_is_told(monkeypatch: pytest.Monk
     assert any(line.startswith("CallFilter.model: ") for line in before)
     schema = BUILD.schema()
     monkeypatch.setattr(BUILD, "schema", lambda: schema)
-    schema.type_map["Checkpoint"].fields.clear()
+    schema.type_map["ChangeSums"].fields.clear()
     assert BUILD.used() == before
     schema.type_map["CallStatus"].values["PENDING"] = None
     assert BUILD.used() != before

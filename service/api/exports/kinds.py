@@ -144,16 +144,20 @@ def shape_of(kind: str, grouping: ExportGrouping) -> ExportShape:
 
 
 _ORDERS: Final = {"calls": "STARTED_AT", "errors": "OCCURRED_AT"}
-_COMPUTED: Final = frozenset(
-    {"totalTokens", "tokenEfficiency", "netAmount", "correctedAt", "corrects"}
-    | {"averageCost", "costPerThousandOutputTokens", "latencyMs", "timeToFirstTokenMs", "wastedOnFailures"}
-)
+_COMPUTED: Final[Mapping[str, frozenset[str]]] = {
+    "Call": frozenset({"totalTokens", "tokenEfficiency", "netAmount", "correctedAt", "corrects"}),
+    "CostRow": frozenset(
+        {"tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "latencyMs", "timeToFirstTokenMs"}
+        | {"wastedOnFailures"}
+    ),
+}
 """Left out unless they are named: they follow from the others."""
 
 
 def all_fields(shape: ExportShape) -> Fields:
     """The fields of an export when the request names none."""
-    return tuple((name, parts) for name, (_, parts) in shape.fields.items() if name not in _COMPUTED)
+    left_out = _COMPUTED.get(shape.type, frozenset())
+    return tuple((name, parts) for name, (_, parts) in shape.fields.items() if name not in left_out)
 
 
 def chosen_fields(shape: ExportShape, names: Sequence[str] | None, scope: Scope) -> Fields:

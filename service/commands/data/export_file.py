@@ -184,7 +184,7 @@ async def _encoded(
             yield head, None, None
         async with aclosing(source.batches) as batches:  # pyright: ignore[reportArgumentType] - generators, all of them
             async for batch in batches:
-                yield await encoder.rows(batch.rows), len(batch.rows), batch.end
+                yield await encoder.rows(batch.rows), batch.count, batch.end
         yield await encoder.end(), None, None
     finally:
         await encoder.close()

@@ -1,8 +1,7 @@
 """`calledger keys`: make, list and end API keys."""
 
-import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -10,21 +9,11 @@ from policies import Role
 from service.access.issuing import NAME_CHARS_MAX, OVERLAP_MAX, PARTNER_DAYS
 from service.access.key_state import CheckedKey, KeyState
 from service.commands.common import in_runtime, say, table
-from service.commands.options import Data, noun, one_of
+from service.commands.options import Data, noun, one_of, parse_duration
 from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import list_keys as all_keys
 
 app = noun("Make, list and end API keys.")
-_DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])", re.IGNORECASE)
-_HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7}
-
-
-def parse_duration(text: str) -> timedelta:
-    """The duration written as `12h`, `30d` or `8w`. Raises typer.BadParameter."""
-    match = _DURATION.fullmatch(text)
-    if match is None or int(match[1]) == 0:
-        raise typer.BadParameter(f"`{text[:40]}` is not a duration: write `12h`, `30d` or `8w`")
-    return timedelta(hours=int(match[1]) * _HOURS[match[2].lower()])
 
 
 def _checked_name(name: str | None) -> str | None:

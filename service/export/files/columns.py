@@ -1,8 +1,7 @@
 """The columns of a file: their names, their types in the schema, and how rows are turned into them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from typing import Any, Final
 
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
@@ -63,25 +62,3 @@ def _scalar(type_: str) -> str:
 def flat(layout: Layout) -> tuple[FileColumn, ...]:
     """All columns, in order."""
     return tuple(column for columns in layout for column in columns)
-
-
-def columns_of(rows: Sequence[tuple[Any, ...]], layout: Layout) -> list[Values]:
-    """The values of each column. A row is a tuple with one value a field; a field of several columns is a tuple of
-    theirs, or None.
-    """
-    if not rows:
-        return [() for _ in flat(layout)]
-    return [
-        values
-        for columns, field in zip(layout, zip(*rows, strict=True), strict=True)
-        for values in _spread(field, columns)
-    ]
-
-
-def _spread(field: Values, columns: tuple[FileColumn, ...]) -> Iterator[Values]:
-    if len(columns) == 1 and "." not in columns[0].name:
-        yield field
-        return
-    for place in range(len(columns)):
-        part = itemgetter(place)
-        yield [None if value is None else part(value) for value in field]

@@ -31,7 +31,7 @@ class Encoder(Protocol):
         ...
 
     async def rows(self, rows: Sequence[Any]) -> bytes:
-        """Take rows: dicts for NDJSON, tuples otherwise."""
+        """Take rows: dicts for NDJSON, the values of each column otherwise."""
         ...
 
     async def end(self) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from service.errors import RequestError, ServiceError
-from service.export.files.columns import FileColumn, Layout, columns_of, flat
+from service.export.files.columns import FileColumn, Layout, Values, flat
 
 _PROGRAM: Final = "service.export.files.parquet_process"
 _LENGTH_BYTES: Final = 8
@@ -49,13 +49,12 @@ class Parquet:
             *(sys.executable, "-m", _PROGRAM), stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
         self._reading = asyncio.create_task(self._read(self._process))
-        columns = [_said(column) for column in flat(self._layout)]
-        await self._send({"columns": columns, "metadata": self._metadata})
+        await self._send({"columns": columns_said(self._layout), "metadata": self._metadata})
         return b""
 
-    async def rows(self, rows: Sequence[tuple[Any, ...]]) -> bytes:
-        """Hand over rows; what has been made of the file meanwhile. Raises ParquetError."""
-        await self._send(columns_of(rows, self._layout))
+    async def rows(self, rows: Sequence[Values]) -> bytes:
+        """Hand over rows, as columns; what has been made of the file meanwhile. Raises ParquetError."""
+        await self._send(rows)
         made, self._made = self._made, bytearray()
         return bytes(made)
 
@@ -96,6 +95,11 @@ class Parquet:
         assert self._process is not None and self._process.stderr is not None
         said = (await self._process.stderr.read()).decode("ascii", "replace").strip().rpartition("\n")[2]
         return ParquetError(f"the rows could not be written as Parquet (`{said[:60]}`): choose CSV or NDJSON")
+
+
+def columns_said(layout: Layout) -> list[list[Any]]:
+    """The columns as the process that writes them takes them: name, type and members of each."""
+    return [_said(column) for column in flat(layout)]
 
 
 def _said(column: FileColumn) -> list[Any]:

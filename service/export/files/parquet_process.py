@@ -81,23 +81,41 @@ def _messages(given: BinaryIO) -> Iterator[Any]:
         yield orjson.loads(given.read(LENGTH.unpack(header)[0]))
 
 
+class ParquetFile:
+    """A Parquet file in the making. `columns`: name, type and members of each, as in the first message."""
+
+    def __init__(self, taken: BinaryIO, columns: Sequence[Sequence[Any]], metadata: Mapping[str, str]) -> None:
+        self._schema = pa.schema([_field(*column) for column in columns], metadata=dict(metadata))
+        self._arrays = [_listed(members) if members else _plain(name, scalar) for name, scalar, members in columns]
+        self._file = pq.ParquetWriter(taken, self._schema, compression="zstd")
+        self._batches: list[pa.RecordBatch] = []
+
+    def rows(self, values: Sequence[Sequence[Any]]) -> None:
+        """Take rows, as the values of each column."""
+        made = [array(column) for array, column in zip(self._arrays, values, strict=True)]
+        self._batches.append(pa.RecordBatch.from_arrays(made, schema=self._schema))
+        if sum(batch.num_rows for batch in self._batches) >= _GROUP_ROWS:
+            self._write()
+
+    def end(self) -> None:
+        """Write what is left, and what stands after the rows."""
+        if self._batches:
+            self._write()
+        self._file.close()
+
+    def _write(self) -> None:
+        self._file.write_table(pa.Table.from_batches(self._batches))
+        self._batches.clear()
+
+
 def write(given: BinaryIO, taken: BinaryIO) -> None:
     """Write the file whose columns `given` has to `taken`."""
     messages = _messages(given)
     said = next(messages)
-    columns = said["columns"]
-    schema = pa.schema([_field(*column) for column in columns], metadata=said["metadata"])
-    arrays = [_listed(members) if members else _plain(name, scalar) for name, scalar, members in columns]
-    with pq.ParquetWriter(taken, schema, compression="zstd") as file:
-        batches: list[pa.RecordBatch] = []
-        for values in messages:
-            made = [array(column) for array, column in zip(arrays, values, strict=True)]
-            batches.append(pa.RecordBatch.from_arrays(made, schema=schema))
-            if sum(batch.num_rows for batch in batches) >= _GROUP_ROWS:
-                file.write_table(pa.Table.from_batches(batches))
-                batches.clear()
-        if batches:
-            file.write_table(pa.Table.from_batches(batches))
+    file = ParquetFile(taken, said["columns"], said["metadata"])
+    for values in messages:
+        file.rows(values)
+    file.end()
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ _UNKNOWN: Final = "unknown"
 
 
 async def charges(
-    reader: Reader, scope: Scope, request: ExportRequest, check: Callable[[], None], *, tuples: bool
+    reader: Reader, scope: Scope, request: ExportRequest, check: Callable[[], None], *, columns: bool
 ) -> AsyncIterator[Batch]:
     """The rows of FOCUS for a filter of calls, day by day, which is let pass before anything is read.
 
@@ -65,23 +65,23 @@ async def charges(
     asked = await admitted(reader, SHAPES["FOCUS"], (("id", ()),), request.variables, scope)
     usage, predicate = await reader.usage(scope), asked.request.predicate
     refuse_charges(usage)
-    return _batches(usage, predicate, await charged_days(usage, predicate), check, tuples=tuples)
+    return _batches(usage, predicate, await charged_days(usage, predicate), check, columns=columns)
 
 
 async def _batches(
-    usage: UsageReader, predicate: Predicate, days: Sequence[datetime], check: Callable[[], None], *, tuples: bool
+    usage: UsageReader, predicate: Predicate, days: Sequence[datetime], check: Callable[[], None], *, columns: bool
 ) -> AsyncIterator[Batch]:
     rows: list[Any] = []
     for day in days:
         check()
         async for charge in charges_of(usage, predicate, day):
             row = focus_row(charge)
-            rows.append(tuple(row.values()) if tuples else row)
+            rows.append(row.values() if columns else row)
             if len(rows) >= _ROWS:
-                yield Batch(rows)
+                yield Batch([*zip(*rows, strict=True)] if columns else rows, len(rows))
                 rows = []
     if rows:
-        yield Batch(rows)
+        yield Batch([*zip(*rows, strict=True)] if columns else rows, len(rows))
 
 
 def focus_row(charge: Charge) -> dict[str, Any]:

@@ -47,14 +47,14 @@ async def open_source(
 
     Raises ExportRefusedError in GraphQL's words.
     """
-    tuples = request.format != ExportFormat.NDJSON.name
+    columns = request.format != ExportFormat.NDJSON.name
     if request.kind == "FOCUS":
-        return Source(LAYOUT, await charges(reader, scope, request, check, tuples=tuples), None)
+        return Source(LAYOUT, await charges(reader, scope, request, check, columns=columns), None)
     assert request.grouping is not None or SHAPES[request.kind].paged
     shape = SHAPES[request.kind] if request.grouping is None else shape_of(request.kind, request.grouping)
     found = await admitted(reader, shape, request.fields, request.variables, scope, total=total and shape.paged)
     layout = layout_of(build_schema()._schema, shape.type, request.fields)
-    return Source(layout, found.batches(check, tuples=tuples, after=after), found.total)
+    return Source(layout, found.batches(check, columns=columns, after=after), found.total)
 
 
 def encoder_for(request: ExportRequest, layout: Layout, said: Mapping[str, Any]) -> Encoder:
@@ -69,7 +69,7 @@ async def file_parts(source: Source, encoder: Encoder) -> Parts:
         yield await encoder.begin(), 0
         async with aclosing(source.batches) as batches:  # pyright: ignore[reportArgumentType] - generators, all of them
             async for batch in batches:
-                yield await encoder.rows(batch.rows), len(batch.rows)
+                yield await encoder.rows(batch.rows), batch.count
         yield await encoder.end(), 0
     finally:
         await encoder.close()

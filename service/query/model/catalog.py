@@ -39,6 +39,12 @@ class Table:
     orders: Mapping[str, Sortable]
     time_order: str
 
+    @property
+    def moments(self) -> frozenset[str]:
+        """The columns of its other moments."""
+        others = [field for field in self.fields.values() if field.bare_type == "DateTime"]
+        return frozenset(column for field in others for column in field.columns) - {self.time}
+
     def written_on(self, names: Iterable[str]) -> bool:
         """Whether these fields leave time and id of a row as they are, or only write them on."""
         plain = [self.fields[name] for name in names if name in self.fields and name != self.time_field]

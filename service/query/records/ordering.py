@@ -88,6 +88,8 @@ KEY: Final = "key"
 """Where the row stands by time, as a cursor holds it: PostgreSQL's 8 bytes of the time and the 16 of the id."""
 _KEY_SQL: Final = "timestamptz_send({time}) || uuid_send(id)"
 _MOMENT_SQL: Final = """to_char({time}, 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
+MOMENT_ANSWER: Final = """to_char({moment}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+"""Any other moment as it is answered: RFC 3339 in UTC with milliseconds."""
 
 
 def microseconds(moment: datetime) -> int:

@@ -14,7 +14,7 @@ from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate, TimeRange, fields_of
 from service.query.model.scope import Scope
-from service.query.records.ordering import Bound, Cursors, Ordering, OrderTerm, Position, ordering_of
+from service.query.records.ordering import MOMENT_ANSWER, Bound, Cursors, Ordering, OrderTerm, Position, ordering_of
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
 from service.query.scan.ranges import TICK, Density, ScanRange, by_account, earliest, time_windows, values_of
@@ -41,13 +41,18 @@ class PageRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageSelection:
-    """The parts of a connection that a query selects. Nothing else is worked out."""
+    """The parts of a connection that a query selects. Nothing else is worked out.
+
+    `texts`: moments and ids of the rows are only copied into the answer, so that rows of one scan range may have them
+    as texts, as `ordering` says.
+    """
 
     rows: bool = True
     has_next: bool = True
     has_previous: bool = True
     total: bool = False
     selection: Selection = field(default_factory=dict[str, Any])
+    texts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,13 +326,15 @@ class _Fetcher:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)
 
-        lone = None if self._lone is None else self._columns_of(self._lone)
+        fixed = self._lone
+        lone = None if fixed is None else self._placed(fixed.projection.columns, texts=fixed.texts_only)
 
         def columns(scan_range: ScanRange) -> Mapping[str, str]:
             """The columns of one scan range: the selected ones, and those of the order."""
             if lone is not None:
                 return lone
-            return {**self._project(params, scan_range).columns, **self._ordering.columns()}
+            texts = self._page_selection.texts and len(self._reading.scan_ranges) == 1
+            return self._placed(self._project(params, scan_range).columns, texts=texts)
 
         order_by = self._ordering.order_by(backward=backward)
         text = statements.page(
@@ -340,7 +347,8 @@ class _Fetcher:
         key = (self._ordering.names, backward, scan_range.accounts is None, self.account is None)
         text = fixed.statements.get(key)
         if text is None:
-            order_by, columns = self._ordering.order_by(backward=backward), self._columns_of(fixed)
+            order_by = self._ordering.order_by(backward=backward)
+            columns = self._placed(fixed.projection.columns, texts=fixed.texts_only)
             text = fixed.statements[key] = statements.page(
                 self._reading.table,
                 [scan_range],
@@ -353,12 +361,15 @@ class _Fetcher:
             )
         return text
 
-    def _columns_of(self, fixed: FixedColumns) -> Mapping[str, str]:
-        columns = dict(fixed.projection.columns)
-        if fixed.texts_only and self._ordering.by_time:
-            for name in (self._reading.table.time, "id", *(("account_id",) if self.account is not None else ())):
+    def _placed(self, selected: Mapping[str, str], *, texts: bool) -> Mapping[str, str]:
+        """The selected columns, and those that say where a row stands. `texts`: see `FixedColumns.texts_only`."""
+        columns, table = dict(selected), self._reading.table
+        if texts and self._ordering.by_time:
+            for name in (table.time, "id", *(("account_id",) if self.account is not None else ())):
                 columns.pop(name, None)
-        return columns | self._ordering.columns(texts=fixed.texts_only)
+            if self._page_selection.texts:
+                columns |= {name: MOMENT_ANSWER.format(moment=columns[name]) for name in table.moments & {*columns}}
+        return columns | self._ordering.columns(texts=texts)
 
     def _project(self, params: Params, scan_range: ScanRange) -> Projection:
         if self._fixed is not None:

@@ -5,11 +5,11 @@ and graphql-core decides what becomes of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from math import isfinite
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import orjson
 
@@ -26,6 +26,7 @@ INT_MIN: Final = -(2**31)
 _LABELS_MAX: Final = 64
 # A user has many calls of one period.
 _outward: Final = lru_cache(maxsize=4096)(pseudonym.outward)
+_date_of: Final = lru_cache(maxsize=_LABELS_MAX)(date.fromisoformat)
 _WITH_MICROSECONDS: Final = len("2026-11-22T10:00:00.123456Z")
 
 
@@ -87,6 +88,15 @@ def moment_texts(moments: Sequence[datetime]) -> list[str]:
     return [f"{text[:23]}Z" if len(text) == _WITH_MICROSECONDS else f"{text[:19]}.000Z" for text in texts]
 
 
+def moments(values: Sequence[datetime | str | None]) -> Sequence[str | None]:
+    """Many moments of a column; texts that the database made are answers already."""
+    there = [value for value in values if value is not None]
+    if not there or isinstance(there[0], str):
+        return cast("Sequence[str | None]", values)
+    texts = iter(moment_texts(cast("list[datetime]", there)))
+    return [None if value is None else next(texts) for value in values]
+
+
 def moment(value: datetime | None) -> str | None:
     """One moment, as `moment_texts` answers many."""
     return None if value is None else moment_texts([value])[0]
@@ -107,6 +117,12 @@ def source(value: object) -> str:
     return some_text(source_name(value))
 
 
+def sources(values: Sequence[object]) -> Sequence[str]:
+    """Of a column, as `source` has each value. Raises UnsupportedValueError when there is no name."""
+    known = {value: source(value) for value in {*values}}
+    return [*map(known.__getitem__, values)]
+
+
 def user_of(policy: Policy) -> Callable[[int | None, Any], str | None]:
     """The pseudonym of a row's token, under the policy's period."""
     label_of = lru_cache(maxsize=_LABELS_MAX)(partial(period_label, policy))
@@ -116,6 +132,21 @@ def user_of(policy: Policy) -> Callable[[int | None, Any], str | None]:
         return None if token is None else _outward(token, label_of(started_at.date()))
 
     return user
+
+
+def users_of(policy: Policy) -> Callable[[Sequence[int | None], Sequence[datetime | str]], Sequence[str | None]]:
+    """The pseudonyms of a column of tokens, as `user_of` has each. A moment may be a text, RFC 3339 in UTC."""
+    label_of = lru_cache(maxsize=_LABELS_MAX)(partial(period_label, policy))
+
+    def users(tokens: Sequence[int | None], moments: Sequence[datetime | str]) -> Sequence[str | None]:
+        """One pseudonym a row; null without a token."""
+        days = [_date_of(at[:10]) if isinstance(at, str) else at.date() for at in moments]
+        keys = [*zip(tokens, map(label_of, days), strict=True)]
+        some = [(token, label) for token, label in {*keys} if token is not None]
+        known = dict(zip(some, pseudonym.outward_all(some), strict=True))
+        return [None if token is None else known[token, label] for token, label in keys]
+
+    return users
 
 
 FUNCTIONS: Final[Mapping[str, Any]] = {

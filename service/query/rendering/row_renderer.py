@@ -32,9 +32,9 @@ from service.storage.ids import encode_call_ids, encode_raw_ids
 _TABLES: Final[Mapping[str, Table]] = {table.type: table for table in (CALLS, ERRORS)}
 _LAYOUTS_MAX: Final = 16
 _CALL_KEY: Final = itemgetter("account_id", "id")
-_OWN_MOMENT: Final = "@moment"
+OWN_MOMENT: Final = "@moment"
 """Stands for a row's time until it is known how the rows have it. No response key can hold the `@`."""
-_OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
+MOMENT_OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
 """RFC 3339 in UTC with milliseconds, of the text that the database gave."""
 Loop = Any
 """A generated function: (rows, names, *extra values, *nested lists) -> list, with one entry per row."""
@@ -76,7 +76,7 @@ class Form:
         """The Python expression of the field's value. `own_time`: the field is the row's own time."""
         if self.classes or field.bare_type != "DateTime":
             return field.value
-        return _OWN_MOMENT if own_time else f"moment({field.value})"
+        return OWN_MOMENT if own_time else f"moment({field.value})"
 
 
 ANSWERS: Final = Form(FUNCTIONS)
@@ -122,6 +122,7 @@ class RowLoop:
             entry for entry in shape.entries if entry.field in seen and table.fields[entry.field].relation is not None
         ]
         self._table = table
+        self._scope = scope
         self._form = form
         self._namespace: dict[str, Any] = {**form.functions, **form.classes, "user": user_of(scope.policy)}
         self._seen = seen
@@ -156,10 +157,10 @@ class RowLoop:
         targets = ", ".join([f"({columns})", *ones])
         zipped = ", ".join(["rows", *lists])
         iterated = f"{targets} in zip({zipped}, strict=True)" if lists else f"({columns}) in rows"
-        display = self._display.replace(_OWN_MOMENT, _OF_TEXT if MOMENT in layout else "own_moment")
+        display = self._display.replace(OWN_MOMENT, MOMENT_OF_TEXT if MOMENT in layout else "own_moment")
         arguments = ", ".join(["rows", "names", *lists])
         namespace = dict(self._namespace)
-        code = _code(f"def loop({arguments}):\n    return [{display} for {iterated}]\n")
+        code = code_of(f"def loop({arguments}):\n    return [{display} for {iterated}]\n")
         exec(code, namespace)  # noqa: S102 - of our own names and literals
         return namespace["loop"]
 
@@ -177,13 +178,18 @@ class RowLoop:
         return value if entry.nested is None else value.replace("{object}", self._parts(field, entry.nested))
 
     def _parts(self, field: Field, shape: Shape) -> str:
+        return self._form.display(shape.type, self._part_values(field, shape))
+
+    def _part_values(self, field: Field, shape: Shape) -> list[tuple[str, str]]:
+        """The expressions of the parts that are asked for, by their keys."""
         assert field.parts is not None
         parts = {name: part.value for name, part in field.parts.items()} | {"__typename": repr(shape.type)}
-        return self._form.display(shape.type, [(entry.key, parts[entry.field]) for entry in shape.entries])
+        return [(entry.key, parts[entry.field]) for entry in shape.entries]
 
 
 @lru_cache(maxsize=256)
-def _code(text: str) -> CodeType:
+def code_of(text: str) -> CodeType:
+    """The compiled source of a loop, remembered."""
     return compile(text, "<loop over rows>", "exec")
 
 
@@ -193,7 +199,7 @@ def joined(keys: tuple[str, ...]) -> Loop:
     names = [f"list_{index}" for index in range(len(keys))]
     entries = ", ".join([f"{key!r}: {name}" for key, name in zip(keys, names, strict=True)])
     namespace: dict[str, Any] = {}
-    code = _code(
+    code = code_of(
         f"def loop(*lists):\n    return [{{{entries}}} for ({', '.join(names)},) in zip(*lists, strict=True)]\n"
     )
     exec(code, namespace)  # noqa: S102 - of our own names and literals
@@ -203,16 +209,23 @@ def joined(keys: tuple[str, ...]) -> Loop:
 class Rows:
     """The rows of one table that an operation asks for in one place, in one or more shapes.
 
-    `selection`: everything that is asked of them there, by field.
+    `selection`: everything that is asked of them there, by field. `loop`: what makes an answer of them; of rows that
+    belong to them it is always `RowLoop`.
     """
 
     def __init__(
-        self, table: Table, selection: Selection, shapes: Sequence[Shape], scope: Scope, form: Form = ANSWERS
+        self,
+        table: Table,
+        selection: Selection,
+        shapes: Sequence[Shape],
+        scope: Scope,
+        form: Form = ANSWERS,
+        loop: type[RowLoop] = RowLoop,
     ) -> None:
         self._table = table
         self._selection = selection
         seen = shown(table, selection, scope) & {*selection}
-        self._loops = [RowLoop(table, shape, scope, seen, form) for shape in shapes]
+        self._loops = [loop(table, shape, scope, seen, form) for shape in shapes]
         self._extra_values = frozenset[str]().union(*(table.fields[name].extra_values for name in seen))
         self._timed = table.time_field in seen and not form.classes
         self._related: dict[str, Rows] = {}
@@ -231,8 +244,9 @@ class Rows:
         account: int | None = None,
         details: Sequence[Details] | None = None,
     ) -> list[list[Any]]:
-        """For each shape, in step, one object per row. `account`: whose all rows are, where they do not say it.
-        `details`: what is shown of the rows' sealed part, where that is not up to the scope alone.
+        """For each shape, in step, one object per row, or what `loop` makes of them. `account`: whose all rows are,
+        where they do not say it. `details`: what is shown of the rows' sealed part, where that is not up to the scope
+        alone.
         """
         names: Mapping[int, str] = await self._names(reader, rows) if "names" in self._extra_values else {}
         extra_values: dict[str, Sequence[Any]] = {}

@@ -338,11 +338,13 @@ _TRUSTED_SECONDS = 10.0
 class DatabaseClock:
     """The database's time, from a measurement of at most ten seconds ago and our own monotonic clock.
 
-    It runs behind the database by no more than a round trip; most readings run no statement.
+    It runs behind the database by no more than a round trip; most readings run no statement. `ahead`: by how much it is
+    fast, for who reads what may still be shown then.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ahead: timedelta = timedelta()) -> None:
         self._database = database
+        self._ahead = ahead
         self._measured: tuple[float, datetime] | None = None
 
     async def now(self) -> datetime:
@@ -365,5 +367,6 @@ class DatabaseClock:
                 moment = await connection.fetchval(_NOW)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
+        moment += self._ahead
         self._measured = (measured_at, moment)
         return moment + timedelta(0, time.monotonic() - measured_at)

@@ -1,0 +1,87 @@
+import { useEffect, useMemo, useRef } from "react";
+import { Link, useSearch } from "wouter";
+import { changed, linkTo } from "../../address/search";
+import type { ErrorFilter } from "../../api/gql/graphql";
+import { useAnswer } from "../../api/useAnswer";
+import { useWords } from "../../language/useWords";
+import { count } from "../../numbers/figures";
+import { Button } from "../../parts/Button";
+import { Copied } from "../../parts/Copied";
+import { Moment } from "../../parts/Moment";
+import { NoAnswer } from "../../parts/NoAnswer";
+import { PlainTable } from "../../parts/PlainTable";
+import { Waiting } from "../../parts/Waiting";
+import { useSession } from "../../session/SessionContext";
+import { ErrorsOfGroup } from "./documents";
+import type { ErrorGroup } from "./GroupTable";
+import { words } from "./words";
+
+interface Props {
+  group: ErrorGroup;
+  filter: ErrorFilter;
+  close(): void;
+}
+
+/** The newest errors of one kind, each with the way to its call, and the way to all of its calls. */
+export function GroupDetail({ group, filter, close }: Props) {
+  const word = useWords(words);
+  const search = useSearch();
+  const session = useSession();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), [group.fingerprint]);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => event.key === "Escape" && !event.defaultPrevented && close();
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [close]);
+  const wanted = useMemo(() => ({ ...filter, fingerprint: { eq: group.fingerprint } }), [filter, group.fingerprint]);
+  const { data, problem, again } = useAnswer(ErrorsOfGroup, {
+    filter: wanted,
+    message: session.view("CallError.message") !== "DENIED",
+    call: session.view("CallError.call") !== "DENIED",
+  });
+  const calls = linkTo("logs", changed(search, { error: null, order: null, after: null, status: "FAILED", errorType: group.type, model: [...group.models] }));
+  const rows = data?.errors?.nodes;
+  return (
+    <section className="error-detail">
+      <header className="errors-toolbar">
+        <h2 ref={heading} tabIndex={-1}>
+          {group.type}
+        </h2>
+        <Copied text={group.fingerprint} shown={group.fingerprint.slice(0, 12)} />
+        <Link className="button button-plain" href={calls}>
+          {word.inLogs}
+        </Link>
+        <Button kind="quiet" icon="close" aria-label={word.close} onClick={close} />
+      </header>
+      <p className="quiet">{word.inAll(count(group.count), group.models.join(", "))}</p>
+      {problem && <NoAnswer problem={problem} again={again} />}
+      {!rows && !problem && <Waiting />}
+      {rows && (
+        <PlainTable
+          caption={word.newest}
+          rows={rows}
+          keyOf={({ id }) => id}
+          columns={[
+            {
+              name: "at",
+              title: word.time,
+              cell: ({ occurredAt, call }) =>
+                call ? (
+                  <Link href={linkTo("logs", changed(search, { error: null, order: null, after: null, call: call.id }))}>
+                    <Moment at={occurredAt} />
+                  </Link>
+                ) : (
+                  <Moment at={occurredAt} />
+                ),
+            },
+            { name: "model", title: word.model, cell: ({ call }) => call?.model ?? "–" },
+            { name: "code", title: word.code, cell: ({ code }) => code ?? "–" },
+            { name: "message", title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
+            { name: "masked", title: word.masked, cell: ({ redactions }) => redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–" },
+          ]}
+        />
+      )}
+    </section>
+  );
+}

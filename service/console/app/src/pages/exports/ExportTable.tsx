@@ -1,0 +1,77 @@
+import { useWords } from "../../language/useWords";
+import { count, percent } from "../../numbers/figures";
+import { Button } from "../../parts/Button";
+import { Copied } from "../../parts/Copied";
+import { Moment } from "../../parts/Moment";
+import { PlainTable } from "../../parts/PlainTable";
+import type { ExportRow } from "./ExportsPage";
+import { progress, size } from "./input";
+import { words } from "./words";
+
+interface Props {
+  rows: readonly ExportRow[];
+  cancel(id: string): void;
+}
+
+const STATES: Readonly<Record<ExportRow["state"], string>> = {
+  QUEUED: "badge",
+  RUNNING: "badge badge-warn",
+  READY: "badge badge-good",
+  FAILED: "badge badge-bad",
+  CANCELLED: "badge",
+  EXPIRED: "badge",
+};
+
+/** Exports with how far they are, and their files. */
+export function ExportTable({ rows, cancel }: Props) {
+  const word = useWords(words);
+  const kinds: Readonly<Record<string, string>> = word.kinds;
+  return (
+    <PlainTable
+      caption={word.exports}
+      rows={rows}
+      keyOf={({ id }) => id}
+      columns={[
+        { name: "asked", title: word.asked, cell: ({ requestedAt }) => <Moment at={requestedAt} /> },
+        { name: "kind", title: word.kind, cell: ({ kind }) => kinds[kind] ?? kind },
+        { name: "format", title: word.format, cell: ({ format }) => format ?? "–" },
+        { name: "state", title: word.state, cell: ({ state, failure }) => <span className={STATES[state]} title={failure ?? undefined}>{word.states[state]}</span> },
+        { name: "rows", title: word.rows, figures: true, cell: (row) => <Rows row={row} /> },
+        { name: "size", title: word.size, figures: true, cell: ({ bytes }) => (bytes == null ? "–" : size(bytes)) },
+        { name: "sha", title: word.digest, cell: ({ sha256 }) => (sha256 == null ? "–" : <Copied text={sha256} shown={sha256.slice(7, 19)} />) },
+        { name: "until", title: word.until, cell: ({ expiresAt }) => (expiresAt ? <Moment at={expiresAt} /> : "–") },
+        { name: "failure", title: word.failure, cell: ({ failure }) => failure ?? "–" },
+        {
+          name: "do",
+          title: <span className="unseen">{word.actions}</span>,
+          cell: ({ id, state, signedUrl }) => (
+            <span className="export-choices">
+              {signedUrl != null && (
+                <a className="button button-plain" href={new URL(`..${signedUrl}`, document.baseURI).href} download>
+                  {word.download}
+                </a>
+              )}
+              {(state === "QUEUED" || state === "RUNNING" || state === "READY") && (
+                <Button kind="quiet" onClick={() => cancel(id)}>
+                  {state === "READY" ? word.remove : word.cancel}
+                </Button>
+              )}
+            </span>
+          ),
+        },
+      ]}
+    />
+  );
+}
+
+function Rows({ row }: { row: ExportRow }) {
+  const word = useWords(words);
+  if (row.rows == null) return "–";
+  const part = row.state === "RUNNING" ? progress(row.rows, row.totalRows) : null;
+  if (part === null) return count(row.rows);
+  return (
+    <span className="export-progress">
+      <progress value={part} max={1} aria-label={word.progress} /> {percent(part)}
+    </span>
+  );
+}

@@ -1,0 +1,20 @@
+import { useWords } from "../../language/useWords";
+import { Button } from "../../parts/Button";
+import { Copied } from "../../parts/Copied";
+import { words } from "./words";
+
+/** A secret, this once. */
+export function NewKey({ text, close }: { text: string; close(): void }) {
+  const word = useWords(words);
+  return (
+    <div className="keys-form">
+      <p role="status">{word.once}</p>
+      <p className="keys-secret">
+        <Copied text={text} />
+      </p>
+      <Button kind="primary" onClick={close}>
+        {word.kept}
+      </Button>
+    </div>
+  );
+}

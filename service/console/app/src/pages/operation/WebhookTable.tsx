@@ -1,0 +1,39 @@
+import { useAnswer } from "../../api/useAnswer";
+import { useWords } from "../../language/useWords";
+import { Moment } from "../../parts/Moment";
+import { NoAnswer } from "../../parts/NoAnswer";
+import { PlainTable } from "../../parts/PlainTable";
+import { Receivers } from "./documents";
+import { words } from "./words";
+
+/** Who is told of events, and whether they take them. */
+export function WebhookTable() {
+  const word = useWords(words);
+  const { data, problem, again } = useAnswer(Receivers, {});
+  const hooks = data?.webhooks?.nodes ?? [];
+  if (problem) return <NoAnswer problem={problem} again={again} />;
+  if (hooks.length === 0) return null;
+  return (
+    <section className="panel">
+      <PlainTable
+        caption={word.webhooks}
+        rows={hooks}
+        keyOf={({ id }) => id}
+        columns={[
+          { name: "name", title: word.name, cell: ({ name }) => name ?? "–" },
+          { name: "url", title: word.address, cell: ({ url }) => <code>{url}</code> },
+          { name: "events", title: word.events, cell: ({ events }) => events.map((event) => <code key={event}>{event} </code>) },
+          {
+            name: "state",
+            title: word.state,
+            cell: ({ disabledAt, failure }) => (
+              <span className={disabledAt ? "badge badge-bad" : failure ? "badge badge-warn" : "badge badge-good"}>{disabledAt ? word.disabled : failure ? word.failing : word.well}</span>
+            ),
+          },
+          { name: "failure", title: word.failure, cell: ({ failure }) => failure ?? "–" },
+          { name: "made", title: word.made, cell: ({ createdAt }) => <Moment at={createdAt} /> },
+        ]}
+      />
+    </section>
+  );
+}

@@ -1,0 +1,67 @@
+import { graphql } from "../../api/gql";
+
+export const Refusals = graphql(`
+  query Refusals($since: DateTime!, $until: DateTime) {
+    ingestReport(since: $since, until: $until) {
+      since
+      refused
+      truncated
+      rows {
+        hour
+        source
+        reason
+        account
+        refused
+      }
+    }
+  }
+`);
+
+export const Health = graphql(`
+  query Health($purges: Boolean!) {
+    retention {
+      missing
+      detached
+      nextPurgeAt
+      classes {
+        overdue
+        keys {
+          live
+          lost
+        }
+      }
+      lastPurge @include(if: $purges) {
+        state
+        finishedAt
+        failure
+      }
+    }
+  }
+`);
+
+export const Sums = graphql(`
+  query Sums($filter: CallFilter!) {
+    costs(filter: $filter) {
+      coverage {
+        to
+        source
+      }
+    }
+  }
+`);
+
+export const Receivers = graphql(`
+  query Receivers {
+    webhooks(first: 50) {
+      nodes {
+        id
+        name
+        url
+        events
+        createdAt
+        disabledAt
+        failure
+      }
+    }
+  }
+`);

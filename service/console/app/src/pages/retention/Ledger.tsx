@@ -1,0 +1,119 @@
+import { useMemo, useState } from "react";
+import { useAddress } from "../../address/address";
+import type { LedgerKind } from "../../api/gql/graphql";
+import { useAnswer } from "../../api/useAnswer";
+import { decoded } from "../../evidence/entry";
+import { useWords } from "../../language/useWords";
+import { Button } from "../../parts/Button";
+import { Choice } from "../../parts/Choice";
+import { Empty } from "../../parts/Empty";
+import { Moment } from "../../parts/Moment";
+import { NoAnswer } from "../../parts/NoAnswer";
+import { PlainTable } from "../../parts/PlainTable";
+import { Waiting } from "../../parts/Waiting";
+import { useRange } from "../../time/RangeContext";
+import { Entries } from "./documents";
+import { useWordOf } from "./useWordOf";
+import { Verification } from "./Verification";
+import { words } from "./words";
+
+/** Entries that say who looked at something, or took it away. */
+const LOOKS: LedgerKind[] = ["ERROR_REVEALED", "EXPORTED", "EVIDENCE_CREATED", "ATTESTED", "SESSION_TOKENS_CREATED"];
+const PAGE = 100;
+const LONG = 26;
+
+export type Proved = ReadonlyMap<string, string | null>;
+
+/** The ledger's entries of the time, decoded from their leaves, with a check of their proofs in this browser. */
+export function Ledger() {
+  const word = useWords(words);
+  const text = useWordOf();
+  const [parameters, change] = useAddress();
+  const { period, change: changeRange } = useRange();
+  const looks = parameters.get("who") === "1";
+  const [after, setAfter] = useState<readonly (string | null)[]>([null]);
+  const [proved, setProved] = useState<Proved>(new Map());
+  const filter = useMemo(
+    () => ({ recordedAt: { gte: period.from, lt: period.to }, ...(looks && { kind: { in: LOOKS } }) }),
+    [period, looks],
+  );
+  const { data, problem, again } = useAnswer(Entries, { filter, first: PAGE, after: after.at(-1) ?? null });
+  const page = data?.ledger;
+  const rows = useMemo(() => (page?.nodes ?? []).map((node) => ({ ...node, says: decoded(node.leaf) })).toReversed(), [page]);
+  return (
+    <div className="retention-part">
+      <Verification entries={rows} proved={setProved} />
+      <div className="retention-bar">
+        <Choice<"all" | "looks">
+          label={word.which}
+          options={[
+            { value: "all", text: word.allEntries },
+            { value: "looks", text: word.whoLooked },
+          ]}
+          value={looks ? "looks" : "all"}
+          change={(value) => {
+            setAfter([null]);
+            change({ who: value === "looks" ? "1" : null });
+          }}
+        />
+        {after.length > 1 && (
+          <Button icon="left" onClick={() => setAfter(after.slice(0, -1))}>
+            {word.older}
+          </Button>
+        )}
+        {page?.pageInfo.hasNextPage && (
+          <Button icon="right" onClick={() => setAfter([...after, page.pageInfo.endCursor ?? null])}>
+            {word.newer}
+          </Button>
+        )}
+      </div>
+      {problem && <NoAnswer problem={problem} again={again} />}
+      {!problem && !page && <Waiting lines={8} />}
+      {page && rows.length === 0 && (
+        <Empty title={word.noEntries}>
+          <p className="empty-actions">
+            <Button onClick={() => changeRange({ kind: "relative", last: "90d" })}>{word.lastQuarter}</Button>
+          </p>
+        </Empty>
+      )}
+      {rows.length > 0 && (
+        <PlainTable
+          caption={looks ? word.whoLooked : word.entries}
+          rows={rows}
+          keyOf={({ index }) => index}
+          columns={[
+            { name: "index", title: word.entry, figures: true, cell: ({ index }) => `#${index}` },
+            {
+              name: "proof",
+              title: word.proof,
+              cell: ({ index }) => {
+                const doubt = proved.get(index);
+                if (doubt === undefined) return "–";
+                return <span className={doubt === null ? "badge badge-good" : "badge badge-bad"}>{doubt === null ? word.verified : text("doubts", doubt)}</span>;
+              },
+            },
+            { name: "at", title: word.time, cell: ({ recordedAt }) => <Moment at={recordedAt} /> },
+            { name: "kind", title: word.kind, cell: ({ says, kind }) => <code>{says?.kind ?? kind}</code> },
+            { name: "actor", title: word.by, cell: ({ says, actor }) => <code>{says?.actor ?? actor}</code> },
+            {
+              name: "facts",
+              title: word.facts,
+              cell: ({ says }) => (
+                <span className="facts">
+                  {says === null
+                    ? word.unreadableLeaf
+                    : says.facts.map(([name, value]) => (
+                        <span key={name} title={value}>
+                          <b>{name}</b> <code>{value.length > LONG ? `${value.slice(0, LONG)}…` : value}</code>
+                        </span>
+                      ))}
+                </span>
+              ),
+            },
+            { name: "note", title: word.note, cell: ({ note }) => <span className="facts">{note ?? "–"}</span> },
+          ]}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,190 @@
+import { graphql } from "../../api/gql";
+
+export const Kept = graphql(`
+  query Kept {
+    retention {
+      asOf
+      nextPurgeAt
+      keyringBackupDays
+      missing
+      detached
+      policyDigest
+      classes {
+        name
+        tier
+        store
+        windowDays
+        keptAtMostDays
+        unreadableEverywhereDays
+        oldest
+        oldestServed
+        overdue
+        hidden
+        held
+        nextPurgeAt
+        keys {
+          live
+          destroyed
+          lost
+        }
+      }
+      lastPurge {
+        state
+        finishedAt
+      }
+    }
+  }
+`);
+
+export const Destroyed = graphql(`
+  query Destroyed($purges: Boolean!, $holds: Boolean!, $erasures: Boolean!) {
+    purgeRuns(first: 20) @include(if: $purges) {
+      nodes {
+        id
+        state
+        plannedAt
+        finishedAt
+        requestedBy
+        partitions {
+          name
+          rows
+        }
+        keysDestroyed
+        rowsHeldBack
+        ledgerIndex
+        failure
+      }
+    }
+    holds(first: 50) @include(if: $holds) {
+      nodes {
+        id
+        name
+        owner
+        reason
+        scope {
+          account
+          model
+          from
+          to
+        }
+        placedAt
+        expiresAt
+        liftedAt
+        rows
+        ledgerIndex
+      }
+    }
+    erasures(first: 50) @include(if: $erasures) {
+      nodes {
+        id
+        kind
+        account
+        requestedAt
+        state
+        finishedAt
+        rows
+        blockedByHolds
+        unreadableInBackupsAt
+        ledgerIndex
+      }
+    }
+  }
+`);
+
+export const Entries = graphql(`
+  query Entries($filter: LedgerFilter, $first: Int, $after: String) {
+    ledger(filter: $filter, first: $first, after: $after) {
+      nodes {
+        index
+        recordedAt
+        kind
+        actor
+        leaf
+        note
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+export const NewestCheckpoint = graphql(`
+  query NewestCheckpoint {
+    checkpoint {
+      size
+      note
+      issuedAt
+      publicKey
+    }
+  }
+`);
+
+export const ProofOfEntry = graphql(`
+  query ProofOfEntry($index: BigInt!, $size: BigInt!) {
+    inclusionProof(index: $index, size: $size) {
+      hashes
+    }
+  }
+`);
+
+export const ProofOfHistory = graphql(`
+  query ProofOfHistory($from: BigInt!, $to: BigInt!) {
+    consistencyProof(from: $from, to: $to) {
+      hashes
+    }
+  }
+`);
+
+export const PolicyInForce = graphql(`
+  query PolicyInForce {
+    policy {
+      name
+      version
+      digest
+      appliedAt
+      appliedBy
+      approvedBy
+      document
+      fields {
+        field
+        class
+        action
+        store
+        views {
+          role
+          view
+        }
+      }
+    }
+  }
+`);
+
+export const MakeEvidence = graphql(`
+  mutation MakeEvidence($input: CreateEvidenceInput!) {
+    createEvidence(input: $input) {
+      export {
+        id
+      }
+      checkpoint {
+        size
+        note
+      }
+    }
+  }
+`);
+
+export const EvidenceFile = graphql(`
+  query EvidenceFile($id: ID!) {
+    export(id: $id) {
+      id
+      state
+      bytes
+      rows
+      sha256
+      failure
+      signedUrl
+    }
+  }
+`);

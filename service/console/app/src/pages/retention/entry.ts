@@ -1,0 +1,13 @@
+import { lazy } from "react";
+import type { Page } from "../../shell/page";
+
+export const page: Page = {
+  path: "retention",
+  title: { en: "Retention", "zh-CN": "保留" },
+  icon: "shield",
+  key: "t",
+  order: 40,
+  roots: ["retention", "ledger", "policy"],
+  ranged: true,
+  component: lazy(() => import("./RetentionPage")),
+};

@@ -1,0 +1,153 @@
+"""The console's page of retention, as an auditor sees it; the ledger is verified in the browser, a tampered one too."""
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from console import assert_accessible_everywhere, console, consoles
+from playwright.async_api import Browser, Page, Route, expect
+from running import RunningService
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    running = RunningService(tmp_path_factory.mktemp("retention") / "data")
+    call = {"id": "c1", "started_at": "2026-11-29T10:00:00Z", "account": "acme", "model": "m", "status": "succeeded"}
+    running.report(running.admin_key, call)
+    running.ask(
+        running.admin_key,
+        'mutation { placeHold(input: {name: "case 7", owner: "legal", reason: "a claim", classes: [OPERATIONAL],'
+        ' scope: {account: "acme"}}) { hold { id } } }',
+    )
+    assert running.command("ledger", "checkpoint").returncode == 0
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def auditor(service: RunningService) -> str:
+    return service.new_key("auditor")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(service: RunningService, auditor: str) -> str:
+    """A signed checkpoint that covers the auditor's own key too, as an auditor would keep it."""
+    done = service.command("ledger", "checkpoint")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def verifier_key(service: RunningService) -> str:
+    return service.command("ledger", "key").stdout.strip()
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with consoles() as opened:
+        yield opened
+
+
+async def verify(page: Page, key: str, kept: str = "") -> None:
+    await expect(page.get_by_role("table", name="Entries of the ledger")).to_be_visible()
+    await page.get_by_label("Verifier key").fill(key)
+    await page.get_by_label("A checkpoint that you kept").fill(kept)
+    await page.get_by_role("button", name=re.compile("Verify .* entries")).click()
+
+
+async def test_the_browser_verifies_the_ledger(
+    service: RunningService, auditor: str, checkpoint: str, verifier_key: str, browser: Browser
+) -> None:
+    """Each entry is proved by the newest checkpoint, which the key signed and which continues the one that was kept."""
+    async with console(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
+        await verify(page, verifier_key, checkpoint)
+        verdict = page.locator(".verdict")
+        await expect(verdict).to_have_class(re.compile("verdict-good"))
+        await expect(verdict).to_contain_text("Nothing was changed or removed that your checkpoint covers.")
+        table = page.get_by_role("table", name="Entries of the ledger")
+        assert await table.get_by_text("verified", exact=True).count() >= 4
+        await expect(table.locator("tr", has_text="HOLD_PLACED")).to_contain_text("case 7")
+        await page.get_by_label("A checkpoint that you kept").fill(
+            checkpoint.replace("\n", "\r\n", 1).replace("A", "B")
+        )
+        await page.get_by_role("button", name=re.compile("Verify .* entries")).click()
+        await expect(verdict).to_have_class(re.compile("verdict-bad"))
+
+
+@pytest.mark.parametrize("tampered", ["leaf", "checkpoint", "proof", "key"])
+async def test_what_was_tampered_with_is_not_verified(
+    service: RunningService, auditor: str, checkpoint: str, verifier_key: str, browser: Browser, tampered: str
+) -> None:
+    """An entry, a checkpoint or a proof that is changed on its way, and a key of somebody else, are each told."""
+    assert checkpoint
+
+    async def change(route: Route) -> None:
+        answer = await route.fetch()
+        text = await answer.text()
+        body: dict[str, Any] = json.loads(text)
+        data = body.get("data") or {}
+        if tampered == "leaf" and "ledger" in data:
+            for node in data["ledger"]["nodes"]:
+                leaf = base64.b64decode(node["leaf"]).replace(b'"actor":"cli"', b'"actor":"cla"')
+                node["leaf"] = base64.b64encode(leaf).decode()
+        if tampered == "checkpoint" and "checkpoint" in data:
+            size = data["checkpoint"]["size"]
+            data["checkpoint"]["note"] = data["checkpoint"]["note"].replace(f"\n{size}\n", f"\n{int(size) + 1}\n")
+        if tampered == "proof" and "inclusionProof" in data:
+            data["inclusionProof"]["hashes"] = data["inclusionProof"]["hashes"][::-1]
+        await route.fulfill(response=answer, body=json.dumps(body))
+
+    async with console(browser, service.url, auditor, "retention?part=kept&range=24h") as page:
+        await page.route("**/graphql", change)
+        await page.get_by_text("Ledger", exact=True).click()
+        other = verifier_key[:-6] + ("AAAA" if verifier_key[-6:-2] != "AAAA" else "BBBB") + verifier_key[-2:]
+        await verify(page, other if tampered == "key" else verifier_key)
+        verdict = page.locator(".verdict")
+        await expect(verdict).to_contain_text("NOT verified")
+        await expect(verdict).to_have_class(re.compile("verdict-bad"))
+
+
+async def test_an_auditor_finds_what_is_kept_destroyed_and_held(
+    service: RunningService, auditor: str, browser: Browser
+) -> None:
+    """Classes with their windows, a hold with its entry, the policy with what each role gets, and a bundle."""
+    async with console(browser, service.url, auditor, "retention") as page:
+        classes = page.get_by_role("table", name="Classes of data")
+        await expect(classes.locator("tr", has_text="Billing").first).to_contain_text("400 d")
+        await expect(page.locator(".figure", has_text="Overdue rows")).to_contain_text("as it should be")
+        await page.get_by_text("Purges, holds, erasures").click()
+        await expect(page.get_by_role("table", name="Legal holds")).to_contain_text("case 7")
+        await expect(page.get_by_text("Nobody asked for an erasure.")).to_be_visible()
+        await page.get_by_text("Policy", exact=True).click()
+        await page.get_by_placeholder("Find a field").fill("call.user")
+        rows = page.get_by_role("table", name="Fields, and what each role gets").locator("tbody tr")
+        await expect(rows).to_have_count(1)
+        await expect(rows).to_contain_text("pseudonym")
+        await page.get_by_text("Ledger", exact=True).click()
+        await page.get_by_role("button", name="Make a bundle").click()
+        async with page.expect_download() as waiting:
+            await page.get_by_role("link", name=re.compile("Download")).click()
+        path = await (await waiting.value).path()
+        assert json.loads(path.read_text().splitlines()[0])["format"] == "calledger-evidence/1"
+
+
+async def test_a_viewer_sees_of_it_what_a_viewer_may(service: RunningService, browser: Browser) -> None:
+    """A viewer has retention and the policy, no ledger and no holds; one that reports has no such page."""
+    viewer = await asyncio.to_thread(service.new_key, "viewer")
+    async with console(browser, service.url, viewer, "retention?part=ledger") as page:
+        await expect(page.get_by_role("table", name="Classes of data")).to_be_visible()
+        assert await page.locator(".choice-option").filter(has_text="Ledger").count() == 0
+    ingest = await asyncio.to_thread(service.new_key, "ingest")
+    async with console(browser, service.url, ingest, "retention") as page:
+        await expect(page.get_by_text("The role Ingest may not see this page.")).to_be_visible()
+
+
+@pytest.mark.parametrize("part", ["kept", "gone", "ledger", "policy"])
+async def test_retention_is_accessible(service: RunningService, auditor: str, browser: Browser, part: str) -> None:
+    """axe-core finds nothing in any part, in both themes and languages, and on a phone."""
+    await assert_accessible_everywhere(browser, service.url, auditor, f"retention?part={part}", ".plain-table")
