@@ -20,6 +20,7 @@ from strawberry.types.execution import ExecutionResult
 from policies.policy.model import Policy, Role, View
 from policies.policy.views import at_most, view_table
 from service.access.authenticate import UnauthenticatedError
+from service.access.idempotency import Idempotency
 from service.access.principal import Principal
 from service.api.answers import (
     AGAIN,
@@ -33,6 +34,7 @@ from service.api.answers import (
 from service.api.calls.recorded import Tempo
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
+from service.api.execution.idempotency import HEADER
 from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
 from service.api.execution.trusted_documents import TrustedDocuments
 from service.api.schema import CalledgerSchema
@@ -60,7 +62,13 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 # Nobody compresses it, proxies included: the length of what is compressed tells of what is in it.
 _SECRET: Final = {"Cache-Control": "no-store, no-transform"}
 _SCOPES_MAX: Final = 4096
-_STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
+_STATUSES: Final = {
+    Code.UNAUTHENTICATED: 401,
+    Code.THROTTLED: 429,
+    Code.FORBIDDEN: 403,
+    Code.UNAVAILABLE: 503,
+    Code.ALREADY_DONE: 409,
+}
 
 
 @dataclass(slots=True)
@@ -102,6 +110,7 @@ class LedgerView(GraphQLView[Context, None]):
                 "tempo": Tempo(runtime.numbered),
             },
             "export_asked": runtime.export_asked.set,
+            "idempotency": Idempotency(runtime.database, runtime.keyring, lambda: runtime.applied.digest),
         }
         self._reader: Reader | None = None
         self._policy: Policy | None = None
@@ -171,7 +180,9 @@ class LedgerView(GraphQLView[Context, None]):
         return context
 
     async def _context(self, request: web.Request) -> Context:
-        return self._context_of(await self._principal(request.headers.get(hdrs.AUTHORIZATION)))
+        context = self._context_of(await self._principal(request.headers.get(hdrs.AUTHORIZATION)))
+        context.idempotency_key = request.headers.get(HEADER)
+        return context
 
     async def _principal(self, authorization: str | None) -> Principal:
         """Who asks; then there is a reader too."""

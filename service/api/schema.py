@@ -20,6 +20,7 @@ from service.api.execution.admission import Gate
 from service.api.execution.context import Context, overspent, too_large
 from service.api.execution.documents import DocumentPreparation, Documents
 from service.api.execution.errors import code_errors
+from service.api.execution.idempotency import Once
 from service.api.execution.limits import refusal_points
 from service.api.execution.tracing import Tracing
 from service.api.mutations import Mutation
@@ -125,6 +126,7 @@ def build_schema(*, compiled: bool = True) -> CalledgerSchema:
         extensions=[
             DocumentPreparation,
             Gate,
+            Once,
         ],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True, name_converter=_Names()),
     )

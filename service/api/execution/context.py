@@ -9,6 +9,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
+from service.access.idempotency import Idempotency
 from service.access.principal import Principal
 from service.api.execution.errors import Code, refused
 from service.api.execution.limits import Bucket, check_variables
@@ -26,7 +27,8 @@ class Context:
 
     `ordinary`: a compiled operation has had no answer, and need not be asked again. `sizes` notes how many entries each
     list really had, for the actual cost, `variable_points` how much the variables hold (`limits.py`). `export_asked`
-    tells who writes exports that there is one to write. `holds_secret`: a key or token is in the answer.
+    tells who writes exports that there is one to write. `idempotency_key`: the client's name for the request, under
+    which `idempotency` knows it again. `holds_secret`: a key or token is in the answer.
     """
 
     scope: Scope
@@ -37,6 +39,8 @@ class Context:
     request_id: str | None = None
     ledger: Ledger | None = None
     export_asked: Callable[[], None] = lambda: None
+    idempotency: Idempotency | None = None
+    idempotency_key: str | None = None
     services: dict[str, Any] = field(default_factory=dict[str, Any])
     sizes: dict[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])
     requested_cost: int = 0

@@ -40,6 +40,7 @@ from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
 from service.storage.connection import advisory_lock, affected
+from service.storage.control.idempotency_keys import forget_answers
 from service.storage.notices import notify
 
 log = get_logger()
@@ -168,6 +169,7 @@ async def request_erasure(
             await connection.execute(
                 "UPDATE erasure SET blocked_by = $2 WHERE id = $1", id_, orjson.dumps(blocking).decode()
             )
+        await forget_answers(connection)
         name = user or account
         reason = without(reason, name)
         await forget_in_notes(

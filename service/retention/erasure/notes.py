@@ -16,6 +16,7 @@ from service.ledger import ErasedNotes, Ledger
 from service.retention.context import RetentionContext
 from service.retention.ledger_entries import ERASED
 from service.storage.connection import Connection
+from service.storage.control.idempotency_keys import forget_answers
 from service.storage.notices import notify
 
 INDEXES_MAX: Final = 500
@@ -157,6 +158,7 @@ async def _erase(
         return ErasedNotes((), None)
     done = await context.ledger.erase_notes(indexes, actor=actor, note=note, facts=facts, connection=connection)
     erased = list(done.indexes)
+    await forget_answers(connection)
     await connection.execute(_BLANK_HOLDS, erased, ERASED)
     await connection.execute(_BLANK_SCOPES, erased, ERASED)
     keys = [read_leaf(row["leaf"]).facts["key"] for row in await connection.fetch(_MADE_KEYS, erased)]

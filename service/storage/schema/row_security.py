@@ -86,6 +86,8 @@ GUARDS: Final = (
     # Keys that may do more than the one who asks are not for it.
     Guard("api_key", _WRITE, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("purge_run", _READ),
+    # Written and read by the owner alone.
+    Guard("idempotency_key", ()),
     Guard("installation", _WRITE, secured=False),
     # Readable because an export expires when another policy is in force.
     Guard("policy_version", _READ, "", secured=False),
