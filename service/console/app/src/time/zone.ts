@@ -46,6 +46,11 @@ export function minute(moment: string | number, zone: string): string {
   return `${part["hour"]}:${part["minute"]}`;
 }
 
+/** 2026-11-29 14:05 */
+export function toTheMinute(moment: string | number, zone: string): string {
+  return `${day(moment, zone)} ${minute(moment, zone)}`;
+}
+
 /** 2026-11-29 14:05:09 */
 export function second(moment: string | number, zone: string): string {
   return millisecond(moment, zone).slice(0, 19);

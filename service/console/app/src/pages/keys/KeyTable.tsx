@@ -5,6 +5,7 @@ import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";
 import { useSession } from "../../session/SessionContext";
 import { words as shellWords } from "../../shell/words";
+import { toTheMinute } from "../../time/zone";
 import type { ApiKey } from "./KeysPage";
 import { words } from "./words";
 
@@ -46,9 +47,9 @@ export function KeyTable({ keys, doing }: Props) {
         { name: "role", title: word.role, cell: ({ role }) => roles[role] },
         { name: "accounts", title: word.accounts, cell: ({ accounts }) => accounts?.join(", ") ?? word.every },
         { name: "state", title: word.state, cell: ({ state }) => <span className={STATES[state]}>{word.states[state]}</span> },
-        { name: "made", title: word.made, cell: ({ createdAt }) => <Moment at={createdAt} /> },
-        { name: "used", title: word.used, cell: ({ lastUsedAt }) => (lastUsedAt ? <Moment at={lastUsedAt} /> : word.never) },
-        { name: "ends", title: word.ends, cell: ({ expiresAt, revokedAt }) => (revokedAt ?? expiresAt ? <Moment at={revokedAt ?? expiresAt ?? ""} /> : word.never) },
+        { name: "made", title: word.made, cell: ({ createdAt }) => <Moment text={toTheMinute} at={createdAt} /> },
+        { name: "used", title: word.used, cell: ({ lastUsedAt }) => (lastUsedAt ? <Moment text={toTheMinute} at={lastUsedAt} /> : word.never) },
+        { name: "ends", title: word.ends, cell: ({ expiresAt, revokedAt }) => (revokedAt ?? expiresAt ? <Moment text={toTheMinute} at={revokedAt ?? expiresAt ?? ""} /> : word.never) },
         { name: "actions", title: <span className="unseen">{word.actions}</span>, cell: actions },
       ]}
     />
