@@ -31,7 +31,9 @@ _UNPACKED: Final[LiteralString] = """
         SELECT part.digits::uuid AS id, ('x' || left(part.digits, 12))::bit(48)::bigint / 86400000 AS day
     ) AS raw
 """
+"""The changes of some rows of the feed, one by one, with the day of their calls' start."""
 _PLACED: Final[LiteralString] = "(SELECT * FROM call_change WHERE position > $1 AND position <= $2)"
+"""A stretch of the feed."""
 _PLACE_SUMS: Final[LiteralString] = f"""
 SELECT tier, kind, day, count(*) AS count, sum(uuid_hash_extended(id, $3::bigint + account_id)) AS sum
 FROM ({_UNPACKED.format(rows=_PLACED)}) AS told
@@ -53,6 +55,7 @@ _PLACED_OR_NEW: Final[LiteralString] = """(
     WHERE tier = $1 AND recorded_at >= $2::timestamptz - interval '2 days'
     UNION ALL SELECT account_id, tier, kind, ids FROM call_change_new WHERE tier = $1
 )"""
+"""The feed, and what waits for its place, since a day."""
 _OF_DAY: Final[LiteralString] = f"""
 WITH told AS (
     SELECT account_id, id, count(*) FILTER (WHERE kind = 0) AS calls, count(*) FILTER (WHERE kind = 1) AS corrections,
@@ -82,6 +85,7 @@ class _Day(NamedTuple):
 
     @property
     def start(self) -> datetime:
+        """Midnight, UTC."""
         return EPOCH + self.number * _DAY
 
 
