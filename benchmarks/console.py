@@ -37,12 +37,12 @@ _FILTER: Final = """async (filters) => {
   const found = [];
   for (let round = 0; round < filters; round++) {
     while (!settled()) await frame();
-    const buttons = [...document.querySelectorAll('.calls-row button[title*=" Model = "]')];
+    const buttons = [...document.querySelectorAll('.calls-row [title*=" Model = "]')];
     const button = buttons[(round * 7) % buttons.length];
     const title = button.title;
     const begun = performance.now();
     button.click();
-    const matches = (row) => [...row.querySelectorAll('button')].some((one) => one.title === title);
+    const matches = (row) => [...row.querySelectorAll('[title]')].some((one) => one.title === title);
     const done = () => settled() && document.querySelector('.chips .chip')
         && [...grid().querySelectorAll('.calls-row')].every(matches);
     await frame();

@@ -25,10 +25,10 @@ from service.delivery.attempts import is_over, pause_before_next
 from service.delivery.calls import calls_of, find_calls
 from service.delivery.holding import LEASE, Holding
 from service.delivery.metrics import count_attempt, measure
+from service.delivery.recipient import AnswerRefusedError, Recipient, recipient_of
 from service.delivery.sender import Outcome, Sender
 from service.delivery.spending import find_spending, spending_of
 from service.delivery.spikes import find_spikes, spike_of
-from service.delivery.told import AnswerRefusedError, Told, told
 from service.errors import CalledgerError
 from service.ledger import WebhookRegister
 from service.log_redaction import guarded
@@ -80,13 +80,13 @@ _TROUBLE: Final = timedelta(seconds=30)
 _TURN_S: Final = 5.0
 """After so long it is another webhook's turn."""
 _FINAL: Final = {code.value for code in (Code.CURSOR_EXPIRED, Code.FORBIDDEN, Code.BAD_USER_INPUT)}
-"""Refusals that asking again does not change."""
+"""Refusals that recipient again does not change."""
 _LOOK_BACK: Final = timedelta(days=3)
 
-_Rendering = Callable[[Told, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+_Rendering = Callable[[Recipient, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
-async def _as_noted(_: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _as_noted(_: Recipient, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     return facts
 
 
@@ -188,31 +188,31 @@ class Courier:
         if webhook is None:
             return _TROUBLE
         try:
-            asking = await told(self._runtime, await self._opened(), webhook)
+            recipient = await recipient_of(self._runtime, await self._opened(), webhook)
             endpoint = await open_endpoint(self._runtime.keyring, webhook.id, webhook.sealed)
-            if asking is None:
+            if recipient is None:
                 await self._disable(webhook, "its key has ended, or may do less than when it asked: make it anew")
                 return _TROUBLE
-            return await self._work(asking, endpoint)
+            return await self._work(recipient, endpoint)
         except (SealLostError, AnswerRefusedError) as error:
             if isinstance(error, AnswerRefusedError) and error.code not in _FINAL:
                 raise
             await self._disable(webhook, guarded(str(error)))
             return _TROUBLE
 
-    async def _work(self, asking: Told, endpoint: Endpoint) -> timedelta:
+    async def _work(self, recipient: Recipient, endpoint: Endpoint) -> timedelta:
         """Find what there is, and make one attempt; after how long to look again."""
         begun, more = time.monotonic(), False
-        await self._find(asking)
-        if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
-            more = await find_calls(self._owner, asking)
-        due = await due_deliveries(self._owner, asking.webhook.id, 1)
-        outcome = await self._attempt(asking, endpoint, due[0]) if due else None
+        await self._find(recipient)
+        if recipient.receives(WebhookEvent.CALLS_RECORDED):
+            more = await find_calls(self._owner, recipient)
+        due = await due_deliveries(self._owner, recipient.webhook.id, 1)
+        outcome = await self._attempt(recipient, endpoint, due[0]) if due else None
         if more if outcome is None else outcome.is_delivered:
             waited_s = 0.0 if outcome is None else outcome.ms / 1000
             await asyncio.sleep(self._tempo.pause_s(max(time.monotonic() - begun - waited_s, 0.0)))
             return timedelta()
-        soon = await seconds_to_next(self._owner, asking.webhook.id)
+        soon = await seconds_to_next(self._owner, recipient.webhook.id)
         return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
 
     async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
@@ -252,9 +252,9 @@ class Courier:
             self._reader = await Reader.open(self._runtime.database, self._runtime.accounts, self._runtime.keyring)
         return self._reader
 
-    async def _find(self, asking: Told) -> None:
+    async def _find(self, recipient: Recipient) -> None:
         """Note what has happened since, but for calls. Raises AnswerRefusedError."""
-        webhook, now = asking.webhook, datetime.now(UTC)
+        webhook, now = recipient.webhook, datetime.now(UTC)
         since = max(webhook.created_at, now - _LOOK_BACK)
         found = {
             WebhookEvent.PURGE_FINISHED: lambda: finished_purges(self._owner, since),
@@ -264,25 +264,25 @@ class Courier:
             WebhookEvent.POLICY_APPLIED: lambda: applied_policies(self._owner, since),
         }
         for event, look in found.items():
-            if asking.is_told_of(event):
+            if recipient.receives(event):
                 for occasion in await look():
                     await add_delivery(self._owner, webhook, event, occasion.subject, occasion.facts)
         if time.monotonic() - self._figures_at.get(webhook.id, -_FIGURES_S) < _FIGURES_S:
             return
         self._figures_at[webhook.id] = time.monotonic()
-        if asking.is_told_of(WebhookEvent.SPEND_THRESHOLD):
-            await find_spending(self._owner, asking)
-        if asking.is_told_of(WebhookEvent.ERROR_RATE_SPIKE):
+        if recipient.receives(WebhookEvent.SPEND_THRESHOLD):
+            await find_spending(self._owner, recipient)
+        if recipient.receives(WebhookEvent.ERROR_RATE_SPIKE):
             seen = self._spikes_at.get(webhook.id)
-            self._spikes_at[webhook.id] = await find_spikes(self._owner, asking, seen)
+            self._spikes_at[webhook.id] = await find_spikes(self._owner, recipient, seen)
 
-    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome | None:
+    async def _attempt(self, recipient: Recipient, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome | None:
         """Make one attempt, and note what came of it; None when another process makes it."""
         tried = sum(datetime.fromisoformat(one["at"]) >= delivery.since for one in delivery.attempts) + 1
         pause = pause_before_next(tried, random.random())  # noqa: S311 - spread
         if await begin_attempt(self._owner, delivery.id, max(pause, LEASE)) is None:
             return None
-        outcome = await self._sent(asking, endpoint, delivery)
+        outcome = await self._sent(recipient, endpoint, delivery)
         state, reason = DeliveryState.PENDING, None
         if outcome.is_delivered:
             state = DeliveryState.DELIVERED
@@ -294,15 +294,15 @@ class Courier:
         await end_attempt(self._owner, delivery.id, state, said, pause)
         count_attempt(state)
         if reason is not None:
-            await self._disable(asking.webhook, reason)
+            await self._disable(recipient.webhook, reason)
         return outcome
 
-    async def _sent(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome:
+    async def _sent(self, recipient: Recipient, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome:
         event = WebhookEvent(delivery.event)
-        if not asking.is_told_of(event):
+        if not recipient.receives(event):
             return Outcome(0, failure="the key may not be told of it any more")
         try:
-            data = await _RENDERED[event](asking, delivery.facts)
+            data = await _RENDERED[event](recipient, delivery.facts)
         except CalledgerError as error:
             return Outcome(0, failure=guarded(str(error)))
         body = orjson.dumps({"type": event.value, "timestamp": moment(delivery.created_at), "data": data})

@@ -11,7 +11,7 @@ from service.api.retention.types import encode_id
 from service.api.schema import build_schema
 from service.api.webhooks.budgets import PREFIX
 from service.api.webhooks.spending import day_of, spent_on
-from service.delivery.told import Told
+from service.delivery.recipient import Recipient
 from service.storage.control.budgets import BUDGETS_MAX, BudgetRecord, list_budgets
 from service.storage.control.webhook_deliveries import add_delivery
 from service.webhooks.events import WebhookEvent
@@ -19,23 +19,23 @@ from service.webhooks.events import WebhookEvent
 _HUNDRED: Final = Decimal(100)
 
 
-async def find_spending(owner: asyncpg.Pool, told: Told) -> None:
+async def find_spending(owner: asyncpg.Pool, recipient: Recipient) -> None:
     """Note each threshold that today's calls have come to. It is told once a day, by its budget and amount."""
-    reader, scope = told.context.reader, told.context.scope
+    reader, scope = recipient.context.reader, recipient.context.scope
     day = day_of(await reader.clock.now())
     async with reader.connection(scope) as connection:
         budgets = await list_budgets(connection, scope.accounts, BUDGETS_MAX)
     for budget in budgets:
         account = await reader.accounts.name(budget.of.account_id)
         try:
-            spent = await spent_on(build_schema(), told.context, budget.of, account, day)
+            spent = await spent_on(build_schema(), recipient.context, budget.of, account, day)
         except GraphQLError:  # the role may not ask for it: then it is not told either
             continue
         for percent in budget.thresholds:
             if spent * _HUNDRED >= budget.amount * percent:
                 facts = _facts(budget, percent, spent) | {"day": day.date().isoformat()}
                 subject = f"spend:{budget.id}:{day.date()}:{percent}:{budget.amount.normalize()}"
-                await add_delivery(owner, told.webhook, WebhookEvent.SPEND_THRESHOLD, subject, facts)
+                await add_delivery(owner, recipient.webhook, WebhookEvent.SPEND_THRESHOLD, subject, facts)
 
 
 def _facts(budget: BudgetRecord, percent: int, spent: Decimal) -> dict[str, Any]:
@@ -49,9 +49,9 @@ def _facts(budget: BudgetRecord, percent: int, spent: Decimal) -> dict[str, Any]
     }
 
 
-async def spending_of(told: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+async def spending_of(recipient: Recipient, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """The event with the names that its budget has now."""
-    reader, scope = told.context.reader, told.context.scope
+    reader, scope = recipient.context.reader, recipient.context.scope
     async with reader.connection(scope) as connection:
         budgets = await list_budgets(connection, [facts["account"]], BUDGETS_MAX)
     found = next((one.of for one in budgets if encode_id(PREFIX, one.id) == facts["budget"]), None)

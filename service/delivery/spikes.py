@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from service.delivery.told import Told
+from service.delivery.recipient import Recipient
 from service.storage.control.webhook_deliveries import add_delivery
 from service.webhooks.events import WebhookEvent
 
@@ -53,17 +53,17 @@ def is_spike(now: Counts, before: Counts) -> bool:
     return deviation == 0 or (now.rate - before.rate) / deviation >= SIGMAS
 
 
-async def find_spikes(owner: asyncpg.Pool, told: Told, seen: datetime | None) -> datetime:
+async def find_spikes(owner: asyncpg.Pool, recipient: Recipient, seen: datetime | None) -> datetime:
     """Note each account of which an hour is a spike; it is told once. Returns the last full hour, which is looked at
     again while it is the last one, since more may be reported of it.
 
     `seen`: what this returned before; None where nobody remembers, as after a start. Then, and where hours were missed,
     those since the webhook was made are looked at, of the last day. Raises AnswerRefusedError.
     """
-    last = _hour(await told.context.reader.clock.now() - GRACE) - _HOUR
-    first = min(max(seen or _hour(told.webhook.created_at), last - LOOK_BACK), last)
+    last = _hour(await recipient.context.reader.clock.now() - GRACE) - _HOUR
+    first = min(max(seen or _hour(recipient.webhook.created_at), last - LOOK_BACK), last)
     for number in range((last - first) // _HOUR + 1):
-        await _find_in_hour(owner, told, first + number * _HOUR)
+        await _find_in_hour(owner, recipient, first + number * _HOUR)
     return last
 
 
@@ -71,39 +71,39 @@ def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-async def _find_in_hour(owner: asyncpg.Pool, told: Told, hour: datetime) -> None:
-    now = {name: one for name, one in (await _counts(told, hour)).items() if one.errors >= ERRORS_MIN}
+async def _find_in_hour(owner: asyncpg.Pool, recipient: Recipient, hour: datetime) -> None:
+    now = {name: one for name, one in (await _counts(recipient, hour)).items() if one.errors >= ERRORS_MIN}
     if not now:
         return
     before = dict.fromkeys(now, Counts())
     for day in range(1, _DAYS + 1):
-        for name, one in (await _counts(told, hour - timedelta(days=day))).items():
+        for name, one in (await _counts(recipient, hour - timedelta(days=day))).items():
             if name in before:
                 before[name] = Counts(before[name].calls + one.calls, before[name].errors + one.errors)
-    accounts = told.context.reader.accounts
+    accounts = recipient.context.reader.accounts
     for name, one in now.items():
         number = await accounts.find(name)
         if number is not None and is_spike(one, before[name]):
             facts = {"account": number, "hour": hour.isoformat(), **_figures(one, before[name])}
             subject = f"spike:{hour:%Y-%m-%dT%H}:{number}"
-            await add_delivery(owner, told.webhook, WebhookEvent.ERROR_RATE_SPIKE, subject, facts)
+            await add_delivery(owner, recipient.webhook, WebhookEvent.ERROR_RATE_SPIKE, subject, facts)
 
 
-async def spike_of(told: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+async def spike_of(recipient: Recipient, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """The event with the account's name."""
-    return {**facts, "account": await told.context.reader.accounts.name(facts["account"])}
+    return {**facts, "account": await recipient.context.reader.accounts.name(facts["account"])}
 
 
 def _figures(now: Counts, before: Counts) -> dict[str, Any]:
     return {"calls": now.calls, "errors": now.errors, "callsBefore": before.calls, "errorsBefore": before.errors}
 
 
-async def _counts(told: Told, hour: datetime) -> dict[str, Counts]:
+async def _counts(recipient: Recipient, hour: datetime) -> dict[str, Counts]:
     """By account, those with most errors first."""
     moment = {"gte": hour.isoformat(), "lt": (hour + timedelta(hours=1)).isoformat()}
     asked: dict[str, Any] = {"startedAt": moment}
-    wanted = told.webhook.request["filter"]
+    wanted = recipient.webhook.request["filter"]
     if wanted is not None:
         asked = {"and": [asked, wanted]}
-    nodes = (await told.ask(_BY_ACCOUNT, {"filter": asked, "first": _ACCOUNTS_MAX}))["costs"]["nodes"]
+    nodes = (await recipient.ask(_BY_ACCOUNT, {"filter": asked, "first": _ACCOUNTS_MAX}))["costs"]["nodes"]
     return {one["key"]["account"]: Counts(int(one["calls"]), int(one["errors"])) for one in nodes}

@@ -15,6 +15,18 @@ _SCROLL = """async (grid) => {
   for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
 }"""
 GRID = "[role=grid]"
+_TURNS = """async grid => {
+  let made = 0;
+  const rows = (nodes) => [...nodes].filter((node) => node.matches?.('.calls-row, .calls-cell')).length;
+  const count = (one) => { made += rows(one.addedNodes) + rows(one.removedNodes); };
+  const watched = new MutationObserver((all) => all.forEach(count));
+  watched.observe(grid, { childList: true, subtree: true });
+  for (let step = 0; step < 8; step++) {
+    grid.scrollTop += 64;
+    for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame);
+  }
+  return [made, grid.querySelector('[aria-owns]').getAttribute('aria-owns').split(' ')];
+}"""
 ROW = "[role=grid] .calls-row"
 
 
@@ -156,6 +168,21 @@ async def test_a_long_list_is_some_rows_of_the_page(demo: Demo) -> None:
         newest = [one["id"] for one in demo.service.ask(demo.keys["viewer"], query)["data"]["calls"]["nodes"]]
         listed = [seen[index] for index in sorted(seen)]
         assert listed[:150] == newest[:150], "in the service's order"
+
+
+async def test_scrolling_writes_rows_anew(demo: Demo) -> None:
+    """While it scrolls, rows take turns: no element of a row is made or removed, and they are owned in their order."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=30d")
+        await shown(page)
+        grid = page.page.locator(GRID)
+        await grid.evaluate("grid => { grid.scrollTop = 320 }")
+        await page.settled()
+        await page.painted()
+        made, owned = await grid.evaluate(_TURNS)
+        assert made == 0
+        assert len(owned) > 10
+        assert owned == [f"call-row-{index}" for index in range(int(owned[0][9:]), int(owned[0][9:]) + len(owned))]
 
 
 async def test_a_partner_sees_its_account_alone(demo: Demo) -> None:

@@ -19,7 +19,7 @@ import pytest
 from reporting import Reporter, postmaster
 from running import RunningService
 from standardwebhooks import Webhook
-from webhook_house import ALLOWED, CREATE
+from webhook_service import ALLOWED, CREATE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSUMER = ROOT / "examples" / "feed_consumer.py"

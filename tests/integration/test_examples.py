@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from packages import installed
 from running import RunningService
-from webhook_house import ALLOWED, CREATE, ROTATE, TEST
+from webhook_service import ALLOWED, CREATE, ROTATE, TEST
 
 from service.webhooks.signatures import SigningSecret, signed_headers
 

@@ -10,7 +10,8 @@ from steward import SHORT, YOUNG, Steward, failed, stewarding
 
 from policies import Role
 from policies.evidence import read_leaf
-from service.ledger import LedgerKind, Selection
+from service.access.issuing import ApiKeys
+from service.ledger import KeyRegister, LedgerKind, Selection
 from service.query.reader import Reader
 from service.retention.erasure import notes
 from service.retention.erasure.erasure import request_erasure
@@ -125,6 +126,20 @@ async def test_erasing_notes_is_ledgered_and_reaches_what_repeats_them(steward: 
     assert await steward.findings() == {}
     with pytest.raises(NotesError, match="none of these entries"):
         await erase_notes(steward.retention, done.indexes, reason="again", actor="cli")
+
+
+async def test_erasing_the_note_of_a_key_takes_its_name(steward: Steward) -> None:
+    """A key's name stands beside its entry and in the table of keys: both go, and the key works on."""
+    retention = steward.retention
+    keys = ApiKeys(retention.accounts, retention.keyring, steward.ledger, KeyRegister(steward.ledger))
+    issued = await keys.create(Role.VIEWER, accounts=None, name="Ms. Example's laptop")
+    other = await keys.create(Role.VIEWER, accounts=None, name="the page of finance")
+    done = await erase_notes_naming(retention, "Ms. Example", reason="asked by letter", actor="cli")
+
+    assert len(done.indexes) == 1
+    kept = {row["prefix"]: row["name"] for row in await retention.owner.fetch("SELECT prefix, name FROM api_key")}
+    assert (kept[issued.record.prefix], kept[other.record.prefix]) == (None, "the page of finance")
+    assert await texts(steward) == ["the page of finance", "asked by letter"]
 
 
 async def test_compliance_erases_notes_and_others_do_not(steward: Steward) -> None:

@@ -137,6 +137,7 @@ async def test_langfuses_path_with_basic_auth(service: RunningService) -> None:
         (b"", {"Content_Encoding": "br"}, 415, "gzip"),
         (b"", {"Authorization": "Bearer cl_none"}, 401, "no valid API key"),
     ],
+    ids=["garbage", "text", "no gzip", "cut off", "two members", "a bomb", "brotli", "no key"],
 )
 async def test_refusals_are_a_status(
     service: RunningService, body: bytes, headers: dict[str, str], status: int, words: str

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from manipulating import Case
 from steward import NOW, failed, stewarding
-from webhook_house import DELETE, TEST, WEBHOOKS, call, changes, housed
+from webhook_service import DELETE, TEST, WEBHOOKS, call, changes, housed
 
 from policies import Role
 from service.retention.audit.start_check import differences_at_start
@@ -110,30 +110,30 @@ async def test_what_somebody_wrote_into_the_tables_is_named(case: Case, statemen
 
 async def test_a_webhook_that_was_deleted_does_not_come_back_with_an_old_backup(tmp_path: Path) -> None:
     """It is sent nothing and deleted again; one that was kept goes on where it was in the backup."""
-    async with housed(tmp_path / "data") as house:
-        kept, secret = await house.webhook(fields=["sourceId"])
-        gone, _ = await house.webhook(fields=["sourceId"], url=f"{house.receiver.url}/gone")
-        await asyncio.to_thread(house.service.stop)
-        files, backup = house.service.data / "postgres" / "cluster", tmp_path / "backup"
+    async with housed(tmp_path / "data") as sending:
+        kept, secret = await sending.webhook(fields=["sourceId"])
+        gone, _ = await sending.webhook(fields=["sourceId"], url=f"{sending.receiver.url}/gone")
+        await asyncio.to_thread(sending.service.stop)
+        files, backup = sending.service.data / "postgres" / "cluster", tmp_path / "backup"
         await asyncio.to_thread(copied, files, backup)
-        await asyncio.to_thread(house.service.start)
-        await house.ask(DELETE, id=gone)
-        await asyncio.to_thread(house.service.command, "status")  # when a command ends, the mirror has every entry
-        await asyncio.to_thread(house.service.stop)
+        await asyncio.to_thread(sending.service.start)
+        await sending.ask(DELETE, id=gone)
+        await asyncio.to_thread(sending.service.command, "status")  # when a command ends, the mirror has every entry
+        await asyncio.to_thread(sending.service.stop)
         await asyncio.to_thread(shutil.rmtree, files)
         await asyncio.to_thread(copied, backup, files)
-        await asyncio.to_thread(house.service.start)
-        await house.report(call("a"))
+        await asyncio.to_thread(sending.service.start)
+        await sending.report(call("a"))
 
-        received = await house.receiver.until(1)
+        received = await sending.receiver.until(1)
         assert changes(received, secret) == [("CALL", "a")]
-        await house.ended(kept)
+        await sending.ended(kept)
         while True:
-            if (await house.ask(WEBHOOKS))["webhooks"]["totalCount"] == 1:
+            if (await sending.ask(WEBHOOKS))["webhooks"]["totalCount"] == 1:
                 break
             await asyncio.sleep(0.2)
-        assert {one.path for one in house.receiver.received} == {"/hook"}
-        assert "a webhook is not as the ledger has it" in house.service.log.read_text()
+        assert {one.path for one in sending.receiver.received} == {"/hook"}
+        assert "a webhook is not as the ledger has it" in sending.service.log.read_text()
 
 
 def copied(source: Path, target: Path) -> None:
@@ -146,43 +146,43 @@ def copied(source: Path, target: Path) -> None:
 
 async def test_a_webhook_passes_to_the_key_that_takes_the_place_of_its_own(tmp_path: Path) -> None:
     """After `rotateApiKey` it is sent on without a gap, and belongs to the new key alone."""
-    async with housed(tmp_path / "data") as house:
-        partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
-        id_, secret = await house.webhook(fields=["sourceId"], key=partner)
-        await house.report(call("a"))
-        await house.receiver.until(1)
-        rotated = await house.ask(ROTATE_KEY, **{"in": {"id": partner.split("_")[1], "overlapHours": 0}})
+    async with housed(tmp_path / "data") as sending:
+        partner = await asyncio.to_thread(sending.service.new_key, "partner", "acme")
+        id_, secret = await sending.webhook(fields=["sourceId"], key=partner)
+        await sending.report(call("a"))
+        await sending.receiver.until(1)
+        rotated = await sending.ask(ROTATE_KEY, **{"in": {"id": partner.split("_")[1], "overlapHours": 0}})
         new = rotated["rotateApiKey"]["key"]
-        await house.report(call("b"))
-        received = await house.receiver.until(2)
+        await sending.report(call("b"))
+        received = await sending.receiver.until(2)
 
         assert changes(received, secret) == [("CALL", "a"), ("CALL", "b")]
         while True:
-            if (await house.ask(WEBHOOKS, new))["webhooks"]["nodes"]:
+            if (await sending.ask(WEBHOOKS, new))["webhooks"]["nodes"]:
                 break
             await asyncio.sleep(0.2)
-        [shown] = (await house.ask(WEBHOOKS, new))["webhooks"]["nodes"]
+        [shown] = (await sending.ask(WEBHOOKS, new))["webhooks"]["nodes"]
         assert (shown["id"], shown["disabledAt"]) == (id_, None)
         assert shown["createdBy"] == rotated["rotateApiKey"]["apiKey"]["id"].removeprefix("key_")
-        checked = await asyncio.to_thread(house.service.command, "fsck")
+        checked = await asyncio.to_thread(sending.service.command, "fsck")
         assert checked.returncode == 0, checked.stdout
 
 
 async def test_metrics_and_status_say_what_waits(tmp_path: Path) -> None:
     """What cannot be delivered is counted by `/metrics` and by `status`, and so is a webhook that was disabled."""
-    async with housed(tmp_path / "data") as house:
-        service = house.service
-        house.receiver.answer = 500
-        id_, _ = await house.webhook("POLICY_APPLIED")
-        gone, _ = await house.webhook("POLICY_APPLIED", url=f"{house.receiver.url}/gone")
-        await house.ask(TEST, id=id_)
-        await house.receiver.until(1)
-        house.receiver.answers = [410]
-        await house.ask(TEST, id=gone)
-        await house.ended(gone, "FAILED")
+    async with housed(tmp_path / "data") as sending:
+        service = sending.service
+        sending.receiver.answer = 500
+        id_, _ = await sending.webhook("POLICY_APPLIED")
+        gone, _ = await sending.webhook("POLICY_APPLIED", url=f"{sending.receiver.url}/gone")
+        await sending.ask(TEST, id=id_)
+        await sending.receiver.until(1)
+        sending.receiver.answers = [410]
+        await sending.ask(TEST, id=gone)
+        await sending.ended(gone, "FAILED")
 
         while True:
-            said = (await asyncio.to_thread(service.request, "GET", "/metrics", key=house.admin))[2].decode()
+            said = (await asyncio.to_thread(service.request, "GET", "/metrics", key=sending.admin))[2].decode()
             values = dict(line.rsplit(" ", 1) for line in said.splitlines() if line.startswith("calledger_webhook"))
             if float(values.get("calledger_webhooks_disabled", 0)) == 1:
                 break

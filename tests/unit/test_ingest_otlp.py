@@ -374,6 +374,7 @@ def test_framing_is_linear_and_in_short_steps(encode: Any, media_type: str) -> N
         (b"{" + b'"a":1,' * 210_000 + b'"b":1}', "application/json"),
         (b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 100_000 + b"{}]}]}]}", "application/json"),
     ],
+    ids=["resources", "spans", "objects", "keys", "spans as JSON"],
 )
 def test_many_empty_messages_are_bounded(body: bytes, media_type: str) -> None:
     """Hundreds of thousands of messages of two bytes are refused before they are as many objects to be freed."""

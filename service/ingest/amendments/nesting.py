@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 from policies import Report
 from service.ingest.formats.split import Rejection
 
-_TOLD_WITHIN: Final = Rejection("the span holds the span of the same call", None)
-_TOLD_BESIDE: Final = Rejection("another span tells of the same call", None)
+_REPORTED_WITHIN: Final = Rejection("the span holds the span of the same call", None)
+_REPORTED_BESIDE: Final = Rejection("another span tells of the same call", None)
 _ROUNDED: Final = timedelta(milliseconds=1)
 _COMPARED_MAX: Final = 8
 
@@ -29,28 +29,28 @@ def innermost(part: Sequence[Report | Rejection]) -> list[Report | Rejection]:
         if wrapper is not None and wrapper is not report and wrapper.failed == report.failed:
             outer.add(wrapper.source_id)
             _take_over(report, wrapper)
-    told: dict[_Answer, list[Report]] = {}
+    reported: dict[_Answer, list[Report]] = {}
     kept: list[Report | Rejection] = []
     for row in part:
         if isinstance(row, Rejection):
             kept.append(row)
         elif row.source_id in outer:
-            kept.append(_TOLD_WITHIN)
+            kept.append(_REPORTED_WITHIN)
         else:
-            kept.append(_TOLD_BESIDE if _is_told(row, told) else row)
+            kept.append(_REPORTED_BESIDE if _is_reported(row, reported) else row)
     return kept
 
 
 _Answer: TypeAlias = tuple[str | None, str, int | None, int | None]
 
 
-def _is_told(report: Report, told: dict[_Answer, list[Report]]) -> bool:
+def _is_reported(report: Report, reported: dict[_Answer, list[Report]]) -> bool:
     """Whether another report is of the same answer, at the same time; some providers give many answers one id."""
     attributes = report.attributes
     if attributes is None or attributes.provider_request_id is None:
         return False
     answer = (report.provider, attributes.provider_request_id, report.input_tokens, report.output_tokens)
-    others = told.setdefault(answer, [])
+    others = reported.setdefault(answer, [])
     if any(_holds(other, report) or _holds(report, other) for other in others[-_COMPARED_MAX:]):
         return True
     others.append(report)

@@ -51,7 +51,7 @@ class FigureReader:
         """Note a figure that is left out, however often it is asked for."""
         self.unreadable.setdefault(name, f"`{name}` {why}")
 
-    def said(self, name: str, value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
+    def noted_text(self, name: str, value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
         """As `text`, for a value that stands elsewhere; it is noted under `name`."""
         text = text_of(value, characters_max)
         if text is None and value is not None and value not in NOTHING:

@@ -44,6 +44,15 @@ describe("the clock of a zone", () => {
     expect(fromClock("nonsense", "UTC")).toBeNull();
   });
 
+  it("is right within the hour in which clocks are put back, and where they are off by three quarters of an hour", () => {
+    expect(["2026-10-25T00:59:59.999Z", "2026-10-25T01:00:00.000Z"].map((at) => millisecond(at, "Europe/Vienna"))).toEqual([
+      "2026-10-25 02:59:59.999",
+      "2026-10-25 02:00:00.000",
+    ]);
+    expect(millisecond("2026-11-29T23:30:00.1Z", "Asia/Kathmandu")).toBe("2026-11-30 05:15:00.100");
+    expect(millisecond("1969-12-31T23:59:59.5Z", "UTC")).toBe("1969-12-31 23:59:59.500");
+  });
+
   it("says its zone", () => {
     expect(millisecond("2026-11-29T23:30:00.123Z", "Europe/Vienna")).toBe("2026-11-30 00:30:00.123");
     expect(zoneName("Europe/Vienna", "2026-07-01T12:00:00Z")).toBe("UTC+2");

@@ -35,7 +35,7 @@ def _api_key(payload: Payload) -> str | None:
     48 bits tell keys apart; all 256 would have to be taken for a secret.
     """
     data = payload.metadata
-    alias = payload.said("user_api_key_alias", data.get("user_api_key_alias"))
+    alias = payload.noted_text("user_api_key_alias", data.get("user_api_key_alias"))
     if alias is not None:
         return alias
     hashed = text_of(data.get("user_api_key_hash"))

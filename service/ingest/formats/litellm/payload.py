@@ -71,7 +71,7 @@ class Payload(FigureReader):
         `characters_max`, which is noted.
         """
         value = self.value(name)
-        return None if value is None else self.said(name, value, characters_max)
+        return None if value is None else self.noted_text(name, value, characters_max)
 
     def is_text(self, name: str) -> bool:
         """Whether there is text under `name`, whatever it says."""

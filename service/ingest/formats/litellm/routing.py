@@ -35,8 +35,8 @@ def read_routing(payload: Payload, report: Report) -> Attributes | None:
         cache_hit=payload.flag("cache_hit"),
         deployment=payload.text("model_id") or text_of(payload.hidden.get("model_id")),
         team=_named(payload, "user_api_key_team_alias", "user_api_key_team_id", "team_alias"),
-        team_id=payload.said("user_api_key_team_id", data.get("user_api_key_team_id")),
-        organization_id=payload.said("user_api_key_org_id", data.get("user_api_key_org_id")),
+        team_id=payload.noted_text("user_api_key_team_id", data.get("user_api_key_team_id")),
+        organization_id=payload.noted_text("user_api_key_org_id", data.get("user_api_key_org_id")),
         organization=_named(payload, "user_api_key_org_alias", "user_api_key_org_id"),
         normalized_error=text_of(error.get("normalized_error")),
         provider_request_id=_provider_request_id(payload, report, headers, error.get("error_provider_request_id")),
@@ -50,7 +50,7 @@ def _first(*values: Value) -> str | None:
 
 def _named(payload: Payload, *names: str) -> str | None:
     """The first of these fields of the metadata that says anything."""
-    found = [payload.said(name, payload.metadata.get(name)) for name in names]
+    found = [payload.noted_text(name, payload.metadata.get(name)) for name in names]
     return next((text for text in found if text is not None), None)
 
 

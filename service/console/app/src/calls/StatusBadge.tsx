@@ -5,10 +5,10 @@ import { words } from "./words";
 /** How a call ended, by colour and by word. */
 export function StatusBadge({ status }: { status: CallStatus }) {
   const word = useWords(words);
-  return <StatusText status={status} text={word.status[status]} />;
+  return <span className={statusLook(status)}>{word.status[status]}</span>;
 }
 
-/** The same with the word given, for what is drawn often. */
-export function StatusText({ status, text }: { status: CallStatus; text: string }) {
-  return <span className={`status status-${status === "FAILED" ? "bad" : "good"}`}>{text}</span>;
+/** The classes of that, for what has the word. */
+export function statusLook(status: CallStatus): string {
+  return status === "FAILED" ? "status status-bad" : "status status-good";
 }

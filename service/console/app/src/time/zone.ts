@@ -15,7 +15,7 @@ export function localZone(): string {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-function partsOf(moment: string | number, zone: string): Record<string, string> {
+function partsOf(moment: number, zone: string): Record<string, string> {
   let format = formats.get(zone);
   if (format === undefined) {
     format = new Intl.DateTimeFormat("en-GB", {
@@ -26,7 +26,6 @@ function partsOf(moment: string | number, zone: string): Record<string, string> 
       hour: "2-digit",
       minute: "2-digit",
       second: "2-digit",
-      fractionalSecondDigits: 3,
       hourCycle: "h23",
     });
     formats.set(zone, format);
@@ -36,19 +35,17 @@ function partsOf(moment: string | number, zone: string): Record<string, string> 
 
 /** 2026-11-29 */
 export function day(moment: string | number, zone: string): string {
-  const part = partsOf(moment, zone);
-  return `${part["year"]}-${part["month"]}-${part["day"]}`;
+  return millisecond(moment, zone).slice(0, 10);
 }
 
 /** 14:05 */
 export function minute(moment: string | number, zone: string): string {
-  const part = partsOf(moment, zone);
-  return `${part["hour"]}:${part["minute"]}`;
+  return millisecond(moment, zone).slice(11, 16);
 }
 
 /** 2026-11-29 14:05 */
 export function toTheMinute(moment: string | number, zone: string): string {
-  return `${day(moment, zone)} ${minute(moment, zone)}`;
+  return millisecond(moment, zone).slice(0, 16);
 }
 
 /** 2026-11-29 14:05:09 */
@@ -58,9 +55,8 @@ export function second(moment: string | number, zone: string): string {
 
 /** 2026-11-29 14:05:09.123 */
 export function millisecond(moment: string | number, zone: string): string {
-  const part = partsOf(moment, zone);
-  const clock = `${part["hour"]}:${part["minute"]}:${part["second"]}.${part["fractionalSecond"]}`;
-  return `${part["year"]}-${part["month"]}-${part["day"]} ${clock}`;
+  const at = new Date(moment).getTime();
+  return new Date(at + offset(at, zone)).toISOString().slice(0, 23).replace("T", " ");
 }
 
 /** What zone a text is in, as it stands beside it: UTC, or UTC+1. */
@@ -87,6 +83,22 @@ export function toClock(moment: string | number, zone: string): string {
   return second(moment, zone).replace(" ", "T").slice(0, 16);
 }
 
+const QUARTER_MS = 900_000;
+const KEPT_MAX = 10_000;
+const offsets = new Map<string, number>();
+
+/** What the clocks of a zone are ahead of UTC. They are put forward and back at whole quarters of an hour, so one is
+ * worked out for each of these: `Intl` takes longer than all else that a list of calls says. */
 function offset(moment: number, zone: string): number {
-  return Date.parse(`${millisecond(moment, zone).replace(" ", "T")}Z`) - moment;
+  const quarter = Math.floor(moment / QUARTER_MS);
+  const key = `${zone} ${quarter}`;
+  let found = offsets.get(key);
+  if (found === undefined) {
+    if (offsets.size >= KEPT_MAX) offsets.clear();
+    const start = quarter * QUARTER_MS;
+    const part = partsOf(start, zone);
+    found = Date.parse(`${part["year"]}-${part["month"]}-${part["day"]}T${part["hour"]}:${part["minute"]}:${part["second"]}Z`) - start;
+    offsets.set(key, found);
+  }
+  return found;
 }

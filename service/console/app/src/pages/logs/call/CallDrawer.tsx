@@ -11,6 +11,7 @@ import { isTyping } from "../../../shell/useShortcuts";
 import { millisecond } from "../../../time/zone";
 import type { Row } from "../list/columns";
 import type { Rows } from "../list/rows";
+import { useLoaded } from "../list/useCalls";
 import { Attempts } from "./Attempts";
 import "./call.css";
 import { Corrections } from "./Corrections";
@@ -35,6 +36,7 @@ export function CallDrawer({ id, rows, show }: Props) {
   const word = useWords(words);
   const { data, problem, waiting, again } = useCall(id);
   const element = useRef<HTMLElement>(null);
+  useLoaded(rows);
   const index = rows.indexOf((row) => row.id === id);
   const next = rows.row(index + 1)?.id;
   const before = index > 0 ? rows.row(index - 1)?.id : undefined;

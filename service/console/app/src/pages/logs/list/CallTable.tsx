@@ -9,6 +9,7 @@ import { CallRow } from "./CallRow";
 import type { Column, Row } from "./columns";
 import type { Order } from "./order";
 import type { Rows } from "./rows";
+import { useLoaded } from "./useCalls";
 import { words } from "../words";
 
 interface Props {
@@ -23,12 +24,13 @@ interface Props {
 }
 
 const ROW = 32;
-const OVERSCAN = 4;
+const OVERSCAN = 2;
 const features = tableFeatures({ columnSizingFeature, columnResizingFeature });
 const NO_DATA: Row[] = [];
 
 /** The virtual table: of any number of rows those are in the page that are seen, and some above and below them. */
 export function CallTable({ rows, columns, order, sort, open, show, choose }: Props) {
+  useLoaded(rows);
   const word = useWords(words);
   const text = useFieldText();
   const zone = useZone();
@@ -46,13 +48,15 @@ export function CallTable({ rows, columns, order, sort, open, show, choose }: Pr
     count: rows.length,
     getScrollElement: () => frame.current,
     estimateSize: () => ROW,
-    overscan: OVERSCAN,
     paddingStart: ROW,
     scrollPaddingStart: ROW,
   });
-  const items = virtual.getVirtualItems();
-  const first = items[0]?.index ?? 0;
-  const last = items.at(-1)?.index ?? 0;
+  // Rows take turns: each of a fixed number of places in the page has every so manieth call, so that scrolling writes
+  // texts anew, and makes and removes no element. Their order is said by `aria-owns`.
+  const places = Math.min(rows.length, Math.ceil((virtual.scrollRect?.height ?? 0) / ROW) + 1 + 2 * OVERSCAN);
+  const first = Math.max(0, Math.min((virtual.calculateRange()?.startIndex ?? 0) - OVERSCAN, rows.length - places));
+  const last = Math.max(first, first + places - 1);
+  const placed = Array.from({ length: places }, (_, place) => first + ((place - (first % places) + places) % places));
   useEffect(() => rows.need(first, last), [rows, rows.version, first, last]);
   // Another filter begins at the top.
   useEffect(() => {
@@ -102,7 +106,7 @@ export function CallTable({ rows, columns, order, sort, open, show, choose }: Pr
       onKeyDown={pressed}
       style={{ "--columns": widths, "--calls-width": `${width}px` } as CSSProperties}
     >
-      <div className="calls-size" style={{ height: virtual.getTotalSize() }} role="presentation">
+      <div className="calls-size" style={{ height: virtual.getTotalSize() }} role="presentation" aria-owns={placed.map((_, place) => `call-row-${first + place}`).join(" ")}>
         <div className="calls-head" role="row" aria-rowindex={1}>
           {headers.map((header, number) => {
             const column = columns[number];
@@ -133,18 +137,18 @@ export function CallTable({ rows, columns, order, sort, open, show, choose }: Pr
             );
           })}
         </div>
-        {items.map((item) => {
-          const row = rows.row(item.index);
+        {placed.map((index, place) => {
+          const row = rows.row(index);
           return (
             <CallRow
-              key={item.key}
-              index={item.index}
-              top={item.start}
+              key={place}
+              index={index}
+              top={ROW + index * ROW}
               row={row}
               columns={columns}
               drawn={drawn}
               filterBy={word.filterBy}
-              active={item.index === active}
+              active={index === active}
               open={row !== undefined && row.id === open}
               press={press}
               choose={choose}

@@ -12,6 +12,7 @@ import { AnyCall } from "../documents";
 import { words } from "../words";
 import type { Row } from "./columns";
 import type { Rows } from "./rows";
+import { useLoaded } from "./useCalls";
 
 interface Props {
   rows: Rows<Row>;
@@ -25,6 +26,7 @@ interface Props {
 /** The list, or why there is none: it is awaited, it failed, or nothing is there, for one of four reasons. */
 export function ListState({ rows, filter, refusal, clear, children }: Props) {
   const word = useWords(words);
+  useLoaded(rows);
   const { problem } = rows;
   const gone = refusal?.code === "OUT_OF_RETENTION" && rows.length === 0 && !rows.more ? refusal : problem;
   if (gone?.code === "OUT_OF_RETENTION") return <Because title={word.outOfRetention} why={`${word.outOfRetentionWhy} ${gone.message}`} filter={filter} clear={clear} />;

@@ -1,10 +1,8 @@
-import type { ReactNode } from "react";
 import type { CallOrderField, CallPageQuery } from "../../../api/gql/graphql";
-import { StatusText } from "../../../calls/StatusBadge";
+import { statusLook } from "../../../calls/StatusBadge";
 import type { FieldText } from "../../../calls/useFieldText";
+import { exact, readable } from "../../../numbers/decimal";
 import { count, duration } from "../../../numbers/figures";
-import { Amount } from "../../../parts/Amount";
-import { MomentIn } from "../../../parts/Moment";
 import { millisecond } from "../../../time/zone";
 
 export type Row = NonNullable<CallPageQuery["calls"]>["nodes"][number];
@@ -26,23 +24,29 @@ export interface Column {
   readonly order?: CallOrderField;
   /** The parameter of the address that a press on the cell filters by, with the cell's value. */
   readonly filter?: (row: Row) => string | null | undefined;
-  readonly cell: (row: Row, drawn: Drawn) => ReactNode;
+  /** A cell is one text: hundreds of them are written anew in each frame of scrolling. Null: there is none. */
+  readonly cell: (row: Row, drawn: Drawn) => string | null | undefined;
+  /** Behind the text, and quieter: its currency. */
+  readonly unit?: (row: Row) => string | null | undefined;
+  /** The whole of what the text shortens. */
+  readonly title?: (row: Row) => string | null | undefined;
+  /** Classes of the cell. */
+  readonly look?: (row: Row) => string;
   /** It is in the page's document whether it is shown or not. */
   readonly always?: boolean;
 }
 
-const text = (value: string | null | undefined): ReactNode => value ?? null;
-const whole = (value: number | string | null | undefined): ReactNode => (value == null ? null : count(value));
-const ms = (value: number | null | undefined): ReactNode => (value == null ? null : duration(value));
-const code = (value: string | null | undefined): ReactNode => (value == null ? null : <code>{value}</code>);
-const yes = (value: boolean | null | undefined): ReactNode => (value == null ? null : value ? "✓" : "–");
+const whole = (value: number | string | null | undefined) => (value == null ? null : count(value));
+const ms = (value: number | null | undefined) => (value == null ? null : duration(value));
+const yes = (value: boolean | null | undefined) => (value == null ? null : value ? "✓" : "–");
+const code = () => "mono";
 
 /** The year is that of the time above the list. */
 const withoutYear = (moment: string, zone: string) => millisecond(moment, zone).slice(5);
 
 /** A field whose cells are texts, and filter by a press. */
 function named(name: "model" | "provider" | "account" | "apiKey" | "servedModel" | "operation" | "errorType" | "errorCode" | "team" | "deployment", width: number): Column {
-  return { name, governs: `Call.${name}`, width, filter: (row) => row[name], cell: (row) => text(row[name]) };
+  return { name, governs: `Call.${name}`, width, filter: (row) => row[name], cell: (row) => row[name] };
 }
 
 function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "reasoningTokens" | "totalTokens", order?: CallOrderField): Column {
@@ -51,8 +55,8 @@ function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cach
 
 /** All columns, in the order in which they stand until somebody moves one. */
 export const COLUMNS: readonly Column[] = [
-  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row, { zone }) => <MomentIn at={row.startedAt} zone={zone} text={withoutYear} /> },
-  { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row, { text: called }) => <StatusText status={row.status} text={called.value("status", row.status)} /> },
+  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row, { zone }) => withoutYear(row.startedAt, zone), title: (row) => row.startedAt },
+  { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row, { text }) => text.value("status", row.status), look: (row) => statusLook(row.status) },
   { ...named("model", 156), always: true },
   named("account", 82),
   named("apiKey", 98),
@@ -64,7 +68,9 @@ export const COLUMNS: readonly Column[] = [
     width: 116,
     figures: true,
     order: "AMOUNT",
-    cell: (row) => row.amount && <Amount amount={row.amount.amount} currency={row.amount.currency} digits={6} />,
+    cell: (row) => row.amount && readable(row.amount.amount, 6),
+    unit: (row) => row.amount?.currency,
+    title: (row) => row.amount && `${exact(row.amount.amount)} ${row.amount.currency}`,
   },
   { name: "latencyMs", governs: "Call.latencyMs", width: 74, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
   { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 88, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
@@ -81,16 +87,16 @@ export const COLUMNS: readonly Column[] = [
   tokens("totalTokens", "TOTAL_TOKENS"),
   { name: "tokenEfficiency", governs: "Call.tokenEfficiency", width: 120, figures: true, order: "TOKEN_EFFICIENCY", cell: (row) => row.tokenEfficiency?.toFixed(2) },
   { name: "tags", governs: "Call.tags", width: 220, cell: (row) => row.tags?.map(({ key, value }) => `${key}=${value ?? "…"}`).join(" ") },
-  { name: "user", governs: "Call.user", width: 150, filter: (row) => row.user, cell: (row) => code(row.user) },
+  { name: "user", governs: "Call.user", width: 150, filter: (row) => row.user, cell: (row) => row.user, look: code },
   { name: "attempt", governs: "Call.attempt", width: 84, figures: true, cell: (row) => whole(row.attempt) },
-  { name: "traceId", governs: "Call.traceId", width: 170, filter: (row) => row.traceId, cell: (row) => code(row.traceId) },
-  { name: "sessionId", governs: "Call.sessionId", width: 170, filter: (row) => row.sessionId, cell: (row) => code(row.sessionId) },
+  { name: "traceId", governs: "Call.traceId", width: 170, filter: (row) => row.traceId, cell: (row) => row.traceId, look: code },
+  { name: "sessionId", governs: "Call.sessionId", width: 170, filter: (row) => row.sessionId, cell: (row) => row.sessionId, look: code },
   named("deployment", 130),
   named("team", 120),
-  { name: "id", governs: "Call.id", width: 330, always: true, cell: (row) => code(row.id) },
-  { name: "sourceId", governs: "Call.sourceId", width: 170, cell: (row) => code(row.sourceId) },
-  { name: "providerRequestId", governs: "Call.providerRequestId", width: 190, cell: (row) => code(row.providerRequestId) },
-  { name: "recordedAt", governs: "Call.recordedAt", width: 190, cell: (row, { zone }) => row.recordedAt && <MomentIn at={row.recordedAt} zone={zone} text={millisecond} /> },
+  { name: "id", governs: "Call.id", width: 330, always: true, cell: (row) => row.id, look: code },
+  { name: "sourceId", governs: "Call.sourceId", width: 170, cell: (row) => row.sourceId, look: code },
+  { name: "providerRequestId", governs: "Call.providerRequestId", width: 190, cell: (row) => row.providerRequestId, look: code },
+  { name: "recordedAt", governs: "Call.recordedAt", width: 190, cell: (row, { zone }) => row.recordedAt && millisecond(row.recordedAt, zone), title: (row) => row.recordedAt },
 ];
 
 export const SHOWN_AT_FIRST: readonly string[] = [

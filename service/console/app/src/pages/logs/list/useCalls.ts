@@ -8,7 +8,7 @@ import { CallPage } from "../documents";
 import { type Order, toOrderBy } from "./order";
 import { Rows } from "./rows";
 
-/** The calls of a filter in an order, as far as they were looked at. */
+/** The calls of a filter in an order, as far as they were looked at: `useLoaded` follows them. */
 export function useCalls(filter: CallFilter, order: Order, shown: readonly Column[]): Rows<Row> {
   const { client } = useSession();
   const { name, direction } = order;
@@ -28,6 +28,10 @@ export function useCalls(filter: CallFilter, order: Order, shown: readonly Colum
     rows.need(0, 0);
     return () => rows.end();
   }, [rows]);
-  useSyncExternalStore(rows.subscribe, () => rows.version);
   return rows;
+}
+
+/** What shows them is drawn anew with each page of them, and nothing around it. */
+export function useLoaded(rows: Rows<Row>): void {
+  useSyncExternalStore(rows.subscribe, () => rows.version);
 }

@@ -1,4 +1,4 @@
-"""Who is told: a webhook with the rights that its key has now."""
+"""Who receives events: a webhook with the rights that its key has now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ class AnswerRefusedError(RequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Recipient:
     """A webhook, and what asks for it: an operation of the schema, as anybody asks."""
 
     webhook: WebhookRecord
     context: Context
 
-    def is_told_of(self, event: WebhookEvent) -> bool:
+    def receives(self, event: WebhookEvent) -> bool:
         """Whether it wants the event, and its key could ask for the same."""
         scope, asked = self.context.scope, ASKED_BY.get(event)
         if event not in (*self.webhook.events, WebhookEvent.TEST):
@@ -55,12 +55,12 @@ class Told:
         return result.data
 
 
-async def told(runtime: Runtime, reader: Reader, webhook: WebhookRecord) -> Told | None:
-    """Who is told; None when the key has ended, or may do less than when it asked."""
+async def recipient_of(runtime: Runtime, reader: Reader, webhook: WebhookRecord) -> Recipient | None:
+    """Who receives them; None when the key has ended, or may do less than when it asked."""
     principal = await asker_of(runtime, webhook.requested_by, Role(webhook.role), webhook.accounts)
     if principal is None:
         return None
     policy = runtime.applied.policy
     views = view_table(policy, principal.role)
     scope = Scope(principal.key_id, principal.role, principal.accounts, policy, views)
-    return Told(webhook, Context(scope, reader, Bucket(0), _MAX_COST, principal))
+    return Recipient(webhook, Context(scope, reader, Bucket(0), _MAX_COST, principal))

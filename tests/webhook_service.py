@@ -31,7 +31,7 @@ def call(name: str, **changes: Any) -> dict[str, Any]:
     return {"id": name, "account": "acme", "model": "m", "status": "succeeded", "started_at": started, **changes}
 
 
-class House:
+class WebhookService:
     """A running service, a receiver beside it, and the admin's key."""
 
     def __init__(self, service: RunningService, receiver: Receiver) -> None:
@@ -70,12 +70,12 @@ class House:
 
 
 @asynccontextmanager
-async def housed(data: Path, *options: str, environment: Mapping[str, str] = {}) -> AsyncIterator[House]:
+async def housed(data: Path, *options: str, environment: Mapping[str, str] = {}) -> AsyncIterator[WebhookService]:
     """A service over `data` that may send to the loopback, and a receiver, during the block."""
     service = await asyncio.to_thread(RunningService, data, *options, environment={**ALLOWED, **environment})
     try:
         async with receiving() as receiver:
-            yield House(service, receiver)
+            yield WebhookService(service, receiver)
     finally:
         await asyncio.to_thread(service.stop)
 
