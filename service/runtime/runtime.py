@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from policies import Policy, PolicyError
 from service.access.authenticate import Authenticator
@@ -33,6 +33,9 @@ from service.storage.partitions import Partitions
 from service.storage.schema.installed import installation, starting_alone
 from service.storage.schema.migrate import migrate
 from service.tasks import Pulse
+
+_SETTLE_S: Final = 5.0
+"""For so long the service waits at its end for the last entries to be mirrored."""
 
 log = get_logger()
 
@@ -129,9 +132,11 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
                     # Only the service refuses: a command must be able to put the right policy in force.
                     refuse_unledgered(runtime.applied, await runtime.ledgered_policy())
                 yield runtime
-                if not serving:
-                    # The entries of a command are mirrored before it ends, because no service may be running.
-                    await runtime.publisher.settle()
+                # The last entries are mirrored before the process ends, because no other may be running: a database
+                # that was restored would not know them. The next start mirrors what a slow disk leaves.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_SETTLE_S if serving else None):
+                        await runtime.publisher.settle()
             finally:
                 await runtime.keyring.close()
         finally:

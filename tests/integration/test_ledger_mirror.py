@@ -1,6 +1,7 @@
 """The mirror outside the database: caught up, replayed after a restore, and never silently contradicted."""
 
 import base64
+import fcntl
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,10 @@ from ledgers import DATABASE_ID, forget, new_keyring, open_ledger
 from policies.evidence import LedgerKind, Signer, read_checkpoint, read_leaf
 from service.ledger import Checkpoints, Ledger, LedgerMirrorError, LedgerPublisher, Selection, reconcile
 from service.ledger import mirror as mirrors
-from service.ledger.mirror import Mirror, MirroredEntry
+from service.ledger.mirror import Mirror, MirroredEntry, newest_mirror
+from service.runtime import runtime as runtime_module
+from service.runtime.runtime import open_runtime
+from service.settings import load_settings
 
 ORIGIN = f"calledger/{DATABASE_ID}"
 
@@ -44,6 +48,36 @@ async def test_the_mirror_holds_what_the_database_holds(ledger: Ledger, tmp_path
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert (tmp_path / "ledger").stat().st_mode & 0o777 == 0o700
     assert not any(b"secret words" in path.read_bytes() for path in files)
+
+
+async def test_a_service_that_stops_mirrors_its_last_entries(database_url: str, tmp_path: Path) -> None:
+    """An entry that was committed just before the service ends is mirrored by then: a restore would not know it."""
+    async with open_runtime(load_settings(data=tmp_path, database_url=database_url), serving=True) as runtime:
+        await runtime.ledger.append(LedgerKind.EXPORTED, {"rows": 7}, actor="cli")
+        size = await runtime.ledger.size()
+
+    assert newest_mirror(tmp_path / "ledger").size() == size
+
+
+async def test_a_mirror_that_cannot_be_written_does_not_keep_a_service_from_stopping(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service waits some seconds for another process that holds the mirror's lock, and ends; the next start mirrors
+    the entry.
+    """
+    monkeypatch.setattr(runtime_module, "_SETTLE_S", 0.2)
+    settings = load_settings(data=tmp_path, database_url=database_url)
+    async with open_runtime(settings, serving=True) as runtime:
+        await runtime.publisher.mirror()
+        await runtime.ledger.append(LedgerKind.EXPORTED, {"rows": 7}, actor="cli")
+        size = await runtime.ledger.size()
+        lock = (tmp_path / "ledger" / "lock").open("r+b")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    assert newest_mirror(tmp_path / "ledger").size() < size
+    lock.close()
+
+    async with open_runtime(settings):
+        assert newest_mirror(tmp_path / "ledger").size() == size
 
 
 async def test_a_mirror_that_is_behind_is_caught_up(ledger: Ledger, tmp_path: Path) -> None:

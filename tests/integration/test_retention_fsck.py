@@ -25,13 +25,14 @@ from service.storage.database import Database
 from service.storage.ids import call_uuid
 from service.storage.partitions import Partitions
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
 POLICY = load_preset("default")
 CHECKS = [
     *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
     *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "accounts"),
-    *("exports", "installation", "field removals"),
+    *("exports", "installation", "field removals", "webhooks", "budgets"),
     *("row security", "catalogue", "history", "columns", "notes", "mirror", "keyring", "sealed", "errors", "usage"),
+    "feed",
     *("ids", "held copies", "bills", "not compared"),
 ]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")
@@ -81,6 +82,9 @@ class Ledger:
         await self.partitions.ensure(POLICY, [(store, tier, moment) for store in (Store.CALL, Store.CALL_ERROR)])
         await self.sql(CALL, moment, error_at, call, tier)
         await self.sql(DELTA, moment, tier, error)
+        await self.sql(
+            "INSERT INTO call_change_new (account_id, tier, kind, ids) VALUES (1, $1, 0, $2)", tier, call.bytes
+        )
         if error_at is not None:
             await self.partitions.ensure(POLICY, [(Store.CALL_ERROR, tier, error_at)])
             where = {"account_id": 1, "tier": tier, "record": call, "moment": error_at}

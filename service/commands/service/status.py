@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from policies.evidence import LedgerKind
 from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
 from service.errors import CalledgerError, ServiceError
@@ -97,10 +98,12 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
 
 
 async def _feed(runtime: Runtime) -> str:
-    """How far the change feed is, and what waits for its place."""
+    """How far the change feed is, what waits for its place, and when a statement held it against the calls."""
     waiting, age_s, position = await unnumbered(runtime.database.owner)
     behind = f", {waiting} waiting for {age_s:.1f} s" if waiting else ", nothing waiting"
-    return f"{position} changes{behind}"
+    attested = await runtime.ledger.newest(LedgerKind.ATTESTED)
+    checked = "never" if attested is None else since(attested[1].recorded_at, datetime.now(UTC))
+    return f"{position} changes{behind}, checked by `calledger attest` {checked}"
 
 
 async def _webhooks(runtime: Runtime) -> str:

@@ -14,6 +14,7 @@ import asyncpg
 from policies.policy.model import Store
 from policies.retention import GRACE, Earlier, cutoff, deadline, due_at
 from service.errors import CalledgerError
+from service.query.records.feed_check import check_feed
 from service.query.usage.consistency import UsageDifference, check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.audit.fsck_catalogue import (
@@ -211,6 +212,12 @@ async def _usage(context: RetentionContext, _: datetime) -> Finding:
     return Finding("usage", True, "rollups and deltas are the sums of the calls")
 
 
+async def _feed(context: RetentionContext, _: datetime) -> Result:
+    catalogue = await context.partitions.catalogue(sized=False)
+    calls = [part for part in catalogue.partitions if part.store is Store.CALL]
+    return await check_feed(context.owner, context.policy(), calls)
+
+
 def _difference(found: UsageDifference) -> str:
     return (
         f"{found.store} of account {found.account_id} on {found.day:%Y-%m-%d} "
@@ -248,6 +255,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "sealed": _as_check("sealed", check_sealed),
     "errors": _errors,
     "usage": _usage,
+    "feed": _as_check("feed", _feed),
     "ids": _as_check("ids", check_ids),
     "held copies": _as_check("held copies", check_copies),
     "bills": _as_check("bills", check_bills),
