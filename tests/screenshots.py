@@ -14,7 +14,7 @@ from playwright.async_api import expect
 from running import RunningService
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "images"
-SIZE: Final = (1280, 800)
+SIZE: Final = (1200, 680)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,14 @@ class Picture:
 
 
 PICTURES: Final = (
-    Picture("logs", "viewer", "logs?range=7d", "main canvas"),
+    Picture(
+        "logs", "viewer", "logs?range=7d&columns=startedAt,status,model,account,outputTokens,amount", "main canvas"
+    ),
     Picture(
         "call", "support", "logs?range=30d&errorType=InternalServerError", "aside.call mark", ".calls-row", theme="dark"
     ),
-    Picture("logs-zh", "viewer", "logs?range=24h&status=FAILED", "main canvas", language="zh-CN"),
+    Picture("costs", "viewer", "costs?range=30d", "main canvas"),
+    Picture("retention", "auditor", "retention", "main table"),
 )
 
 
