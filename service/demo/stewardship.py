@@ -1,9 +1,10 @@
-"""What people did about the demo's data: a hold, an erasure, a shorter window with its purge. All of it is real: in the
-ledger, under the same checks, and gone for good where it says so.
+"""What people did about the demo's data: budgets, a hold, an erasure, a shorter window with its purge. All of it is
+real: in the ledger, under the same checks, and gone for good where it says so.
 """
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from policies import Store
@@ -14,19 +15,41 @@ from service.retention.holds.holds import HOLDABLE, HoldScope, page_holds, place
 from service.retention.purge.planning import due_plans
 from service.retention.purge.runner import run_purge
 from service.runtime.runtime import Runtime
+from service.storage.control.budgets import BudgetOf, list_budgets
 from service.storage.control.policies import policy_transaction
+from service.webhooks.budgets import THRESHOLDS, Budgets
 
 ACTOR: Final = "demo"
 ERROR_DAYS: Final = 25
 """The window of errors after the demo's change of policy: five days less than the calls that it loads."""
+# Account, currency, API key of the gateway (None: all), amount of a day.
+_BUDGETS: Final = (
+    ("acme", "USD", None, "2.50"),
+    ("acme", "USD", "prod-batch", "0.40"),
+    ("globex", "USD", None, "2"),
+    ("huaxing", "CNY", None, "2"),
+    ("initech", "EUR", None, "0.20"),
+)
 _PRESET: Final = ("default", 1)
 
 
 async def look_after(runtime: Runtime) -> None:
     """Do what was not done yet: a start may have been interrupted at any point."""
+    await _set_budgets(runtime)
     await _hold(runtime)
     await _erase(runtime)
     await _shorten(runtime)
+
+
+async def _set_budgets(runtime: Runtime) -> None:
+    """What is meant to be spent in a day: some of it is near its end by the evening, or beyond."""
+    database = runtime.database
+    if await list_budgets(database.owner, None, 1):
+        return
+    ids = await runtime.accounts.ensure({budget[0] for budget in _BUDGETS})
+    budgets = Budgets(database, runtime.ledger)
+    for account, currency, api_key, amount in _BUDGETS:
+        await budgets.set(BudgetOf(ids[account], currency, api_key), Decimal(amount), THRESHOLDS, ACTOR)
 
 
 async def _hold(runtime: Runtime) -> None:

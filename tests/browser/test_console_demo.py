@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from demo_console import Console, Demo, console, texts
+from demo_console import PHONE, Console, Demo, console, texts
 from playwright.async_api import Locator, expect
 
 ROWS_MAX = 60
@@ -183,6 +183,17 @@ async def test_scrolling_writes_rows_anew(demo: Demo) -> None:
         assert made == 0
         assert len(owned) > 10
         assert owned == [f"call-row-{index}" for index in range(int(owned[0][9:]), int(owned[0][9:]) + len(owned))]
+
+
+async def test_the_menu_of_a_phone_closes_by_any_link(demo: Demo) -> None:
+    """The link of the page that is open closes it too, and leaves the page as it is."""
+    async with console(demo, size=PHONE) as page:
+        await page.sign_in("viewer", "logs?range=7d&status=FAILED")
+        await page.settled()
+        await page.page.locator(".page-menu button").click()
+        await expect(page.page.locator(".layout")).to_have_attribute("data-menu", "true")
+        await page.page.locator("nav.navigation a[aria-current=page]").click()
+        await expect(page.page.locator(".layout")).to_have_attribute("data-menu", "false")
 
 
 async def test_a_partner_sees_its_account_alone(demo: Demo) -> None:

@@ -104,3 +104,17 @@ def test_the_ledger_of_the_demo_is_whole(service: RunningService) -> None:
     """What was purged, held and erased passes the checks that any ledger has to."""
     done = service.command("fsck", "--deep")
     assert done.returncode == 0, done.stdout
+
+
+def test_budgets_are_set(service: RunningService, keys: dict[str, str]) -> None:
+    """Of accounts and of a key, in the currencies of the calls, with what was spent; a partner has its own."""
+    query = "{ budgets { account apiKey currency amount spent } }"
+    budgets = ask(service, keys["viewer"], query)["budgets"]
+    assert {(one["account"], one["currency"]) for one in budgets} == {
+        ("acme", "USD"),
+        ("globex", "USD"),
+        ("huaxing", "CNY"),
+        ("initech", "EUR"),
+    }
+    assert {one["apiKey"] for one in budgets} == {None, "prod-batch"}
+    assert {one["account"] for one in ask(service, keys["partner"], query)["budgets"]} == {"acme"}

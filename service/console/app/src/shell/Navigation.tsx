@@ -37,6 +37,7 @@ export function Navigation({ pages, close, showHelp }: Props) {
               href={linkWithTime(page.path, search)}
               className="navigation-link"
               aria-current={path === `/${page.path}` ? "page" : undefined}
+              onClick={close}
             >
               <Icon name={page.icon} />
               {page.title[language]}
