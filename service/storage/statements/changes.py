@@ -58,9 +58,11 @@ INSERT INTO change_epoch (first, token, began_at) VALUES ($1, gen_random_uuid(),
 """From this position on, positions belong to another history of the database."""
 
 # Neighbours of the same account, tier and kind become one row of some thousand changes at most, which takes less space.
-# Nothing overtakes anything.
+# Nothing overtakes anything. The time is of after the snapshot, so that no change is older here than its call.
 NUMBER: Final[LiteralString] = """
-WITH gone AS (
+WITH moment AS MATERIALIZED (
+    SELECT greatest($2::timestamptz, clock_timestamp()) AS recorded_at
+), gone AS (
     DELETE FROM call_change_new
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM call_change_new ORDER BY seq LIMIT $3))
     RETURNING seq, committed_at, account_id, tier, kind, ids
@@ -76,11 +78,13 @@ WITH gone AS (
 ), numbered AS (
     INSERT INTO call_change (position, recorded_at, account_id, tier, kind, ids)
     SELECT
-        $1 + sum(octet_length(ids) / 16) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING), $2, account_id, tier, kind, ids
-    FROM joined ORDER BY seq
+        $1 + sum(octet_length(ids) / 16) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING),
+        recorded_at, account_id, tier, kind, ids
+    FROM joined, moment ORDER BY seq
     RETURNING position
 ), head AS (
-    UPDATE change_head SET position = (SELECT max(position) FROM numbered), recorded_at = $2
+    UPDATE change_head SET position = (SELECT max(position) FROM numbered),
+        recorded_at = (SELECT recorded_at FROM moment)
     WHERE EXISTS (SELECT FROM numbered)
 )
 SELECT count(*) AS rows, (SELECT max(position) FROM numbered) AS position, min(committed_at) AS oldest FROM gone
