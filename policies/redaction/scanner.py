@@ -14,7 +14,6 @@ from policies.redaction.validators.randomness import has_entropy
 
 Spans = Iterable[tuple[int, int]]
 _ENCODED_BYTES_MIN = 24
-_ENDS_CLAUSE = b".:"
 
 
 class Scanner:
@@ -88,11 +87,8 @@ def _confirmed(rule: Rule, spans: Spans, reading: ScanState) -> Iterator[tuple[i
     check = CHECKS[rule.check] if rule.check else None
     data = reading.data
     for start, end in spans:
-        # The name before an `@` that is taken out leaves the name of a host, which stays. What ends a clause is no part
-        # of a token that is taken out without it.
-        last = start + 1 if rule.check == "email" else end - (data[end - 1] in _ENDS_CLAUSE)
-        if reading.is_taken(start, last):
-            continue
+        if reading.is_taken(start, end if rule.check != "email" else start + 1):
+            continue  # the name before an `@` that is taken out leaves the name of a host, which stays
         if rule.entropy and not has_entropy(data[start:end], rule.entropy):
             continue
         span = check(data, start, end) if check else (start, end)

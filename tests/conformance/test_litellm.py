@@ -37,7 +37,7 @@ def litellm_python() -> Path:
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
         done = subprocess.run(
-            [python, "-m", "pip", "install", "-q", "--no-compile", REQUIREMENT],
+            [python, "-m", "pip", "install", "-q", REQUIREMENT],
             check=False,
             capture_output=True,
             text=True,

@@ -34,7 +34,8 @@ QUERIES = {
     "CostOrderField": """{ costs(filter: {currency: {eq: "USD"}}, bucket: DAY, orderBy: [{field: VALUE}]) {
         nodes { calls } } }""",
     "CorrectionTime": "{ costs(bucket: DAY, corrections: VALUE) { nodes { calls } } }",
-    "TimeBucket": "{ costs(bucket: VALUE) { nodes { calls } } }",
+    "TimeBucket": f"""query($from: DateTime, $to: DateTime) {{
+        costs(bucket: VALUE, filter: {{{RANGE}}}) {{ nodes {{ calls }} }} }}""",
     "LedgerKind": "{ ledger(filter: {kind: {eq: VALUE}}) { totalCount } }",
     "DataClass": "mutation { planPurge(input: {class: VALUE}) { digest } }",
     "ExportFormat": "mutation { createExport(input: {kind: CALLS, format: VALUE}) { export { id } } }",

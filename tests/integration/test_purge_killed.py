@@ -34,12 +34,12 @@ async def env(database_url: str, tmp_path: Path) -> AsyncIterator[Environment]:
 # A purge in a process of its own, which ends without a farewell at the given step.
 CHILD = """
 import asyncio, os, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {paths!r}
 from pathlib import Path
 import importlib.util
-spec = importlib.util.spec_from_file_location("purge_house", {module!r})
+spec = importlib.util.spec_from_file_location("purge_tests", {module!r})
 module = importlib.util.module_from_spec(spec)
-sys.modules["purge_house"] = module
+sys.modules["purge_tests"] = module
 spec.loader.exec_module(module)
 
 async def main():
@@ -58,7 +58,7 @@ asyncio.run(main())
 
 
 def purge_in_a_child(env: Environment, *, killed_at: int = 0) -> "subprocess.Popen[str]":
-    code = CHILD.format(tests=str(REPOSITORY), module=__file__)
+    code = CHILD.format(paths=[str(REPOSITORY), str(REPOSITORY / "tests")], module=__file__)
     command = [sys.executable, "-W", "ignore", "-c", code, env.url, str(env.folder), str(killed_at)]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

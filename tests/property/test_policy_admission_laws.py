@@ -235,7 +235,7 @@ PLAIN_REPORTS = st.builds(
     | st.just({}),
 )
 ADMISSIONS = [ADMISSION, *(Admission(load_preset(name), Redactor()) for name in ("strict", "billing-only"))]
-_NOT_STORED = {"error", "content", "dropped", "identifiers", "persons", "warnings", "billed_once"}
+_NOT_STORED = {"error", "content", "dropped", "identifiers", "persons", "warnings", "billed_once", "within"}
 ALIKE = [field.name for field in fields(Report) if field.name not in _NOT_STORED]
 
 
