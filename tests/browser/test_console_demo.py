@@ -45,7 +45,7 @@ async def column(page: Console, name: str) -> list[str]:
 
 def cell(page: Console, title: str) -> Locator:
     """The first cell that filters by what its title says."""
-    return page.page.locator(f"{ROW} button[title^='Filter by {title}']").first
+    return page.page.locator(f"{ROW} [role=button][title^='Filter by {title}']").first
 
 
 def parameters(page: Console) -> dict[str, list[str]]:

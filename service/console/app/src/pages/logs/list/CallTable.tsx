@@ -106,7 +106,7 @@ export function CallTable({ rows, columns, order, sort, open, show, choose }: Pr
       onKeyDown={pressed}
       style={{ "--columns": widths, "--calls-width": `${width}px` } as CSSProperties}
     >
-      <div className="calls-size" style={{ height: virtual.getTotalSize() }} role="presentation" aria-owns={placed.map((_, place) => `call-row-${first + place}`).join(" ")}>
+      <div className="calls-size" style={{ height: virtual.getTotalSize() }} role="rowgroup" aria-owns={placed.map((_, place) => `call-row-${first + place}`).join(" ")}>
         <div className="calls-head" role="row" aria-rowindex={1}>
           {headers.map((header, number) => {
             const column = columns[number];
