@@ -17,6 +17,7 @@ from service.ledger import Checkpoints, LedgerPublisher
 from service.retention.account_names import record_accounts
 from service.retention.audit.attestation import attest
 from service.retention.audit.fsck import check_ledger
+from service.retention.audit.start_check import differences_at_start
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.holds.holds import lift_hold
@@ -102,6 +103,19 @@ async def sound_case(url: str, folder: Path) -> AsyncIterator[Case]:
         await record_accounts(steward.retention)
         await case.start()
         yield case
+
+
+async def assert_named_everywhere(case: Case, check: str, says: str) -> None:
+    """What was done is named by fsck, at start and by attest."""
+    found, at_start, attested = (
+        await case.fsck(),
+        await differences_at_start(case.steward.retention),
+        await case.attested(),
+    )
+
+    assert says in found[check]
+    assert any(says in one for one in at_start), at_start
+    assert says in attested[f"fsck, {check}"]
 
 
 async def revive_key(case: Case) -> None:

@@ -12,6 +12,7 @@ import pytest
 from manipulating import (
     KEY,
     Case,
+    assert_named_everywhere,
     delete_hold,
     lift_behind,
     narrow_hold,
@@ -324,12 +325,5 @@ async def test_a_table_that_differs_from_the_ledger_is_named(
 ) -> None:
     """The row is named with what the ledger says and what the table says: by fsck, by attest, and at start."""
     await manipulate(case)
-    found, at_start, attested = (
-        await case.fsck(),
-        await differences_at_start(case.steward.retention),
-        await case.attested(),
-    )
 
-    assert says in found[check]
-    assert any(says in one for one in at_start), at_start
-    assert says in attested[f"fsck, {check}"]
+    await assert_named_everywhere(case, check, says)

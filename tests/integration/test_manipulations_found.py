@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from manipulating import (
     Case,
+    assert_named_everywhere,
     lift_behind,
     restrict_an_erasure,
     revive_key,
@@ -99,15 +100,8 @@ async def test_what_the_catalogue_and_the_columns_lie_about_is_named(
 ) -> None:
     """What guards the rows and the ledger is looked at in the catalogue: by fsck, by attest, and at start."""
     await manipulate(case)
-    found, at_start, attested = (
-        await case.fsck(),
-        await differences_at_start(case.steward.retention),
-        await case.attested(),
-    )
 
-    assert says in found[check]
-    assert any(says in one for one in at_start), at_start
-    assert says in attested[f"fsck, {check}"]
+    await assert_named_everywhere(case, check, says)
 
 
 async def drop_live(case: Case) -> None:

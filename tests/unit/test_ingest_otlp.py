@@ -402,6 +402,13 @@ def test_of_spans_within_each_other_the_innermost_counts() -> None:
     assert (kept[0].error.type, kept[0].error.message) == ("Inner", "the words of the error")
 
 
+def test_a_call_within_a_call_of_another_kind_is_one_more() -> None:
+    """A chat that asks for embeddings on its way: both were billed."""
+    both = read(chat(2, {"gen_ai.operation.name": "embeddings"}, parent=1), chat(1))
+
+    assert innermost(both) == both
+
+
 def test_two_spans_of_one_answer_are_one_call() -> None:
     """An SDK that traces by itself, beside an instrumentation of it, in a trace of its own: one lasts in the other's
     time and has its answer's id.

@@ -26,7 +26,9 @@ def innermost(part: Sequence[Report | Rejection]) -> list[Report | Rejection]:
     outer: set[str] = set()
     for report in around.values():
         wrapper = around.get(report.within or "")
-        if wrapper is not None and wrapper is not report and wrapper.failed == report.failed:
+        # Embeddings that a chat asks for on its way are a call of their own, and so is the chat.
+        same = wrapper is not None and (wrapper.failed, wrapper.operation) == (report.failed, report.operation)
+        if wrapper is not None and same and wrapper is not report:
             outer.add(wrapper.source_id)
             _take_over(report, wrapper)
     reported: dict[_Answer, list[Report]] = {}
