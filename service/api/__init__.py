@@ -6,6 +6,7 @@ from aiohttp import web
 
 from policies import Policy
 from service.console import explorer
+from service.console.documents import console_documents
 
 if TYPE_CHECKING:
     from service.api.http import LedgerView
@@ -39,7 +40,8 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     check(runtime.applied.policy)
     runtime.check_policy = check
     settings = runtime.settings
-    trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only)
+    ours = console_documents() if settings.console and settings.trusted_only else ()
+    trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only, ours=ours)
     view = LedgerView(schema, runtime, Buckets(settings.rate_limit_per_minute, worker_memory()), trusted)
     app.router.add_route("*", "/graphql", view)
     app.router.add_get(PATH, document)
