@@ -14,6 +14,7 @@ from rows import SeededLedger, StoredCall, open_seeded
 from running import fresh_command
 
 from service.api.schema import build_schema
+from service.console.documents import console_documents
 
 CALLS = "query Calls($first: Int) { calls(first: $first) { nodes { sourceId } } }"
 OTHER = "{ viewer { role } }"
@@ -148,6 +149,19 @@ async def test_only_trusted_documents_are_answered_where_that_is_set(seeded: See
             codes = [said[str(n)]["payload"][0]["extensions"]["code"] for n in range(len(refused) + 1)]
             assert codes == ["FORBIDDEN"] * len(refused) + ["PERSISTED_QUERY_NOT_FOUND"]
             assert said[str(len(payloads) - 1)]["payload"]["data"]["viewer"]["keyId"]
+
+
+@pytest.mark.parametrize("console", [True, False])
+async def test_the_consoles_documents_are_trusted_where_it_is_served(
+    seeded: SeededLedger, file: Path, *, console: bool
+) -> None:
+    """To the letter, and by text alone; without the console they are texts like any other."""
+    text = next(iter(console_documents()))
+    async with asking(seeded, trusted_documents=file, trusted_only=True, console=console) as client:
+        status, answer = await client.post({"query": text})
+        assert (status == 403) is not console, answer
+        assert (await client.post({"query": text + " "}))[0] == 403
+        assert code((await client.post({"documentId": id_of(text)}))[1]) == "PERSISTED_QUERY_NOT_FOUND"
 
 
 async def test_a_stream_is_asked_by_its_id(seeded: SeededLedger, file: Path) -> None:
