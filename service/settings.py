@@ -155,7 +155,7 @@ class Settings(BaseSettings):
         Field(description="JSON file of documents by id, which requests name by `documentId`; read at the start"),
     ] = None
     trusted_only: Annotated[
-        bool, Field(description="answer documents of CALLEDGER_TRUSTED_DOCUMENTS and no others, GraphiQL's included")
+        bool, Field(description="answer documents of CALLEDGER_TRUSTED_DOCUMENTS and the console, and no others")
     ] = False
     graphiql: Annotated[
         bool, Field(description="a page to try queries, at `/graphql` in a browser; it signs in with a key")

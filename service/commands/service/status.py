@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import policies
+from policies import Policy
 from policies.evidence import LedgerKind
 from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
@@ -75,6 +77,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("keyring", runtime.keyring.describe()),
         *_unsealed(runtime),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
+        *_unnamed(applied.policy),
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
         ("prices", _prices(runtime)),
         ("feed", await _feed(runtime)),
@@ -95,6 +98,18 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("protections", "all there")
     ]
     return facts
+
+
+def _unnamed(policy: Policy) -> list[tuple[str, str]]:
+    """What a policy that an earlier version applied says nothing of."""
+    missing = policies.unnamed(policy)
+    if not missing:
+        return []
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    names = ", ".join(f"`{name}`" for name in missing[:3])
+    return [
+        ("not named", f"{names}{more} came after this policy, and are shown to nobody: `calledger policy complete`")
+    ]
 
 
 async def _feed(runtime: Runtime) -> str:
