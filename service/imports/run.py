@@ -15,7 +15,7 @@ from service.imports.tally import Tally
 from service.imports.trial import tried
 from service.ingest.pipeline.long_rows import LongRows
 from service.ingest.preparation.batch_context import rules_in_force
-from service.ingest.prices.price_file import load_prices
+from service.ingest.prices.price_sources import load_prices
 from service.ingest.setup import ingesting
 from service.runtime.runtime import Runtime
 from service.storage.control.import_checkpoints import end_checkpoint, find_checkpoint, save_checkpoint
@@ -69,7 +69,7 @@ async def try_rows(
     runtime: Runtime, form: ImportFormat, source: RowSource, options: ImportOptions, most: int
 ) -> list[dict[str, Any]]:
     """What would be stored of the first `most` rows, and what is dropped of them; nothing is written."""
-    read, rules, prices = form.reader(options), rules_in_force(runtime)(), load_prices(runtime.settings.prices)
+    read, rules, prices = form.reader(options), rules_in_force(runtime)(), load_prices(runtime.settings)
     shown: list[dict[str, Any]] = []
     async with aclosing(source.pages(None)) as pages:
         async for page in pages:
