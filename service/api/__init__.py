@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from service.console import explorer
+from service.console.documents import console_documents
 
 if TYPE_CHECKING:
     from service.api.http import LedgerView
@@ -32,7 +33,8 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     schema = build_schema()
     check_schema(schema._schema)  # graphql-core's schema has no public name
     settings = runtime.settings
-    trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only)
+    ours = console_documents() if settings.console and settings.trusted_only else ()
+    trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only, ours=ours)
     view = LedgerView(schema, runtime, Buckets(settings.rate_limit_per_minute, worker_memory()), trusted)
     app.router.add_route("*", "/graphql", view)
     app.router.add_get(PATH, document)

@@ -5,7 +5,7 @@ from aiohttp import web
 from service.ingest.http import routes
 from service.ingest.pipeline.writer import Writer
 from service.ingest.preparation.batch_context import rules_in_force
-from service.ingest.prices.price_file import load_prices
+from service.ingest.prices.price_sources import load_prices
 from service.ingest.refusal_log import RefusalLog
 from service.runtime.runtime import Runtime
 
@@ -45,7 +45,7 @@ def writer_of(runtime: Runtime) -> Writer:
         partitions=runtime.partitions,
         keyring=runtime.keyring,
         rules=rules_in_force(runtime),
-        prices=load_prices(runtime.settings.prices),
+        prices=load_prices(runtime.settings),
         queue_rows=runtime.settings.queue_rows,
         batch_rows=runtime.settings.batch_rows,
         on_stored=runtime.recorded.set,
