@@ -1,4 +1,7 @@
-"""Puts ingest into an application."""
+"""Puts ingest into an application, or beside a command."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
@@ -50,3 +53,18 @@ def writer_of(runtime: Runtime) -> Writer:
         batch_rows=runtime.settings.batch_rows,
         on_stored=runtime.recorded.set,
     )
+
+
+@asynccontextmanager
+async def ingesting(runtime: Runtime) -> AsyncGenerator[tuple[Writer, RefusalLog], None]:
+    """A writer and a log of refusals for a command; at the end what waits is stored."""
+    writer, refusals = writer_of(runtime), RefusalLog(runtime.database.writer)
+    await writer.start()
+    await refusals.start()
+    try:
+        yield writer, refusals
+    finally:
+        try:
+            await writer.close()
+        finally:
+            await refusals.close()
