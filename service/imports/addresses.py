@@ -10,7 +10,7 @@ from service.imports.formats import ImportFormat
 from service.imports.sources.databases.mysql import mysql_reader
 from service.imports.sources.databases.postgresql import postgres_reader
 from service.imports.sources.databases.sqlite import sqlite_reader
-from service.imports.sources.databases.table import Table, TableSource
+from service.imports.sources.databases.table import SourceTable, TableSource
 from service.imports.sources.file import FileSource
 from service.imports.sources.pages import RowSource
 
@@ -43,7 +43,7 @@ def _split(address: str) -> SplitResult:
     return url
 
 
-def _table(table: Table, url: SplitResult, secret: str | None) -> TableSource:
+def _table(table: SourceTable, url: SplitResult, secret: str | None) -> TableSource:
     where = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
     if url.scheme == "sqlite":
         path = Path(unquote(url.path.removeprefix("/"))).absolute()

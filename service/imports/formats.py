@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from policies import Source
-from service.imports.sources.databases.table import Table
+from service.imports.sources.databases.table import SourceTable
 from service.ingest.formats.litellm.adapter import read_entry
 from service.ingest.formats.native.reader import read_row
 from service.ingest.formats.newapi.adapter import read_log_row
@@ -38,10 +38,10 @@ class ImportFormat:
     help: str
     reader: Callable[[ImportOptions], Reader]
     options: frozenset[str] = frozenset()
-    table: Table | None = None
+    table: SourceTable | None = None
 
 
-_LOGS: Final = Table(
+_LOGS: Final = SourceTable(
     "logs",
     key="id",
     needed=("user_id", "created_at", "type", "content", "model_name", "quota", "prompt_tokens", "completion_tokens"),

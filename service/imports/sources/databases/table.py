@@ -18,7 +18,7 @@ TEXT_CHARACTERS_MAX: Final = 2**16
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SourceTable:
     """A table, the column by which it is read in order, and the names of columns that are wanted: those that every
     version has, others, and those of them that may be long.
     """
@@ -53,7 +53,7 @@ class TableSource:
 
     def __init__(
         self,
-        table: Table,
+        table: SourceTable,
         connect: Callable[[], AbstractAsyncContextManager[TableReader]],
         parameters: tuple[str, str],
         where: str,
