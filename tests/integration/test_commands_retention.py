@@ -229,3 +229,28 @@ def test_a_reprice_shows_what_it_would_write_then_writes_and_ledgers_it(
     assert all(one["whole"] and one["price_lists"][0].startswith("acme:") for one in facts)
     refused = command(service.data, "reprice", "--since", "2026-11-01T06:00")
     assert (refused.returncode, "has no offset" in refused.stderr) == (2, True)
+
+
+def test_a_bill_is_reconciled_as_table_and_as_page(service: RunningService, tmp_path: Path) -> None:
+    """What differs is said and makes the exit code 1; what agrees makes it 0; columns of nothing known are refused."""
+    key = service.new_key("ingest", "other")
+    row = {"id": "billed", "started_at": MOMENT.isoformat(), "model": "billed-model", "status": "succeeded"}
+    service.report(key, {**row, "amount": "1.5", "currency": "USD"})
+    bill = tmp_path / "bill.csv"
+    bill.write_text(f"day,model,currency,amount\n{MOMENT:%Y-%m-%d},billed-model,USD,1.5\n")
+    page = tmp_path / "page.html"
+
+    same = service.command("reconcile", str(bill), "--account", "other")
+    bill.write_text(bill.read_text() + f"{MOMENT:%Y-%m-%d},other-model,USD,2\nsome day,x,USD,1\n")
+    other = service.command("reconcile", str(bill), "--account", "other", "--format", "html", "--output", str(page))
+    shown = service.command("reconcile", str(bill), "--account", "other")
+    bill.write_text("a,b\n1,2\n")
+    refused = service.command("reconcile", str(bill))
+
+    assert (same.returncode, same.stdout.splitlines()[0]) == (0, "USD: theirs 1.5, ours 1.5"), same.stderr
+    assert (other.returncode, "other-model" in page.read_text()) == (1, True), other.stderr
+    assert shown.stdout.splitlines()[:2] == [
+        f"MISSING_HERE\t{MOMENT:%Y-%m-%d}\tother-model\tUSD\t1\t2\t0\t2\t",
+        "1 rows could not be read: one has no day, and no time that can be read",
+    ]
+    assert (refused.returncode, "no bill that is known" in refused.stderr) == (1, True)
