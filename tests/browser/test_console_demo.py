@@ -268,3 +268,17 @@ async def test_an_id_is_copied(demo: Demo) -> None:
         assert await page.page.evaluate("navigator.clipboard.readText()") == id_
         assert id_.startswith("call_")
         await expect(title.get_by_role("status")).to_have_text("")
+
+
+async def test_a_failed_call_leads_to_errors_like_it(demo: Demo) -> None:
+    """The link opens the kind of its error, with its newest ones."""
+    query = '{ calls(first: 1, filter: {errorType: {eq: "Timeout"}}) { nodes { id } } }'
+    call = demo.service.ask(demo.keys["viewer"], query)["data"]["calls"]["nodes"][0]
+    async with console(demo, size=PHONE) as page:
+        await page.sign_in("viewer", f"logs?range=30d&call={call['id']}")
+        await page.page.get_by_role("link", name="Errors like this one").click()
+        opened = page.page.locator(".error-detail")
+        await expect(opened.get_by_role("heading")).to_have_text("Timeout")
+        await expect(opened.locator("tbody tr").first).to_be_visible()
+        widths = await page.page.evaluate("[...document.querySelectorAll('.page-body > *')].map(one => one.offsetWidth)")
+        assert max(widths) <= PHONE[0], "a wide table scrolls in its frame"

@@ -60,12 +60,11 @@ function Share({ errors: { page, inAll } }: { errors: Errors }) {
 }
 
 function Answered({ errors }: { errors: Errors }) {
-  const [parameters, change] = useAddress();
+  const [, change] = useAddress();
   const { period } = useRange();
-  const { page, inAll, pages, waiting } = errors;
+  const { page, open, inAll, pages, waiting } = errors;
   if (!page) return <Waiting lines={8} />;
   if (page.nodes.length === 0) return <NoErrors errors={errors} />;
-  const open = page.nodes.find((group) => group.fingerprint === parameters.get("error"));
   return (
     <>
       {open && <GroupDetail group={open} filter={errors.errorFilter} close={() => change({ error: null })} />}

@@ -78,7 +78,7 @@ export function GroupDetail({ group, filter, close }: Props) {
             { name: "model", title: word.model, cell: ({ call }) => call?.model ?? "–" },
             { name: "code", title: word.code, cell: ({ code }) => code ?? "–" },
             { name: "message", title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
-            { name: "masked", title: word.masked, cell: ({ redactions }) => redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–" },
+            { name: "masked", title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–"}</span> },
           ]}
         />
       )}

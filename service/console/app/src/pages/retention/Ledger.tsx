@@ -99,7 +99,7 @@ export function Ledger() {
                 </span>
               ),
             },
-            { name: "note", title: word.note, cell: ({ note }) => <span className="facts">{note ?? "–"}</span> },
+            { name: "note", title: word.note, cell: ({ note }) => <span className="note">{note ?? "–"}</span> },
           ]}
         />
       )}

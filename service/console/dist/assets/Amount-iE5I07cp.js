@@ -1,1 +1,0 @@
-import{a as e,c as t}from"./Nothing-Crk472-Q.js";import{u as n}from"./zone-CRkJUK2W.js";var r=n();function i({amount:n,currency:i,digits:a=2}){return(0,r.jsxs)(`span`,{className:`amount`,title:`${e(n)} ${i}`,children:[t(n,a),` `,(0,r.jsx)(`span`,{className:`amount-currency`,children:i})]})}export{i as t};
