@@ -280,5 +280,7 @@ async def test_a_failed_call_leads_to_errors_like_it(demo: Demo) -> None:
         opened = page.page.locator(".error-detail")
         await expect(opened.get_by_role("heading")).to_have_text("Timeout")
         await expect(opened.locator("tbody tr").first).to_be_visible()
-        widths = await page.page.evaluate("[...document.querySelectorAll('.page-body > *')].map(one => one.offsetWidth)")
+        widths = await page.page.evaluate(
+            "[...document.querySelectorAll('.page-body > *')].map(one => one.offsetWidth)"
+        )
         assert max(widths) <= PHONE[0], "a wide table scrolls in its frame"
