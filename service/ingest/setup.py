@@ -1,11 +1,14 @@
-"""Puts ingest into an application."""
+"""Puts ingest into an application, or beside a command."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from service.ingest.http import routes
 from service.ingest.pipeline.writer import Writer
 from service.ingest.preparation.batch_context import rules_in_force
-from service.ingest.prices.price_file import load_prices
+from service.ingest.prices.price_sources import load_prices
 from service.ingest.refusal_log import RefusalLog
 from service.runtime.runtime import Runtime
 
@@ -39,14 +42,32 @@ async def close_writer(app: web.Application) -> None:
 
 def writer_of(runtime: Runtime) -> Writer:
     """A writer on the runtime, not yet started: for the service, and for commands that bring calls in."""
+    rules = rules_in_force(runtime)
+    # Compiling them takes more than half a second, in which nobody is answered: so it is done before the first call.
+    rules()
     return Writer(
         database=runtime.database,
         accounts=runtime.accounts,
         partitions=runtime.partitions,
         keyring=runtime.keyring,
-        rules=rules_in_force(runtime),
-        prices=load_prices(runtime.settings.prices),
+        rules=rules,
+        prices=load_prices(runtime.settings),
         queue_rows=runtime.settings.queue_rows,
         batch_rows=runtime.settings.batch_rows,
         on_stored=runtime.recorded.set,
     )
+
+
+@asynccontextmanager
+async def ingesting(runtime: Runtime) -> AsyncGenerator[tuple[Writer, RefusalLog], None]:
+    """A writer and a log of refusals for a command; at the end what waits is stored."""
+    writer, refusals = writer_of(runtime), RefusalLog(runtime.database.writer)
+    await writer.start()
+    await refusals.start()
+    try:
+        yield writer, refusals
+    finally:
+        try:
+            await writer.close()
+        finally:
+            await refusals.close()

@@ -9,8 +9,8 @@ from policies import Policy
 from policies.evidence import LedgerKind
 from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
-from service.errors import CalledgerError, ServiceError
-from service.ingest.prices.price_file import PriceFileError, load_prices
+from service.errors import CalledgerError, OperatorError, ServiceError
+from service.ingest.prices.price_sources import load_prices
 from service.keyring import KeyringUnavailableError
 from service.retention.audit.start_check import differences_at_start
 from service.retention.context import RetentionContext
@@ -147,8 +147,8 @@ async def _lost(context: RetentionContext) -> list[tuple[str, str]]:
 
 def _prices(runtime: Runtime) -> str:
     try:
-        return ", then ".join(prices.version for prices in load_prices(runtime.settings.prices).lists)
-    except PriceFileError as error:
+        return ", then ".join(prices.version for prices in load_prices(runtime.settings).lists)
+    except OperatorError as error:
         return f"not usable: {error}"
 
 
