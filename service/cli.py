@@ -33,6 +33,8 @@ COMMANDS: Final = (
         "policy", "policy.policy", "Read what a policy does before it runs, then put it in force.", is_noun=True
     ),
     CommandEntry("import", "data.import_", "Bring in the calls of another gateway: files, databases, APIs."),
+    CommandEntry("sources", "data.sources", "Gateways whose logs the service pulls.", is_noun=True),
+    CommandEntry("pull", "data.pull", "Read the sources of `calledger sources` once, now."),
     CommandEntry(
         "export", "data.export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True
     ),

@@ -12,22 +12,37 @@ from service.imports.sources.databases.postgresql import postgres_reader
 from service.imports.sources.databases.sqlite import sqlite_reader
 from service.imports.sources.databases.table import SourceTable, TableSource
 from service.imports.sources.file import FileSource
-from service.imports.sources.pages import RowSource
+from service.imports.sources.log_api import LogApiSource, access_of
+from service.imports.sources.pages import PullableSource, RowSource
 
 _POSTGRES: Final = ("postgresql", "postgres")
 
 
-def open_source(form: ImportFormat, address: str, secret: str | None = None) -> RowSource:
-    """The source of rows at `address`: a file, or a database's URL, whose password is `secret`.
+def open_source(form: ImportFormat, address: str, secret: str | None = None, user: str | None = None) -> RowSource:
+    """The source of rows at `address`: a file, a database's URL, whose password is `secret`, or a gateway's API, whose
+    token it is, for the user of this number.
 
     Raises OperatorError where there is none, none for this format, or where the address holds a password.
     """
     if "://" not in address:
         return FileSource(Path(address))
+    return open_pullable(form, address, secret, user)
+
+
+def open_pullable(form: ImportFormat, address: str, secret: str | None, user: str | None) -> PullableSource:
+    """As `open_source`, for a source that can be asked again and again: no file."""
     url = _split(address)
     if form.table is None:
         raise OperatorError(f"`{form.source}` is imported from a file")
+    if url.scheme in ("http", "https"):
+        return LogApiSource(url, access_of(secret, user))
     return _table(form.table, url, secret)
+
+
+def shown(address: str) -> str:
+    """Where a source is, for lists and logs: without a user's name and a query. Raises OperatorError."""
+    url = _split(address)
+    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def _split(address: str) -> SplitResult:
@@ -52,4 +67,6 @@ def _table(table: SourceTable, url: SplitResult, secret: str | None) -> TableSou
         return TableSource(table, partial(postgres_reader, urlunsplit(url), secret), ("$1", "$2"), where)
     if url.scheme == "mysql":
         return TableSource(table, partial(mysql_reader, url, secret), ("%s", "%s"), where)
-    raise OperatorError(f"`{url.scheme[:40]}://` is no source: a file, sqlite:///FILE, postgresql://... or mysql://...")
+    raise OperatorError(
+        f"`{url.scheme[:40]}://` is no source: a file, sqlite:///FILE, postgresql://, mysql://, https://"
+    )

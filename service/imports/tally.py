@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from policies import Report
@@ -27,6 +28,8 @@ class Tally:
     known: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     examples: dict[Refusal, str] = field(default_factory=dict[Refusal, str])
     """Why the first row of each reason was refused."""
+    newest: datetime | None = None
+    """When the last of the calls began that are here now."""
 
     def add(self, rows: Sequence[Report | Rejection], results: Sequence[RowResult]) -> None:
         """Count rows with what became of them, in the same order."""
@@ -40,6 +43,13 @@ class Tally:
                 self.examples.setdefault(result.code, result.reason or "another call of this id is stored")
             elif result.status is Status.SKIPPED:
                 self.skipped[result.reason or ""] += 1
-            elif isinstance(row, Report) and row.amount is not None and row.currency is not None:
-                sums = self.known if result.status is Status.DUPLICATE else self.stored
-                sums[row.currency] = sums.get(row.currency, Decimal(0)) + row.amount
+            elif isinstance(row, Report):
+                self._add_known(row, result.status)
+
+    def _add_known(self, row: Report, status: Status) -> None:
+        """Count a call that is here now."""
+        if self.newest is None or row.started_at > self.newest:
+            self.newest = row.started_at
+        if row.amount is not None and row.currency is not None:
+            sums = self.known if status is Status.DUPLICATE else self.stored
+            sums[row.currency] = sums.get(row.currency, Decimal(0)) + row.amount

@@ -40,6 +40,11 @@ async def close_writer(app: web.Application) -> None:
         await app[_REFUSALS].close()
 
 
+def ways_in(app: web.Application) -> tuple[Writer, RefusalLog]:
+    """The writer and the log of refusals of an application that `setup` was called for."""
+    return app[_WRITER], app[_REFUSALS]
+
+
 def writer_of(runtime: Runtime) -> Writer:
     """A writer on the runtime, not yet started: for the service, and for commands that bring calls in."""
     rules = rules_in_force(runtime)

@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from service import api, console, export
 from service.api.execution.limits import BODY_BYTES_MAX
 from service.delivery import setup as delivery
+from service.imports import setup as imports
 from service.ingest import setup as ingest
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
@@ -32,6 +33,7 @@ def build_app(runtime: Runtime) -> web.Application:
     # Each endpoint has a limit of its own: that of reports, which can be set, must not apply to the others.
     app = web.Application(client_max_size=max(runtime.settings.max_body_bytes, BODY_BYTES_MAX))
     ingest.setup(app, runtime)
+    imports.setup(app, runtime)
     api.setup(app, runtime)
     export.setup(app, runtime)
     delivery.setup(app, runtime)

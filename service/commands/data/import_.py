@@ -1,14 +1,8 @@
 """`calledger import`: the history of another gateway, by the way that its reports come."""
 
-import dataclasses
 import json
-import os
-import re
 import sys
 import time
-from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -16,110 +10,50 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from service.commands.common import in_runtime, say
-from service.commands.options import Data, one_of, verb
+from service.commands.data.source_options import (
+    Account,
+    AccountColumn,
+    Currency,
+    FormatArgument,
+    QuotaPerUnit,
+    SecretFile,
+    UserId,
+    refuse_options,
+    source_secret,
+)
+from service.commands.options import Data, verb
 from service.errors import OperatorError
 from service.imports.addresses import open_source
 from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
 from service.imports.tally import Tally
-from service.ingest.formats.native.fields import CURRENCY
 from service.ingest.results import Status
 from service.runtime.runtime import Runtime
 
 app = verb()
 
-
-class AccountBy(StrEnum):
-    """The columns that may name a call's account."""
-
-    USERNAME = "username"
-    GROUP = "group"
-    TOKEN_NAME = "token_name"  # noqa: S105 - a column
-
-
-SECRET: Final = "CALLEDGER_SOURCE_SECRET"  # noqa: S105 - the name of a variable
-_SECRET_BYTES_MAX: Final = 4096
-
 _TRIED_ROWS: Final = 10
-_FORMATS: Final = "; ".join(f"{name}: {form.help}" for name, form in FORMATS.items())
-
-
-def _format(name: str) -> str:
-    if name not in FORMATS:
-        raise typer.BadParameter(f"`{name[:40]}` is none of {', '.join(FORMATS)}")
-    return name
-
-
-def _positive(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal(0)
-    if not (number.is_finite() and 0 < number < 10**12):
-        raise typer.BadParameter(f"`{text[:40]}` is not a number above zero")
-    return number
-
-
-def _currency(text: str) -> str:
-    if not re.fullmatch(CURRENCY, text):
-        raise typer.BadParameter(f"`{text[:40]}` is not a code of 3 to 16 letters, such as `USD`")
-    return text.upper()
-
-
-def source_secret(file: Path | None) -> str | None:
-    """The password or token of a source, which no command line shows: from a file, or from the environment."""
-    if file is None:
-        return os.environ.get(SECRET) or None
-    with file.open("rb") as opened:
-        return opened.read(_SECRET_BYTES_MAX).decode("utf-8", "replace").strip() or None
-
-
-def refuse_options(form: ImportFormat, name: str, options: ImportOptions) -> None:
-    """Raise typer.BadParameter for an option that this format has no use for."""
-    for field in dataclasses.fields(options):
-        if getattr(options, field.name) is not None and field.name not in form.options:
-            raise typer.BadParameter(f"--{field.name.replace('_', '-')} means nothing for `{name}`")
 
 
 @app.command("import")
 def import_(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", callback=_format, help=f"{_FORMATS}.")],
+    form: FormatArgument,
     source: Annotated[
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A file of JSON lines, a JSON array or CSV with a line of names, plain or gzip; or a gateway's "
-            "database: sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://USER@HOST/NAME.",
+            help="A file of JSON lines, a JSON array or CSV with a line of names, plain or gzip; a gateway's database: "
+            "sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://USER@HOST/NAME; or its address: https://HOST for the "
+            "log that administrators see, https://HOST/api/log/self for a user's own.",
         ),
     ],
-    account: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The account of all calls; an account that is new is made.")
-    ] = None,
-    quota_per_unit: Annotated[
-        Decimal | None,
-        typer.Option(parser=_positive, metavar="N", help="new-api, one-api: quota that is 1 USD [default: 500000]."),
-    ] = None,
-    currency: Annotated[
-        str | None,
-        typer.Option(parser=_currency, metavar="CODE", help="new-api, one-api: what quota is [default: USD]."),
-    ] = None,
-    account_by: Annotated[
-        AccountBy | None,
-        typer.Option(
-            parser=one_of(AccountBy),
-            metavar="COLUMN",
-            help="new-api, one-api: username, group or token_name is the account.",
-        ),
-    ] = None,
-    secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A file that holds the password of the source, and nothing else [env: CALLEDGER_SOURCE_SECRET, the "
-            "password itself].",
-        ),
-    ] = None,
+    account: Account = None,
+    quota_per_unit: QuotaPerUnit = None,
+    currency: Currency = None,
+    account_by: AccountColumn = None,
+    secret_file: SecretFile = None,
+    user_id: UserId = None,
     try_: Annotated[
         bool,
         typer.Option("--try", help=f"Store nothing: show the first {_TRIED_ROWS} rows as they would be stored."),
@@ -139,10 +73,11 @@ def import_(
     Example: calledger import native calls.ndjson.gz --account acme
     Example: calledger import litellm payloads.ndjson --try
     Example: calledger import new-api postgresql://reader@db.internal/newapi --secret-file password.txt
+    Example: calledger import new-api https://gateway.internal --secret-file token.txt --user-id 1
     """
     found, options = FORMATS[form], ImportOptions(quota_per_unit, currency, account_by)
     refuse_options(found, form, options)
-    opened = open_source(found, source, source_secret(secret_file))
+    opened = open_source(found, source, source_secret(secret_file), user_id)
     if try_:
         in_runtime(data, lambda runtime: _try(runtime, found, opened, options))
     else:

@@ -40,3 +40,11 @@ class RowSource(Protocol):
     def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
         """Pages behind `after`, until there are no more. To be closed (`aclosing`) where it is not read to its end."""
         ...
+
+
+class PullableSource(RowSource, Protocol):
+    """A source that is asked again and again."""
+
+    def again_from(self, cursor: str) -> str:
+        """A cursor a little before `cursor`, from which what was written late is found, too."""
+        ...

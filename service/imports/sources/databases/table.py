@@ -28,7 +28,7 @@ class SourceTable:
     needed: tuple[str, ...]
     others: tuple[str, ...] = ()
     long: frozenset[str] = frozenset()
-    overlap_rows: int = 2_000
+    overlap_rows: int = 200
     """Keys are given before they are committed: so many rows are read again by whoever comes back for more."""
 
 

@@ -1,0 +1,27 @@
+"""The place of pulling in the HTTP application: sources are pulled for as long as it runs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from service.imports.pull import Puller
+from service.ingest.setup import ways_in
+from service.runtime.runtime import Runtime
+
+
+def setup(app: web.Application, runtime: Runtime) -> None:
+    """Pull sources for as long as the application runs. To be called behind ingest's."""
+
+    async def pulling(_: web.Application) -> AsyncIterator[None]:
+        """Run the puller for as long as the application runs."""
+        puller = Puller(runtime, *ways_in(app))
+        task = asyncio.create_task(puller.pull_for_ever())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await puller.close()
+
+    app.cleanup_ctx.append(pulling)
