@@ -83,7 +83,7 @@ def consumed(id_: int, **more: Any) -> dict[str, Any]:
         "channel_id": 12,
         "group": "vip",
         "ip": "203.0.113.77",
-        "request_id": f"2026113010{id_:012d}",
+        "request_id": f"20261130102030{id_:09d}aB3xY9zQ",
         "upstream_request_id": f"req_{id_:08d}",
         "other": json.dumps(other),
     } | more

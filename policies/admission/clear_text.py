@@ -18,10 +18,11 @@ _UNCHANGED_MAX: Final = 8192
 # Written out, and asked for first, as it is in two thirds of the time.
 _UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # Ids as gateways, providers and tracers make them: no credential has such a form, so that they need not be looked at.
-# OpenTelemetry: 32 and 16 hex digits. 26 of Crockford's: ULID.
+# OpenTelemetry: 32 and 16 hex digits. 26 of Crockford's: ULID. new-api and One API: a time to the nanosecond and 8
+# letters or digits.
 _MADE_ID: Final = re.compile(
     rf"{_UUID}|[a-z]{{2,12}}[-_:]{_UUID}|[0-9a-f]{{32}}(?:[-:./][0-9a-f]{{16}})?|[0-9a-f]{{16}}|[0-9a-f]{{24}}|"
-    r"[0-7][0-9A-HJKMNP-TV-Z]{25}|"
+    r"[0-7][0-9A-HJKMNP-TV-Z]{25}|20[0-9]{13,21}[A-Za-z0-9]{8}|"
     r"(?:chatcmpl|cmpl|embd|req|resp|msg|gen|call|run|batch)[-_][A-Za-z0-9]{1,40}|(?:[a-z]{1,12}[-_:])?[0-9]{1,8}",
     re.ASCII,
 )

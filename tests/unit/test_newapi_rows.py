@@ -50,7 +50,7 @@ def test_a_call_keeps_what_the_log_page_shows() -> None:
     attributes = report.attributes
     assert attributes is not None
     assert (attributes.deployment, attributes.team, attributes.attempt) == ("channel-12", "vip", 2)
-    assert (attributes.trace_id, attributes.provider_request_id) == ("2026113010000000000007", "req_00000007")
+    assert (attributes.trace_id, attributes.provider_request_id) == ("20261130102030000000007aB3xY9zQ", "req_00000007")
     assert report.operation == "chat"
     assert report.dropped == {"content": 1, "ip": 1}
     assert report.warnings == ()
@@ -239,7 +239,7 @@ def test_a_user_s_page_has_ids_of_its_own() -> None:
     del row["id"]
     first, same = taken(row), taken(row)
     assert first.source_id == same.source_id
-    assert first.source_id.startswith("2026113010000000000007-")
+    assert first.source_id.startswith("20261130102030000000007aB3xY9zQ-")
     assert taken(row | {"occurrence": 1}).source_id != first.source_id
     assert taken(row | {"quota": 1}).source_id != first.source_id
 
