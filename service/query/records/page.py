@@ -264,9 +264,9 @@ class _Fetcher:
         """Note how dense rows lie at present, by the ages of a newest page over every account."""
         reading, ordering = self._reading, self._ordering
         start, end = limits(reading)
-        if reading.density is None:
+        if reading.density is None or not reading.density.is_newest(end, reading.now):
             return
-        if reading.predicate is not EVERYTHING or end < reading.now or not ordering.by_time:
+        if reading.predicate is not EVERYTHING or not ordering.by_time:
             return
         if any(scan_range.accounts is not None for scan_range in reading.scan_ranges):
             return
