@@ -105,6 +105,17 @@ async def test_a_cursor_far_back_prunes_what_is_newer(seeded: SeededLedger, monk
     assert max(bounds) <= first.rows[-1]["started_at"] + timedelta(microseconds=1)
 
 
+async def test_a_frontends_own_end_tells_where_rows_lie(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clock is not the database's: a list up to seconds ago is a newest one, and the next is found sooner."""
+    end = (await seeded.now() - timedelta(seconds=5)).isoformat()
+    query = f'{{ calls(first: 2, filter: {{startedAt: {{lt: "{end}"}}}}) {{ nodes {{ id }} }} }}'
+    spied = Spied(seeded, monkeypatch)
+    first = await seeded.data(query)
+    before = len(spied.statements)
+    assert await seeded.data(query) == first
+    assert len(spied.statements) - before < before - 2
+
+
 _MANY_CALLS = """
 INSERT INTO call SELECT (made.one).* FROM (
     SELECT jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid(), 'source_id', 'many-' || n)) AS one

@@ -270,12 +270,13 @@ class _Fetcher:
             return
         if any(scan_range.accounts is not None for scan_range in reading.scan_ranges):
             return
+        newest = min(end, reading.now)  # as `time_windows` counts: a clock that is behind makes no row older
         if filled:
             moments = [ordering.time_of(ordering.position(row)) for row in (rows[len(rows) // 2], rows[-1])]
-            middle, oldest = [reading.now - moment for moment in moments if moment is not None]
+            middle, oldest = [newest - moment for moment in moments if moment is not None]
             reading.density.observe_page(middle, oldest)
         else:
-            reading.density.observe_unfilled(reading.now - start)
+            reading.density.observe_unfilled(newest - start)
 
     def needs_rows(self, *, from_end: bool) -> bool:
         """Whether the rows of the page are asked for, or whether there are more past the end that is read towards."""
