@@ -145,7 +145,7 @@ async def test_a_statement_is_the_operators_and_the_ledger_knows_it(
 ) -> None:
     """The page names the command that makes one, and the last one's entry and digest, to hold a file against."""
     file = tmp_path / "statement.json"
-    async with console(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
+    async with signed_in(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
         await expect(page.get_by_text("calledger attest statement.json")).to_be_visible()
         await expect(page.get_by_text("None was made in the last year.")).to_be_visible()
         await asyncio.to_thread(service.command, "attest", str(file))
