@@ -76,7 +76,7 @@ class ColumnMapError(OperatorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MapEntry:
     """One field: its kind, where its value comes from, and how it is written. `where` names it in errors."""
 
     name: str
@@ -106,10 +106,10 @@ class Entry:
 class ColumnMap:
     """Entries of each section, and how the file is written. `decimal` and `thousands`: marks inside of numbers."""
 
-    call: Mapping[str, Entry]
-    tags: Mapping[str, Entry]
-    units: Mapping[str, Entry]
-    error: Mapping[str, Entry]
+    call: Mapping[str, MapEntry]
+    tags: Mapping[str, MapEntry]
+    units: Mapping[str, MapEntry]
+    error: Mapping[str, MapEntry]
     encoding: str = "utf-8"
     delimiter: str | None = None
     names: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ class ColumnMap:
     content: frozenset[str] = frozenset()
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[MapEntry]:
         """All of them."""
         return [*self.call.values(), *self.tags.values(), *self.units.values(), *self.error.values()]
 
@@ -132,10 +132,10 @@ def read_column_map(data: bytes, where: str) -> ColumnMap:
         document = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ColumnMapError(f"`{where}` is not TOML: {error}".replace("\n", " ")) from None
-    return _Document(where, document).column_map()
+    return _MapDocument(where, document).column_map()
 
 
-class _Document:
+class _MapDocument:
     """The file while it is read."""
 
     def __init__(self, where: str, document: Mapping[str, Any]) -> None:
@@ -161,7 +161,7 @@ class _Document:
             **self._file(),
         )
 
-    def _section(self, name: str, kinds: Mapping[str, str] | None, kind: str = "") -> dict[str, Entry]:
+    def _section(self, name: str, kinds: Mapping[str, str] | None, kind: str = "") -> dict[str, MapEntry]:
         table = self._table(f"[{name}]", self._document.get(name, {}))
         if kinds is not None:
             self._refuse_unknown(f"[{name}]", table, list(kinds))
@@ -169,7 +169,7 @@ class _Document:
             self._refuse(f"[{name}]", f"it has more than {_ENTRIES_MAX} entries")
         return {key: self._entry(name, key, kind if kinds is None else kinds[key], said) for key, said in table.items()}
 
-    def _entry(self, section: str, key: str, kind: str, said: object) -> Entry:
+    def _entry(self, section: str, key: str, kind: str, said: object) -> MapEntry:
         where = f"[{section}] {key}"
         table = {"column": said} if isinstance(said, str) else self._table(where, said)
         self._refuse_unknown(where, table, sorted(_OPTIONS["id" if (section, key) == ("call", "id") else kind]))
@@ -177,7 +177,7 @@ class _Document:
         if len(origins) != 1:
             allowed = [name for name in _ORIGINS if name in _OPTIONS["id" if key == "id" else kind]]
             self._refuse(where, "say one of " + ", ".join(f"`{name}`" for name in allowed))
-        entry = Entry(
+        entry = MapEntry(
             name=key,
             kind=kind,
             where=where,
@@ -227,9 +227,11 @@ class _Document:
 
     def _text(self, where: str, table: Mapping[str, object], key: str) -> str | None:
         value = table.get(key)
-        if value is None or (isinstance(value, str) and 0 < len(value) <= _TEXT_CHARACTERS_MAX):
-            return value
-        self._refuse(where, f"`{key}` must be a text")
+        if value is None:
+            return None
+        if not isinstance(value, str) or not 0 < len(value) <= _TEXT_CHARACTERS_MAX:
+            self._refuse(where, f"`{key}` must be a text")
+        return value
 
     def _texts(self, where: str, table: Mapping[str, object], key: str, *, most: int = _COLUMNS_MAX) -> tuple[str, ...]:
         if key not in table:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from service.ingest.formats.mapped.column_map import DERIVED, ColumnMap, Entry
+from service.ingest.formats.mapped.column_map import DERIVED, ColumnMap, MapEntry
 from service.ingest.formats.scalars import MoneyError, moment_of_epoch, money_of_number, money_of_text
 from service.log_redaction import guarded
 from service.rfc3339 import MomentError
@@ -35,6 +35,7 @@ _WIDE: Final = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _NUMBER_CHARACTERS_MAX: Final = 60
 _TEXT_CHARACTERS_MAX: Final = 4096
 _PLACES: Final = 12
+_GROUP_DIGITS: Final = 3
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -49,7 +50,7 @@ class CellError(ValueError):
         super().__init__(f"column `{column[:80].replace('`', ' ')}`: {said}")
 
 
-def conversion(entry: Entry, of: ColumnMap) -> Convert:
+def conversion(entry: MapEntry, of: ColumnMap) -> Convert:
     """What makes the value of an entry."""
     if entry.of:
         return _derived(entry)
@@ -87,7 +88,7 @@ def _at(column: str) -> Convert:
     return find if len(path) > 1 else lambda cells: cells.get(column)
 
 
-def _derived(entry: Entry) -> Convert:
+def _derived(entry: MapEntry) -> Convert:
     finders = [(name, _at(name)) for name in entry.of if name != DERIVED]
 
     def derive(cells: Cells) -> str:
@@ -101,7 +102,7 @@ def _derived(entry: Entry) -> Convert:
 _Make: TypeAlias = Callable[[str, Any], Any]
 
 
-def _text(entry: Entry, _: ColumnMap) -> _Make:
+def _text(entry: MapEntry, _: ColumnMap) -> _Make:
     def make(column: str, cell: object) -> str | None:
         """The cell as text, with its words replaced."""
         if isinstance(cell, bool) or not isinstance(cell, (str, int, Decimal)):
@@ -117,9 +118,8 @@ def _text(entry: Entry, _: ColumnMap) -> _Make:
     return make
 
 
-def _number_of(entry: Entry, of: ColumnMap) -> Callable[[str, Any], Decimal]:
+def _number_of(entry: MapEntry, of: ColumnMap) -> Callable[[str, Any], Decimal]:
     strip, decimal, thousands, factor = entry.strip, of.decimal, of.thousands, entry.factor
-    grouped = re.compile(rf"[+-]?[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+(?:\D.*)?") if thousands else None
 
     def number(column: str, cell: object) -> Decimal:
         """The number in the cell, times the factor, exactly."""
@@ -129,8 +129,8 @@ def _number_of(entry: Entry, of: ColumnMap) -> Callable[[str, Any], Decimal]:
             text = cell.strip()
             for mark in (strip, strip.strip()):
                 text = text.removeprefix(mark).removesuffix(mark).strip() if mark else text
-            if thousands and thousands in text and grouped is not None and grouped.fullmatch(text):
-                text = text.replace(thousands, "")
+            if thousands and thousands in text:
+                text = _ungrouped(text, thousands, decimal)
             if decimal != ".":
                 text = "" if "." in text else text.replace(decimal, ".")
         else:
@@ -143,6 +143,14 @@ def _number_of(entry: Entry, of: ColumnMap) -> Callable[[str, Any], Decimal]:
     return number
 
 
+def _ungrouped(text: str, mark: str, decimal: str) -> str:
+    """Without the marks between thousands, where these stand before each three digits; as it is, where they do not."""
+    whole, point, fraction = text.partition(decimal)
+    first, *others = whole.lstrip("+-").split(mark)
+    fits = 1 <= len(first) <= _GROUP_DIGITS and all(len(group) == _GROUP_DIGITS for group in others)
+    return f"{whole.replace(mark, '')}{point}{fraction}" if fits and mark not in fraction else text
+
+
 def _number_hint(cell: str, of: ColumnMap) -> str:
     if "," in cell and of.decimal == "." and not of.thousands:
         return ': say `decimal = ","` or `thousands = ","` in `[file]`'
@@ -151,7 +159,7 @@ def _number_hint(cell: str, of: ColumnMap) -> str:
     return ""
 
 
-def _money(entry: Entry, of: ColumnMap) -> _Make:
+def _money(entry: MapEntry, of: ColumnMap) -> _Make:
     number = _number_of(entry, of)
 
     def make(column: str, cell: object) -> str:
@@ -168,7 +176,7 @@ def _money(entry: Entry, of: ColumnMap) -> _Make:
     return make
 
 
-def _count(entry: Entry, of: ColumnMap) -> _Make:
+def _count(entry: MapEntry, of: ColumnMap) -> _Make:
     number = _number_of(entry, of)
 
     def make(column: str, cell: object) -> int:
@@ -181,7 +189,7 @@ def _count(entry: Entry, of: ColumnMap) -> _Make:
     return make
 
 
-def _duration(entry: Entry, of: ColumnMap) -> _Make:
+def _duration(entry: MapEntry, of: ColumnMap) -> _Make:
     number = _number_of(entry, of)
 
     def make(column: str, cell: object) -> int:
@@ -194,7 +202,7 @@ def _duration(entry: Entry, of: ColumnMap) -> _Make:
     return make
 
 
-def _sum(entry: Entry, of: ColumnMap) -> Convert:
+def _sum(entry: MapEntry, of: ColumnMap) -> Convert:
     make = _MAKERS[entry.kind](entry, of)
     finders = [(name, _at(name)) for name in entry.sum]
 
@@ -208,7 +216,7 @@ def _sum(entry: Entry, of: ColumnMap) -> Convert:
     return add
 
 
-def _flag(entry: Entry, _: ColumnMap) -> _Make:
+def _flag(entry: MapEntry, _: ColumnMap) -> _Make:
     words = {word: side == "true" for word, side in entry.words.items()} or _FLAGS
 
     def make(column: str, cell: object) -> bool:
@@ -224,7 +232,7 @@ def _flag(entry: Entry, _: ColumnMap) -> _Make:
     return make
 
 
-def _status(entry: Entry, _: ColumnMap) -> _Make:
+def _status(entry: MapEntry, _: ColumnMap) -> _Make:
     def make(column: str, cell: object) -> str:
         """`succeeded` or `failed`."""
         text = str(cell).lower() if isinstance(cell, bool) else str(cell).strip()
@@ -236,7 +244,7 @@ def _status(entry: Entry, _: ColumnMap) -> _Make:
     return make
 
 
-def _time(entry: Entry, of: ColumnMap) -> _Make:
+def _time(entry: MapEntry, of: ColumnMap) -> _Make:
     zone, form = ZoneInfo(entry.time_zone or of.time_zone), entry.format
     if form in _EPOCHS:
         return lambda column, cell: _of_epoch(column, cell, _EPOCHS[form])
@@ -270,7 +278,7 @@ def _of_epoch(column: str, cell: object, scale: Decimal) -> datetime:
         raise CellError(column, cell, "is no time since 1970 in these units") from None
 
 
-_MAKERS: Final[Mapping[str, Callable[[Entry, ColumnMap], _Make]]] = {
+_MAKERS: Final[Mapping[str, Callable[[MapEntry, ColumnMap], _Make]]] = {
     "text": _text,
     "time": _time,
     "count": _count,

@@ -45,17 +45,14 @@ _ERRORS: Final[Mapping[str, str]] = {
     "code": "error_code",
     "message": "error error_message message_error failure_reason status_message",
 }
-_TIMES: Final = (
-    (re.compile(r"[0-9]{9,10}(?:\.[0-9]+)?"), "epoch"),
-    (re.compile(r"[0-9]{12,13}"), "epoch_ms"),
-    (re.compile(r"[0-9]{15,16}"), "epoch_us"),
-    (re.compile(r"[0-9]{18,19}"), "epoch_ns"),
-)
+_EPOCH: Final = re.compile(r"([0-9]{9,10}(?:\.[0-9]{1,9})?)|([0-9]{12,13})|([0-9]{15,16})|([0-9]{18,19})", re.ASCII)
+_EPOCHS: Final = ("epoch", "epoch_ms", "epoch_us", "epoch_ns")
+_OFFSET: Final = re.compile(r"(?:[zZ]|[+-][0-9]{2}:?[0-9]{0,2})\Z", re.ASCII)
 _WRITTEN: Final = (
     *("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M"),
     *("%m/%d/%Y %H:%M", "%Y/%m/%d %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%a, %d %b %Y %H:%M:%S %z", "%d %b %Y %H:%M:%S"),
 )
-_COMMA: Final = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{3})*,[0-9]+|-?[0-9]+,[0-9]+")
+_COMMA: Final = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{3}){0,5},[0-9]{1,20}|-?[0-9]{1,20},[0-9]{1,20}", re.ASCII)
 _GOOD: Final = frozenset(("ok", "success", "succeeded", "successful", "true", "1", "200", "201", "done", "completed"))
 _BAD: Final = frozenset(("error", "failed", "failure", "false", "0", "timeout", "cancelled", "rejected"))
 _WORDS_MAX: Final = 12
@@ -118,7 +115,7 @@ def _file_lines(call: Mapping[str, str], samples: Mapping[str, Sequence[str]]) -
 
 
 def _has_offset(cell: str) -> bool:
-    return cell.strip().isdecimal() or bool(re.search(r"(?:[zZ]|[+-][0-9]{2}:?[0-9]{0,2})$", cell.strip()[10:]))
+    return cell.strip().isdecimal() or _OFFSET.search(cell.strip()[10:40]) is not None
 
 
 def _entry(field: str, column: str, cells: Sequence[str]) -> str:
@@ -136,9 +133,9 @@ def _entry(field: str, column: str, cells: Sequence[str]) -> str:
 def _time_format(cells: Sequence[str]) -> str:
     """The first form that all cells have; ISO 8601 where none is."""
     some = [cell.strip() for cell in cells[:20]]
-    for pattern, form in _TIMES:
-        if some and all(pattern.fullmatch(cell) for cell in some):
-            return form
+    units = {match.lastindex for cell in some if (match := _EPOCH.fullmatch(cell))} if some else set[int | None]()
+    if len(units) == 1 and all(_EPOCH.fullmatch(cell) for cell in some):
+        return _EPOCHS[(units.pop() or 1) - 1]
     for form in _WRITTEN:
         if some and all(_reads(cell, form) for cell in some):
             return form
