@@ -6,14 +6,25 @@ from types import MappingProxyType
 from typing import Final
 
 from policies import Source
-from service.ingest.formats.litellm.adapter import read_entry
+from service.errors import OperatorError
+from service.ingest.formats.gateways.agentgateway import read_request_log
+from service.ingest.formats.gateways.bifrost import read_log as read_bifrost
+from service.ingest.formats.gateways.cloudflare import read_event
+from service.ingest.formats.gateways.helicone import read_request
+from service.ingest.formats.gateways.langfuse import read_observation
+from service.ingest.formats.gateways.openrouter import read_generation
+from service.ingest.formats.gateways.portkey import read_log as read_portkey
+from service.ingest.formats.litellm.spend_log import read_history
+from service.ingest.formats.mapped.reader import MappedReader
 from service.ingest.formats.native.reader import read_row
 from service.ingest.formats.opened import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What an operator says of a source's rows, beside their format. Each format names those that it takes."""
+    """What an operator says of a source's rows, beside their format; None: nothing. Each format names what it takes."""
+
+    map: MappedReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +37,30 @@ class ImportFormat:
     options: frozenset[str] = frozenset()
 
 
+def mapped_reader(options: ImportOptions) -> Reader:
+    """What reads rows by the operator's column map. Raises OperatorError where there is none."""
+    if options.map is None:
+        raise OperatorError("a column map is needed: `--suggest-map` prints one to begin with, `--map FILE` takes it")
+    return options.map
+
+
 FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
     {
         "native": ImportFormat("native", "calls as `POST /v1/calls` takes them", lambda _: read_row),
-        "litellm": ImportFormat("litellm", "LiteLLM's callback payloads, as `POST /v1/litellm`", lambda _: read_entry),
+        "litellm": ImportFormat(
+            "litellm", "rows of LiteLLM's table `LiteLLM_SpendLogs`, or its callback's payloads", lambda _: read_history
+        ),
+        "langfuse": ImportFormat("langfuse", "observations of Langfuse's exports and API", lambda _: read_observation),
+        "openrouter": ImportFormat("openrouter", "OpenRouter's activity by generation", lambda _: read_generation),
+        "helicone": ImportFormat("helicone", "rows of Helicone's export tool and API", lambda _: read_request),
+        "cloudflare": ImportFormat("cloudflare", "AI Gateway's events of Logpush, or its logs", lambda _: read_event),
+        "portkey": ImportFormat("portkey", "rows of Portkey's log exports", lambda _: read_portkey),
+        "bifrost": ImportFormat("bifrost", "rows of Bifrost's table `logs`, or of its API", lambda _: read_bifrost),
+        "agentgateway": ImportFormat(
+            "agentgateway", "rows of agentgateway's table `request_logs`, or of its API", lambda _: read_request_log
+        ),
+        "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
+        "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
     }
 )
 """By the name that `calledger import` takes."""

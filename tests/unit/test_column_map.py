@@ -2,8 +2,10 @@
 
 import json
 import pickle
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -294,3 +296,10 @@ def test_names_of_columns_are_quoted_in_a_suggestion() -> None:
     name = 'id "x" \\ \x00 \U0001f600'
     document = suggested_map([name, "time", "model", "id"], [])
     read_column_map(document.encode(), "map.toml")
+
+
+def test_the_map_of_the_documentation_is_one() -> None:
+    """The map in docs/importing.md can be used as it stands."""
+    page = (Path(__file__).parents[2] / "docs" / "importing.md").read_text("utf-8")
+    [document] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert read_column_map(document.encode(), "docs/importing.md").delimiter == ";"

@@ -1,8 +1,10 @@
 """`calledger import`: the history of another gateway, by the way that its reports come."""
 
+import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,6 +15,7 @@ from service.commands.common import in_runtime, say
 from service.commands.options import Data, verb
 from service.errors import OperatorError
 from service.imports.addresses import open_source
+from service.imports.column_maps import check_columns, form_of, load_map, suggest
 from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
@@ -45,6 +48,13 @@ def import_(
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="The account of all calls; an account that is new is made.")
     ] = None,
+    map_: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="FILE", help="csv, ndjson: which column is which field (docs/importing.md)."),
+    ] = None,
+    suggest_map: Annotated[
+        bool, typer.Option("--suggest-map", help="csv, ndjson: store nothing, print a column map to begin with.")
+    ] = False,
     try_: Annotated[
         bool,
         typer.Option("--try", help=f"Store nothing: show the first {_TRIED_ROWS} rows as they would be stored."),
@@ -63,9 +73,17 @@ def import_(
     \b
     Example: calledger import native calls.ndjson.gz --account acme
     Example: calledger import litellm payloads.ndjson --try
+    Example: calledger import csv calls.csv --map calls.toml --account acme
     """
-    found, options = FORMATS[form], ImportOptions()
-    opened = open_source(found, source)
+    found, options = FORMATS[form], ImportOptions(None if map_ is None else load_map(map_))
+    if options.map is not None and "map" not in found.options:
+        raise typer.BadParameter(f"--map means nothing for `{form}`")
+    opened = open_source(found, source, csv=form_of(options.map))
+    if suggest_map:
+        say(asyncio.run(suggest(opened)))
+        return
+    if options.map is not None and (left := check_columns(opened, options.map)):
+        typer.echo(f"columns that are not kept: {', '.join(left)}", err=True)
     if try_:
         in_runtime(data, lambda runtime: _try(runtime, found, opened, options))
     else:
@@ -122,7 +140,7 @@ def _summary(tally: Tally) -> list[str]:
         lines += [f"amount {name}: {amount:f} {currency}" for currency, amount in sorted(sums.items())]
     lines += [f"skipped: {count:,} {reason}" for reason, count in tally.skipped.most_common()]
     for code, count in tally.refused.most_common():
-        lines.append(f"refused: {count:,} {code.value}, such as: {tally.examples[code]}")
+        lines.append(f"refused: {count:,} {code.value}, such as {tally.examples[code]}")
     if tally.dropped:
         dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.dropped.items()))
         lines.append(f"left out of rows: {dropped}")

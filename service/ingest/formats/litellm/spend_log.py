@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from policies import Report
 from service.ingest.formats.figures import decode
-from service.ingest.formats.litellm.adapter import report_of
+from service.ingest.formats.litellm.adapter import read_entry, report_of
 from service.ingest.formats.litellm.payload import Payload
 from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
@@ -70,12 +70,19 @@ class SpendLogFields(msgspec.Struct):
 
 
 _SCHEMA: Final = RowSchema(SpendLogFields)
+_OF_TABLE: Final = b'"request_id"'
+"""A name that the table has and the callback has not; within a text its quotes would be escaped."""
 _COUNTED: Final = ("messages", "response", "proxy_server_request", "requester_ip_address")
 _LIFTED: Final = ("error_information", "cost_breakdown", "model_map_information")
 """What the callback has beside its metadata, and the table in it."""
 _BATCH: Final = ("batch_models", "batch_successful_requests")
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 _MASTER_KEY: Final = "litellm_proxy_master_key"
+
+
+def read_history(row: Row) -> Report | Rejection:
+    """A row of the table, or a payload of the callback, as a file may hold either; never raises."""
+    return read_spend_log(row) if _OF_TABLE in bytes(row) else read_entry(row)
 
 
 def read_spend_log(row: Row) -> Report | Rejection:

@@ -21,6 +21,11 @@ from service.ingest.refusals import Refusal
 
 _CELLS: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _NEEDED: Final = frozenset({"id", "started_at", "ended_at", "model", "status", "account", "corrects"})
+_NO_ROW: Final[Mapping[type, str]] = {
+    list: "has another number of cells than the header",
+    str: "has a quote without an end, or characters that are none of the file's `encoding`",
+}
+"""As what a line of CSV comes that is no row."""
 _SUCCEEDED: Final = "succeeded"
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _NEVER_BEGAN: Final = Rejection("`started_at` is required, or `ended_at` and `latency_ms`", Refusal.FIELD_MISSING)
@@ -133,7 +138,7 @@ def _cells(row: Row) -> dict[str, Any]:
         raise _UnreadableError(str(wrong), wrong.code) from None
     if isinstance(value, dict):
         return value
-    why = "has another number of cells than the header" if isinstance(value, list) else "must be a JSON object"
+    why = _NO_ROW.get(type(value), "must be a JSON object")
     raise _UnreadableError(f"the row {why}", Refusal.ROW_UNREADABLE)
 
 
