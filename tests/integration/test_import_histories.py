@@ -82,8 +82,8 @@ def test_rows_in_are_rows_out_once(service: RunningService, tmp_path: Path, name
     outcome = first.stdout.splitlines()[0]
     assert outcome.startswith(f"{len(rows_of(name))} rows: {len(reports)} stored")
     amounts = [report.amount for report in reports if report.amount is not None]
-    found = "SELECT count(*), coalesce(sum(amount), 0) AS sum FROM call JOIN account a ON a.id = account_id WHERE a.name = $1"
-    row = fetch(service.data, found, f"of-{name}")[0]
+    found = "SELECT count(*), coalesce(sum(amount), 0) AS sum FROM call JOIN account a ON a.id = account_id"
+    row = fetch(service.data, f"{found} WHERE a.name = $1", f"of-{name}")[0]
     assert (row["count"], row["sum"]) == (len(reports), sum(amounts, Decimal(0)))
     second = service.command("import", FORMS[name], path, "--account", f"of-{name}")
     assert second.stdout.splitlines()[0].startswith(f"{len(rows_of(name))} rows: {len(reports)} duplicates")
