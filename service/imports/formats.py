@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from policies import Source
 from service.errors import OperatorError
+from service.imports.sources.databases.table import SourceTable
 from service.ingest.formats.gateways.agentgateway import read_request_log
 from service.ingest.formats.gateways.bifrost import read_log as read_bifrost
 from service.ingest.formats.gateways.cloudflare import read_event
@@ -17,24 +20,54 @@ from service.ingest.formats.gateways.portkey import read_log as read_portkey
 from service.ingest.formats.litellm.spend_log import read_history
 from service.ingest.formats.mapped.reader import MappedReader
 from service.ingest.formats.native.reader import read_row
+from service.ingest.formats.newapi.adapter import read_log_row
+from service.ingest.formats.newapi.log_row import LogSettings
 from service.ingest.formats.opened import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What an operator says of a source's rows, beside their format; None: nothing. Each format names what it takes."""
+    """What an operator says of a source's rows, beside their format; None: nothing. Each format names those it takes.
 
+    `quota_per_unit` of quota is one unit of `currency`; `account_by` is the column that names the account of a call;
+    `map` reads rows by a column map.
+    """
+
+    quota_per_unit: Decimal | None = None
+    currency: str | None = None
+    account_by: str | None = None
     map: MappedReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImportFormat:
-    """A format of rows: whose it is, what reads a row, and which options it takes (fields of `ImportOptions`)."""
+    """A format of rows: whose it is, what reads a row, which options it takes (fields of `ImportOptions`), and the
+    table that has them in the gateway's database; None: it is not read from one.
+    """
 
     source: Source
     help: str
     reader: Callable[[ImportOptions], Reader]
     options: frozenset[str] = frozenset()
+    table: SourceTable | None = None
+
+
+_LOGS: Final = SourceTable(
+    "logs",
+    key="id",
+    needed=("user_id", "created_at", "type", "content", "model_name", "quota", "prompt_tokens", "completion_tokens"),
+    others=(
+        *("username", "token_name", "token_id", "channel_id", "use_time", "elapsed_time", "is_stream", "group", "ip"),
+        *("request_id", "upstream_request_id", "other"),
+    ),
+    long=frozenset(("content", "other")),
+)
+_LOG_OPTIONS: Final = frozenset(("quota_per_unit", "currency", "account_by"))
+
+
+def _log_reader(source: Literal["new-api", "one-api"], options: ImportOptions) -> Reader:
+    given = {name: value for name in _LOG_OPTIONS if (value := getattr(options, name)) is not None}
+    return partial(read_log_row, settings=LogSettings(source, **given))
 
 
 def mapped_reader(options: ImportOptions) -> Reader:
@@ -61,6 +94,12 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
         ),
         "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
         "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
+        "new-api": ImportFormat(
+            "new-api", "new-api's table `logs`", partial(_log_reader, "new-api"), _LOG_OPTIONS, _LOGS
+        ),
+        "one-api": ImportFormat(
+            "one-api", "One API's table `logs`", partial(_log_reader, "one-api"), _LOG_OPTIONS, _LOGS
+        ),
     }
 )
 """By the name that `calledger import` takes."""
