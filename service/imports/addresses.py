@@ -21,8 +21,8 @@ _POSTGRES: Final = ("postgresql", "postgres")
 def open_source(
     form: ImportFormat, address: str, secret: str | None = None, *, csv: CsvForm | None = None
 ) -> RowSource:
-    """The source of rows at `address`: a file, or a database's URL, whose password is `secret`. `csv`: how a file of CSV
-    is written, where that cannot be found by looking.
+    """The source of rows at `address`: a file, or a database's URL, whose password is `secret`. `csv`: how a file of
+    CSV is written, where that cannot be found by looking.
 
     Raises OperatorError where there is none, none for this format, or where the address holds a password.
     """
