@@ -10,7 +10,7 @@ import time
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from rich.console import Console
@@ -84,6 +84,31 @@ def refuse_options(form: ImportFormat, name: str, options: ImportOptions) -> Non
             raise typer.BadParameter(f"--{field.name.replace('_', '-')} means nothing for `{name}`")
 
 
+OfAccount: TypeAlias = Annotated[
+    AccountBy | None,
+    typer.Option(
+        parser=one_of(AccountBy),
+        metavar="COLUMN",
+        help="new-api, one-api: username, group or token_name is the account.",
+    ),
+]
+SecretFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A file that holds the password of the source, and nothing else [env: CALLEDGER_SOURCE_SECRET, the "
+        "password itself].",
+    ),
+]
+MapFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="FILE", help="csv, ndjson: which column is which field (docs/importing.md)."),
+]
+SuggestMap: TypeAlias = Annotated[
+    bool, typer.Option("--suggest-map", help="csv, ndjson: store nothing, print a column map to begin with.")
+]
+
+
 @app.command("import")
 def import_(
     form: Annotated[str, typer.Argument(metavar="FORMAT", callback=_format, help=f"{_FORMATS}.")],
@@ -98,13 +123,8 @@ def import_(
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="The account of all calls; an account that is new is made.")
     ] = None,
-    map_: Annotated[
-        Path | None,
-        typer.Option("--map", metavar="FILE", help="csv, ndjson: which column is which field (docs/importing.md)."),
-    ] = None,
-    suggest_map: Annotated[
-        bool, typer.Option("--suggest-map", help="csv, ndjson: store nothing, print a column map to begin with.")
-    ] = False,
+    map_: MapFile = None,
+    suggest_map: SuggestMap = False,
     quota_per_unit: Annotated[
         Decimal | None,
         typer.Option(parser=_positive, metavar="N", help="new-api, one-api: quota that is 1 USD [default: 500000]."),
@@ -113,22 +133,8 @@ def import_(
         str | None,
         typer.Option(parser=_currency, metavar="CODE", help="new-api, one-api: what quota is [default: USD]."),
     ] = None,
-    account_by: Annotated[
-        AccountBy | None,
-        typer.Option(
-            parser=one_of(AccountBy),
-            metavar="COLUMN",
-            help="new-api, one-api: username, group or token_name is the account.",
-        ),
-    ] = None,
-    secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A file that holds the password of the source, and nothing else [env: CALLEDGER_SOURCE_SECRET, the "
-            "password itself].",
-        ),
-    ] = None,
+    account_by: OfAccount = None,
+    secret_file: SecretFile = None,
     try_: Annotated[
         bool,
         typer.Option("--try", help=f"Store nothing: show the first {_TRIED_ROWS} rows as they would be stored."),
