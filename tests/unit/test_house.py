@@ -224,7 +224,7 @@ RUNS_FOR_INGEST = {
     f"service/ingest/{name}.py"
     for name in (
         "pipeline/batch_store", "amendments/bills", "amendments/completion",
-        "amendments/correction",
+        "amendments/correction", "amendments/own_correction", "amendments/repricing",
     )
 }  # fmt: skip
 OTHERS_DATABASES = ROOT / "service/imports/sources/databases"
