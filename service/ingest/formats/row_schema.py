@@ -65,10 +65,18 @@ class RowSchema(Generic[_Fields]):
         return self._fields(**known), others
 
 
+def _pascal(name: str) -> str:
+    """`RoutingDecisionID` of `routing_decision_id`, as Go writes names."""
+    return "".join("ID" if word == "id" else word.capitalize() for word in name.split("_"))
+
+
+_RENAMES: Final[Mapping[Spelling | None, Any]] = {None: None, "camel": "camel", "pascal": _pascal}
+
+
 def _decoder(fields: type[_Fields], spelling: Spelling | None) -> "msgspec.json.Decoder[_Fields]":
     """A decoder of rows that have no other fields: its structs have the attributes of `fields`."""
     named = [(field.name, field.type, field.default) for field in msgspec.structs.fields(fields)]
-    struct = msgspec.defstruct(fields.__name__, named, rename=spelling, forbid_unknown_fields=True, gc=False)
+    struct = msgspec.defstruct(fields.__name__, named, rename=_RENAMES[spelling], forbid_unknown_fields=True, gc=False)
     return cast("msgspec.json.Decoder[_Fields]", msgspec.json.Decoder(struct, float_hook=Decimal))
 
 

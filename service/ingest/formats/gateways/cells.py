@@ -16,6 +16,7 @@ from service.ingest.formats.left_out import FieldError, warn_of
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX
 from service.ingest.formats.rejections import MOMENT_FORM, RowError
 from service.ingest.formats.scalars import (
+    SIGNIFICANT_DIGITS,
     MoneyError,
     moment_of_epoch,
     moment_of_printed,
@@ -108,7 +109,8 @@ class Cells(FigureReader):
             if isinstance(value, str):
                 return money_of_printed(value)
             if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-                return money_of_number(str(value))
+                text = str(value)
+                return money_of_printed(text) if len(text) <= SIGNIFICANT_DIGITS else money_of_number(text)
         except MoneyError as error:
             self.note(name, str(error))
             return None

@@ -52,16 +52,17 @@ class RequestFields(msgspec.Struct):
     prompt_cache_write_tokens: Any = None
     reasoning_tokens: Any = None
     cost: Any = None
-    cost_usd: Any = None
+    costUSD: Any = None  # noqa: N815 - the API's name
     cache_enabled: Any = None
     cache_reference_id: Any = None
     request_body: Raw = NOTHING
     response_body: Raw = NOTHING
-    llm_schema: Raw = NOTHING
+    llmSchema: Raw = NOTHING  # noqa: N815 - the API's name
     request_path: Raw = NOTHING
     signed_body_url: Raw = NOTHING
     asset_ids: Raw = NOTHING
     asset_urls: Raw = NOTHING
+    assets: Raw = NOTHING
     scores: Raw = NOTHING
     prompt_id: Raw = NOTHING
     helicone_user: Raw = NOTHING
@@ -81,7 +82,16 @@ class RequestFields(msgspec.Struct):
 
 _SCHEMA: Final = RowSchema(RequestFields)
 _CONTENT: Final = (
-    *("request_body", "response_body", "llm_schema", "signed_body_url", "request_path", "asset_urls", "scores"),
+    *(
+        "request_body",
+        "response_body",
+        "llmSchema",
+        "signed_body_url",
+        "request_path",
+        "asset_urls",
+        "assets",
+        "scores",
+    ),
     *("prompt_id", "helicone_user", "country_code", "target_url"),
 )
 _EMPTY: Final[Object] = {}
@@ -128,7 +138,7 @@ def _report(fields: RequestFields, others: Mapping[str, Raw]) -> Report:
     cells.check_parts(report)
     hit = report.attributes is not None and report.attributes.cache_hit is True
     unused = report.failed and not (report.input_tokens or report.output_tokens)
-    cost = fields.cost if fields.cost is not None else fields.cost_usd
+    cost = fields.cost if fields.cost is not None else fields.costUSD
     cells.cost(report, "cost", cost, source="REPORTED", zero_is_known=hit or unused)
     asked_body: Object = _EMPTY
     if report.failed:

@@ -30,12 +30,16 @@ _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ](?:[01][0-9]|2[0-3])
 _FRACTION: Final = re.compile(r"(\.[0-9]{6})[0-9]+")
 _FLAGS: Final = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_PLAIN_AMOUNT: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,12})?", re.ASCII)
+_COUNT_DIGITS: Final = 9
 _SHOWN: Final = re.compile(r"[0-9A-Za-z.,:;+/%$_ -]{1,32}", re.ASCII)
 _WIDE: Final = Context(prec=200, rounding=ROUND_HALF_EVEN)
 _NUMBER_CHARACTERS_MAX: Final = 60
 _TEXT_CHARACTERS_MAX: Final = 4096
 _PLACES: Final = 12
 _GROUP_DIGITS: Final = 3
+_MICROSECONDS_CHARACTERS: Final = 26
+"""A time with more than microseconds is longer."""
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -162,8 +166,12 @@ def _number_hint(cell: str, of: ColumnMap) -> str:
 def _money(entry: MapEntry, of: ColumnMap) -> _Make:
     number = _number_of(entry, of)
 
+    plain = entry.factor == 1 and of.decimal == "."
+
     def make(column: str, cell: object) -> str:
         """An amount: exactly to twelve places; with more it is a binary float that was printed, and is rounded."""
+        if plain and isinstance(cell, str) and _PLAIN_AMOUNT.fullmatch(cell):
+            return cell
         value = number(column, cell)
         try:
             exact = value.normalize(_WIDE).as_tuple().exponent
@@ -179,8 +187,12 @@ def _money(entry: MapEntry, of: ColumnMap) -> _Make:
 def _count(entry: MapEntry, of: ColumnMap) -> _Make:
     number = _number_of(entry, of)
 
+    plain = entry.factor == 1
+
     def make(column: str, cell: object) -> int:
         """A count."""
+        if plain and isinstance(cell, str) and cell.isdecimal() and cell.isascii() and len(cell) <= _COUNT_DIGITS:
+            return int(cell)
         value = number(column, cell)
         if value != value.to_integral_value() or not 0 <= value < 2**31:
             raise CellError(column, cell, "is no whole number from 0 to 2147483647")
@@ -256,7 +268,8 @@ def _time(entry: MapEntry, of: ColumnMap) -> _Make:
         text = cell.strip()
         try:
             if form == "iso":
-                moment = datetime.fromisoformat(_FRACTION.sub(r"\1", text)) if _ISO.fullmatch(text) else None
+                whole = _FRACTION.sub(r"\1", text) if len(text) > _MICROSECONDS_CHARACTERS else text
+                moment = datetime.fromisoformat(whole) if _ISO.fullmatch(text) else None
             else:
                 moment = datetime.strptime(text, form)  # noqa: DTZ007 - its zone is the map's, or in the text
             if moment is None:
@@ -294,5 +307,5 @@ def _floored(moment: datetime) -> datetime:
 
 
 def moment_text(moment: datetime) -> str:
-    """As the native format writes a moment."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    """As the native format writes a moment, which is in UTC."""
+    return moment.isoformat(timespec="milliseconds")
