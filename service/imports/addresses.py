@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from service.errors import OperatorError
 from service.imports.formats import ImportFormat
+from service.imports.sources.csv_rows import CsvForm
 from service.imports.sources.databases.mysql import mysql_reader
 from service.imports.sources.databases.postgresql import postgres_reader
 from service.imports.sources.databases.sqlite import sqlite_reader
@@ -18,14 +19,21 @@ from service.imports.sources.pages import PullableSource, RowSource
 _POSTGRES: Final = ("postgresql", "postgres")
 
 
-def open_source(form: ImportFormat, address: str, secret: str | None = None, user: str | None = None) -> RowSource:
+def open_source(
+    form: ImportFormat,
+    address: str,
+    secret: str | None = None,
+    user: str | None = None,
+    *,
+    csv: CsvForm | None = None,
+) -> RowSource:
     """The source of rows at `address`: a file, a database's URL, whose password is `secret`, or a gateway's API, whose
-    token it is, for the user of this number.
+    token it is, for the user of this number. `csv`: how a file of CSV is written, where looking does not tell.
 
     Raises OperatorError where there is none, none for this format, or where the address holds a password.
     """
     if "://" not in address:
-        return FileSource(Path(address))
+        return FileSource(Path(address), csv or CsvForm())
     return open_pullable(form, address, secret, user)
 
 

@@ -8,8 +8,17 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from policies import Source
+from service.errors import OperatorError
 from service.imports.sources.databases.table import SourceTable
-from service.ingest.formats.litellm.adapter import read_entry
+from service.ingest.formats.gateways.agentgateway import read_request_log
+from service.ingest.formats.gateways.bifrost import read_log as read_bifrost
+from service.ingest.formats.gateways.cloudflare import read_event
+from service.ingest.formats.gateways.helicone import read_request
+from service.ingest.formats.gateways.langfuse import read_observation
+from service.ingest.formats.gateways.openrouter import read_generation
+from service.ingest.formats.gateways.portkey import read_log as read_portkey
+from service.ingest.formats.litellm.spend_log import read_history
+from service.ingest.formats.mapped.reader import MappedReader
 from service.ingest.formats.native.reader import read_row
 from service.ingest.formats.newapi.adapter import read_log_row
 from service.ingest.formats.newapi.log_row import LogSettings
@@ -20,12 +29,14 @@ from service.ingest.formats.opened import Reader
 class ImportOptions:
     """What an operator says of a source's rows, beside their format; None: nothing. Each format names those it takes.
 
-    `quota_per_unit` of quota is one unit of `currency`; `account_by` is the column that names the account of a call.
+    `quota_per_unit` of quota is one unit of `currency`; `account_by` is the column that names the account of a call;
+    `map` reads rows by a column map.
     """
 
     quota_per_unit: Decimal | None = None
     currency: str | None = None
     account_by: str | None = None
+    map: MappedReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +70,30 @@ def _log_reader(source: Literal["new-api", "one-api"], options: ImportOptions) -
     return partial(read_log_row, settings=LogSettings(source, **given))
 
 
+def mapped_reader(options: ImportOptions) -> Reader:
+    """What reads rows by the operator's column map. Raises OperatorError where there is none."""
+    if options.map is None:
+        raise OperatorError("a column map is needed: `--suggest-map` prints one to begin with, `--map FILE` takes it")
+    return options.map
+
+
 FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
     {
         "native": ImportFormat("native", "calls as `POST /v1/calls` takes them", lambda _: read_row),
-        "litellm": ImportFormat("litellm", "LiteLLM's callback payloads, as `POST /v1/litellm`", lambda _: read_entry),
+        "litellm": ImportFormat(
+            "litellm", "rows of LiteLLM's table `LiteLLM_SpendLogs`, or its callback's payloads", lambda _: read_history
+        ),
+        "langfuse": ImportFormat("langfuse", "observations of Langfuse's exports and API", lambda _: read_observation),
+        "openrouter": ImportFormat("openrouter", "OpenRouter's activity by generation", lambda _: read_generation),
+        "helicone": ImportFormat("helicone", "rows of Helicone's export tool and API", lambda _: read_request),
+        "cloudflare": ImportFormat("cloudflare", "AI Gateway's events of Logpush, or its logs", lambda _: read_event),
+        "portkey": ImportFormat("portkey", "rows of Portkey's log exports", lambda _: read_portkey),
+        "bifrost": ImportFormat("bifrost", "rows of Bifrost's table `logs`, or of its API", lambda _: read_bifrost),
+        "agentgateway": ImportFormat(
+            "agentgateway", "rows of agentgateway's table `request_logs`, or of its API", lambda _: read_request_log
+        ),
+        "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
+        "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
         "new-api": ImportFormat(
             "new-api", "new-api's table `logs`", partial(_log_reader, "new-api"), _LOG_OPTIONS, _LOGS
         ),

@@ -1,9 +1,11 @@
 """`calledger import`: the history of another gateway, by the way that its reports come."""
 
+import asyncio
 import json
 import sys
 import time
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from rich.console import Console
@@ -24,6 +26,7 @@ from service.commands.data.source_options import (
 from service.commands.options import Data, verb
 from service.errors import OperatorError
 from service.imports.addresses import open_source
+from service.imports.column_maps import check_columns, form_of, load_map, suggest
 from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
@@ -34,6 +37,14 @@ from service.runtime.runtime import Runtime
 app = verb()
 
 _TRIED_ROWS: Final = 10
+
+MapFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="FILE", help="csv, ndjson: which column is which field (docs/importing.md)."),
+]
+SuggestMap: TypeAlias = Annotated[
+    bool, typer.Option("--suggest-map", help="csv, ndjson: store nothing, print a column map to begin with.")
+]
 
 
 @app.command("import")
@@ -49,6 +60,8 @@ def import_(
         ),
     ],
     account: Account = None,
+    map_: MapFile = None,
+    suggest_map: SuggestMap = False,
     quota_per_unit: QuotaPerUnit = None,
     currency: Currency = None,
     account_by: AccountColumn = None,
@@ -72,12 +85,19 @@ def import_(
     \b
     Example: calledger import native calls.ndjson.gz --account acme
     Example: calledger import litellm payloads.ndjson --try
+    Example: calledger import csv calls.csv --map calls.toml --account acme
     Example: calledger import new-api postgresql://reader@db.internal/newapi --secret-file password.txt
     Example: calledger import new-api https://gateway.internal --secret-file token.txt --user-id 1
     """
-    found, options = FORMATS[form], ImportOptions(quota_per_unit, currency, account_by)
+    column_map = None if map_ is None else load_map(map_)
+    found, options = FORMATS[form], ImportOptions(quota_per_unit, currency, account_by, column_map)
     refuse_options(found, form, options)
-    opened = open_source(found, source, source_secret(secret_file), user_id)
+    opened = open_source(found, source, source_secret(secret_file), user_id, csv=form_of(column_map))
+    if suggest_map:
+        say(asyncio.run(suggest(opened)))
+        return
+    if column_map is not None and (left := check_columns(opened, column_map)):
+        typer.echo(f"columns that are not kept: {', '.join(left)}", err=True)
     if try_:
         in_runtime(data, lambda runtime: _try(runtime, found, opened, options))
     else:
@@ -134,7 +154,7 @@ def _summary(tally: Tally) -> list[str]:
         lines += [f"amount {name}: {amount.normalize():f} {currency}" for currency, amount in sorted(sums.items())]
     lines += [f"skipped: {count:,} {reason}" for reason, count in tally.skipped.most_common()]
     for code, count in tally.refused.most_common():
-        lines.append(f"refused: {count:,} {code.value}, such as: {tally.examples[code]}")
+        lines.append(f"refused: {count:,} {code.value}, such as {tally.examples[code]}")
     if tally.dropped:
         dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.dropped.items()))
         lines.append(f"left out of rows: {dropped}")

@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0033_imports")]
+    dependencies = [("calledger", "0034_model_index")]
 
     operations = [
         ops.RunSQL(
