@@ -49,7 +49,8 @@ from service.access.principal import Principal
 from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.preparation.batch_context import rules_in_force
-from service.ingest.prices.price_file import load_prices
+from service.ingest.prices.price_file import shipped_prices
+from service.ingest.prices.price_list import Prices
 from service.retention.purge.runner import run_purge
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
@@ -197,7 +198,7 @@ async def _load(data: Path, number: int) -> None:
     async with open_runtime(Settings(data=data)) as runtime:
         writer = Writer(
             database=runtime.database, accounts=runtime.accounts, partitions=runtime.partitions,
-            keyring=runtime.keyring, rules=rules_in_force(runtime), prices=load_prices(None),
+            keyring=runtime.keyring, rules=rules_in_force(runtime), prices=Prices(shipped_prices()),
             queue_rows=20_000, batch_rows=2_000,
         )  # fmt: skip
         await writer.start()

@@ -22,7 +22,17 @@ from policies.admission.report import (
 )
 from policies.errors import PolicyChangeError, PolicyDocumentError, PolicyError, SchemaCoverageError, UnknownPresetError
 from policies.policy.change import check_change
-from policies.policy.document import PRESETS, canonical, digest, load_preset, parse, preset_text
+from policies.policy.document import (
+    PRESETS,
+    canonical,
+    completed,
+    digest,
+    load_preset,
+    parse,
+    parse_applied,
+    preset_text,
+    unnamed,
+)
 from policies.policy.explain import Change, Difference, Effect, Explanation, UnknownFieldError, diff, explain
 from policies.policy.fields import DATA_FIELDS, DATA_TYPES
 from policies.policy.model import (
@@ -96,6 +106,7 @@ __all__ = [
     "canonical",
     "check_change",
     "check_schema",
+    "completed",
     "diff",
     "digest",
     "explain",
@@ -105,7 +116,9 @@ __all__ = [
     "may_ask",
     "may_filter_by_plain_user",
     "parse",
+    "parse_applied",
     "preset_text",
+    "unnamed",
     "view",
     "view_table",
 ]

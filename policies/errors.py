@@ -3,7 +3,7 @@
     PolicyError                 base: catch this to catch them all
     |-- PolicyDocumentError     the operator's document cannot be loaded (says where, and what to write instead)
     |-- PolicyChangeError       one policy cannot replace another
-    |-- SchemaCoverageError     a field of the GraphQL schema has no entry in the policy
+    |-- SchemaCoverageError     a field of the GraphQL schema is none that policies name
     `-- UnknownPresetError      no shipped policy has that name
 
 The sealing and redaction modules add their own children of PolicyError. No message ever carries a secret or a
@@ -37,14 +37,14 @@ class PolicyChangeError(PolicyError):
 
 
 class SchemaCoverageError(PolicyError):
-    """fields of the schema have no entry in the policy"""
+    """fields of the schema are not in the table of those that policies name"""
 
     def __init__(self, missing: list[str]) -> None:
         """`missing` are names as `Type.field`, sorted; all of them are in the message."""
         self.missing = missing
         super().__init__(
             f"{self.__doc__}: {', '.join(f'`{name}`' for name in missing)}; "
-            'add each to [fields] with its class, action and store, as in "Call.model"'
+            "add each to `policies/policy/fields.py` and to every preset"
         )
 
 

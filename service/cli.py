@@ -32,6 +32,7 @@ COMMANDS: Final = (
     CommandEntry(
         "policy", "policy.policy", "Read what a policy does before it runs, then put it in force.", is_noun=True
     ),
+    CommandEntry("import", "data.import_", "Bring in the calls of another gateway: files, databases, APIs."),
     CommandEntry(
         "export", "data.export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True
     ),

@@ -49,6 +49,19 @@ def checked_networks(text: str | None) -> str | None:
     return text
 
 
+PRICE_SOURCES: Final = ("own", "shipped", "genai-prices")
+
+
+def checked_price_sources(text: str) -> str:
+    """Names of price lists as they were given. Raises ValueError for one that is none, or given twice."""
+    names = _listed(text)
+    wrong = [name for name in names if name not in PRICE_SOURCES or names.count(name) > 1]
+    if wrong or not names:
+        shown = f"`{wrong[0][:60]}`" if wrong else "nothing"
+        raise ValueError(f"{shown} is no list of prices: write {', '.join(PRICE_SOURCES)}, or some of them, each once")
+    return text
+
+
 class Settings(BaseSettings):
     """The settings of an operator. Units are last in the names."""
 
@@ -68,8 +81,22 @@ class Settings(BaseSettings):
     )
     prices: Annotated[
         Path | None,
-        Field(description="price list for calls that come without an amount; asked before the shipped one"),
+        Field(description="price list of your own (`own`) for calls that come without an amount"),
     ] = None
+    price_sources: Annotated[
+        str,
+        AfterValidator(checked_price_sources),
+        Field(
+            description="price lists in the order in which they are asked, by commas: `own`, `shipped`, and "
+            "`genai-prices`, which wants the extra `prices`"
+        ),
+    ] = "own,shipped"
+
+    @property
+    def price_lists(self) -> tuple[str, ...]:
+        """The names in CALLEDGER_PRICE_SOURCES."""
+        return _listed(self.price_sources)
+
     keyring: Annotated[
         str | None, Field(description="where data keys live: `file:DIR` or `postgres:URL`; by default `DATA/keyring`")
     ] = None
@@ -128,7 +155,7 @@ class Settings(BaseSettings):
         Field(description="JSON file of documents by id, which requests name by `documentId`; read at the start"),
     ] = None
     trusted_only: Annotated[
-        bool, Field(description="answer documents of CALLEDGER_TRUSTED_DOCUMENTS and no others, GraphiQL's included")
+        bool, Field(description="answer documents of CALLEDGER_TRUSTED_DOCUMENTS and the console, and no others")
     ] = False
     graphiql: Annotated[
         bool, Field(description="a page to try queries, at `/graphql` in a browser; it signs in with a key")

@@ -7,7 +7,7 @@ from typing import Any
 
 from evidence import Auditor
 from http_server import Served, serve
-from rows import open_shelf
+from rows import open_seeded
 
 from policies.policy.model import Role
 from service.ledger import LedgerKind
@@ -15,7 +15,7 @@ from service.ledger import LedgerKind
 
 @asynccontextmanager
 async def serving(url: str, folder: Path, **settings: Any) -> AsyncIterator[Served]:
-    async with open_shelf(url, folder) as shelf, serve(shelf, **settings) as served:
+    async with open_seeded(url, folder) as seeded, serve(seeded, **settings) as served:
         yield served
 
 

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import orjson
-from rows import Shelf
+from rows import SeededLedger
 
 from service.api.schema import build_schema
 from service.query.model.fields import CALL, CALL_ERROR, TYPES
@@ -87,23 +87,25 @@ DEFAULTS = {
 
 
 async def answer_bytes(
-    shelf: Shelf, schema: Any, scope: Scope, query: str, variables: dict[str, Any], name: Any = None
+    seeded: SeededLedger, schema: Any, scope: Scope, query: str, variables: dict[str, Any], name: Any = None
 ) -> bytes:
     """Everything that a client gets."""
-    context = shelf.context(scope)
+    context = seeded.context(scope)
     result = await schema.execute(query, variable_values=dict(variables), context_value=context, operation_name=name)
     errors = [error.formatted for error in result.errors or []]
     return orjson.dumps([result.data, errors, result.extensions, context.http_headers])
 
 
-async def same_answer(shelf: Shelf, scope: Scope, query: str, variables: dict[str, Any], name: Any = None) -> bool:
+async def same_answer(
+    seeded: SeededLedger, scope: Scope, query: str, variables: dict[str, Any], name: Any = None
+) -> bool:
     """Both paths agree; whether the compiled one had an answer."""
     compiled = COMPILED.compiled
     assert compiled is not None
-    ordinary = await answer_bytes(shelf, ORDINARY, scope, query, variables, name)
-    await answer_bytes(shelf, COMPILED, scope, query, variables, name)
+    ordinary = await answer_bytes(seeded, ORDINARY, scope, query, variables, name)
+    await answer_bytes(seeded, COMPILED, scope, query, variables, name)
     before = compiled.answered
-    answer = await answer_bytes(shelf, COMPILED, scope, query, variables, name)
+    answer = await answer_bytes(seeded, COMPILED, scope, query, variables, name)
     assert answer == ordinary, (query, variables, scope.role)
     return compiled.answered > before
 

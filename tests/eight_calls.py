@@ -6,14 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 
 
 @asynccontextmanager
-async def shelf_of_eight_calls(url: str, folder: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(url, folder) as shelf:
-        now = await shelf.now()
-        await shelf.put(
+async def open_eight_calls(url: str, folder: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(url, folder) as seeded:
+        now = await seeded.now()
+        await seeded.put(
             [
                 StoredCall(
                     now - timedelta(minutes=index),
@@ -27,4 +27,4 @@ async def shelf_of_eight_calls(url: str, folder: Path) -> AsyncIterator[Shelf]:
                 for index in range(8)
             ]
         )
-        yield shelf
+        yield seeded

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
-from rows import Shelf
+from rows import SeededLedger
 
 from policies.evidence import moment
 from policies.policy.model import Role
@@ -56,21 +56,21 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> AsyncIterator[Served]:
+async def serve(seeded: SeededLedger, *, exports: bool = True, **settings: Any) -> AsyncIterator[Served]:
     """Without `exports` nothing takes what is in their queue, but the test itself."""
-    pepper = await shelf.keyring.secret("pepper")
+    pepper = await seeded.keyring.secret("pepper")
     data = TemporaryDirectory()
-    ledger = Ledger(shelf.database, shelf.keyring, uuid4())
+    ledger = Ledger(seeded.database, seeded.keyring, uuid4())
     register = KeyRegister(ledger)
     runtime = Runtime(
         Settings(**{"data": Path(data.name)} | settings),
-        shelf.database,
-        shelf.accounts,
-        await store_policy(shelf.database.owner, shelf.policy, applied_by="test"),
-        shelf.keyring,
-        shelf.partitions,
+        seeded.database,
+        seeded.accounts,
+        await store_policy(seeded.database.owner, seeded.policy, applied_by="test"),
+        seeded.keyring,
+        seeded.partitions,
         Authenticator(pepper, register),
-        ApiKeys(shelf.accounts, shelf.keyring, ledger, register),
+        ApiKeys(seeded.accounts, seeded.keyring, ledger, register),
         ledger,
         await LedgerPublisher.start(ledger, Path(data.name)),
     )

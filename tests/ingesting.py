@@ -19,7 +19,7 @@ from service.access.principal import Principal
 from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.preparation.batch_context import rules_in_force
-from service.ingest.prices.price_file import load_prices
+from service.ingest.prices.price_file import shipped_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult, Status
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
@@ -125,7 +125,7 @@ def new_writer(
         partitions=ingest.partitions,
         keyring=ingest.keyring,
         rules=rules_in_force(ingest),
-        prices=prices or load_prices(None),
+        prices=prices or Prices(shipped_prices()),
         queue_rows=queue_rows,
         batch_rows=batch_rows,
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ingesting import call
-from steward import NOW, OLD, SHORT, Steward, failed, stewarding
+from retaining import NOW, OLD, SHORT, RetainedLedger, failed, open_retained
 
 from policies import Role, digest
 from policies.evidence import LedgerKind
@@ -28,7 +28,7 @@ from service.storage.control.policies import AppliedPolicy, store_policy
 class Case:
     """A sound ledger with something of everything."""
 
-    steward: Steward
+    retained: RetainedLedger
     folder: Path
     live: str = ""
     revoked: str = ""
@@ -37,12 +37,12 @@ class Case:
 
     async def start(self) -> None:
         """Open the mirror and sign, as a start of the service does."""
-        publisher = await LedgerPublisher.start(self.steward.ledger, self.folder / "data")
+        publisher = await LedgerPublisher.start(self.retained.ledger, self.folder / "data")
         await publisher.checkpoints.sign()
         await publisher.settle()
 
     async def sql(self, statement: str, *values: object) -> None:
-        await self.steward.retention.owner.execute(statement, *values)
+        await self.retained.retention.owner.execute(statement, *values)
 
     async def without_triggers(self, statement: str) -> None:
         """As somebody does it who knows that the ledger refuses changes, and puts the refusal back."""
@@ -53,54 +53,56 @@ class Case:
             await self.sql(f"ALTER TABLE {table} ENABLE TRIGGER append_only")
 
     async def fsck(self) -> dict[str, str]:
-        return {one.check: one.detail async for one in check_ledger(self.steward.retention) if not one.ok}
+        return {one.check: one.detail async for one in check_ledger(self.retained.retention) if not one.ok}
 
     async def attested(self) -> dict[str, str]:
         """The requirements that the statement says are not met."""
-        await Checkpoints(self.steward.ledger).sign()
+        await Checkpoints(self.retained.ledger).sign()
         applied = AppliedPolicy(SHORT, 1, digest(SHORT), datetime.now(UTC), "cli")
-        said = await attest(self.steward.retention, self.steward.ledger, applied, days=92, actor="cli")
+        said = await attest(self.retained.retention, self.retained.ledger, applied, days=92, actor="cli")
         return {one["title"]: one["finding"] for one in said["statement"]["checks"] if not one["holds"]}
 
 
 KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"
 
 
-async def new_api_key(steward: Steward, role: Role) -> str:
+async def new_api_key(retained: RetainedLedger, role: Role) -> str:
     key = new_key(b"pepper")
-    await steward.retention.owner.execute(KEY, key.prefix, role.value, key.mac)
+    await retained.retention.owner.execute(KEY, key.prefix, role.value, key.mac)
     facts = {"key": key.prefix, "role": role.value, "accounts": None, "expires_at": None, "mac": mac_digest(key.mac)}
-    await steward.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
+    await retained.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
     return key.prefix
 
 
 @asynccontextmanager
 async def sound_case(url: str, folder: Path) -> AsyncIterator[Case]:
     """Calls of two ages, an error, two holds, an erasure, a purge, a policy, keys, and a move to another tier."""
-    async with stewarding(url, folder) as steward:
-        case = Case(steward, folder)
-        await steward.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
-        await store_policy(steward.retention.owner, SHORT, applied_by="cli", approved_by="admin", ledger=steward.ledger)
-        await steward.report(call("old", started_at=OLD.isoformat(), account="acme"))
-        await steward.report(
+    async with open_retained(url, folder) as retained:
+        case = Case(retained, folder)
+        await retained.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
+        await store_policy(
+            retained.retention.owner, SHORT, applied_by="cli", approved_by="admin", ledger=retained.ledger
+        )
+        await retained.report(call("old", started_at=OLD.isoformat(), account="acme"))
+        await retained.report(
             failed("held", NOW - timedelta(days=2), user="u1"),
             failed("young", NOW - timedelta(days=1)),
             failed("other", NOW - timedelta(days=2), user="u2"),
         )
-        case.live = await new_api_key(steward, Role.AUDITOR)
-        case.revoked = await new_api_key(steward, Role.VIEWER)
+        case.live = await new_api_key(retained, Role.AUDITOR)
+        case.revoked = await new_api_key(retained, Role.VIEWER)
         await case.sql("UPDATE api_key SET revoked_at = now() WHERE prefix = $1", case.revoked)
-        await steward.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": case.revoked}, actor="cli")
-        case.hold = str((await steward.hold(DataClass.OPERATIONAL, model="m")).id)
-        lifted = await steward.hold(account="acme")
-        await lift_hold(steward.retention, lifted.id, reason="over", actor="cli")
+        await retained.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": case.revoked}, actor="cli")
+        case.hold = str((await retained.hold(DataClass.OPERATIONAL, model="m")).id)
+        lifted = await retained.hold(account="acme")
+        await lift_hold(retained.retention, lifted.id, reason="over", actor="cli")
         case.lifted = str(lifted.id)
         wanted = {"account": "acme", "user": "u1", "reason": "asked", "actor": "cli"}
-        await request_erasure(steward.retention, kind=ErasureKind.USER, **wanted)
-        await steward.purge()
-        await steward.purge()  # and one that finds nothing due
-        await steward.retention.accounts.ensure(["globex"])
-        await record_accounts(steward.retention)
+        await request_erasure(retained.retention, kind=ErasureKind.USER, **wanted)
+        await retained.purge()
+        await retained.purge()  # and one that finds nothing due
+        await retained.retention.accounts.ensure(["globex"])
+        await record_accounts(retained.retention)
         await case.start()
         yield case
 
@@ -109,7 +111,7 @@ async def assert_named_everywhere(case: Case, check: str, says: str) -> None:
     """What was done is named by fsck, at start and by attest."""
     found, at_start, attested = (
         await case.fsck(),
-        await differences_at_start(case.steward.retention),
+        await differences_at_start(case.retained.retention),
         await case.attested(),
     )
 
@@ -141,7 +143,7 @@ async def narrow_hold(case: Case) -> None:
 
 async def restrict_an_erasure(case: Case) -> None:
     """As the ledger has it: an erasure of `u2`, which a hold blocks."""
-    await case.steward.hold()
+    await case.retained.hold()
     wanted = {"account": "acme", "user": "u2", "reason": "asked", "actor": "cli"}
-    await request_erasure(case.steward.retention, kind=ErasureKind.USER, **wanted)
+    await request_erasure(case.retained.retention, kind=ErasureKind.USER, **wanted)
     assert await case.fsck() == {}

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNonNull, get_named_type
-from rows import Shelf, StoredCall, StoredError
+from rows import SeededLedger, StoredCall, StoredError
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from service.api.schema import build_schema
@@ -214,14 +214,14 @@ CANARIES: Mapping[str, str] = {
 }
 
 
-async def canary_call(shelf: Shelf) -> StoredCall:
+async def canary_call(seeded: SeededLedger) -> StoredCall:
     """A call whose every value is known."""
     value = CANARIES
     parameters = {
         value["ErrorParameter.name"]: Parameter(ParameterAction.KEPT, (f'"{value["ErrorParameter.value"]}"',))
     }
     return StoredCall(
-        await shelf.now() - timedelta(hours=3),
+        await seeded.now() - timedelta(hours=3),
         account=value["Call.account"],
         source_id=value["Call.sourceId"],
         model=value["Call.model"],

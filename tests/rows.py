@@ -115,8 +115,8 @@ _COPIED = [
 
 
 @dataclass(slots=True)
-class Shelf:
-    """An open ledger, and ways to put rows in and to ask."""
+class SeededLedger:
+    """An open ledger whose rows are put in directly, of any age, and are asked for as any role."""
 
     database: Database
     accounts: Accounts
@@ -273,7 +273,7 @@ def error_id(number: int, call: StoredCall) -> str:
 
 
 @asynccontextmanager
-async def open_shelf(url: str, folder: Path, policy: Policy | None = None) -> AsyncIterator[Shelf]:
+async def open_seeded(url: str, folder: Path, policy: Policy | None = None) -> AsyncIterator[SeededLedger]:
     policy = policy or load_preset("default")
     database = await Database.open(url, read_connections=3, statement_timeout_ms=20_000)
     try:
@@ -282,7 +282,7 @@ async def open_shelf(url: str, folder: Path, policy: Policy | None = None) -> As
         accounts = Accounts(policy.tiers[policy.default_tier].number)
         await accounts.refresh()
         reader = await Reader.open(database, accounts, keyring)
-        yield Shelf(database, accounts, keyring, policy, Partitions(database.owner), reader)
+        yield SeededLedger(database, accounts, keyring, policy, Partitions(database.owner), reader)
         await keyring.close()
     finally:
         await database.close()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from rows import Shelf, StoredCall, StoredError
+from rows import SeededLedger, StoredCall, StoredError
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Policy, Role, View
@@ -77,20 +77,20 @@ def _call(index: int, moment: Any) -> StoredCall:
     )
 
 
-async def fill(shelf: Shelf) -> None:
+async def fill(seeded: SeededLedger) -> None:
     """Put them there: newer and older than their windows, with corrections, of two accounts."""
-    now = await shelf.now()
+    now = await seeded.now()
     hours = [*range(12), *range(12), 40, 41, 300, 301, 29 * 24, 31 * 24, 399 * 24]
-    await shelf.put(_call(index, now - timedelta(hours=hour, minutes=1)) for index, hour in enumerate(hours))
+    await seeded.put(_call(index, now - timedelta(hours=hour, minutes=1)) for index, hour in enumerate(hours))
     hour = now.replace(minute=0) - timedelta(hours=1)
     corrected = [replace(_call(100 + index, hour), source_id=f"corrected{index}") for index in range(3)]
-    await shelf.put(corrected)
-    await shelf.put([await _correction(shelf, corrected[index % 2], index, now) for index in range(3)])
+    await seeded.put(corrected)
+    await seeded.put([await _correction(seeded, corrected[index % 2], index, now) for index in range(3)])
 
 
-async def _correction(shelf: Shelf, call: StoredCall, index: int, now: datetime) -> StoredCall:
+async def _correction(seeded: SeededLedger, call: StoredCall, index: int, now: datetime) -> StoredCall:
     """One of a call, with an amount."""
-    number = await shelf.accounts.find(call.account)
+    number = await seeded.accounts.find(call.account)
     assert number is not None
     return replace(
         _call(200 + index, call.started_at),
@@ -105,9 +105,9 @@ async def _correction(shelf: Shelf, call: StoredCall, index: int, now: datetime)
     )
 
 
-def policies_of(shelf: Shelf) -> list[Policy]:
+def policies_of(seeded: SeededLedger) -> list[Policy]:
     """The shipped policy, and one that masks and denies what a policy may."""
-    rule = shelf.policy.roles[Role.VIEWER]
+    rule = seeded.policy.roles[Role.VIEWER]
     seen = {
         **rule.fields,
         "Call.apiKey": View.MASKED,
@@ -119,5 +119,5 @@ def policies_of(shelf: Shelf) -> list[Policy]:
         "CallError.message": View.MASKED,
         "CallError.type": View.MASKED,
     }
-    roles = {**shelf.policy.roles, Role.VIEWER: replace(rule, fields=MappingProxyType(seen))}
-    return [shelf.policy, replace(shelf.policy, roles=MappingProxyType(roles))]
+    roles = {**seeded.policy.roles, Role.VIEWER: replace(rule, fields=MappingProxyType(seen))}
+    return [seeded.policy, replace(seeded.policy, roles=MappingProxyType(roles))]

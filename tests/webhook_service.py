@@ -70,7 +70,9 @@ class WebhookService:
 
 
 @asynccontextmanager
-async def housed(data: Path, *options: str, environment: Mapping[str, str] = {}) -> AsyncIterator[WebhookService]:
+async def open_webhook_service(
+    data: Path, *options: str, environment: Mapping[str, str] = {}
+) -> AsyncIterator[WebhookService]:
     """A service over `data` that may send to the loopback, and a receiver, during the block."""
     service = await asyncio.to_thread(RunningService, data, *options, environment={**ALLOWED, **environment})
     try:

@@ -29,10 +29,20 @@ _KNOWN: Final = frozenset(DATA_FIELDS)
 
 def check(policy: Policy, root: TomlTable) -> None:
     """Raise `PolicyDocumentError` for the first rule that the policy breaks; `root` gives the lines."""
+    _check_names(policy, TomlTable({}, ("fields",), root.lines))
+    for role, rule in policy.roles.items():
+        _check_root_fields_known(TomlTable({}, ("roles", role), root.lines), rule)
+        for field in rule.fields:
+            _check_exception_known(TomlTable({}, ("roles", role, "fields"), root.lines), field)
+    check_known(policy, root)
+
+
+def check_known(policy: Policy, root: TomlTable) -> None:
+    """`check`, but for names that are missing or not known, as in a policy that another version applied."""
     fields = TomlTable({}, ("fields",), root.lines)
-    _check_names(policy, fields)
     for name, rule in policy.fields.items():
-        _check_field(policy, fields, name, rule)
+        if name in _KNOWN:
+            _check_field(policy, fields, name, rule)
     _check_error_record(policy, fields)
     _check_tags(policy, TomlTable({}, ("tags",), root.lines))
     _check_national_ids(policy, TomlTable({}, ("redaction",), root.lines))
@@ -44,7 +54,8 @@ def check(policy: Policy, root: TomlTable) -> None:
         _check_root_fields(table, rule)
         _check_classes(table, rule)
         for field in rule.fields:
-            _check_exception(policy, TomlTable({}, ("roles", role, "fields"), root.lines), rule, field)
+            if field in policy.fields and field in _KNOWN:
+                _check_exception(policy, TomlTable({}, ("roles", role, "fields"), root.lines), rule, field)
 
 
 def _check_names(policy: Policy, table: TomlTable) -> None:
@@ -173,12 +184,15 @@ def _ending(name: str) -> str:
     return " or ".join(f'"{action}"' for action in (Action.HASH, Action.SEAL, Action.DROP) if action in ACTIONS[name])
 
 
+def _check_root_fields_known(table: TomlTable, rule: RoleRule) -> None:
+    for root_field in sorted(rule.ask - ROOT_FIELDS):
+        near = get_close_matches(root_field, ROOT_FIELDS, n=1)
+        advice = f"did you mean `{near[0]}`?" if near else "name each root field of the schema"
+        table.fail(f"`{root_field[:100]}` is no root field", key="ask", advice=advice)
+
+
 def _check_root_fields(table: TomlTable, rule: RoleRule) -> None:
-    for root_field in sorted(rule.ask):
-        if root_field not in ROOT_FIELDS:
-            near = get_close_matches(root_field, ROOT_FIELDS, n=1)
-            advice = f"did you mean `{near[0]}`?" if near else "name each root field of the schema"
-            table.fail(f"`{root_field[:100]}` is no root field", key="ask", advice=advice)
+    for root_field in sorted(rule.ask & ROOT_FIELDS):
         if root_field not in CEILINGS[rule.role]:
             who = words([role for role in CEILINGS if root_field in CEILINGS[role]])
             table.fail(f"role `{rule.role}` may never ask `{root_field}`", key="ask", advice=f"that is for {who}")
@@ -201,11 +215,14 @@ def _check_classes(table: TomlTable, rule: RoleRule) -> None:
         table.fail(f"class `{both[0]}` is both seen and masked", key="mask", advice="leave one of the two")
 
 
-def _check_exception(policy: Policy, table: TomlTable, rule: RoleRule, field: str) -> None:
+def _check_exception_known(table: TomlTable, field: str) -> None:
     if "*" in field:
         table.fail("is a pattern", key=field, advice="name each field: a pattern would show what is added later")
     if field not in _KNOWN:
         table.fail("is not a field of call data", key=field, advice=_near(field))
+
+
+def _check_exception(policy: Policy, table: TomlTable, rule: RoleRule, field: str) -> None:
     if rule.role in WITHOUT_CALLS:
         table.fail("is never shown call data", key=field, advice="leave it out")
     if policy.fields[field].data_class in NEVER_STORED and rule.fields[field] is not View.DENIED:

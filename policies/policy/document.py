@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
@@ -10,7 +11,8 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from policies.errors import UnknownPresetError
-from policies.policy.checks import check
+from policies.policy.checks import check, check_known
+from policies.policy.fields import DATA_FIELDS, STORES
 from policies.policy.model import (
     Action,
     DataClass,
@@ -25,6 +27,7 @@ from policies.policy.model import (
     View,
 )
 from policies.policy.parameter_rules import parse_parameters
+from policies.policy.roots import ROOT_FIELDS
 from policies.policy.toml_reader import TomlTable, words
 
 PRESETS: Final = ("default", "strict", "billing-only")
@@ -45,6 +48,42 @@ class _DefaultAction(StrEnum):
 def parse(toml_text: str) -> Policy:
     """The policy that a document says. `PolicyDocumentError` when anything in it is unknown, missing or unlawful."""
     root = TomlTable.of_text(toml_text)
+    policy = _policy(root)
+    check(policy, root)
+    return policy
+
+
+def parse_applied(toml_text: str) -> Policy:
+    """The policy that a document said to the version of this program that applied it. `PolicyDocumentError` as `parse`.
+
+    A field that came later has no entry: it is dropped and shown to no role, which is the default action, until a
+    policy names it. Names that are gone mean nothing any more.
+    """
+    root = TomlTable.of_text(toml_text)
+    policy = _policy(root)
+    check_known(policy, root)
+    return policy
+
+
+def unnamed(policy: Policy) -> list[str]:
+    """The fields of this version that the policy has no entry for, in the order of the schema."""
+    return [name for name in DATA_FIELDS if name not in policy.fields]
+
+
+def completed(policy: Policy, preset: Policy) -> Policy:
+    """The policy with an entry for each field of this version: those that it lacks as the preset has them."""
+    fields = {name: policy.fields.get(name, preset.fields[name]) for name in DATA_FIELDS}
+    roles = {
+        role: replace(rule, ask=rule.ask & ROOT_FIELDS, fields=_known(rule)) for role, rule in policy.roles.items()
+    }
+    return replace(policy, fields=_frozen(fields), roles=_frozen(roles))
+
+
+def _known(rule: RoleRule) -> Mapping[str, View]:
+    return _frozen({name: view for name, view in rule.fields.items() if name in STORES})
+
+
+def _policy(root: TomlTable) -> Policy:
     # It can only be this; writing it down keeps the reader from wondering.
     root.choice("default_action", _DefaultAction)
     tags = root.table("tags", advice="write `[tags]` with `keys = []` to keep none")
@@ -64,7 +103,6 @@ def parse(toml_text: str) -> Policy:
     )
     tags.done()
     root.done()
-    check(policy, root)
     return policy
 
 

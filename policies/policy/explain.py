@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from policies.errors import PolicyError
-from policies.policy.fields import DATA_FIELDS, ORIGINS, REMOVED, SEALED
-from policies.policy.model import Action, DataClass, Policy, PseudonymPeriod, Role, Store, Tier, View
+from policies.policy.fields import DATA_FIELDS, ORIGINS, REMOVED, SEALED, STORES
+from policies.policy.model import Action, DataClass, FieldRule, Policy, PseudonymPeriod, Role, Store, Tier, View
 from policies.policy.views import filterable, view, view_table
 
 _DOES: Mapping[Action, str] = {
@@ -131,6 +131,9 @@ class Difference:
 def explain(policy: Policy, field: str) -> Explanation:
     """All that `policy` says of `field` (`Call.user`). `UnknownFieldError`, naming the nearest, when there is none."""
     rule = policy.fields.get(field)
+    if rule is None and field in STORES:
+        # It came after the policy was applied, so nobody has said yet what it holds.
+        rule = FieldRule(DataClass.PERSONAL, Action.DROP, STORES[field])
     if rule is None:
         near = get_close_matches(field, DATA_FIELDS, n=1)
         hint = f"; did you mean `{near[0]}`?" if near else "; write `Type.field` as in schema.graphql"

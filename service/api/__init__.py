@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from policies import Policy
 from service.console import explorer
+from service.console.documents import console_documents
 
 if TYPE_CHECKING:
     from service.api.http import LedgerView
@@ -18,7 +18,7 @@ GRAPHQL: Final["web.AppKey[LedgerView]"] = web.AppKey("graphql")
 def setup(app: web.Application, runtime: "Runtime") -> None:
     """Mount `/graphql` and `/schema.graphql`.
 
-    Raises SchemaCoverageError when the schema shows what the policy says nothing of, and OperatorError for a file of
+    Raises SchemaCoverageError when the schema shows what no policy has to name, and OperatorError for a file of
     trusted documents that cannot all be asked.
     """
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
@@ -31,15 +31,10 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     from service.shared import worker_memory
 
     schema = build_schema()
-
-    def check(policy: Policy) -> None:
-        """Raise SchemaCoverageError when `policy` leaves out a field of the schema."""
-        check_schema(policy, schema._schema)  # graphql-core's schema has no public name
-
-    check(runtime.applied.policy)
-    runtime.check_policy = check
+    check_schema(schema._schema)  # graphql-core's schema has no public name
     settings = runtime.settings
-    trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only)
+    ours = console_documents() if settings.console and settings.trusted_only else ()
+    trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only, ours=ours)
     view = LedgerView(schema, runtime, Buckets(settings.rate_limit_per_minute, worker_memory()), trusted)
     app.router.add_route("*", "/graphql", view)
     app.router.add_get(PATH, document)

@@ -15,7 +15,7 @@ from service.ingest.formats.split import split_rows
 from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.setup import writer_of
+from service.ingest.setup import ingesting
 from service.runtime.runtime import Runtime
 
 _BATCH: Final = 1_000
@@ -26,10 +26,7 @@ async def load_calls(runtime: Runtime, now: datetime, advance: Callable[[int, in
     """Load the sample calls of the thirty days before `now`. `advance` is told how many of how many are loaded."""
     calls = list(sample_calls(now))
     corrections = sample_corrections(calls, now)
-    writer, refusals = writer_of(runtime), RefusalLog(runtime.database.writer)
-    await writer.start()
-    await refusals.start()
-    try:
+    async with ingesting(runtime) as (writer, refusals):
         # All calls first: a correction has to find what it corrects.
         for reports in (calls, corrections):
             for start in range(0, len(reports), _BATCH):
@@ -37,9 +34,6 @@ async def load_calls(runtime: Runtime, now: datetime, advance: Callable[[int, in
                 await writer.submit(part, as_read, _PRINCIPAL, source="native", wait_for_room=True)
                 advance(start + len(part), len(calls))
         await _report_refused(writer, refusals, calls, now)
-    finally:
-        await writer.close()
-        await refusals.close()
 
 
 async def _report_refused(writer: Writer, refusals: RefusalLog, calls: Sequence[Report], now: datetime) -> None:

@@ -1,11 +1,14 @@
-"""Puts ingest into an application."""
+"""Puts ingest into an application, or beside a command."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from service.ingest.http import routes
 from service.ingest.pipeline.writer import Writer
 from service.ingest.preparation.batch_context import rules_in_force
-from service.ingest.prices.price_file import load_prices
+from service.ingest.prices.price_sources import load_prices
 from service.ingest.refusal_log import RefusalLog
 from service.runtime.runtime import Runtime
 
@@ -45,8 +48,23 @@ def writer_of(runtime: Runtime) -> Writer:
         partitions=runtime.partitions,
         keyring=runtime.keyring,
         rules=rules_in_force(runtime),
-        prices=load_prices(runtime.settings.prices),
+        prices=load_prices(runtime.settings),
         queue_rows=runtime.settings.queue_rows,
         batch_rows=runtime.settings.batch_rows,
         on_stored=runtime.recorded.set,
     )
+
+
+@asynccontextmanager
+async def ingesting(runtime: Runtime) -> AsyncGenerator[tuple[Writer, RefusalLog], None]:
+    """A writer and a log of refusals for a command; at the end what waits is stored."""
+    writer, refusals = writer_of(runtime), RefusalLog(runtime.database.writer)
+    await writer.start()
+    await refusals.start()
+    try:
+        yield writer, refusals
+    finally:
+        try:
+            await writer.close()
+        finally:
+            await refusals.close()

@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-from policies import PolicyError, parse
+from policies import PolicyError, parse_applied
 from policies.policy.model import Policy
 from policies.retention import Earlier
 from service.errors import OperatorError
@@ -73,7 +73,7 @@ class RetentionContext:
 
 def _parsed(row: asyncpg.Record) -> Policy:
     try:
-        return parse(row["document"])
+        return parse_applied(row["document"])
     except PolicyError:
         raise EarlierPolicyError(
             f"version {row['version']} of the policy cannot be read any more, and it still keeps what it kept: wait "

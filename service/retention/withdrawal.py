@@ -14,7 +14,7 @@ from typing import Final
 
 import asyncpg
 
-from policies import parse
+from policies import parse_applied
 from policies.errors import PolicyError
 from policies.evidence import LedgerKind
 from policies.policy.fields import REMOVED, Removal
@@ -128,7 +128,7 @@ def _unlisted(policy: Policy, versions: Sequence[asyncpg.Record]) -> list[str]:
 @lru_cache(maxsize=256)
 def _parsed(document: str) -> Policy | None:
     try:
-        return parse(document)
+        return parse_applied(document)
     except PolicyError:
         return None
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 import policies
-from policies import Policy, Role
+from policies import Role
 from service.access.keys import NewKey, mac_digest, new_key
 from service.errors import OperatorError
 from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
@@ -113,24 +113,29 @@ async def _new_database_id(keyring: Keyring) -> UUID:
 
 async def policy_in_force(settings: Settings, owner: asyncpg.Pool, ledger: LedgerWriter | None = None) -> AppliedPolicy:
     """The policy of this ledger; an empty database starts with CALLEDGER_POLICY, or else with the preset `default`."""
-    wanted = _read_policy(settings.policy) if settings.policy else None
+    text = _policy_text(settings.policy) if settings.policy else None
     applied = await applied_policy()
     if applied is None:
-        first = wanted or policies.load_preset("default")
+        first = policies.load_preset("default") if text is None else policies.parse(text)
         return await store_policy(owner, first, applied_by="system", ledger=ledger)
-    if wanted is not None:
-        refuse_other(applied, wanted)
+    if text is not None:
+        refuse_other(applied, policies.parse_applied(text))
+    if missing := policies.unnamed(applied.policy):
+        log.warning(
+            "the policy was applied by an earlier version: fields that it does not name are kept and shown nowhere; "
+            "see `calledger policy complete`",
+            fields=missing,
+        )
     return applied
 
 
-def _read_policy(path: Path) -> Policy:
+def _policy_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise OperatorError(f"the policy file `{path}` of CALLEDGER_POLICY cannot be read: {_reason(error)}") from None
     except UnicodeDecodeError:
         raise OperatorError(f"the policy file `{path}` of CALLEDGER_POLICY is not text in UTF-8") from None
-    return policies.parse(text)
 
 
 async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:

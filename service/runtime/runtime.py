@@ -1,13 +1,13 @@
 """The objects that a process of calledger works with, opened in order and closed in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from policies import Policy, PolicyError
+from policies import PolicyError
 from service.access.authenticate import Authenticator
 from service.access.issuing import ApiKeys
 from service.errors import OperatorError
@@ -44,9 +44,8 @@ log = get_logger()
 class Runtime:
     """What a process works with. `applied` changes when another policy is put in force; the rest stays.
 
-    `check_policy` raises PolicyError for a policy that this process cannot work under. `export_asked` is set when there
-    may be an export to write, `recorded` when this process may have recorded something;
-    `numbered` beats when the change feed has grown.
+    `export_asked` is set when there may be an export to write, `recorded` when this process may have recorded
+    something; `numbered` beats when the change feed has grown.
     """
 
     settings: Settings
@@ -59,7 +58,6 @@ class Runtime:
     api_keys: ApiKeys
     ledger: Ledger
     publisher: LedgerPublisher
-    check_policy: Callable[[Policy], None] = field(default=lambda _: None)
     export_asked: asyncio.Event = field(default_factory=asyncio.Event)
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
     numbered: Pulse = field(default_factory=Pulse)
@@ -88,7 +86,6 @@ class Runtime:
             if applied.digest == self.applied.digest and applied.version == self.applied.version:
                 return
             refuse_unledgered(applied, await self.ledgered_policy())
-            self.check_policy(applied.policy)
         except (OperatorError, PolicyError) as error:
             log.error(
                 "the policy that was applied cannot be used here; the one before it stays in force in this process",

@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 from http_server import Served, serve
-from rows import open_shelf
+from rows import open_seeded
 from yarl import URL
 
 from policies.policy.model import Role
@@ -28,7 +28,7 @@ console.log(JSON.stringify(results.map(({ id, name, status, reason }) => ({ id, 
 
 @pytest.fixture
 async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    async with open_shelf(database_url, tmp_path) as shelf, serve(shelf) as served:
+    async with open_seeded(database_url, tmp_path) as seeded, serve(seeded) as served:
         yield served
 
 
@@ -140,7 +140,7 @@ async def test_methods_and_media_types(served: Served) -> None:
 
 async def test_a_spent_key_is_throttled(database_url: str, tmp_path: Path) -> None:
     """What a key may spend a minute ends: 429, THROTTLED, and when to try again; another key is not touched."""
-    async with open_shelf(database_url, tmp_path) as shelf, serve(shelf, rate_limit_per_minute=2_000) as served:
+    async with open_seeded(database_url, tmp_path) as seeded, serve(seeded, rate_limit_per_minute=2_000) as served:
         key, other = await served.key(), await served.key()
         query = {"query": "{ %s }" % " ".join(f"a{n}: calls {{ totalCount }}" for n in range(10))}
         answers = [await _post(served, query, key) for _ in range(20)]

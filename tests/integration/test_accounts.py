@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ingesting import RECENT, Ingest, call, ingesting
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 from tortoise import connections
 
 from policies.policy.model import Role
@@ -63,35 +63,35 @@ async def test_many_new_accounts_at_once(ingest: Ingest) -> None:
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        await shelf.database.owner.execute(_FILL, MANY, EPOCH)
-        await shelf.database.owner.execute("ANALYZE account, account_tier")
-        await shelf.accounts.refresh()
-        await shelf.put([StoredCall(await shelf.now(), account="account-1")])
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        await seeded.database.owner.execute(_FILL, MANY, EPOCH)
+        await seeded.database.owner.execute("ANALYZE account, account_tier")
+        await seeded.accounts.refresh()
+        await seeded.put([StoredCall(await seeded.now(), account="account-1")])
+        yield seeded
 
 
-async def read(shelf: Shelf) -> tuple[int, int]:
+async def read(seeded: SeededLedger) -> tuple[int, int]:
     """Rows of accounts and their tiers that the database has read so far, and how many scans that took."""
     flush = "SELECT pg_stat_force_next_flush()"
     control = connections.get("default")
     await control.execute_query(flush)
     await control.execute_query("SELECT 1")
-    async with shelf.database.reading(None) as connection:
+    async with seeded.database.reading(None) as connection:
         await connection.execute(flush)
         await connection.execute("SELECT 1")
-    await shelf.database.owner.execute(flush)
-    found = await shelf.database.owner.fetchrow(_READ)
+    await seeded.database.owner.execute(flush)
+    found = await seeded.database.owner.fetchrow(_READ)
     return found["rows"], found["scans"]
 
 
-async def test_everything_is_read_in_parts(shelf: Shelf) -> None:
+async def test_everything_is_read_in_parts(seeded: SeededLedger) -> None:
     """Twenty thousand accounts are all known after a start, and none of them twice."""
-    assert len(shelf.accounts.names()) == MANY
-    assert len(shelf.accounts.ids(None)) == MANY
-    assert shelf.accounts.tiers() == (1,)
-    assert shelf.accounts.tier_spans() == {(1, EPOCH, None)}
+    assert len(seeded.accounts.names()) == MANY
+    assert len(seeded.accounts.ids(None)) == MANY
+    assert seeded.accounts.tiers() == (1,)
+    assert seeded.accounts.tier_spans() == {(1, EPOCH, None)}
 
 
 @pytest.mark.parametrize(
@@ -105,84 +105,84 @@ async def test_everything_is_read_in_parts(shelf: Shelf) -> None:
         '{ retention(accounts: ["nope"]) { asOf } }',
     ],
 )
-async def test_an_unknown_account_is_looked_up_alone(shelf: Shelf, query: str) -> None:
+async def test_an_unknown_account_is_looked_up_alone(seeded: SeededLedger, query: str) -> None:
     """A query that names nobody reads no account, however often it is asked, and asks the database little."""
-    before = await read(shelf)
+    before = await read(seeded)
     for _ in range(20):
-        await shelf.ask(query, shelf.scope(Role.ADMIN), services={"retention": _retention(shelf)})
-    rows, scans = await read(shelf)
+        await seeded.ask(query, seeded.scope(Role.ADMIN), services={"retention": _retention(seeded)})
+    rows, scans = await read(seeded)
     assert rows - before[0] < FEW
     assert scans - before[1] <= 20
 
 
-async def test_an_unknown_number_is_looked_up_alone(shelf: Shelf) -> None:
+async def test_an_unknown_number_is_looked_up_alone(seeded: SeededLedger) -> None:
     """The same of ids that name accounts which were never there."""
-    [known] = await shelf.put([StoredCall(await shelf.now(), account="account-2")])
-    number = await shelf.accounts.find("account-2")
+    [known] = await seeded.put([StoredCall(await seeded.now(), account="account-2")])
+    number = await seeded.accounts.find("account-2")
     from service.storage.ids import decode_call_id, encode_call_id
 
     unknown = encode_call_id(number + MANY, decode_call_id(known).uuid)
-    before = await read(shelf)
+    before = await read(seeded)
     for _ in range(20):
-        data = await shelf.data(
+        data = await seeded.data(
             f'{{ call(id: "{unknown}") {{ id }} calls(filter: {{id: {{eq: "{unknown}"}}}}) {{ totalCount }} }}'
         )
         assert data == {"call": None, "calls": {"totalCount": 0}}
-    assert (await read(shelf))[0] - before[0] < FEW
+    assert (await read(seeded))[0] - before[0] < FEW
 
 
-async def test_a_page_of_accounts_reads_a_page(shelf: Shelf) -> None:
+async def test_a_page_of_accounts_reads_a_page(seeded: SeededLedger) -> None:
     """`accounts(first: 50)` reads fifty, as long as nobody asks how many there are."""
     query = "{ accounts(first: 50) { nodes { name tier calls } pageInfo { hasNextPage } } }"
-    services = {"services": {"retention": _retention(shelf)}}
-    await shelf.ask(query.replace("50", "1"), **services)
-    before = await read(shelf)
-    data = (await shelf.ask(query, **services)).data
+    services = {"services": {"retention": _retention(seeded)}}
+    await seeded.ask(query.replace("50", "1"), **services)
+    before = await read(seeded)
+    data = (await seeded.ask(query, **services)).data
     assert len(data["accounts"]["nodes"]) == 50
-    assert (await read(shelf))[0] - before[0] < 4 * FEW
+    assert (await read(seeded))[0] - before[0] < 4 * FEW
 
 
-async def test_a_new_account_reads_no_others(shelf: Shelf) -> None:
+async def test_a_new_account_reads_no_others(seeded: SeededLedger) -> None:
     """Its first call costs a look-up and three rows."""
-    before = await read(shelf)
-    numbers = await shelf.accounts.ensure({"new", "newer", "account-7"})
-    assert shelf.accounts.tier(numbers["new"], RECENT) == shelf.accounts.default_tier
-    assert (await read(shelf))[0] - before[0] < FEW
+    before = await read(seeded)
+    numbers = await seeded.accounts.ensure({"new", "newer", "account-7"})
+    assert seeded.accounts.tier(numbers["new"], RECENT) == seeded.accounts.default_tier
+    assert (await read(seeded))[0] - before[0] < FEW
 
 
-async def test_what_happens_elsewhere_is_heard(shelf: Shelf) -> None:
+async def test_what_happens_elsewhere_is_heard(seeded: SeededLedger) -> None:
     """A notice of new accounts brings these alone, and a notice of one that has changed that one."""
     elsewhere = Accounts(7)
     numbers = await elsewhere.ensure([f"elsewhere-{n}" for n in range(5)])
-    await shelf.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
-    erased = shelf.accounts.cached("account-3")
-    before = await read(shelf)
-    await shelf.accounts.on_notice("made")
-    await shelf.accounts.on_notice(str(erased))
-    assert (await read(shelf))[0] - before[0] < 4 * FEW
-    assert {shelf.accounts.cached(name) for name in numbers} == set(numbers.values())
-    assert shelf.accounts.tiers() == (1, 7)
-    assert (shelf.accounts.cached("account-3"), shelf.accounts.cached("erased:x")) == (None, erased)
-    assert shelf.accounts.erased == {erased}
+    await seeded.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
+    erased = seeded.accounts.cached("account-3")
+    before = await read(seeded)
+    await seeded.accounts.on_notice("made")
+    await seeded.accounts.on_notice(str(erased))
+    assert (await read(seeded))[0] - before[0] < 4 * FEW
+    assert {seeded.accounts.cached(name) for name in numbers} == set(numbers.values())
+    assert seeded.accounts.tiers() == (1, 7)
+    assert (seeded.accounts.cached("account-3"), seeded.accounts.cached("erased:x")) == (None, erased)
+    assert seeded.accounts.erased == {erased}
 
 
-async def test_misses_are_bounded_and_expire(shelf: Shelf) -> None:
+async def test_misses_are_bounded_and_expire(seeded: SeededLedger) -> None:
     """That nobody has a name is remembered for a second, of ten thousand names at most; a notice ends it at once."""
     began = time.monotonic()
-    assert await shelf.accounts.find("later") is None
+    assert await seeded.accounts.find("later") is None
     numbers = await Accounts(1).ensure(["later"])
-    assert await shelf.accounts.find("later") is None or time.monotonic() - began > 1
+    assert await seeded.accounts.find("later") is None or time.monotonic() - began > 1
     await asyncio.sleep(1.1)
-    assert await shelf.accounts.find("later") == numbers["later"]
-    assert await shelf.accounts.find("soon") is None
+    assert await seeded.accounts.find("later") == numbers["later"]
+    assert await seeded.accounts.find("soon") is None
     numbers = await Accounts(1).ensure(["soon"])
-    await shelf.accounts.on_notice("made")
-    assert await shelf.accounts.find("soon") == numbers["soon"]
-    await shelf.accounts.look_up(names=[f"nobody-{n}" for n in range(10_100)])
-    assert len(shelf.accounts._missed) == 10_000
+    await seeded.accounts.on_notice("made")
+    assert await seeded.accounts.find("soon") == numbers["soon"]
+    await seeded.accounts.look_up(names=[f"nobody-{n}" for n in range(10_100)])
+    assert len(seeded.accounts._missed) == 10_000
     for odd in ("", "x" * 1_000, "a\0b", "\ud800"):
-        assert await shelf.accounts.find(odd) is None
+        assert await seeded.accounts.find(odd) is None
 
 
-def _retention(shelf: Shelf) -> RetentionContext:
-    return RetentionContext(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
+def _retention(seeded: SeededLedger) -> RetentionContext:
+    return RetentionContext(seeded.database, seeded.partitions, seeded.keyring, seeded.accounts, lambda: seeded.policy)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from http_server import Served, serve
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import Role
 from service.api.compiled.operations import DOCUMENT_CHARACTERS_MAX, DOCUMENTS_MAX
@@ -20,11 +20,11 @@ QUERY = """query Page($account: String!, $size: Int) { calls(first: $size, filte
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.put(StoredCall(now - timedelta(minutes=index), source_id=str(index)) for index in range(5))
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.put(StoredCall(now - timedelta(minutes=index), source_id=str(index)) for index in range(5))
+        yield seeded
 
 
 def _compiled() -> Any:
@@ -45,10 +45,12 @@ async def _post(served: Served, key: str, accept: str = "application/json", **bo
 @pytest.mark.parametrize(
     "variables", [{"account": "acme", "size": 2}, {"account": "acme"}, {"account": "acme", "size": 0}, {}, None]
 )
-async def test_the_second_answer_is_the_first(shelf: Shelf, accept: str, variables: dict[str, Any] | None) -> None:
+async def test_the_second_answer_is_the_first(
+    seeded: SeededLedger, accept: str, variables: dict[str, Any] | None
+) -> None:
     """A document's second answer, which is compiled, has status, headers and bytes of its first, mistakes included."""
     query = QUERY + f" # {accept} {variables}"
-    async with serve(shelf, rate_limit_per_minute=0) as served:
+    async with serve(seeded, rate_limit_per_minute=0) as served:
         key = await served.key(Role.VIEWER)
         await _post(served, key, accept, query=query, variables={"account": "acme"})
         before = _compiled().answered
@@ -60,9 +62,9 @@ async def test_the_second_answer_is_the_first(shelf: Shelf, accept: str, variabl
     assert used is bool(variables)
 
 
-async def test_a_revoked_view_ends_at_once(shelf: Shelf) -> None:
+async def test_a_revoked_view_ends_at_once(seeded: SeededLedger) -> None:
     """What one role may ask is not remembered for another: the same document is refused to the role that may not."""
-    async with serve(shelf, rate_limit_per_minute=0) as served:
+    async with serve(seeded, rate_limit_per_minute=0) as served:
         viewer, auditor = await served.key(Role.VIEWER), await served.key(Role.AUDITOR)
         body = {"query": QUERY, "variables": {"account": "acme"}}
         for _ in range(3):
@@ -70,12 +72,12 @@ async def test_a_revoked_view_ends_at_once(shelf: Shelf) -> None:
             assert b"FORBIDDEN" in (await _post(served, auditor, **body))[2]
 
 
-async def test_another_account_stays_out_of_reach(shelf: Shelf) -> None:
+async def test_another_account_stays_out_of_reach(seeded: SeededLedger) -> None:
     """A compiled document asked by keys of different accounts answers each its own rows, and no others."""
-    await shelf.put([StoredCall(await shelf.now(), account="globex", source_id="theirs")])
-    numbers = [await shelf.accounts.find(name) for name in ("acme", "globex")]
+    await seeded.put([StoredCall(await seeded.now(), account="globex", source_id="theirs")])
+    numbers = [await seeded.accounts.find(name) for name in ("acme", "globex")]
     query = "{ calls { nodes { account sourceId } } }"
-    async with serve(shelf, rate_limit_per_minute=0) as served:
+    async with serve(seeded, rate_limit_per_minute=0) as served:
         keys = [await served.key(Role.PARTNER, number or 0) for number in numbers]
         for _ in range(3):
             for key, name in zip(keys, ("acme", "globex"), strict=True):
@@ -84,9 +86,9 @@ async def test_another_account_stays_out_of_reach(shelf: Shelf) -> None:
                 assert {node["account"] for node in nodes} == {name}
 
 
-async def test_cost_is_charged_as_ever(shelf: Shelf) -> None:
+async def test_cost_is_charged_as_ever(seeded: SeededLedger) -> None:
     """A key that has spent its cost is refused on the compiled path too, with the time to wait."""
-    async with serve(shelf, rate_limit_per_minute=1000) as served:
+    async with serve(seeded, rate_limit_per_minute=1000) as served:
         key = await served.key(Role.VIEWER)
         answers = [await _post(served, key, query=QUERY, variables={"account": "acme"}) for _ in range(40)]
     assert b"THROTTLED" in answers[-1][2]
@@ -95,16 +97,16 @@ async def test_cost_is_charged_as_ever(shelf: Shelf) -> None:
     assert len({(cost["requestedQueryCost"], cost["actualQueryCost"]) for cost in spent}) == 1
 
 
-async def test_nothing_is_charged_twice(shelf: Shelf) -> None:
+async def test_nothing_is_charged_twice(seeded: SeededLedger) -> None:
     """A value that only the ordinary path may answer (none where one is promised) costs what it costs there."""
     parts: list[Any] = [{"meter": None, "amount": "1"}]
-    await shelf.put([StoredCall(await shelf.now(), source_id="odd", amount_parts=parts)])
+    await seeded.put([StoredCall(await seeded.now(), source_id="odd", amount_parts=parts)])
     query = "{ calls(first: 20) { nodes { sourceId amountParts { meter } } } }"
     left, answers = [], []
     for schema in (build_schema(compiled=False), build_schema(), build_schema()):
         bucket = Bucket(1000)
         bucket.per_second = 0
-        context = shelf.context(bucket=bucket)
+        context = seeded.context(bucket=bucket)
         result = await schema.execute(query, context_value=context)
         left.append(bucket.available)
         answers.append((result.data, result.extensions, [error.path for error in result.errors or []]))
@@ -113,11 +115,11 @@ async def test_nothing_is_charged_twice(shelf: Shelf) -> None:
     assert left[0] == left[1] == left[2] < 1000
 
 
-async def test_what_is_remembered_is_bounded(shelf: Shelf) -> None:
+async def test_what_is_remembered_is_bounded(seeded: SeededLedger) -> None:
     """However many documents are sent, and however long, no more than a fixed number of bounded ones is kept."""
     for index in range(DOCUMENTS_MAX + 20):
-        await shelf.data(f"{{ calls(first: 1) {{ a{index}: totalCount }} }}")
-    await shelf.data("{ calls(first: 1) { totalCount } }" + " " * DOCUMENT_CHARACTERS_MAX)
+        await seeded.data(f"{{ calls(first: 1) {{ a{index}: totalCount }} }}")
+    await seeded.data("{ calls(first: 1) { totalCount } }" + " " * DOCUMENT_CHARACTERS_MAX)
     documents = _compiled()._documents
     assert len(documents) == DOCUMENTS_MAX
     assert max(map(len, documents)) <= DOCUMENT_CHARACTERS_MAX

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pytest
 from compiled_operations import same_answer
-from rows import EPOCH, StoredCall, open_shelf
+from rows import EPOCH, StoredCall, open_seeded
 
 from policies.policy.document import load_preset
 from policies.policy.model import Role, Store, Tier
@@ -27,11 +27,11 @@ async def test_a_page_reaches_over_slices_of_one_tier_and_of_two(
     """The newest slices of an account that moved have two tiers to read, its oldest ones one: all rows are alike."""
     policy = load_preset("default")
     policy = replace(policy, tiers=MappingProxyType({**policy.tiers, "short": SHORT}))
-    async with open_shelf(database_url, tmp_path, policy) as shelf:
-        now = await shelf.now()
+    async with open_seeded(database_url, tmp_path, policy) as seeded:
+        now = await seeded.now()
         tiers = [(1, EPOCH), *([(2, now - timedelta(days=moved))] if moved else [])]
-        await shelf.join("acme", *tiers)
-        await shelf.put(
+        await seeded.join("acme", *tiers)
+        await seeded.put(
             StoredCall(
                 now - timedelta(days=days),
                 source_id=str(days),
@@ -42,4 +42,4 @@ async def test_a_page_reaches_over_slices_of_one_tier_and_of_two(
             for index, days in enumerate(AGES)
         )
         for size in (1, 3, 6, 9, 50):
-            assert await same_answer(shelf, shelf.scope(Role.VIEWER), QUERY, {"size": size})
+            assert await same_answer(seeded, seeded.scope(Role.VIEWER), QUERY, {"size": size})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from compiled_operations import same_answer
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.policy.model import PseudonymPeriod, Role, View
 
@@ -18,19 +18,19 @@ BY_USER = """query ($from: DateTime) { costs(groupBy: [USER], filter: {startedAt
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        yield seeded
 
 
 @pytest.mark.parametrize("period", PseudonymPeriod)
-async def test_a_user_is_a_row_in_each_period(shelf: Shelf, period: PseudonymPeriod) -> None:
+async def test_a_user_is_a_row_in_each_period(seeded: SeededLedger, period: PseudonymPeriod) -> None:
     """Rows by user are those of the pseudonyms that calls show, whichever period the policy has; who is not known is
     one row more. What can no longer be read is refused when it is asked for, and else left out."""
-    shelf.policy = replace(shelf.policy, pseudonym_period=period)
-    now = await shelf.now()
+    seeded.policy = replace(seeded.policy, pseudonym_period=period)
+    now = await seeded.now()
     moments = [now - timedelta(hours=hours) for hours in (1, 2, 30, 31, 24 * 20)]
-    await shelf.put(
+    await seeded.put(
         [
             *(
                 StoredCall(moment, source_id=f"{user}{index}", user=user, account=account, failed=index == 0)
@@ -41,7 +41,7 @@ async def test_a_user_is_a_row_in_each_period(shelf: Shelf, period: PseudonymPer
             StoredCall(now - timedelta(days=45), source_id="old", user="ann"),
         ]
     )
-    calls = (await shelf.data("{ calls(first: 200) { nodes { user status startedAt } } }"))["calls"]["nodes"]
+    calls = (await seeded.data("{ calls(first: 200) { nodes { user status startedAt } } }"))["calls"]["nodes"]
     recent = [call for call in calls if call["startedAt"] > (now - timedelta(days=25)).isoformat()]
     expected: dict[Any, list[int]] = {}
     for call in recent:
@@ -49,37 +49,37 @@ async def test_a_user_is_a_row_in_each_period(shelf: Shelf, period: PseudonymPer
         counts[0] += 1
         counts[1] += call["status"] == "FAILED"
 
-    found = (await shelf.data(BY_USER))["costs"]
+    found = (await seeded.data(BY_USER))["costs"]
 
     assert {row["key"]["user"]: [int(row["calls"]), int(row["errors"])] for row in found["nodes"]} == expected
     assert len(expected) > 3 and None in expected
     assert found["coverage"]["source"] == "CALLS"
     since = {"from": (now - timedelta(days=21)).isoformat()}
     same = f"{BY_USER[: BY_USER.index('coverage')]} }} }}"
-    assert (await shelf.data(same, variables=since))["costs"]["nodes"] == found["nodes"]
-    assert await same_answer(shelf, shelf.scope(Role.ADMIN), same, since)
+    assert (await seeded.data(same, variables=since))["costs"]["nodes"] == found["nodes"]
+    assert await same_answer(seeded, seeded.scope(Role.ADMIN), same, since)
     old = {"from": (now - timedelta(days=40)).isoformat()}
-    assert await shelf.code(BY_USER, variables=old) == "OUT_OF_RETENTION"
+    assert await seeded.code(BY_USER, variables=old) == "OUT_OF_RETENTION"
 
 
-async def test_who_may_not_see_pseudonyms_does_not_group_by_them(shelf: Shelf) -> None:
+async def test_who_may_not_see_pseudonyms_does_not_group_by_them(seeded: SeededLedger) -> None:
     """Masked is enough to filter by a pseudonym that one has, and not to be told how much each user did."""
-    number = await shelf.join("acme")
-    assert await shelf.code(BY_USER, shelf.scope(Role.PARTNER, number)) == "FORBIDDEN"
-    rule = shelf.policy.roles[Role.VIEWER]
+    number = await seeded.join("acme")
+    assert await seeded.code(BY_USER, seeded.scope(Role.PARTNER, number)) == "FORBIDDEN"
+    rule = seeded.policy.roles[Role.VIEWER]
     for view in (View.MASKED, View.DENIED):
         for field in ("Call.user", "CostKey.user"):
             fields = MappingProxyType({**rule.fields, field: view})
-            roles = MappingProxyType({**shelf.policy.roles, Role.VIEWER: replace(rule, fields=fields)})
-            scope = shelf.scope(Role.VIEWER, policy=replace(shelf.policy, roles=roles))
-            assert await shelf.code(BY_USER, scope) == "FORBIDDEN", (field, view)
-    assert await shelf.data(BY_USER, shelf.scope(Role.VIEWER))
+            roles = MappingProxyType({**seeded.policy.roles, Role.VIEWER: replace(rule, fields=fields)})
+            scope = seeded.scope(Role.VIEWER, policy=replace(seeded.policy, roles=roles))
+            assert await seeded.code(BY_USER, scope) == "FORBIDDEN", (field, view)
+    assert await seeded.data(BY_USER, seeded.scope(Role.VIEWER))
 
 
-async def test_types_of_errors_outlive_their_details(shelf: Shelf) -> None:
+async def test_types_of_errors_outlive_their_details(seeded: SeededLedger) -> None:
     """A row an error type, as calls have it, with what these calls cost; calls that succeeded are the row of null."""
-    now = await shelf.now()
-    await shelf.put(
+    now = await seeded.now()
+    await seeded.put(
         [
             StoredCall(now - timedelta(days=days), source_id=f"{days}", failed=True, error_type=type_, error=error)
             for days, type_, error in (
@@ -92,7 +92,7 @@ async def test_types_of_errors_outlive_their_details(shelf: Shelf) -> None:
     )
     query = "{ costs(groupBy: [ERROR_TYPE], orderBy: [{field: KEY}]) { nodes { key { errorType } calls } } }"
 
-    found = await shelf.data(query)
+    found = await seeded.data(query)
 
     assert [(row["key"]["errorType"], row["calls"]) for row in found["costs"]["nodes"]] == [
         ("Timeout", "2"),

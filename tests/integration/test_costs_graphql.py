@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 from usage_ledger import Ledger, Reported
 from watching import watched
 
@@ -21,15 +21,17 @@ HELD_CPU_S = 0.2
 
 
 @pytest.fixture
-async def shelf(any_database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(any_database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(any_database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(any_database_url, tmp_path) as seeded:
+        yield seeded
 
 
-async def filled(shelf: Shelf) -> Ledger:
+async def filled(seeded: SeededLedger) -> Ledger:
     """Two priced calls of one model yesterday, one of them failed, and one without an amount."""
-    ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner))
-    yesterday = (await shelf.now()) - timedelta(days=1)
+    ledger = Ledger(
+        seeded.database, seeded.accounts, seeded.policy, seeded.partitions, Compaction(seeded.database.owner)
+    )
+    yesterday = (await seeded.now()) - timedelta(days=1)
     priced = Reported(
         yesterday,
         amount=Decimal("0.000000000100"),
@@ -55,11 +57,11 @@ FIGURES = """calls errors inputTokens outputTokens cacheReadTokens cacheWriteTok
     latencyMs { p50 p95 p99 } wastedOnFailures estimatedShare callsWithoutAmount"""
 
 
-async def test_every_figure_is_worked_out(shelf: Shelf) -> None:
+async def test_every_figure_is_worked_out(seeded: SeededLedger) -> None:
     """Sums are strings, money is exact and without needless zeros, quotients have twelve places, no data is null."""
-    await filled(shelf)
+    await filled(seeded)
 
-    data = await shelf.data(
+    data = await seeded.data(
         f"""{{ costs(groupBy: [MODEL, PROVIDER]) {{
             rows {{ key {{ model provider account status currency tags {{ key value }} bucketStart }} ...F }}
             totals {{ ...F }}
@@ -109,10 +111,10 @@ async def test_every_figure_is_worked_out(shelf: Shelf) -> None:
     )
 
 
-async def test_buckets_are_of_the_zone_asked_for(shelf: Shelf) -> None:
+async def test_buckets_are_of_the_zone_asked_for(seeded: SeededLedger) -> None:
     """A row says where its bucket begins and ends, in UTC, on the zone's midnights."""
-    await filled(shelf)
-    data = await shelf.data(
+    await filled(seeded)
+    data = await seeded.data(
         """{ costs(bucket: DAY, timeZone: "Asia/Kolkata", groupBy: [STATUS, API_KEY], groupByTags: ["team"],
                    filter: {currency: {eq: "USD"}}, orderBy: [{field: AMOUNT}]) {
             rows { key { status apiKey bucketStart bucketEnd tags { key value } } calls } } }"""
@@ -125,12 +127,12 @@ async def test_buckets_are_of_the_zone_asked_for(shelf: Shelf) -> None:
     assert failed["key"]["tags"] == [{"key": "team", "value": "search"}]
 
 
-async def test_what_has_been_purged_has_its_code(shelf: Shelf) -> None:
+async def test_what_has_been_purged_has_its_code(seeded: SeededLedger) -> None:
     """OUT_OF_RETENTION, not an empty answer; bad arguments are BAD_USER_INPUT."""
-    await filled(shelf)
+    await filled(seeded)
     old = '{startedAt: {gte: "2010-01-01T00:00:00Z"}}'
-    assert await shelf.code(f"{{ costs(filter: {old}) {{ truncated }} }}") == "OUT_OF_RETENTION"
-    assert await shelf.code(f"{{ facets(filter: {old}) {{ models {{ value }} }} }}") == "OUT_OF_RETENTION"
+    assert await seeded.code(f"{{ costs(filter: {old}) {{ truncated }} }}") == "OUT_OF_RETENTION"
+    assert await seeded.code(f"{{ facets(filter: {old}) {{ models {{ value }} }} }}") == "OUT_OF_RETENTION"
     for arguments in (
         "first: 0",
         "orderBy: [{field: AMOUNT}]",
@@ -139,13 +141,13 @@ async def test_what_has_been_purged_has_its_code(shelf: Shelf) -> None:
         'filter: {amount: {gt: "1"}}',
         "groupBy: [MODEL, MODEL]",
     ):
-        assert await shelf.code(f"{{ costs({arguments}) {{ truncated }} }}") == "BAD_USER_INPUT"
+        assert await seeded.code(f"{{ costs({arguments}) {{ truncated }} }}") == "BAD_USER_INPUT"
 
 
-async def test_a_role_gets_no_figure_that_it_may_not_see(shelf: Shelf) -> None:
+async def test_a_role_gets_no_figure_that_it_may_not_see(seeded: SeededLedger) -> None:
     """Masked money is null in rows and totals; a denied figure is refused by name before anything is read."""
-    await filled(shelf)
-    scope = shelf.scope(Role.VIEWER)
+    await filled(seeded)
+    scope = seeded.scope(Role.VIEWER)
     views = {
         **scope.views,
         "CostRow.amount": View.MASKED,
@@ -155,7 +157,7 @@ async def test_a_role_gets_no_figure_that_it_may_not_see(shelf: Shelf) -> None:
     }
     masked = replace(scope, views=MappingProxyType(views))
 
-    data = await shelf.data(
+    data = await seeded.data(
         "{ costs { rows { calls amount { currency } averageCost } totals { amount { currency } } } }", masked
     )
 
@@ -164,29 +166,29 @@ async def test_a_role_gets_no_figure_that_it_may_not_see(shelf: Shelf) -> None:
     assert [total["amount"] for total in data["costs"]["totals"]] == [None, None]
     assert {row["calls"] for row in data["costs"]["rows"]} == {"2", "1"}
     for role in (Role.AUDITOR, Role.COMPLIANCE, Role.INGEST):
-        assert await shelf.code("{ costs { rows { calls } } }", shelf.scope(role)) == "FORBIDDEN"
-        assert await shelf.code("{ facets { models { value } } }", shelf.scope(role)) == "FORBIDDEN"
+        assert await seeded.code("{ costs { rows { calls } } }", seeded.scope(role)) == "FORBIDDEN"
+        assert await seeded.code("{ facets { models { value } } }", seeded.scope(role)) == "FORBIDDEN"
 
 
-async def test_a_key_sees_only_its_accounts(shelf: Shelf) -> None:
+async def test_a_key_sees_only_its_accounts(seeded: SeededLedger) -> None:
     """Costs and facets of a key that is bound to another account are empty, whatever it filters by."""
-    await filled(shelf)
-    other = await shelf.join("other")
-    scope = shelf.scope(Role.VIEWER, other)
+    await filled(seeded)
+    other = await seeded.join("other")
+    scope = seeded.scope(Role.VIEWER, other)
     query = """{
         costs(filter: {account: {in: ["acme", "other"]}}, groupBy: [ACCOUNT]) { rows { calls } totals { calls } }
         facets { accounts { value } models { value } errorTypes { value } } }"""
 
-    assert await shelf.data(query, scope) == {
+    assert await seeded.data(query, scope) == {
         "costs": {"rows": [], "totals": []},
         "facets": {"accounts": [], "models": [], "errorTypes": []},
     }
 
 
-async def test_facets_are_answered(shelf: Shelf) -> None:
+async def test_facets_are_answered(seeded: SeededLedger) -> None:
     """Values with counts as strings, most calls first; what was not reported is null; only what is selected is read."""
-    await filled(shelf)
-    data = await shelf.data(
+    await filled(seeded)
+    data = await seeded.data(
         """{ facets { models { value count } providers { value count } accounts { value count } apiKeys { value count }
              errorTypes { value count } statuses { value count } currencies { value count } } }"""
     )
@@ -205,26 +207,26 @@ async def test_facets_are_answered(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     "field", ["costs(bucket: HOUR) { rows { calls } }", "facets { models { value } }", "errorGroups { totalCount }"]
 )
-async def test_what_reads_all_of_usage_keeps_to_the_share_of_its_key(shelf: Shelf, field: str) -> None:
+async def test_what_reads_all_of_usage_keeps_to_the_share_of_its_key(seeded: SeededLedger, field: str) -> None:
     """An operation of many aliases waits while its key has the connections that it may have at a time, and another
     key's does not: the database is not one client's.
     """
-    await filled(shelf)
+    await filled(seeded)
     query = "{" + " ".join(f"a{number}: {field}" for number in range(5)) + "}"
-    share = shelf.database.share_of(shelf.scope().key_id)
+    share = seeded.database.share_of(seeded.scope().key_id)
     await share.acquire()
 
-    task = asyncio.create_task(shelf.data(query))
-    await shelf.data(query, replace(shelf.scope(), key_id="another"))
+    task = asyncio.create_task(seeded.data(query))
+    await seeded.data(query, replace(seeded.scope(), key_id="another"))
 
     assert not (await asyncio.wait({task}, timeout=1))[0]
     share.release()
     assert len(await task) == 5
 
 
-async def test_ten_thousand_rows_leave_the_loop_free(shelf: Shelf) -> None:
+async def test_ten_thousand_rows_leave_the_loop_free(seeded: SeededLedger) -> None:
     """A report of ten thousand rows with every figure is answered in turns, by either path, and whole."""
-    ledger, moment = await filled(shelf), (await shelf.now()) - timedelta(days=1)
+    ledger, moment = await filled(seeded), (await seeded.now()) - timedelta(days=1)
     figures = {"amount": Decimal("0.5"), "currency": "USD", "amount_source": 3, "input_tokens": 3, "output_tokens": 2}
     await ledger.report([Reported(moment, model=f"m{n}", latency_ms=n, **figures) for n in range(10_000)])
     query = f"""{{ costs(groupBy: [MODEL, PROVIDER], first: 10000) {{
@@ -232,9 +234,9 @@ async def test_ten_thousand_rows_leave_the_loop_free(shelf: Shelf) -> None:
         fragment F on CostFigure {{ {FIGURES} }}"""
 
     async with watched() as ordinary:
-        first = await shelf.data(query)
+        first = await seeded.data(query)
     async with watched() as compiled:
-        again = await shelf.data(query)
+        again = await seeded.data(query)
 
     assert first == again
     assert len(first["costs"]["rows"]) == 10_000 and first["costs"]["truncated"]
@@ -242,18 +244,18 @@ async def test_ten_thousand_rows_leave_the_loop_free(shelf: Shelf) -> None:
     assert max(compiled) < HELD_CPU_S
 
 
-async def test_aliases_of_one_operation_are_planned_in_turns(shelf: Shelf) -> None:
+async def test_aliases_of_one_operation_are_planned_in_turns(seeded: SeededLedger) -> None:
     """Reports by the days of many zones, asked for at once, hold the loop one after the other, and not for all."""
-    await filled(shelf)
+    await filled(seeded)
     zones = ("Asia/Kathmandu", "Australia/Lord_Howe", "America/Nuuk", "Africa/Casablanca", "Asia/Gaza")
     fields = [f'costs(bucket: DAY, timeZone: "{zone}") {{ nodes {{ calls }} }}' for zone in zones * 6]
     query = "{" + " ".join(f"a{number}: {field}" for number, field in enumerate(fields[:28])) + "}"
-    await shelf.data(query)  # clocks are looked up once
+    await seeded.data(query)  # clocks are looked up once
 
     held = []
     for _ in range(3):
         async with watched() as gaps:
-            data = await shelf.data(query)
+            data = await seeded.data(query)
         held.append(max(gaps) / sum(gaps))
 
     assert len(data) == 28

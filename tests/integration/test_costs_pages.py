@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from compiled_operations import COMPILED, answer_bytes, same_answer
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Role
@@ -37,9 +37,9 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-async def shelf(any_database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(any_database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(any_database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(any_database_url, tmp_path) as seeded:
+        yield seeded
 
 
 def _calls(count: int = 60) -> list[Reported]:
@@ -196,10 +196,12 @@ def test_the_longest_cursor_is_no_longer_than_a_text_of_a_request_may_be() -> No
     assert Cursors(bytes(64)).open(text, b"binding") == place
 
 
-async def _two_models(shelf: Shelf) -> None:
+async def _two_models(seeded: SeededLedger) -> None:
     """A call of each of two models, one with an amount."""
-    ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner))
-    yesterday = await shelf.now() - DAY
+    ledger = Ledger(
+        seeded.database, seeded.accounts, seeded.policy, seeded.partitions, Compaction(seeded.database.owner)
+    )
+    yesterday = await seeded.now() - DAY
     priced = Reported(yesterday, amount=Decimal(1), currency="USD", amount_source=1, number=-1)
     await ledger.report([priced, Reported(yesterday, model="claude", number=-2)])
 
@@ -210,14 +212,14 @@ CONNECTION = """query ($first: Int, $after: String) {
         pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount totals { calls } } }"""
 
 
-async def test_costs_is_a_connection(shelf: Shelf) -> None:
+async def test_costs_is_a_connection(seeded: SeededLedger) -> None:
     """edges, nodes, pageInfo and totalCount agree with each other and with the deprecated `rows` and `truncated`; both
     paths answer the same bytes, page by page."""
-    await _two_models(shelf)
+    await _two_models(seeded)
     found, after = [], None
     for _ in range(2):
-        page: Any = (await shelf.data(CONNECTION, variables={"first": 1, "after": after}))["costs"]
-        assert await same_answer(shelf, shelf.scope(Role.ADMIN), CONNECTION, {"first": 1, "after": after})
+        page: Any = (await seeded.data(CONNECTION, variables={"first": 1, "after": after}))["costs"]
+        assert await same_answer(seeded, seeded.scope(Role.ADMIN), CONNECTION, {"first": 1, "after": after})
         (edge,) = page["edges"]
         assert page["nodes"] == page["rows"] == [{"calls": edge["node"]["calls"]}]
         assert page["pageInfo"]["startCursor"] == page["pageInfo"]["endCursor"] == edge["cursor"]
@@ -229,17 +231,17 @@ async def test_costs_is_a_connection(shelf: Shelf) -> None:
     assert found == ["claude", "gpt-4o"]
 
 
-async def test_a_partner_goes_on_in_its_own_rows_alone(shelf: Shelf) -> None:
+async def test_a_partner_goes_on_in_its_own_rows_alone(seeded: SeededLedger) -> None:
     """A cursor of one key is refused to another that sees other accounts, on both paths."""
-    await _two_models(shelf)
-    page = (await shelf.data(CONNECTION, variables={"first": 1}))["costs"]
-    number = await shelf.join("globex")
-    scope = shelf.scope(Role.PARTNER, number)
+    await _two_models(seeded)
+    page = (await seeded.data(CONNECTION, variables={"first": 1}))["costs"]
+    number = await seeded.join("globex")
+    scope = seeded.scope(Role.PARTNER, number)
     variables = {"first": 1, "after": page["pageInfo"]["endCursor"]}
 
-    await same_answer(shelf, scope, CONNECTION, variables)
+    await same_answer(seeded, scope, CONNECTION, variables)
 
-    assert b"BAD_USER_INPUT" in await answer_bytes(shelf, COMPILED, scope, CONNECTION, variables)
+    assert b"BAD_USER_INPUT" in await answer_bytes(seeded, COMPILED, scope, CONNECTION, variables)
 
 
 ZONES = ["UTC", "Asia/Kolkata", "Europe/Vienna"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ingesting import call
-from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
+from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed, open_retained
 
 from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import SealContext, data_key, open_sealed
@@ -30,9 +30,9 @@ KEPT = """
 
 
 @pytest.fixture
-async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
-    async with stewarding(database_url, tmp_path) as steward:
-        yield steward
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path) as retained:
+        yield retained
 
 
 def naming(id_: str, message: str, **facts: Any) -> dict[str, Any]:
@@ -42,17 +42,17 @@ def naming(id_: str, message: str, **facts: Any) -> dict[str, Any]:
     return report | {"error": report["error"] | error}
 
 
-async def erase(steward: Steward, user: str = PERSON, **options: Any) -> StoredErasure:
+async def erase(retained: RetainedLedger, user: str = PERSON, **options: Any) -> StoredErasure:
     kind, reason = ErasureKind.USER, "asked by letter"
     return await request_erasure(
-        steward.retention, kind=kind, account="acme", user=user, reason=reason, actor="cli", **options
+        retained.retention, kind=kind, account="acme", user=user, reason=reason, actor="cli", **options
     )
 
 
-async def opened(steward: Steward, model: str) -> ErrorDetails:
+async def opened(retained: RetainedLedger, model: str) -> ErrorDetails:
     """What is sealed of the one error of `model`."""
-    (row,) = await steward.ingest.fetch(KEPT.format(table="call_error"), model)
-    day, keyring = f"{row['occurred_at']:%Y-%m-%d}", steward.retention.keyring
+    (row,) = await retained.ingest.fetch(KEPT.format(table="call_error"), model)
+    day, keyring = f"{row['occurred_at']:%Y-%m-%d}", retained.retention.keyring
     key = data_key(
         await keyring.key(PeriodKeyName(row["tier"], "personal", day), mint=False),
         await keyring.key(AccountKeyName(row["account_id"]), mint=False),
@@ -61,9 +61,9 @@ async def opened(steward: Steward, model: str) -> ErrorDetails:
     return unpack_segments(open_sealed(row["sealed"], data_key=key, context=context))
 
 
-async def test_sealed_messages_of_other_rows_lose_the_person(steward: Steward) -> None:
+async def test_sealed_messages_of_other_rows_lose_the_person(retained: RetainedLedger) -> None:
     """With no user, with another one, with the id spelled in another way: the id is gone, and the rest is there."""
-    await steward.report(
+    await retained.report(
         naming("nobody", f"user {PERSON} failed"),
         naming("other", f"user {PERSON} failed, ask jane@example.com", user="somebody-else"),
         naming("spelled", "user P7-PERSON-9914 and p7%2Dperson%2D9914 failed"),
@@ -71,50 +71,50 @@ async def test_sealed_messages_of_other_rows_lose_the_person(steward: Steward) -
         naming("stranger", f"user {PERSON}4 failed"),
         naming("elsewhere", f"user {PERSON} failed", account="other"),
     )
-    erasure = await erase(steward)
+    erasure = await erase(retained)
 
     hidden = ("reported-person", None)
-    assert (await opened(steward, "nobody")).message == ("user ", hidden, " failed")
-    assert (await opened(steward, "other")).message == (
+    assert (await opened(retained, "nobody")).message == ("user ", hidden, " failed")
+    assert (await opened(retained, "other")).message == (
         "user ", hidden, " failed, ask ", ("email", "jane@example.com"),
     )  # fmt: skip
-    assert (await opened(steward, "spelled")).message == ("user ", hidden, " and ", hidden, " failed")
-    assert (await opened(steward, "twice")).message == (hidden, " and ", hidden)
-    assert (await opened(steward, "stranger")).message == (f"user {PERSON}4 failed",)
-    assert (await opened(steward, "elsewhere")).message == (f"user {PERSON} failed",)
-    (row,) = await steward.ingest.fetch(KEPT.format(table="call_error"), "twice")
+    assert (await opened(retained, "spelled")).message == ("user ", hidden, " and ", hidden, " failed")
+    assert (await opened(retained, "twice")).message == (hidden, " and ", hidden)
+    assert (await opened(retained, "stranger")).message == (f"user {PERSON}4 failed",)
+    assert (await opened(retained, "elsewhere")).message == (f"user {PERSON} failed",)
+    (row,) = await retained.ingest.fetch(KEPT.format(table="call_error"), "twice")
     assert dict(zip(row["rules"], row["rule_counts"], strict=True))["reported-person"] >= 2
     assert (
-        sum(PERSON in text for text in await steward.column(ROWS)) == 2
+        sum(PERSON in text for text in await retained.column(ROWS)) == 2
     )  # the call and the error of the other account
     assert (erasure.finished_at is not None, erasure.rows) == (True, 10)
-    assert await steward.findings() == {}
+    assert await retained.findings() == {}
 
 
-async def test_a_common_word_is_no_persons_name(steward: Steward) -> None:
+async def test_a_common_word_is_no_persons_name(retained: RetainedLedger) -> None:
     """Who is called `admin` is taken out where somebody names them, and the word stays where it is one."""
-    await steward.report(naming("m", "the admin console says: user admin has no quota"))
-    await erase(steward, user="admin")
-    message = (await opened(steward, "m")).message
+    await retained.report(naming("m", "the admin console says: user admin has no quota"))
+    await erase(retained, user="admin")
+    message = (await opened(retained, "m")).message
     assert message == ("the admin console says: user ", ("reported-person", None), " has no quota")
 
 
-async def test_names_of_operations_and_served_models_go_too(steward: Steward) -> None:
+async def test_names_of_operations_and_served_models_go_too(retained: RetainedLedger) -> None:
     """Wherever a gateway put the id: in the operation, and in the name of what answered."""
-    await steward.report(call("c", started_at=YOUNG.isoformat(), account="acme"))
-    await steward.retention.owner.execute(
+    await retained.report(call("c", started_at=YOUNG.isoformat(), account="acme"))
+    await retained.retention.owner.execute(
         "UPDATE call SET operation = $1, served_model = $2, tags = $3", PERSON, f"ft:{PERSON}", f'{{"{PERSON}": "x"}}'
     )
-    await erase(steward)
-    assert not any(PERSON in text for text in await steward.column(ROWS))
-    assert await steward.column("SELECT served_model FROM call") == [f"ft:{MARK}"]
+    await erase(retained)
+    assert not any(PERSON in text for text in await retained.column(ROWS))
+    assert await retained.column("SELECT served_model FROM call") == [f"ft:{MARK}"]
 
 
-async def compact(steward: Steward) -> None:
+async def compact(retained: RetainedLedger) -> None:
     async def ensure(needs: Any) -> None:
-        await steward.retention.partitions.ensure(SHORT, needs)
+        await retained.retention.partitions.ensure(SHORT, needs)
 
-    await Compaction(steward.retention.owner, ensure=ensure).compact_all()
+    await Compaction(retained.retention.owner, ensure=ensure).compact_all()
 
 
 SUMS = """
@@ -125,110 +125,110 @@ SUMS = """
 """
 
 
-async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(steward: Steward) -> None:
+async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(retained: RetainedLedger) -> None:
     """A person in model, provider and API key leaves calls, errors, deltas and every sum, and sums still equal calls;
     another account's calls by the same name keep it."""
     for hours, account in ((2, "acme"), (30, "acme"), (30, "other")):
         moment = NOW - timedelta(hours=hours)
         facts = {"model": f"ft:{PERSON}", "provider": PERSON, "api_key": f"key of {PERSON}", "account": account}
-        await steward.report(failed(f"{hours} {account}", moment, **facts))
+        await retained.report(failed(f"{hours} {account}", moment, **facts))
         if hours == 30:
-            await compact(steward)
-    assert await steward.findings() == {}
-    erasure = await erase(steward)
+            await compact(retained)
+    assert await retained.findings() == {}
+    erasure = await erase(retained)
     assert erasure.finished_at is not None
     mine = f"SELECT * FROM ({ROWS}) AS rows (text) WHERE text LIKE '%{PERSON}%'"
-    assert len(await steward.column(mine)) == 2  # the call and the error of the other account
-    assert await steward.column("SELECT DISTINCT model FROM usage_day WHERE account_id = 1") == [f"ft:{MARK}"]
+    assert len(await retained.column(mine)) == 2  # the call and the error of the other account
+    assert await retained.column("SELECT DISTINCT model FROM usage_day WHERE account_id = 1") == [f"ft:{MARK}"]
     for table in ("usage_quarter", "usage_day", "usage_delta", "usage_half_hour"):
         text = f"SELECT {table}::text FROM {table} WHERE account_id = 1"
-        assert not any(PERSON in row for row in await steward.column(text))
-    assert await steward.findings() == {}
-    await compact(steward)
-    assert await steward.findings() == {}
-    await steward.retention.owner.execute("DELETE FROM call WHERE account_id <> 1")
-    assert sum(PERSON in text for text in await steward.column(SUMS)) > 0  # those of the other account
+        assert not any(PERSON in row for row in await retained.column(text))
+    assert await retained.findings() == {}
+    await compact(retained)
+    assert await retained.findings() == {}
+    await retained.retention.owner.execute("DELETE FROM call WHERE account_id <> 1")
+    assert sum(PERSON in text for text in await retained.column(SUMS)) > 0  # those of the other account
 
 
-async def test_a_model_that_many_use_is_no_persons_name(steward: Steward) -> None:
+async def test_a_model_that_many_use_is_no_persons_name(retained: RetainedLedger) -> None:
     """Somebody who is called as a model is does not take it from the calls of all others."""
     calls = [failed(f"c{n}", YOUNG, user=f"somebody-{n}", model=f"{PERSON}-large") for n in range(3)]
-    await steward.report(*calls, failed("mine", YOUNG, user=PERSON, model=f"{PERSON}-large"))
-    await erase(steward)
-    assert await steward.column("SELECT DISTINCT model FROM call") == [f"{PERSON}-large"]
-    assert await steward.findings() == {}
+    await retained.report(*calls, failed("mine", YOUNG, user=PERSON, model=f"{PERSON}-large"))
+    await erase(retained)
+    assert await retained.column("SELECT DISTINCT model FROM call") == [f"{PERSON}-large"]
+    assert await retained.findings() == {}
 
 
-async def test_a_search_that_is_cut_short_is_gone_on_with(steward: Steward) -> None:
+async def test_a_search_that_is_cut_short_is_gone_on_with(retained: RetainedLedger) -> None:
     """Ended at any moment, the next round finds the rest; meanwhile the id is in no row in clear but those."""
-    await steward.report(*[naming(f"m{number}", f"user {PERSON} failed") for number in range(900)])
-    searching = asyncio.create_task(erase(steward))
+    await retained.report(*[naming(f"m{number}", f"user {PERSON} failed") for number in range(900)])
+    searching = asyncio.create_task(erase(retained))
     left = "SELECT count(*) FROM call_error WHERE error_type LIKE '%p7-person%'"
-    while not 0 < await steward.value(left) < 900:
+    while not 0 < await retained.value(left) < 900:
         assert not searching.done()
         await asyncio.sleep(0)
     searching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await searching
-    assert await steward.value(left) > 0
-    (id_,) = await steward.column("SELECT id FROM erasure")
-    assert not any(PERSON in text for text in await steward.column("SELECT erasure::text FROM erasure"))
+    assert await retained.value(left) > 0
+    (id_,) = await retained.column("SELECT id FROM erasure")
+    assert not any(PERSON in text for text in await retained.column("SELECT erasure::text FROM erasure"))
 
-    assert await maintain(steward.retention)
-    assert await steward.value(left) == 0
-    assert (await opened(steward, "m899")).message == ("user ", ("reported-person", None), " failed")
-    done = await get_erasure(steward.retention.owner, id_)
+    assert await maintain(retained.retention)
+    assert await retained.value(left) == 0
+    assert (await opened(retained, "m899")).message == ("user ", ("reported-person", None), " failed")
+    done = await get_erasure(retained.retention.owner, id_)
     assert done is not None and (done.state, done.rows) == ("DONE", 1800)
-    assert await steward.findings() == {}
+    assert await retained.findings() == {}
 
 
-async def test_what_takes_longer_than_the_caller_waits_is_left_to_the_worker(steward: Steward) -> None:
+async def test_what_takes_longer_than_the_caller_waits_is_left_to_the_worker(retained: RetainedLedger) -> None:
     """The answer says that it is requested; the worker, which has heard of it, does it."""
-    await steward.report(naming("m", f"user {PERSON} failed"))
-    assert (await erase(steward, within_s=0.0)).state == "REQUESTED"
-    assert await maintain(steward.retention)
-    assert not any(PERSON in text for text in await steward.column(ROWS))
+    await retained.report(naming("m", f"user {PERSON} failed"))
+    assert (await erase(retained, within_s=0.0)).state == "REQUESTED"
+    assert await maintain(retained.retention)
+    assert not any(PERSON in text for text in await retained.column(ROWS))
 
 
-async def test_at_the_end_nobody_can_tell_whom_it_was_about(steward: Steward) -> None:
+async def test_at_the_end_nobody_can_tell_whom_it_was_about(retained: RetainedLedger) -> None:
     """The sealed id goes with its key: a copy of the record that was made before tells nobody anything."""
-    await steward.report(naming("m", f"user {PERSON} failed"))
-    asked = await erase(steward, at_once=False)
-    sealed = await steward.value("SELECT sealed_user FROM erasure")
-    assert await open_person(steward.retention.keyring, asked.id, sealed) == PERSON
-    assert await maintain(steward.retention)
+    await retained.report(naming("m", f"user {PERSON} failed"))
+    asked = await erase(retained, at_once=False)
+    sealed = await retained.value("SELECT sealed_user FROM erasure")
+    assert await open_person(retained.retention.keyring, asked.id, sealed) == PERSON
+    assert await maintain(retained.retention)
 
-    assert await steward.value("SELECT sealed_user FROM erasure") is None
-    assert await open_person(steward.retention.keyring, asked.id, sealed) is None
+    assert await retained.value("SELECT sealed_user FROM erasure") is None
+    assert await open_person(retained.retention.keyring, asked.id, sealed) is None
     with pytest.raises(KeyDestroyedError):
-        await steward.retention.keyring.key(ErasureKeyName(asked.id), mint=True)
-    assert await steward.findings() == {}
+        await retained.retention.keyring.key(ErasureKeyName(asked.id), mint=True)
+    assert await retained.findings() == {}
 
 
-async def test_copies_of_a_hold_stay_until_it_ends(steward: Steward) -> None:
+async def test_copies_of_a_hold_stay_until_it_ends(retained: RetainedLedger) -> None:
     """The hold has the message as it was, the row is without; the erasure is restricted to it, and then done."""
-    await steward.report(naming("held", f"user {PERSON} failed"), naming("free", f"user {PERSON} failed"))
-    hold = await steward.hold(model="held")
-    erasure = await erase(steward)
+    await retained.report(naming("held", f"user {PERSON} failed"), naming("free", f"user {PERSON} failed"))
+    hold = await retained.hold(model="held")
+    erasure = await erase(retained)
     assert (erasure.state, erasure.blocked_by) == ("RESTRICTED", (hold.id,))
-    assert (await opened(steward, "held")).message == ("user ", ("reported-person", None), " failed")
-    assert await steward.column("SELECT error_code FROM call_error_held") == [PERSON]
-    assert await steward.column("SELECT model FROM call_error_held") == ["held"]
-    assert await steward.findings() == {}
+    assert (await opened(retained, "held")).message == ("user ", ("reported-person", None), " failed")
+    assert await retained.column("SELECT error_code FROM call_error_held") == [PERSON]
+    assert await retained.column("SELECT model FROM call_error_held") == ["held"]
+    assert await retained.findings() == {}
 
-    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
-    assert await maintain(steward.retention)
-    done = await get_erasure(steward.retention.owner, erasure.id)
+    await lift_hold(retained.retention, hold.id, reason="settled", actor="cli")
+    assert await maintain(retained.retention)
+    done = await get_erasure(retained.retention.owner, erasure.id)
     assert done is not None and (done.state, done.blocked_by) == ("DONE", ())
-    assert await steward.findings() == {}
+    assert await retained.findings() == {}
 
 
-async def test_what_nobody_can_open_stops_no_search(steward: Steward) -> None:
+async def test_what_nobody_can_open_stops_no_search(retained: RetainedLedger) -> None:
     """A blob that was put into another row opens for nobody: the others are still searched."""
-    await steward.report(naming("a", f"user {PERSON} failed"), naming("b", f"user {PERSON} failed"))
-    await steward.retention.owner.execute(
+    await retained.report(naming("a", f"user {PERSON} failed"), naming("b", f"user {PERSON} failed"))
+    await retained.retention.owner.execute(
         "UPDATE call_error SET sealed = (SELECT sealed FROM call_error WHERE model = 'b') WHERE model = 'a'"
     )
-    erasure = await erase(steward)
+    erasure = await erase(retained)
     assert erasure.unreadable_at is not None and erasure.unreadable_at > NOW + timedelta(days=30)
-    assert (await opened(steward, "b")).message == ("user ", ("reported-person", None), " failed")
+    assert (await opened(retained, "b")).message == ("user ", ("reported-person", None), " failed")

@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.policy.model import Role
 from service.query.filters.to_sql import fingerprint_text
@@ -20,16 +20,16 @@ QUERY = QUERY.replace(", account: {eq: $account}", "").replace(", $account: Stri
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        yield seeded
 
 
-async def _filled(shelf: Shelf) -> list[tuple[int, datetime]]:
+async def _filled(seeded: SeededLedger) -> list[tuple[int, datetime]]:
     """Errors of three fingerprints over 29 days, some at the same time, with fingerprint and moment of each."""
-    now = await shelf.now()
+    now = await seeded.now()
     stored = [(index % 3, now - timedelta(hours=7 * index, minutes=13 * (index % 5))) for index in range(95)]
-    await shelf.put(
+    await seeded.put(
         StoredCall(
             moment,
             source_id=str(index),
@@ -44,11 +44,11 @@ async def _filled(shelf: Shelf) -> list[tuple[int, datetime]]:
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
 @pytest.mark.parametrize("bucket", ["HOUR", "DAY", "WEEK", "MONTH"])
-async def test_buckets_add_up_to_the_group(shelf: Shelf, bucket: str, zone: str) -> None:
+async def test_buckets_add_up_to_the_group(seeded: SeededLedger, bucket: str, zone: str) -> None:
     """Each error is in the bucket of its local time and in no other; buckets ascend, and none is empty."""
-    stored = await _filled(shelf)
+    stored = await _filled(seeded)
 
-    found = await shelf.data(QUERY, variables={"bucket": bucket, "zone": zone, "first": 5})
+    found = await seeded.data(QUERY, variables={"bucket": bucket, "zone": zone, "first": 5})
 
     groups = {group["fingerprint"]: group for group in found["errorGroups"]["nodes"]}
     assert len(groups) == 3
@@ -64,24 +64,24 @@ async def test_buckets_add_up_to_the_group(shelf: Shelf, bucket: str, zone: str)
             assert all(start.astimezone(ZoneInfo(zone)).strftime("%H:%M") == "00:00" for start, _ in spans)
 
 
-async def test_without_a_bucket_there_are_no_counts_by_time(shelf: Shelf) -> None:
+async def test_without_a_bucket_there_are_no_counts_by_time(seeded: SeededLedger) -> None:
     """Null, and not an empty list, which would say that there are none."""
-    await _filled(shelf)
-    found = await shelf.data(QUERY, variables={"first": 1})
+    await _filled(seeded)
+    found = await seeded.data(QUERY, variables={"first": 1})
     assert found["errorGroups"]["nodes"][0]["buckets"] is None
 
 
-async def test_counts_by_time_are_kept_to_the_scope_and_bounded(shelf: Shelf) -> None:
+async def test_counts_by_time_are_kept_to_the_scope_and_bounded(seeded: SeededLedger) -> None:
     """A partner's are of its own errors; what would be more than 20,000 counts is refused before it is read."""
-    stored = await _filled(shelf)
-    number = await shelf.accounts.find("globex")
+    stored = await _filled(seeded)
+    number = await seeded.accounts.find("globex")
     assert number is not None
 
-    found = await shelf.data(QUERY, shelf.scope(Role.PARTNER, number), {"bucket": "DAY"})
+    found = await seeded.data(QUERY, seeded.scope(Role.PARTNER, number), {"bucket": "DAY"})
 
     counted = sum(int(one["count"]) for group in found["errorGroups"]["nodes"] for one in group["buckets"])
     assert counted == len(stored) // 2
-    assert await shelf.code(QUERY, variables={"bucket": "HOUR", "first": 200}) == "BAD_USER_INPUT"
-    since = (await shelf.now() - timedelta(days=1)).isoformat()
-    recent = await shelf.data(QUERY, variables={"bucket": "HOUR", "first": 200, "from": since})
+    assert await seeded.code(QUERY, variables={"bucket": "HOUR", "first": 200}) == "BAD_USER_INPUT"
+    since = (await seeded.now() - timedelta(days=1)).isoformat()
+    recent = await seeded.data(QUERY, variables={"bucket": "HOUR", "first": 200, "from": since})
     assert sum(int(group["count"]) for group in recent["errorGroups"]["nodes"]) == 4

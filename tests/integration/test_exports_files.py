@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from evidence import Auditor
 from http_server import Served, serve
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role
@@ -29,13 +29,13 @@ START = datetime(2026, 11, 3, 22, 59, 59, 123000, tzinfo=UTC)
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        yield seeded
 
 
 @pytest.fixture
-async def served(shelf: Shelf) -> AsyncIterator[Served]:
+async def served(seeded: SeededLedger) -> AsyncIterator[Served]:
     parts = [{"meter": "input", "quantity": "3", "unit_price": "0.000000000000125", "amount": "0.25"}]
     calls = [
         StoredCall(START, source_id="=1+1", api_key="007", amount=AMOUNT, currency="USD", amount_source=1,
@@ -46,8 +46,8 @@ async def served(shelf: Shelf) -> AsyncIterator[Served]:
         StoredCall(START + timedelta(hours=2), source_id="last", amount=Decimal("-0.5"), currency="USD",
                    amount_source=1, streamed=False),
     ]  # fmt: skip
-    await shelf.put(calls)
-    async with serve(shelf) as served:
+    await seeded.put(calls)
+    async with serve(seeded) as served:
         yield served
 
 
@@ -237,30 +237,30 @@ async def test_costs_by_local_month_and_by_any_grouping(served: Served) -> None:
     assert sorted(row[2] for row in rows) == ["1", "1", "1"]
 
 
-async def test_costs_have_no_limit_on_rows(shelf: Shelf) -> None:
+async def test_costs_have_no_limit_on_rows(seeded: SeededLedger) -> None:
     """More groups than `costs` ever answers, each once."""
     count = 10_500
-    await shelf.put(StoredCall(START + timedelta(milliseconds=one), api_key=f"key-{one}") for one in range(count))
-    async with serve(shelf) as served:
+    await seeded.put(StoredCall(START + timedelta(milliseconds=one), api_key=f"key-{one}") for one in range(count))
+    async with serve(seeded) as served:
         _, body = await (await reader(served)).exported("COSTS", "CSV", groupBy=["API_KEY"], fields=["key", "calls"])
     rows = list(csv.DictReader(io.StringIO(body.decode(), newline="")))
     assert {row["key.apiKey"] for row in rows} == {f"key-{one}" for one in range(count)}
     assert len(rows) == count
 
 
-async def test_many_accounts_and_pages_lose_and_double_nothing(shelf: Shelf) -> None:
+async def test_many_accounts_and_pages_lose_and_double_nothing(seeded: SeededLedger) -> None:
     """Thousands of calls of twenty accounts, dense and with gaps of months, come out once each, in order of time."""
     moments = [START + timedelta(milliseconds=7 * one) for one in range(2_500)]
     moments += [START - timedelta(days=40, seconds=one) for one in range(30)] + [START - timedelta(days=200)]
-    moments += [START + timedelta(hours=one) for one in range(1, 200)] + [await shelf.now() + timedelta(minutes=2)]
+    moments += [START + timedelta(hours=one) for one in range(1, 200)] + [await seeded.now() + timedelta(minutes=2)]
     calls = [
         StoredCall(moment, account=f"account-{place % 20}", source_id=f"s{place}")
         for place, moment in enumerate(moments)
     ]
-    ids = await shelf.put(calls)
-    async with serve(shelf) as served:
+    ids = await seeded.put(calls)
+    async with serve(seeded) as served:
         _, body = await (await reader(served)).exported("CALLS", fields=["id", "startedAt"])
-        number = await shelf.accounts.find("account-3")
+        number = await seeded.accounts.find("account-3")
         _, few = await (await reader(served, Role.PARTNER, number)).exported("CALLS", fields=["id", "startedAt"])
     rows = [json.loads(line) for line in body.splitlines()]
     assert sorted(row["id"] for row in rows) == sorted(ids)

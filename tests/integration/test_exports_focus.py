@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from evidence import Auditor
 from http_server import Served, serve
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import Role
 from service.storage.ids import decode_call_id
@@ -63,13 +63,13 @@ def part(meter: str, quantity: str, amount: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        yield seeded
 
 
 @pytest.fixture
-async def served(shelf: Shelf) -> AsyncIterator[Served]:
+async def served(seeded: SeededLedger) -> AsyncIterator[Served]:
     """Calls with parts and without, in two currencies; a correction in the month of its call, and one in the next."""
     usd: dict[str, Any] = {"currency": "USD", "amount_source": 1, "provider": "openai", "model": "gpt-4o"}
     calls = [
@@ -85,17 +85,17 @@ async def served(shelf: Shelf) -> AsyncIterator[Served]:
         StoredCall(DAY + timedelta(days=1), source_id="late", amount=Decimal(1), **(usd | {"provider": None})),
         StoredCall(DAY, source_id="guess", amount=Decimal("0.5"), **(usd | {"amount_source": 3})),
     ]
-    ids = await shelf.put(calls)
+    ids = await seeded.put(calls)
     key = decode_call_id(ids[0])
-    await correct(shelf, key.account_id, key.uuid, DAY + timedelta(days=3), Decimal("-0.1"))
-    await correct(shelf, key.account_id, key.uuid, DAY + timedelta(days=40), Decimal("0.04"))
-    async with serve(shelf) as served:
+    await correct(seeded, key.account_id, key.uuid, DAY + timedelta(days=3), Decimal("-0.1"))
+    await correct(seeded, key.account_id, key.uuid, DAY + timedelta(days=40), Decimal("0.04"))
+    async with serve(seeded) as served:
         yield served
 
 
-async def correct(shelf: Shelf, account: int, call: UUID, made: datetime, amount: Decimal) -> None:
+async def correct(seeded: SeededLedger, account: int, call: UUID, made: datetime, amount: Decimal) -> None:
     """A correction, in both places that have it."""
-    await shelf.put(
+    await seeded.put(
         [
             StoredCall(
                 DAY, source_id=f"c{made:%d}", amount=amount, currency="USD", amount_source=1, provider="openai",
@@ -103,7 +103,7 @@ async def correct(shelf: Shelf, account: int, call: UUID, made: datetime, amount
             )
         ]
     )  # fmt: skip
-    await shelf.database.owner.execute(
+    await seeded.database.owner.execute(
         "INSERT INTO correction (key, bucket_at, own_bucket_at, digest, call_id, account_id, tier, own_tier, failed, "
         "amount, model, provider, api_key, currency) VALUES ($1, $2, $3, 1, $4, $5, 1, 1, false, $6, 'gpt-4o', "
         "'openai', '', 'USD')",
@@ -231,9 +231,9 @@ async def test_what_focus_cannot_say_is_refused_at_once(served: Served, wanted: 
     assert (code, said in message) == ("BAD_USER_INPUT", True), message
 
 
-async def test_who_does_not_see_all_of_it_gets_none(served: Served, shelf: Shelf) -> None:
+async def test_who_does_not_see_all_of_it_gets_none(served: Served, seeded: SeededLedger) -> None:
     """Only accounts of the key; and nothing for roles that are denied calls, or a field that charges tell."""
-    globex = await shelf.accounts.find("globex")
+    globex = await seeded.accounts.find("globex")
     of_globex = Auditor(served, await served.key(Role.PARTNER, globex))
     assert {row["BillingAccountId"] for row in table((await of_globex.exported("FOCUS", "CSV"))[1])} == {"globex"}
     for role in (Role.AUDITOR, Role.COMPLIANCE, Role.INGEST):

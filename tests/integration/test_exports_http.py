@@ -20,7 +20,7 @@ from evidence import Auditor, exports_folder
 from http_server import Served, serve
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role, View
@@ -35,30 +35,30 @@ PERSON = "jane@example.com"
 
 
 @dataclass(slots=True)
-class House:
+class ServedLedger:
     """A served ledger with calls of two accounts."""
 
-    shelf: Shelf
+    seeded: SeededLedger
     served: Served
 
     async def reader(self, role: Role = Role.VIEWER, *accounts: str) -> Auditor:
-        numbers = (await self.shelf.accounts.ensure(accounts)).values() if accounts else ()
+        numbers = (await self.seeded.accounts.ensure(accounts)).values() if accounts else ()
         return Auditor(self.served, await self.served.key(role, *numbers))
 
     async def use(self, **changes: View) -> None:
         """Put a policy in force that shows a viewer some fields otherwise."""
-        rule = self.shelf.policy.roles[Role.VIEWER]
+        rule = self.seeded.policy.roles[Role.VIEWER]
         fields = {**rule.fields, **{name.replace("_", "."): view for name, view in changes.items()}}
         changed = replace(rule, fields=MappingProxyType(fields))
-        policy = replace(self.shelf.policy, roles=MappingProxyType({**self.shelf.policy.roles, Role.VIEWER: changed}))
+        policy = replace(self.seeded.policy, roles=MappingProxyType({**self.seeded.policy.roles, Role.VIEWER: changed}))
         runtime = self.served.runtime
         runtime.applied = await store_policy(runtime.database.owner, policy, applied_by="test")
 
 
 @pytest.fixture
-async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
-    async with open_shelf(any_database_url, tmp_path) as shelf:
-        start = await shelf.now() - timedelta(hours=5)
+async def ledger(any_database_url: str, tmp_path: Path) -> AsyncIterator[ServedLedger]:
+    async with open_seeded(any_database_url, tmp_path) as seeded:
+        start = await seeded.now() - timedelta(hours=5)
         calls = [
             StoredCall(
                 start + timedelta(seconds=number),
@@ -76,18 +76,18 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         ]
         error = StoredError(details=ErrorDetails(("call ", ("email", PERSON))), rules={"email": 1})
         calls.append(StoredCall(start, source_id="failed", failed=True, error_type="E", error=error))
-        await shelf.put(calls)
-        async with serve(shelf) as served:
-            yield House(shelf, served)
+        await seeded.put(calls)
+        async with serve(seeded) as served:
+            yield ServedLedger(seeded, served)
 
 
 def rows(body: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in body.splitlines()]
 
 
-async def test_an_export_is_what_graphql_answers(house: House) -> None:
+async def test_an_export_is_what_graphql_answers(ledger: ServedLedger) -> None:
     """Every row of the filter once, oldest first, over several pages, with the values of the same query."""
-    one = await house.reader()
+    one = await ledger.reader()
     export, body = await one.exported(
         filter={"account": {"eq": "acme"}}, fields=["id", "inputTokens", "amount", "user"]
     )
@@ -105,9 +105,9 @@ async def test_an_export_is_what_graphql_answers(house: House) -> None:
     assert list(manifest["horizon"]) == ["standard"]
 
 
-async def test_csv_is_read_back_and_runs_nothing(house: House) -> None:
+async def test_csv_is_read_back_and_runs_nothing(ledger: ServedLedger) -> None:
     """CRLF, a header, quotes; texts that a spreadsheet would run begin with an apostrophe, and numbers do not."""
-    one = await house.reader()
+    one = await ledger.reader()
     answer = await one.exported(form="CSV", fields=["sourceId", "amount", "tags", "streamed"], filter={
         "inputTokens": {"lt": 3}})  # fmt: skip
     lines = list(csv.reader(io.StringIO(answer[1].decode(), newline="")))
@@ -168,9 +168,9 @@ def test_guarding_is_linear() -> None:
         assert time.process_time() - began < 1
 
 
-async def test_errors_and_costs_are_exported_too(house: House) -> None:
+async def test_errors_and_costs_are_exported_too(ledger: ServedLedger) -> None:
     """Errors masked as for every reader, costs as sums; each by its own filter."""
-    one = await house.reader(Role.ADMIN)
+    one = await ledger.reader(Role.ADMIN)
     _, errors = await one.exported("ERRORS", errorFilter={"account": {"eq": "acme"}})
     [error] = rows(errors)
     assert (error["message"], error["call"]["sourceId"]) == ("call [redacted:email]", "failed")
@@ -179,30 +179,30 @@ async def test_errors_and_costs_are_exported_too(house: House) -> None:
     assert costs.startswith(b"key.account,key.model,")
 
 
-async def test_a_partner_gets_its_own_accounts(house: House) -> None:
+async def test_a_partner_gets_its_own_accounts(ledger: ServedLedger) -> None:
     """No row of another account, whatever the filter says; and not when the key's accounts change meanwhile."""
-    one = await house.reader(Role.PARTNER, "globex")
+    one = await ledger.reader(Role.PARTNER, "globex")
     _, body = await one.exported(fields=["account"])
     assert {row["account"] for row in rows(body)} == {"globex"}
     _, body = await one.exported(fields=["account"], filter={"account": {"in": ["acme"]}})
     assert body == b""
-    record = await house.served.runtime.ledger.newest(LedgerKind.EXPORTED)
-    assert record[1].facts["accounts"] == [(await house.shelf.accounts.find("globex"))]
+    record = await ledger.served.runtime.ledger.newest(LedgerKind.EXPORTED)
+    assert record[1].facts["accounts"] == [(await ledger.seeded.accounts.find("globex"))]
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.COMPLIANCE, Role.INGEST])
-async def test_who_sees_no_calls_exports_none(house: House, role: Role) -> None:
+async def test_who_sees_no_calls_exports_none(ledger: ServedLedger, role: Role) -> None:
     """Refused by name, for every kind, and nothing is put into the queue."""
-    one = await house.reader(role)
+    one = await ledger.reader(role)
     for kind in ("CALLS", "ERRORS", "COSTS"):
         assert (await one.refused(kind))[0] == "FORBIDDEN"
-    assert await house.served.runtime.database.owner.fetchval("SELECT count(*) FROM export") == 0
+    assert await ledger.served.runtime.database.owner.fetchval("SELECT count(*) FROM export") == 0
 
 
-async def test_what_the_role_may_not_see_is_refused_or_left_out(house: House) -> None:
+async def test_what_the_role_may_not_see_is_refused_or_left_out(ledger: ServedLedger) -> None:
     """A denied field is refused by name, also as a part, and left out when no fields are named; masked comes masked."""
-    await house.use(Call_apiKey=View.MASKED, Call_user=View.DENIED, Tag_value=View.DENIED)
-    one = await house.reader()
+    await ledger.use(Call_apiKey=View.MASKED, Call_user=View.DENIED, Tag_value=View.DENIED)
+    one = await ledger.reader()
     assert await one.refused(fields=["id", "user"]) == ("FORBIDDEN", "the role `viewer` may not see `Call.user`")
     assert await one.refused(fields=["tags"]) == ("FORBIDDEN", "the role `viewer` may not see `Tag.value`")
     assert (await one.refused(filter={"apiKey": {"eq": "key-1"}}))[0] == "FORBIDDEN"
@@ -228,16 +228,18 @@ async def test_what_the_role_may_not_see_is_refused_or_left_out(house: House) ->
         ({"filter": {"amount": {"gt": "1"}}}, "currency"),
     ],
 )
-async def test_what_cannot_be_exported_is_refused_at_once(house: House, wanted: dict[str, Any], said: str) -> None:
+async def test_what_cannot_be_exported_is_refused_at_once(
+    ledger: ServedLedger, wanted: dict[str, Any], said: str
+) -> None:
     """The caller is told what is wrong before anything is started."""
-    one = await house.reader()
+    one = await ledger.reader()
     code, message = await one.refused(**wanted)
     assert (code, said in message) == ("BAD_USER_INPUT", True), message
 
 
-async def test_no_plain_id_of_a_person_is_kept(house: House) -> None:
+async def test_no_plain_id_of_a_person_is_kept(ledger: ServedLedger) -> None:
     """What was asked for is kept with an export, so users are named by pseudonym."""
-    one = await house.reader(Role.ADMIN)
+    one = await ledger.reader(Role.ADMIN)
     for filter_ in ({"user": {"id": "u-17"}}, {"or": [{"not": {"user": {"id": "u-17"}}}]}):
         code, message = await one.refused(filter=filter_)
         assert (code, "pseudonym" in message) == ("BAD_USER_INPUT", True)
@@ -247,31 +249,31 @@ async def test_no_plain_id_of_a_person_is_kept(house: House) -> None:
     export, _ = await one.exported(fields=["id"], filter=filter_)
     counted = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
     assert export["rows"] == str((await one.ask(counted, f=filter_))["calls"]["totalCount"]) != "0"
-    assert "u-17" not in await house.served.runtime.database.owner.fetchval(
+    assert "u-17" not in await ledger.served.runtime.database.owner.fetchval(
         "SELECT string_agg(request::text, '') FROM export"
     )
 
 
-async def test_a_credential_in_a_filter_is_not_kept(house: House) -> None:
+async def test_a_credential_in_a_filter_is_not_kept(ledger: ServedLedger) -> None:
     """What was pasted in the place of a key's name is kept with the export as calls have it: masked, and found."""
-    one = await house.reader(Role.ADMIN)
+    one = await ledger.reader(Role.ADMIN)
     pasted, person = "sk-proj-Zz9Kq2mN8xVb4TzWc9LrAbCdEf", "olga.kern@example.com"
     filter_ = {"or": [{"apiKey": {"eq": pasted}}, {"sourceId": {"in": [person]}}]}
 
     await one.exported(fields=["id"], filter=filter_)
 
-    kept = await house.served.runtime.database.owner.fetchval("SELECT string_agg(request::text, '') FROM export")
+    kept = await ledger.served.runtime.database.owner.fetchval("SELECT string_agg(request::text, '') FROM export")
     assert pasted not in kept
     assert person not in kept
     assert "[redacted:" in kept
 
 
-async def test_it_is_in_the_ledger_before_it_can_be_fetched(house: House) -> None:
+async def test_it_is_in_the_ledger_before_it_can_be_fetched(ledger: ServedLedger) -> None:
     """EXPORTED says who, what kind, how many rows, their digest, and of the filter no more than a digest."""
-    one = await house.reader()
-    assert await house.served.runtime.ledger.newest(LedgerKind.EXPORTED) is None
+    one = await ledger.reader()
+    assert await ledger.served.runtime.ledger.newest(LedgerKind.EXPORTED) is None
     export, _ = await one.exported(filter={"sourceId": {"eq": "=cmd|7"}})
-    _, leaf = await house.served.runtime.ledger.newest(LedgerKind.EXPORTED)
+    _, leaf = await ledger.served.runtime.ledger.newest(LedgerKind.EXPORTED)
     assert leaf.actor == one.key.split("_")[1]
     facts = dict(leaf.facts)
     assert facts.pop("filter").startswith("sha256:")
@@ -281,34 +283,34 @@ async def test_it_is_in_the_ledger_before_it_can_be_fetched(house: House) -> Non
     }  # fmt: skip
 
 
-async def test_another_policy_ends_what_was_exported_under_the_one_before(house: House) -> None:
+async def test_another_policy_ends_what_was_exported_under_the_one_before(ledger: ServedLedger) -> None:
     """What a policy let be seen is not given out under the next, and the file goes."""
-    one = await house.reader()
+    one = await ledger.reader()
     export, body = await one.exported(fields=["id"])
     assert body
-    await house.use(Call_user=View.DENIED)
+    await ledger.use(Call_user=View.DENIED)
     assert (await one.export(export["id"]))["state"] == "EXPIRED"
     assert (await one.fetch(export["url"])).status == 404
-    await ExportWriter(house.served.runtime, ExportFolder(house.served.runtime.settings.data)).tidy()
-    assert list(exports_folder(house.served).iterdir()) == []
+    await ExportWriter(ledger.served.runtime, ExportFolder(ledger.served.runtime.settings.data)).tidy()
+    assert list(exports_folder(ledger.served).iterdir()) == []
 
 
-async def test_an_erasure_ends_what_may_hold_the_erased(house: House) -> None:
+async def test_an_erasure_ends_what_may_hold_the_erased(ledger: ServedLedger) -> None:
     """An erasure in an account ends exports that may have rows of it, and no others."""
-    everybody, of_globex = await house.reader(), await house.reader(Role.PARTNER, "globex")
+    everybody, of_globex = await ledger.reader(), await ledger.reader(Role.PARTNER, "globex")
     ended, kept = await everybody.exported(fields=["id"]), await of_globex.exported(fields=["id"])
-    await house.served.runtime.database.owner.execute(
+    await ledger.served.runtime.database.owner.execute(
         "INSERT INTO erasure (id, kind, account_id, requested_at, requested_by, blocked_by) "
         "VALUES ($1, 'USER', $2, clock_timestamp(), 'cli', '[]')",
-        uuid4(), await house.shelf.accounts.find("acme"),
+        uuid4(), await ledger.seeded.accounts.find("acme"),
     )  # fmt: skip
     assert (await everybody.fetch(ended[0]["url"])).status == 404
     assert (await of_globex.fetch(kept[0]["url"])).status == 200
 
 
-async def test_a_key_that_the_ledger_ended_gets_no_file(house: House) -> None:
+async def test_a_key_that_the_ledger_ended_gets_no_file(ledger: ServedLedger) -> None:
     """A key that is live in the table alone, as after a restore, gets nothing of what it had asked for."""
-    runtime, one, admin = house.served.runtime, await house.reader(), await house.reader(Role.ADMIN)
+    runtime, one, admin = ledger.served.runtime, await ledger.reader(), await ledger.reader(Role.ADMIN)
     export, _ = await one.exported(fields=["id"])
     await runtime.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": one.key.split("_")[1]}, actor="cli")
     await runtime.database.owner.execute("UPDATE export SET state = 'QUEUED'")
@@ -317,9 +319,9 @@ async def test_a_key_that_the_ledger_ended_gets_no_file(house: House) -> None:
 
 
 @pytest.mark.parametrize("change", ["revoked_at = now()", "accounts = '[1]'", "role = 'partner'"])
-async def test_a_key_that_is_another_by_then_gets_no_file(house: House, change: str) -> None:
+async def test_a_key_that_is_another_by_then_gets_no_file(ledger: ServedLedger, change: str) -> None:
     """Between the request and the writing the key was revoked or bound: nothing is written, nothing is ledgered."""
-    runtime, one, admin = house.served.runtime, await house.reader(), await house.reader(Role.ADMIN)
+    runtime, one, admin = ledger.served.runtime, await ledger.reader(), await ledger.reader(Role.ADMIN)
     export, _ = await one.exported(fields=["id"])
     size = await runtime.ledger.size()
     owner, prefix = runtime.database.owner, one.key.split("_")[1]
@@ -332,9 +334,9 @@ async def test_a_key_that_is_another_by_then_gets_no_file(house: House, change: 
 
 
 @pytest.mark.parametrize("form", ["NDJSON", "CSV"])
-async def test_a_file_is_sent_compressed_and_only_once(house: House, form: str) -> None:
+async def test_a_file_is_sent_compressed_and_only_once(ledger: ServedLedger, form: str) -> None:
     """Decoded, it is the file that the digest is of; who names its tag gets it once, and others never."""
-    one, other = await house.reader(), await house.reader()
+    one, other = await ledger.reader(), await ledger.reader()
     export, _ = await one.exported(form=form)
     url = export["url"]
     plain = await one.fetch(url)

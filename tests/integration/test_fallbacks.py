@@ -15,7 +15,7 @@ from graphql import OperationDefinitionNode, OperationType, parse, validate
 from graphql import build_schema as schema_of
 from http_server import Served, serve
 from prometheus_client import REGISTRY, generate_latest
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.policy.model import Role, View
 from service.api.compiled import plan
@@ -29,9 +29,9 @@ LINE = "an operation was not answered by the compiled path"
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
         calls = [
             StoredCall(
                 now - timedelta(minutes=index),
@@ -46,8 +46,8 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
             )
             for index in range(3)
         ]
-        await shelf.put([*calls, StoredCall(now, source_id="plain")])
-        yield shelf
+        await seeded.put([*calls, StoredCall(now, source_id="plain")])
+        yield seeded
 
 
 def _counts() -> dict[str, float]:
@@ -110,15 +110,15 @@ async def _post(served: Served, key: str, query: str, variables: dict[str, Any])
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.VIEWER, Role.PARTNER])
-async def test_no_document_of_ours_falls_back(shelf: Shelf, role: Role) -> None:
+async def test_no_document_of_ours_falls_back(seeded: SeededLedger, role: Role) -> None:
     """What the pages, the console, the benchmarks and exports ask is answered by the compiled path from the second
     time on, wherever it is a query of `calls`, `errors` and `costs`; nothing else counts as a fallback.
     """
-    now, seen = await shelf.now(), 0
-    number = await shelf.accounts.find("acme")
+    now, seen = await seeded.now(), 0
+    number = await seeded.accounts.find("acme")
     assert number is not None
     # Without those who write exports in the background: they ask too.
-    async with serve(shelf, exports=False, rate_limit_per_minute=0) as served:
+    async with serve(seeded, exports=False, rate_limit_per_minute=0) as served:
         key = await served.key(role, number)
         for shown in documents():
             if not shown.text.strip().startswith(("{", "query", "mutation", "fragment")):
@@ -139,51 +139,53 @@ async def test_no_document_of_ours_falls_back(shelf: Shelf, role: Role) -> None:
     assert seen > 20
 
 
-async def _ask(shelf: Shelf, query: str, scope: Scope | None = None, variables: dict[str, Any] | None = None) -> None:
+async def _ask(
+    seeded: SeededLedger, query: str, scope: Scope | None = None, variables: dict[str, Any] | None = None
+) -> None:
     for _ in range(3):
-        await shelf.ask(query, scope, variables)
+        await seeded.ask(query, scope, variables)
 
 
-def _of_masked_money(shelf: Shelf) -> Scope:
-    rule = shelf.policy.roles[Role.VIEWER]
+def _of_masked_money(seeded: SeededLedger) -> Scope:
+    rule = seeded.policy.roles[Role.VIEWER]
     seen = MappingProxyType({**rule.fields, "Money.currency": View.MASKED})
-    roles = {**shelf.policy.roles, Role.VIEWER: replace(rule, fields=seen)}
-    return shelf.scope(Role.VIEWER, policy=replace(shelf.policy, roles=MappingProxyType(roles)))
+    roles = {**seeded.policy.roles, Role.VIEWER: replace(rule, fields=seen)}
+    return seeded.scope(Role.VIEWER, policy=replace(seeded.policy, roles=MappingProxyType(roles)))
 
 
-async def _case(shelf: Shelf, reason: FallbackReason) -> tuple[str, Scope | None]:
+async def _case(seeded: SeededLedger, reason: FallbackReason) -> tuple[str, Scope | None]:
     """A root field that falls back for this reason, and who asks."""
-    now = await shelf.now()
+    now = await seeded.now()
     match reason:
         case FallbackReason.OPERATION:
             # More entries than a generated loop may have.
             return "calls(ARGUMENTS) { nodes { id model } }", None
         case FallbackReason.ROLE:
-            return "costs(ARGUMENTS) { totals { calls } }", _of_masked_money(shelf)
+            return "costs(ARGUMENTS) { totals { calls } }", _of_masked_money(seeded)
         case FallbackReason.SIZE:
             return "calls(ARGUMENTS) { nodes { id } } #" + "x" * DOCUMENT_CHARACTERS_MAX + "\n", None
         case FallbackReason.VALUE:
-            await shelf.put([StoredCall(now, source_id="bare", units={"images": 2})])  # pyright: ignore[reportArgumentType]
+            await seeded.put([StoredCall(now, source_id="bare", units={"images": 2})])  # pyright: ignore[reportArgumentType]
             return "calls(ARGUMENTS) { nodes { units { name quantity } } }", None
         case FallbackReason.FAILURE:
-            await shelf.put([StoredCall(now, source_id="broken", amount_parts=[{"amount": "1"}])])
+            await seeded.put([StoredCall(now, source_id="broken", amount_parts=[{"amount": "1"}])])
             return "calls(ARGUMENTS) { nodes { amountParts { meter } } }", None
 
 
 @pytest.mark.parametrize("reason", FallbackReason)
 async def test_a_fallback_is_counted_and_logged_once(
-    shelf: Shelf, reason: FallbackReason, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    seeded: SeededLedger, reason: FallbackReason, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each time counts, by its reason; the log has one line per document, without its text or its variables."""
     if reason is FallbackReason.OPERATION:
         # The only way to ask for too much: what is let pass stays far below the real bound.
         monkeypatch.setattr(plan, "_ENTRIES_MAX", 2)
-    asked, scope = await _case(shelf, reason)
+    asked, scope = await _case(seeded, reason)
     asked = asked.replace("ARGUMENTS", "filter: {model: {ne: $marzipan}}")
     before = _counts()
     capsys.readouterr()
 
-    await _ask(shelf, f"query Marzipan($marzipan: String!) {{ marzipan: {asked} }}", scope, {"marzipan": "marzipan"})
+    await _ask(seeded, f"query Marzipan($marzipan: String!) {{ marzipan: {asked} }}", scope, {"marzipan": "marzipan"})
 
     # A document's first request is the ordinary path's; how long it is, is known then.
     assert _since(before) == {reason: 3 if reason is FallbackReason.SIZE else 2}
@@ -208,10 +210,10 @@ async def test_a_fallback_is_counted_and_logged_once(
         "{ __typename }",
     ],
 )
-async def test_what_is_not_to_be_compiled_is_no_fallback(shelf: Shelf, query: str) -> None:
+async def test_what_is_not_to_be_compiled_is_no_fallback(seeded: SeededLedger, query: str) -> None:
     """Mutations, introspection, other root fields and mistakes of a caller count as nothing."""
     before = _counts()
 
-    await _ask(shelf, query)
+    await _ask(seeded, query)
 
     assert _since(before) == {}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from http_server import serve
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 from watching import watched
 
 from policies.policy.model import Role
@@ -79,11 +79,11 @@ NEWS = {
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.put([StoredCall(now - timedelta(minutes=number), source_id=str(number)) for number in range(8)])
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.put([StoredCall(now - timedelta(minutes=number), source_id=str(number)) for number in range(8)])
+        yield seeded
 
 
 @pytest.mark.parametrize("kind", LARGE_BODIES)
@@ -100,35 +100,35 @@ def test_a_large_body_is_refused_before_it_is_parsed(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", VARIABLES)
-async def test_variables_are_bounded_before_they_are_coerced(shelf: Shelf, kind: str) -> None:
+async def test_variables_are_bounded_before_they_are_coerced(seeded: SeededLedger, kind: str) -> None:
     """Too many objects or values, too long a text or a name, too deep a nesting: BAD_USER_INPUT for nearly nothing."""
     took = []
     for _ in range(5):
         began = time.process_time()
-        assert await shelf.code(CALLS, variables=VARIABLES[kind]) == "BAD_USER_INPUT"
+        assert await seeded.code(CALLS, variables=VARIABLES[kind]) == "BAD_USER_INPUT"
         took.append(time.process_time() - began)
     assert min(took) < REFUSED_CPU_S, took
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-async def test_a_document_is_bounded_before_it_is_validated(shelf: Shelf, kind: str) -> None:
+async def test_a_document_is_bounded_before_it_is_validated(seeded: SeededLedger, kind: str) -> None:
     """Characters, tokens, nesting, repetitions: each has its code, and none of them is worked on at length."""
     query, code = DOCUMENTS[kind]
     took = []
     for _ in range(3):
         began = time.process_time()
-        result = await shelf.ask(query)
+        result = await seeded.ask(query)
         took.append(time.process_time() - began)
         assert result.errors[0].extensions["code"] == code
         assert len(result.errors) <= 6
     assert min(took) < WORST_CPU_S, took
 
 
-async def test_what_is_within_bounds_is_paid_for(shelf: Shelf) -> None:
+async def test_what_is_within_bounds_is_paid_for(seeded: SeededLedger) -> None:
     """A usual filter costs nothing; one of many values more than its fields; thirty uses of it thirty times as much."""
 
     async def cost(query: str, filter_: dict[str, Any]) -> int:
-        result = await shelf.ask(query, variables={"f": filter_})
+        result = await seeded.ask(query, variables={"f": filter_})
         assert result.errors is None, result.errors
         return result.extensions["cost"]["requestedQueryCost"]
 
@@ -141,11 +141,11 @@ async def test_what_is_within_bounds_is_paid_for(shelf: Shelf) -> None:
     assert await cost(two, {"or": [{"model": {"eq": "x"}}] * 40}) >= 2 * plain + 1_000
 
 
-async def test_a_cost_report_is_paid_for_by_its_buckets_and_rows(shelf: Shelf) -> None:
+async def test_a_cost_report_is_paid_for_by_its_buckets_and_rows(seeded: SeededLedger) -> None:
     """Finer buckets and more rows than the default cost more, and thirty reports of hours more than one may."""
 
     async def cost(arguments: str) -> int:
-        result = await shelf.ask(f"{{ costs{arguments} {{ rows {{ calls }} }} }}")
+        result = await seeded.ask(f"{{ costs{arguments} {{ rows {{ calls }} }} }}")
         assert result.errors is None, result.errors
         return result.extensions["cost"]["requestedQueryCost"]
 
@@ -156,15 +156,15 @@ async def test_a_cost_report_is_paid_for_by_its_buckets_and_rows(shelf: Shelf) -
     assert await cost("(first: 1)") == await cost("(first: 1000)") == plain
     assert await cost("(first: 10000)") == plain + 900
     many = " ".join(f"a{n}: costs(bucket: HOUR, first: 10000) {{ rows {{ calls }} }}" for n in range(28))
-    paid = await shelf.ask(f"{{ {many} }}")
+    paid = await seeded.ask(f"{{ {many} }}")
     assert paid.extensions["cost"]["requestedQueryCost"] > Settings().max_query_cost
 
 
-async def test_rows_of_a_cost_report_are_paid_for_as_often_as_they_are_answered(shelf: Shelf) -> None:
+async def test_rows_of_a_cost_report_are_paid_for_as_often_as_they_are_answered(seeded: SeededLedger) -> None:
     """Each further list of the same rows, by another field or under another name, is made and sent like the first."""
 
     async def cost(selected: str) -> int:
-        paid = await shelf.ask(f"{{ costs(first: 10000) {{ {selected} }} }}")
+        paid = await seeded.ask(f"{{ costs(first: 10000) {{ {selected} }} }}")
         return paid.extensions["cost"]["requestedQueryCost"]
 
     one = await cost("nodes { calls }")
@@ -174,7 +174,7 @@ async def test_rows_of_a_cost_report_are_paid_for_as_often_as_they_are_answered(
     assert await cost(many) > 29_000 > Settings().max_query_cost
 
 
-async def test_many_uses_of_a_large_value_are_refused(shelf: Shelf) -> None:
+async def test_many_uses_of_a_large_value_are_refused(seeded: SeededLedger) -> None:
     """A variable that fits once is not converted thirty times, nor walked once for each way through fragments."""
     filter_ = {"or": [{"model": {"eq": "x"}}] * 49}
     spread = "".join(
@@ -183,11 +183,11 @@ async def test_many_uses_of_a_large_value_are_refused(shelf: Shelf) -> None:
     fragments = f"query($f: CallFilter) {{ ...F0 }} {spread} fragment F25 on Query {{ viewer {{ role }} }}"
     for query in (THIRTY, fragments):
         began = time.process_time()
-        assert await shelf.code(query, variables={"f": filter_}) == "MAX_COST_EXCEEDED"
+        assert await seeded.code(query, variables={"f": filter_}) == "MAX_COST_EXCEEDED"
         assert time.process_time() - began < WORST_CPU_S
 
 
-async def test_the_worst_that_is_let_pass_is_no_burden(shelf: Shelf) -> None:
+async def test_the_worst_that_is_let_pass_is_no_burden(seeded: SeededLedger) -> None:
     """The largest filters that may be asked take some tens of milliseconds of CPU."""
     worst = [
         (CALLS, {"or": [{}] * 180}),
@@ -198,19 +198,19 @@ async def test_the_worst_that_is_let_pass_is_no_burden(shelf: Shelf) -> None:
         took = []
         for _ in range(3):
             began = time.process_time()
-            result = await shelf.ask(query, shelf.scope(Role.PARTNER, 1), variables={"f": filter_})
+            result = await seeded.ask(query, seeded.scope(Role.PARTNER, 1), variables={"f": filter_})
             took.append(time.process_time() - began)
             assert result.errors is None, result.errors
         assert min(took) < WORST_CPU_S, took
 
 
-async def test_refusals_are_paid_for(shelf: Shelf) -> None:
+async def test_refusals_are_paid_for(seeded: SeededLedger) -> None:
     """Documents that fail validation spend the key's budget too; one that has nothing left is not even parsed."""
     bucket = Bucket(2_500)
     wrong = "{ calls { nodes { nonsense } } }" + " " * 3_000
     codes = []
     for _ in range(8):
-        result = await shelf.ask(wrong, bucket=bucket)
+        result = await seeded.ask(wrong, bucket=bucket)
         codes.append(result.errors[0].extensions["code"])
     assert codes[:3] == ["GRAPHQL_VALIDATION_FAILED"] * 3
     assert codes[-3:] == ["THROTTLED"] * 3
@@ -218,34 +218,34 @@ async def test_refusals_are_paid_for(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("kind", NEWS)
-async def test_new_documents_leave_the_loop_free(shelf: Shelf, kind: str) -> None:
+async def test_new_documents_leave_the_loop_free(seeded: SeededLedger, kind: str) -> None:
     """A long document that is another each time is read beside the loop, which goes on meanwhile."""
     held = []
     for number in range(5):
         async with watched() as gaps:
-            await shelf.ask(f"{NEWS[kind]} # {number}")
+            await seeded.ask(f"{NEWS[kind]} # {number}")
         held.append(max(gaps))
     assert min(held) < HELD_CPU_S, held
 
 
-async def test_reading_a_new_document_is_paid_for_once(shelf: Shelf) -> None:
+async def test_reading_a_new_document_is_paid_for_once(seeded: SeededLedger) -> None:
     """A long document costs a point for four characters the first time, whether it is refused or not."""
     for query in (LISTED + " # paid", NEWS["unknown fields"] + " # paid"):
         spent = []
         for _ in range(2):
             bucket = Bucket(100_000)
             bucket.per_second = 0
-            await shelf.ask(query, bucket=bucket)
+            await seeded.ask(query, bucket=bucket)
             spent.append(100_000 - bucket.available)
         refused = query.startswith(NEWS["unknown fields"])
         assert spent[0] - (0 if refused else spent[1]) == 1 + len(query) // 4
 
 
-async def test_remembered_documents_are_few(shelf: Shelf) -> None:
+async def test_remembered_documents_are_few(seeded: SeededLedger) -> None:
     """What is remembered is bounded by what it holds: memory, and what the garbage collector has to walk."""
     schema = build_schema()
     for number in range(30):
-        await shelf.data(f"{LISTED} # kept {number}")
+        await seeded.data(f"{LISTED} # kept {number}")
     for kept, limit in ((schema.documents._prepared, NODES_KEPT), (schema.compiled._documents, NODES_MAX)):
         assert 0 < sum(document.nodes for document in kept.values()) <= limit
     last = next(reversed(schema.documents._prepared.values()))
@@ -254,7 +254,7 @@ async def test_remembered_documents_are_few(shelf: Shelf) -> None:
 
 async def test_over_http_every_form_is_bounded(database_url: str, tmp_path: Path) -> None:
     """POST, GET and what comes as `extensions` are refused with a documented code, and other requests go on."""
-    async with open_shelf(database_url, tmp_path) as shelf, serve(shelf) as served:
+    async with open_seeded(database_url, tmp_path) as seeded, serve(seeded) as served:
         bearer = {"Authorization": f"Bearer {await served.key()}", "Accept": "application/graphql-response+json"}
 
         async def post(**fields: Any) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import Role
 from service.api.schema import build_schema
@@ -14,14 +14,14 @@ from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        yield seeded
 
 
-async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
+async def test_a_call_is_answered_as_it_was_stored(seeded: SeededLedger) -> None:
     """Every field of a call comes back exactly: money to the last place, moments to the millisecond."""
-    now = await shelf.now()
+    now = await seeded.now()
     call = StoredCall(
         now - timedelta(hours=1),
         source_id="req-1",
@@ -54,9 +54,9 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         provider_request_id="req_9",
         units={"seconds": "12.50", "images": "2"},
     )
-    [id_] = await shelf.put([call])
+    [id_] = await seeded.put([call])
 
-    data = await shelf.data(
+    data = await seeded.data(
         """{ calls { nodes { id sourceId source startedAt account apiKey user model servedModel provider operation
         status streamed inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens
         tokenEfficiency amount { amount currency source } amountParts { meter quantity unitPrice amount priceList }
@@ -122,11 +122,11 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         ('{providerRequestId: {eq: "req_9"}}', {"cached"}),
     ],
 )
-async def test_calls_are_found_by_what_they_belong_to(shelf: Shelf, filter_: str, found: set[str]) -> None:
+async def test_calls_are_found_by_what_they_belong_to(seeded: SeededLedger, filter_: str, found: set[str]) -> None:
     """Trace, session, attempt, cache, deployment, team, organization, error word and provider's id are filters."""
-    now = await shelf.now() - timedelta(minutes=1)
+    now = await seeded.now() - timedelta(minutes=1)
     error = "429_RATE_LIMIT_EXCEEDED"
-    await shelf.put(
+    await seeded.put(
         [
             StoredCall(now, source_id="first", trace_id="trace-1", team="search", organization="Acme", attempt=1,
                        normalized_error=error),
@@ -135,17 +135,17 @@ async def test_calls_are_found_by_what_they_belong_to(shelf: Shelf, filter_: str
         ]
     )  # fmt: skip
 
-    data = await shelf.data(f"{{ calls(filter: {filter_}) {{ nodes {{ sourceId }} }} }}")
+    data = await seeded.data(f"{{ calls(filter: {filter_}) {{ nodes {{ sourceId }} }} }}")
 
     assert {node["sourceId"] for node in data["calls"]["nodes"]} == found
 
 
-async def test_viewer_says_who_asks(shelf: Shelf) -> None:
+async def test_viewer_says_who_asks(seeded: SeededLedger) -> None:
     """`viewer` names role, accounts and the view of every field."""
-    number = await shelf.join("acme")
+    number = await seeded.join("acme")
 
-    data = await shelf.data(
-        "{ viewer { role accounts keyId fields { field view filterable } } }", shelf.scope(Role.PARTNER, number)
+    data = await seeded.data(
+        "{ viewer { role accounts keyId fields { field view filterable } } }", seeded.scope(Role.PARTNER, number)
     )
 
     viewer = data["viewer"]
@@ -155,15 +155,15 @@ async def test_viewer_says_who_asks(shelf: Shelf) -> None:
     assert views["Call.model"]["view"] == "SEE"
 
 
-async def test_viewer_says_what_may_be_asked(shelf: Shelf) -> None:
+async def test_viewer_says_what_may_be_asked(seeded: SeededLedger) -> None:
     """`rootFields` are those that the policy grants the role, and each of them is a root field of the schema."""
-    number = await shelf.join("acme")
+    number = await seeded.join("acme")
     asked: dict[Role, set[str]] = {}
     for role in (Role.PARTNER, Role.AUDITOR, Role.ADMIN):
-        data = await shelf.data("{ viewer { rootFields } }", shelf.scope(role, number))
+        data = await seeded.data("{ viewer { rootFields } }", seeded.scope(role, number))
         asked[role] = set(data["viewer"]["rootFields"])
 
-    roots = await shelf.data("{ __schema { types { name fields { name } } } }")
+    roots = await seeded.data("{ __schema { types { name fields { name } } } }")
     known = {
         field["name"]
         for type_ in roots["__schema"]["types"]
@@ -183,14 +183,14 @@ CONNECTION = """query($first: Int, $after: String, $last: Int, $before: String, 
     edges { cursor node { sourceId } } nodes { sourceId } } }"""
 
 
-async def test_pages_by_every_combination_of_cursors(shelf: Shelf) -> None:
+async def test_pages_by_every_combination_of_cursors(seeded: SeededLedger) -> None:
     """`first` or `last`, with `after`, `before` or both: the right rows, and what lies before and behind them."""
-    now = await shelf.now()
+    now = await seeded.now()
     # Pairs at the same moment: a page may end between them.
     calls = [StoredCall(now - timedelta(hours=9 * (index // 2)), source_id=str(index)) for index in range(12)]
-    await shelf.put(calls)
+    await seeded.put(calls)
     for order in ([], [{"field": "STARTED_AT", "direction": "ASC"}]):
-        whole = (await shelf.data(CONNECTION, variables={"o": order}))["calls"]
+        whole = (await seeded.data(CONNECTION, variables={"o": order}))["calls"]
         names = [node["sourceId"] for node in whole["nodes"]]
         cursors = [edge["cursor"] for edge in whole["edges"]]
         assert len(set(names)) == len(set(cursors)) == 12
@@ -210,7 +210,7 @@ async def test_pages_by_every_combination_of_cursors(shelf: Shelf) -> None:
                         "after": None if after is None else cursors[after],
                         "before": None if before is None else cursors[before],
                     }
-                    page = (await shelf.data(CONNECTION, variables=variables))["calls"]
+                    page = (await seeded.data(CONNECTION, variables=variables))["calls"]
                     expected = inside[:size] if end == "first" else inside[-size:]
                     assert [edge["node"]["sourceId"] for edge in page["edges"]] == [names[i] for i in expected]
                     assert [node["sourceId"] for node in page["nodes"]] == [names[i] for i in expected]
@@ -223,39 +223,39 @@ async def test_pages_by_every_combination_of_cursors(shelf: Shelf) -> None:
                         assert info["hasPreviousPage"] is (expected[0] > 0), (variables, expected)
 
 
-async def test_nothing_reported_is_null(shelf: Shelf) -> None:
+async def test_nothing_reported_is_null(seeded: SeededLedger) -> None:
     """What was not reported is null, never zero or empty."""
-    await shelf.put([StoredCall(await shelf.now())])
+    await seeded.put([StoredCall(await seeded.now())])
     fields = (
         "apiKey user servedModel provider operation streamed inputTokens outputTokens totalTokens cacheReadTokens "
         "cacheWriteTokens reasoningTokens tokenEfficiency latencyMs timeToFirstTokenMs errorType errorCode"
     )
-    data = await shelf.data(
+    data = await seeded.data(
         f"{{ calls {{ nodes {{ {fields} amount {{ amount }} amountParts {{ meter }} "
         "tags { key } error { id } } } }"
     )
     assert set(data["calls"]["nodes"][0].values()) == {None}
 
 
-async def test_a_clock_that_runs_ahead_hides_nothing(shelf: Shelf) -> None:
+async def test_a_clock_that_runs_ahead_hides_nothing(seeded: SeededLedger) -> None:
     """A call whose gateway's clock is days ahead is on the first page."""
-    now = await shelf.now()
-    await shelf.put([StoredCall(now + timedelta(days=3), source_id="ahead"), StoredCall(now, source_id="now")])
-    data = await shelf.data("{ calls { nodes { sourceId } } }")
+    now = await seeded.now()
+    await seeded.put([StoredCall(now + timedelta(days=3), source_id="ahead"), StoredCall(now, source_id="now")])
+    data = await seeded.data("{ calls { nodes { sourceId } } }")
     assert [node["sourceId"] for node in data["calls"]["nodes"]] == ["ahead", "now"]
 
 
-async def test_calls_are_found_by_why_their_amount_is_unknown(shelf: Shelf) -> None:
+async def test_calls_are_found_by_why_their_amount_is_unknown(seeded: SeededLedger) -> None:
     """Both paths say why there is no amount, and the filter finds calls by it."""
-    now = await shelf.now()
+    now = await seeded.now()
     numbers = [None, *AMOUNT_UNKNOWN_NUMBERS.values()]
-    await shelf.put([StoredCall(now, source_id=str(number), amount_unknown=number) for number in numbers])
+    await seeded.put([StoredCall(now, source_id=str(number), amount_unknown=number) for number in numbers])
 
     async def found(condition: str) -> set[str]:
         query = f"{{ calls(filter: {{amountUnknown: {condition}}}) {{ nodes {{ sourceId amountUnknown }} }} }}"
         answers = []
         for compiled in (False, True):
-            result = await build_schema(compiled=compiled).execute(query, context_value=shelf.context())
+            result = await build_schema(compiled=compiled).execute(query, context_value=seeded.context())
             assert result.errors is None, result.errors
             answers.append(result.data)
         assert answers[0] == answers[1]
@@ -268,11 +268,11 @@ async def test_calls_are_found_by_why_their_amount_is_unknown(shelf: Shelf) -> N
     assert await found("{ne: NOT_PRICED}") == {None, "NOT_REPORTED", "UNREADABLE", "NEGATIVE"}
 
 
-async def test_a_total_beyond_32_bits_does_not_fail(shelf: Shelf) -> None:
+async def test_a_total_beyond_32_bits_does_not_fail(seeded: SeededLedger) -> None:
     """`totalCount` is a number of up to 53 bits: three billion calls are three billion, as they are in `costs`."""
-    await shelf.put([StoredCall(await shelf.now() - timedelta(hours=1))])
-    async with shelf.database.owner.acquire() as connection:
+    await seeded.put([StoredCall(await seeded.now() - timedelta(hours=1))])
+    async with seeded.database.owner.acquire() as connection:
         await connection.execute("UPDATE usage_delta SET calls = 3000000000")
-    data = await shelf.data("{ calls { totalCount } costs { totals { calls } } }")
+    data = await seeded.data("{ calls { totalCount } costs { totals { calls } } }")
     assert data["calls"]["totalCount"] == 3_000_000_000
     assert data["costs"]["totals"][0]["calls"] == "3000000000"

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from graphql import GraphQLEnumType, get_named_type, is_input_object_type
 from http_server import serve
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies import Role
 from service.api.schema import build_schema
@@ -76,11 +76,11 @@ def _written() -> dict[str, GraphQLEnumType]:
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        await store_policy(shelf.database.owner, shelf.policy, applied_by="test")
-        await shelf.put([StoredCall(await shelf.now(), account="acme", failed=True, error=StoredError())])
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        await store_policy(seeded.database.owner, seeded.policy, applied_by="test")
+        await seeded.put([StoredCall(await seeded.now(), account="acme", failed=True, error=StoredError())])
+        yield seeded
 
 
 def test_every_enum_that_is_written_is_tried() -> None:
@@ -89,25 +89,27 @@ def test_every_enum_that_is_written_is_tried() -> None:
 
 
 @pytest.mark.parametrize("enum", QUERIES)
-async def test_every_value_works(shelf: Shelf, enum: str) -> None:
+async def test_every_value_works(seeded: SeededLedger, enum: str) -> None:
     """Each value is answered without an error."""
-    retention = RetentionContext(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
-    ledger = Ledger(shelf.database, shelf.keyring, uuid4())
-    now = await shelf.now()
+    retention = RetentionContext(
+        seeded.database, seeded.partitions, seeded.keyring, seeded.accounts, lambda: seeded.policy
+    )
+    ledger = Ledger(seeded.database, seeded.keyring, uuid4())
+    now = await seeded.now()
     moments = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(days=1)).isoformat()}
     for value in _written()[enum].values:
         query = QUERIES[enum].replace("VALUE", value).replace("WHOM", ', userId: "u"' if value == "USER" else "")
         variables: dict[str, Any] = moments if "$from" in query else {}
-        await shelf.database.owner.execute("DELETE FROM export")
+        await seeded.database.owner.execute("DELETE FROM export")
         context: dict[str, Any] = {"ledger": ledger, "services": {"retention": retention}}
-        result = await shelf.ask(query, variables=variables, **context)
+        result = await seeded.ask(query, variables=variables, **context)
         assert result.errors is None, (value, result.errors)
 
 
 @pytest.mark.parametrize("enum", SERVED)
-async def test_every_value_works_where_a_service_is_needed(shelf: Shelf, enum: str) -> None:
+async def test_every_value_works_where_a_service_is_needed(seeded: SeededLedger, enum: str) -> None:
     """Each role of a key, each class of a hold and each event of a webhook, by a running service."""
-    async with serve(shelf) as served:
+    async with serve(seeded) as served:
         headers = {"Authorization": f"Bearer {await served.key(Role.ADMIN)}"}
         for value in _written()[enum].values:
             query = {"query": SERVED[enum].replace("VALUE", value)}

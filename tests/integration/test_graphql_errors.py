@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, error_id, open_seeded
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Role, View
@@ -28,30 +28,30 @@ redactions { rule count } call { id status error { id message } } } } }"""
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        yield seeded
 
 
-async def _one(shelf: Shelf, **error: object) -> tuple[StoredCall, str]:
+async def _one(seeded: SeededLedger, **error: object) -> tuple[StoredCall, str]:
     call = StoredCall(
-        await shelf.now() - timedelta(hours=2),
+        await seeded.now() - timedelta(hours=2),
         failed=True,
         error_type="RateLimitError",
         error_code="429",
         error=StoredError(delay_ms=812, rules={"email": 2, "openai-key": 1}, **error),  # type: ignore[arg-type]
     )
-    [id_] = await shelf.put([call])
+    [id_] = await seeded.put([call])
     return call, id_
 
 
-async def test_an_error_is_shown_masked(shelf: Shelf) -> None:
+async def test_an_error_is_shown_masked(seeded: SeededLedger) -> None:
     """Message and parameters come as masked text; what is kept under seal is shown to no role, the admin included."""
-    call, id_ = await _one(shelf, details=DETAILS)
-    number = await shelf.accounts.find("acme")
+    call, id_ = await _one(seeded, details=DETAILS)
+    number = await seeded.accounts.find("acme")
     assert number is not None
 
-    data = await shelf.data(QUERY)
+    data = await seeded.data(QUERY)
 
     assert SECRET not in str(data)
     error = error_id(number, call)
@@ -74,7 +74,7 @@ async def test_an_error_is_shown_masked(shelf: Shelf) -> None:
         "redactions": [{"rule": "email", "count": 2}, {"rule": "openai-key", "count": 1}],
         "call": {"id": id_, "status": "FAILED", "error": {"id": error, "message": message}},
     }
-    by_id = await shelf.data(
+    by_id = await seeded.data(
         "query($e: ID!) { node(id: $e) { __typename id ... on CallError { message disclosure } ... on Call { model } "
         "} }",
         variables={"e": error},
@@ -82,92 +82,94 @@ async def test_an_error_is_shown_masked(shelf: Shelf) -> None:
     assert by_id == {"node": {"__typename": "CallError", "id": error, "message": message, "disclosure": "MASKED"}}
 
 
-async def _disclosure(shelf: Shelf, scope: Scope | None = None) -> tuple[str, object]:
-    data = await shelf.data("{ errors { nodes { disclosure message type } } }", scope)
+async def _disclosure(seeded: SeededLedger, scope: Scope | None = None) -> tuple[str, object]:
+    data = await seeded.data("{ errors { nodes { disclosure message type } } }", scope)
     [node] = data["errors"]["nodes"]
     assert node["type"] == "RateLimitError"
     return node["disclosure"], node["message"]
 
 
-async def test_nothing_hidden_is_clear(shelf: Shelf) -> None:
+async def test_nothing_hidden_is_clear(seeded: SeededLedger) -> None:
     """CLEAR: no rule fired, and every parameter was kept as it came."""
-    await _one(shelf, details=ErrorDetails(("all of it",), {"n": Parameter(ParameterAction.KEPT, ("1",))}))
-    assert await _disclosure(shelf) == ("CLEAR", "all of it")
+    await _one(seeded, details=ErrorDetails(("all of it",), {"n": Parameter(ParameterAction.KEPT, ("1",))}))
+    assert await _disclosure(seeded) == ("CLEAR", "all of it")
 
 
-async def test_nothing_kept(shelf: Shelf) -> None:
+async def test_nothing_kept(seeded: SeededLedger) -> None:
     """NOT_KEPT: the policy kept no details."""
-    await _one(shelf, details=None)
-    assert await _disclosure(shelf) == ("NOT_KEPT", None)
+    await _one(seeded, details=None)
+    assert await _disclosure(seeded) == ("NOT_KEPT", None)
 
 
-async def test_a_destroyed_key_costs_only_what_it_sealed(shelf: Shelf) -> None:
+async def test_a_destroyed_key_costs_only_what_it_sealed(seeded: SeededLedger) -> None:
     """KEY_DESTROYED after the period's key is gone on purpose; type and time are still there."""
-    call, _ = await _one(shelf, details=DETAILS)
+    call, _ = await _one(seeded, details=DETAILS)
     day = (call.started_at + timedelta(milliseconds=812)).strftime("%Y-%m-%d")
-    await shelf.keyring.destroy([PeriodKeyName(1, "personal", day)])
-    shelf.keyring.forget()
-    assert await _disclosure(shelf) == ("KEY_DESTROYED", None)
+    await seeded.keyring.destroy([PeriodKeyName(1, "personal", day)])
+    seeded.keyring.forget()
+    assert await _disclosure(seeded) == ("KEY_DESTROYED", None)
 
 
-async def test_an_erased_account_is_unreadable(shelf: Shelf) -> None:
+async def test_an_erased_account_is_unreadable(seeded: SeededLedger) -> None:
     """KEY_DESTROYED as well when the account's key is destroyed."""
-    await _one(shelf, details=DETAILS)
-    number = await shelf.accounts.find("acme")
+    await _one(seeded, details=DETAILS)
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    await shelf.keyring.destroy([AccountKeyName(number)])
-    shelf.keyring.forget()
-    assert await _disclosure(shelf) == ("KEY_DESTROYED", None)
+    await seeded.keyring.destroy([AccountKeyName(number)])
+    seeded.keyring.forget()
+    assert await _disclosure(seeded) == ("KEY_DESTROYED", None)
 
 
-async def test_a_lost_key_says_so(shelf: Shelf, tmp_path: Path) -> None:
+async def test_a_lost_key_says_so(seeded: SeededLedger, tmp_path: Path) -> None:
     """KEY_LOST when a key is neither here nor destroyed by us, and when the sealed bytes were altered."""
-    await _one(shelf, details=DETAILS)
-    async with shelf.database.owner.acquire() as connection:
+    await _one(seeded, details=DETAILS)
+    async with seeded.database.owner.acquire() as connection:
         await connection.execute("UPDATE call_error SET sealed = set_byte(sealed, 90, get_byte(sealed, 90) # 1)")
-    assert await _disclosure(shelf) == ("KEY_LOST", None)
+    assert await _disclosure(seeded) == ("KEY_LOST", None)
     for file in (tmp_path / "keyring").rglob("*"):
         if file.is_file() and "personal" in str(file):
             file.unlink()
-    shelf.keyring.forget()
-    assert await _disclosure(shelf) == ("KEY_LOST", None)
+    seeded.keyring.forget()
+    assert await _disclosure(seeded) == ("KEY_LOST", None)
 
 
-async def test_an_unreachable_keyring_costs_only_what_is_sealed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_keyring_costs_only_what_is_sealed(
+    seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SEALED while the keys cannot be reached: less data, no error."""
-    await _one(shelf, details=DETAILS)
+    await _one(seeded, details=DETAILS)
 
     async def away(*_: object, **__: object) -> bytes:
         raise KeyringUnavailableError
 
-    monkeypatch.setattr(type(shelf.keyring), "key", away)
-    assert await _disclosure(shelf) == ("SEALED", None)
+    monkeypatch.setattr(type(seeded.keyring), "key", away)
+    assert await _disclosure(seeded) == ("SEALED", None)
 
 
-async def test_a_role_that_may_not_read_is_told_so(shelf: Shelf) -> None:
+async def test_a_role_that_may_not_read_is_told_so(seeded: SeededLedger) -> None:
     """SEALED for a role that is denied message and parameters; asking for them is refused."""
-    await _one(shelf, details=DETAILS)
-    scope = shelf.scope(Role.VIEWER)
+    await _one(seeded, details=DETAILS)
+    scope = seeded.scope(Role.VIEWER)
     denied = dict.fromkeys(("CallError.message", "CallError.parameters"), View.DENIED)
     scope = Scope(scope.key_id, scope.role, None, scope.policy, MappingProxyType({**scope.views, **denied}))
-    data = await shelf.data("{ errors { nodes { disclosure } } }", scope)
+    data = await seeded.data("{ errors { nodes { disclosure } } }", scope)
     assert data["errors"]["nodes"] == [{"disclosure": "SEALED"}]
 
 
-async def test_errors_end_with_their_window_and_calls_go_on(shelf: Shelf) -> None:
+async def test_errors_end_with_their_window_and_calls_go_on(seeded: SeededLedger) -> None:
     """After thirty days the details are gone to the millisecond; the call still names the error's type."""
-    now = await shelf.now()
+    now = await seeded.now()
     calls = [
         StoredCall(
             now - timedelta(days=30) + shift, failed=True, error_type="E", source_id=str(index), error=StoredError()
         )
         for index, shift in enumerate([timedelta(minutes=2), timedelta(milliseconds=-1), timedelta(days=-3)])
     ]
-    ids = await shelf.put(calls)
-    number = await shelf.accounts.find("acme")
+    ids = await seeded.put(calls)
+    number = await seeded.accounts.find("acme")
     assert number is not None
 
-    data = await shelf.data(
+    data = await seeded.data(
         "{ errors { totalCount nodes { call { id } } } calls { nodes { id errorType error { id } } } }"
     )
 
@@ -177,13 +179,13 @@ async def test_errors_end_with_their_window_and_calls_go_on(shelf: Shelf) -> Non
         ("E", True),
         ("E", True),
     ]
-    gone = await shelf.data("query($e: ID!) { node(id: $e) { id } }", variables={"e": error_id(number, calls[1])})
+    gone = await seeded.data("query($e: ID!) { node(id: $e) { id } }", variables={"e": error_id(number, calls[1])})
     assert gone == {"node": None}
 
 
-async def test_groups_count_and_page(shelf: Shelf) -> None:
+async def test_groups_count_and_page(seeded: SeededLedger) -> None:
     """Groups come by count, first or last seen, page without gaps, and show the newest message."""
-    now = await shelf.now()
+    now = await seeded.now()
     calls = []
     for fingerprint, count in ((-5, 4), (2**40, 2), (7, 2), (9, 1)):
         for index in range(count):
@@ -197,7 +199,7 @@ async def test_groups_count_and_page(shelf: Shelf) -> None:
                     error=StoredError(type=f"T{fingerprint}", fingerprint=fingerprint, details=details),
                 )
             )
-    await shelf.put(calls)
+    await seeded.put(calls)
     query = """query($after: String, $order: ErrorGroupOrder) { errorGroups(first: 1, after: $after, orderBy: $order) {
       totalCount pageInfo { hasNextPage hasPreviousPage endCursor }
       nodes { fingerprint type count firstSeen lastSeen models sampleMessage } } }"""
@@ -210,7 +212,7 @@ async def test_groups_count_and_page(shelf: Shelf) -> None:
     ):
         seen, after, groups = [], None, []
         while True:
-            page = (await shelf.data(query, variables={"after": after, "order": order}))["errorGroups"]
+            page = (await seeded.data(query, variables={"after": after, "order": order}))["errorGroups"]
             assert page["totalCount"] == 4
             assert page["pageInfo"]["hasPreviousPage"] is (after is not None)
             [node] = page["nodes"]
@@ -231,10 +233,10 @@ async def test_groups_count_and_page(shelf: Shelf) -> None:
             assert keys == sorted(keys, reverse=order["direction"] == "DESC")
 
 
-async def test_errors_are_filtered_by_what_they_have(shelf: Shelf) -> None:
+async def test_errors_are_filtered_by_what_they_have(seeded: SeededLedger) -> None:
     """By fingerprint, rule, type and user, each with its complement."""
-    now = await shelf.now()
-    await shelf.put(
+    now = await seeded.now()
+    await seeded.put(
         [
             StoredCall(
                 now - timedelta(hours=1),
@@ -254,7 +256,7 @@ async def test_errors_are_filtered_by_what_they_have(shelf: Shelf) -> None:
     )
 
     async def types(filter_: str) -> list[str]:
-        data = await shelf.data(f"{{ errors(filter: {filter_}) {{ nodes {{ type }} }} }}")
+        data = await seeded.data(f"{{ errors(filter: {filter_}) {{ nodes {{ type }} }} }}")
         return [node["type"] for node in data["errors"]["nodes"]]
 
     assert await types('{fingerprint: {eq: "ffffffffffffffff"}}') == ["A"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from http_server import serve
 from ledgers import DATABASE_ID
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 
 from policies.evidence import (
     LedgerKind,
@@ -46,9 +46,9 @@ KINDS = (LedgerKind.EXPORTED, LedgerKind.ERROR_REVEALED, LedgerKind.KEY_DESTROYE
 class RoleClient:
     """Asks of one ledger as any role."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
-        self.ledger = Ledger(shelf.database, shelf.keyring, DATABASE_ID)
+    def __init__(self, seeded: SeededLedger) -> None:
+        self.seeded = seeded
+        self.ledger = Ledger(seeded.database, seeded.keyring, DATABASE_ID)
         self.checkpoints = Checkpoints(self.ledger)
 
     async def fill(self, count: int) -> None:
@@ -58,7 +58,7 @@ class RoleClient:
             await self.ledger.append(KINDS[number % 3], {"rows": number}, actor="k7m2xq9p", note=note)
 
     async def result(self, query: str, scope: Scope | None = None, **variables: Any) -> Any:
-        return await self.shelf.ask(query, scope or self.shelf.scope(Role.AUDITOR), variables, ledger=self.ledger)
+        return await self.seeded.ask(query, scope or self.seeded.scope(Role.AUDITOR), variables, ledger=self.ledger)
 
     async def ask(self, query: str, scope: Scope | None = None, **variables: Any) -> Any:
         result = await self.result(query, scope, **variables)
@@ -81,8 +81,8 @@ class RoleClient:
 
 @pytest.fixture
 async def client(any_database_url: str, tmp_path: Path) -> AsyncIterator[RoleClient]:
-    async with open_shelf(any_database_url, tmp_path) as shelf:
-        yield RoleClient(shelf)
+    async with open_seeded(any_database_url, tmp_path) as seeded:
+        yield RoleClient(seeded)
 
 
 def raw(text: str) -> bytes:
@@ -311,7 +311,7 @@ async def test_who_may_ask(client: RoleClient, role: Role) -> None:
     """Auditor, compliance and admin read all of it, notes too; every other role is refused by name."""
     await client.fill(2)
     await client.checkpoints.sign()
-    scope = client.shelf.scope(role)
+    scope = client.seeded.scope(role)
     for field, query in ROOTS.items():
         if role in READERS:
             assert (await client.ask(query, scope))[field]
@@ -326,10 +326,10 @@ async def test_who_may_ask(client: RoleClient, role: Role) -> None:
 async def test_no_policy_shows_notes_to_another_role(client: RoleClient) -> None:
     """Even under a policy that no document can express, a viewer who is let into the ledger reads no note."""
     await client.fill(2)
-    rule = client.shelf.policy.roles[Role.VIEWER]
-    roles = MappingProxyType({**client.shelf.policy.roles, Role.VIEWER: replace(rule, ask=rule.ask | {"ledger"})})
-    policy = replace(client.shelf.policy, name="generous", roles=roles)
-    nodes = (await client.ask("{ ledger { nodes { note } } }", client.shelf.scope(Role.VIEWER, policy=policy)))[
+    rule = client.seeded.policy.roles[Role.VIEWER]
+    roles = MappingProxyType({**client.seeded.policy.roles, Role.VIEWER: replace(rule, ask=rule.ask | {"ledger"})})
+    policy = replace(client.seeded.policy, name="generous", roles=roles)
+    nodes = (await client.ask("{ ledger { nodes { note } } }", client.seeded.scope(Role.VIEWER, policy=policy)))[
         "ledger"
     ]
     assert nodes == {"nodes": [{"note": None}, {"note": None}]}
@@ -340,7 +340,7 @@ async def test_a_key_that_is_bound_to_accounts_gets_checkpoints_alone(client: Ro
     """Entries are about all accounts, and their hashes can be compared with guesses; a checkpoint is public."""
     await client.fill(2)
     await client.checkpoints.sign()
-    scope = client.shelf.scope(role, await client.shelf.join("acme"))
+    scope = client.seeded.scope(role, await client.seeded.join("acme"))
     for field in ("ledger", "inclusionProof", "consistencyProof"):
         assert (await client.refused(ROOTS[field], scope))[0] == "FORBIDDEN"
     assert (await client.ask(ROOTS["checkpoint"], scope))["checkpoint"]["note"]
@@ -354,7 +354,7 @@ async def test_an_auditors_key_reads_it_over_http(client: RoleClient) -> None:
     assert entry is not None
     text = '{ ledger(first: 1, filter: {index: {eq: "1"}}) { nodes { leaf note } } checkpoint { rootHash } }'
     query = {"query": text}
-    async with serve(client.shelf) as served:
+    async with serve(client.seeded) as served:
         headers = {"Authorization": f"Bearer {await served.key(Role.AUDITOR)}"}
         async with served.session.post(served.url, json=query, headers=headers) as response:
             data = (await response.json())["data"]

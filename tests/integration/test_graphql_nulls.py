@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from eight_calls import shelf_of_eight_calls
+from eight_calls import open_eight_calls
 from graphql import is_input_object_type
-from rows import Shelf
+from rows import SeededLedger
 from strawberry.types.base import StrawberryMaybe
 
 from service.api.schema import build_schema
@@ -16,9 +16,9 @@ from service.ledger import Ledger
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with shelf_of_eight_calls(database_url, tmp_path) as shelf:
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_eight_calls(database_url, tmp_path) as seeded:
+        yield seeded
 
 
 def _inputs(schema: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def _inputs(schema: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["ordinary", "compiled"])
-async def test_null_is_not_given(shelf: Shelf, compiled: bool) -> None:
+async def test_null_is_not_given(seeded: SeededLedger, compiled: bool) -> None:
     """Clients send null for what is not set: an argument or a field of a filter that is null narrows nothing."""
     filter_ = {"model": {"eq": "x"}, "or": [{"provider": {"isNull": True}}], "tags": [{"key": "team"}]}
     nothing: dict[str, Any] = dict.fromkeys(build_schema()._schema.type_map["CallFilter"].fields)
@@ -45,18 +45,20 @@ async def test_null_is_not_given(shelf: Shelf, compiled: bool) -> None:
     names = "fonctbgkr" if compiled else "fonctbgkrepq"
     before = build_schema().compiled.answered
     for filled in ({}, nothing, {"not": None, "and": [nothing]}, {"tags": None, "startedAt": {}}):
-        data = await shelf.data(query, variables=dict.fromkeys(names) | {"f": filled or None})
+        data = await seeded.data(query, variables=dict.fromkeys(names) | {"f": filled or None})
         assert (data["calls"]["totalCount"], data["costs"]["totals"][0]["calls"]) == (8, "8")
     for given in ({**nothing, **filter_}, {**filter_, "tags": [{"key": "team", "value": None}]}):
-        plain = await shelf.data(query, variables={"f": filter_})
-        assert await shelf.data(query, variables=dict.fromkeys(names) | {"f": given}) == plain
+        plain = await seeded.data(query, variables={"f": filter_})
+        assert await seeded.data(query, variables=dict.fromkeys(names) | {"f": given}) == plain
     assert (build_schema().compiled.answered > before) is compiled
     literal = "{ calls(filter: {model: null, and: null, tags: null, user: null}, after: null) { totalCount } }"
-    assert (await shelf.data(literal))["calls"]["totalCount"] == 8
-    assert (await shelf.data("{ calls(filter: null) { totalCount } }"))["calls"]["totalCount"] == 8
+    assert (await seeded.data(literal))["calls"]["totalCount"] == 8
+    assert (await seeded.data("{ calls(filter: null) { totalCount } }"))["calls"]["totalCount"] == 8
     ledger = "query($f: LedgerFilter) { ledger(filter: $f, first: null, after: null) { totalCount } }"
     for empty in (None, {"kind": None, "recordedAt": None, "index": None}):
-        result = await shelf.ask(ledger, variables={"f": empty}, ledger=Ledger(shelf.database, shelf.keyring, uuid4()))
+        result = await seeded.ask(
+            ledger, variables={"f": empty}, ledger=Ledger(seeded.database, seeded.keyring, uuid4())
+        )
         assert (result.errors, result.data["ledger"]["totalCount"]) == (None, 0)
 
 
@@ -72,18 +74,18 @@ def test_every_optional_input_takes_null() -> None:
     assert refusing == {"eq", "ne"}
 
 
-async def test_equality_takes_no_null(shelf: Shelf) -> None:
+async def test_equality_takes_no_null(seeded: SeededLedger) -> None:
     """`{eq: null}` is BAD_USER_INPUT by literal and by variable: it would be taken for `isNull`, or for no filter."""
     for operator in ("eq", "ne"):
         assert (
-            await shelf.code(f"{{ calls(filter: {{model: {{{operator}: null}}}}) {{ totalCount }} }}")
+            await seeded.code(f"{{ calls(filter: {{model: {{{operator}: null}}}}) {{ totalCount }} }}")
             == "BAD_USER_INPUT"
         )
         query = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
-        assert await shelf.code(query, variables={"f": {"model": {operator: None}}}) == "BAD_USER_INPUT"
+        assert await seeded.code(query, variables={"f": {"model": {operator: None}}}) == "BAD_USER_INPUT"
 
 
-async def test_every_other_operator_that_is_null_is_not_given(shelf: Shelf) -> None:
+async def test_every_other_operator_that_is_null_is_not_given(seeded: SeededLedger) -> None:
     """What a search form leaves empty narrows nothing, and what stands beside it holds."""
     query = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
     empty = dict.fromkeys(("in", "notIn", "contains", "startsWith", "isNull"))
@@ -96,30 +98,30 @@ async def test_every_other_operator_that_is_null_is_not_given(shelf: Shelf) -> N
         ({"amount": {**bounds, "lt": "3"}, "currency": {"eq": "USD"}}, 3),
         ({"not": {"latencyMs": bounds}}, 0),
     ):
-        assert (await shelf.data(query, variables={"f": filter_}))["calls"]["totalCount"] == count, filter_
+        assert (await seeded.data(query, variables={"f": filter_}))["calls"]["totalCount"] == count, filter_
     literal = "{ calls(filter: {model: {in: null}, latencyMs: {gte: null, lt: 2}}) { totalCount } }"
-    assert (await shelf.data(literal))["calls"]["totalCount"] == 2
+    assert (await seeded.data(literal))["calls"]["totalCount"] == 2
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["ordinary", "compiled"])
-async def test_a_bound_that_is_null_is_open(shelf: Shelf, compiled: bool) -> None:
+async def test_a_bound_that_is_null_is_open(seeded: SeededLedger, compiled: bool) -> None:
     """`{startedAt: {gte: $a, lt: $b}}` with either, both or neither of them set, on both paths."""
     query = f"""query($a: DateTime, $b: DateTime, $m: [String!]) {{
         calls(filter: {{startedAt: {{gte: $a, lt: $b}}, model: {{in: $m}}}}) {{ totalCount }}
         costs(filter: {{startedAt: {{gte: $a, lt: $b}}, model: {{in: $m}}}}) {{ totals {{ calls }} }}
         {"" if compiled else "viewer { role }"} }}"""
-    calls = await shelf.data("{ calls { nodes { startedAt } } }")
+    calls = await seeded.data("{ calls { nodes { startedAt } } }")
     third = calls["calls"]["nodes"][2]["startedAt"]
     before = build_schema().compiled.answered
     for a, b, count in ((None, None, 8), (third, None, 3), (None, third, 5), (third, third, 0), (None, None, 8)):
         for given in ({"a": a, "b": b, "m": None}, {"a": a, "b": b}):
-            data = await shelf.data(query, variables=given)
+            data = await seeded.data(query, variables=given)
             totals = [row["calls"] for row in data["costs"]["totals"]]
             assert (data["calls"]["totalCount"], totals or ["0"]) == (count, [str(count)]), given
     assert (build_schema().compiled.answered > before) is compiled
 
 
-async def test_empty_lists_match_nothing(shelf: Shelf) -> None:
+async def test_empty_lists_match_nothing(seeded: SeededLedger) -> None:
     """`in: []` and `or: []` match nothing; `notIn: []` and `and: []` leave everything."""
     query = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
     for filter_, count in (
@@ -136,4 +138,4 @@ async def test_empty_lists_match_nothing(shelf: Shelf) -> None:
         ({}, 8),
         ({"not": {}}, 0),
     ):
-        assert (await shelf.data(query, variables={"f": filter_}))["calls"]["totalCount"] == count, filter_
+        assert (await seeded.data(query, variables={"f": filter_}))["calls"]["totalCount"] == count, filter_

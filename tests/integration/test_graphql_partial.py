@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import DataClass, Role, Store
 from policies.retention import cutoff, readable_cutoff
@@ -18,22 +18,22 @@ BY_USER = "query($f: CallFilter) { calls(filter: $f) { totalCount } costs(filter
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.put([StoredCall(now - timedelta(minutes=n), source_id=str(n), user="u") for n in range(4)])
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.put([StoredCall(now - timedelta(minutes=n), source_id=str(n), user="u") for n in range(4)])
+        yield seeded
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["ordinary", "compiled"])
-async def test_the_others_keep_their_data(shelf: Shelf, compiled: bool) -> None:
+async def test_the_others_keep_their_data(seeded: SeededLedger, compiled: bool) -> None:
     """`costs` that is out of retention, a page that is too large: null there, data beside it, on both paths."""
     query = f"""{{ first: calls {{ totalCount }} old: costs(filter: {OLD}) {{ truncated }}
         wrong: calls(first: 500) {{ totalCount }} now: costs {{ totals {{ calls }} }}
         {"" if compiled else "viewer { role }"} }}"""
     before = build_schema().compiled.answered
     for _ in range(2):
-        result = await shelf.ask(query)
+        result = await seeded.ask(query)
     assert (build_schema().compiled.answered > before) is compiled
     expected = {"first": {"totalCount": 4}, "old": None, "wrong": None, "now": {"totals": [{"calls": "4"}]}}
     assert result.data == (expected if compiled else expected | {"viewer": {"role": "ADMIN"}})
@@ -42,41 +42,44 @@ async def test_the_others_keep_their_data(shelf: Shelf, compiled: bool) -> None:
     assert "single calls are there from" in result.errors[0].message
 
 
-async def test_a_mutation_keeps_what_was_done(shelf: Shelf) -> None:
+async def test_a_mutation_keeps_what_was_done(seeded: SeededLedger) -> None:
     """Of two mutations the first is done and said, though the second fails: a client learns its ledger index."""
     query = """mutation { first: revealError(input: {errorId: "x", reason: "y"}) { ledgerIndex }
         plan: planPurge(input: {}) { digest } }"""
-    services = {"services": {"retention": _retention(shelf)}, "ledger": Ledger(shelf.database, shelf.keyring, uuid4())}
-    result = await shelf.ask(query, shelf.scope(Role.ADMIN), **services)
+    services = {
+        "services": {"retention": _retention(seeded)},
+        "ledger": Ledger(seeded.database, seeded.keyring, uuid4()),
+    }
+    result = await seeded.ask(query, seeded.scope(Role.ADMIN), **services)
     assert [error.path for error in result.errors] == [["first"]]
     assert result.data["first"] is None
     assert result.data["plan"]["digest"].startswith("sha256:")
 
 
-def _retention(shelf: Shelf) -> object:
+def _retention(seeded: SeededLedger) -> object:
     from service.retention.context import RetentionContext
 
-    return RetentionContext(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
+    return RetentionContext(seeded.database, seeded.partitions, seeded.keyring, seeded.accounts, lambda: seeded.policy)
 
 
-async def test_a_filter_by_user_says_that_pseudonyms_ended(shelf: Shelf) -> None:
+async def test_a_filter_by_user_says_that_pseudonyms_ended(seeded: SeededLedger) -> None:
     """Between the end of pseudonyms and that of calls, a list by user would leave calls out: refused as sums are, in
     words that say which of them ended. Without a beginning, and after it, both answer."""
-    now, tier = await shelf.now(), shelf.policy.tiers[shelf.policy.default_tier].number
-    readable = readable_cutoff(shelf.policy, tier, DataClass.PERSONAL, Store.CALL, now)
-    calls = cutoff(shelf.policy, tier, Store.CALL, now)
+    now, tier = await seeded.now(), seeded.policy.tiers[seeded.policy.default_tier].number
+    readable = readable_cutoff(seeded.policy, tier, DataClass.PERSONAL, Store.CALL, now)
+    calls = cutoff(seeded.policy, tier, Store.CALL, now)
     assert calls < readable, "the policy ends pseudonyms before calls"
     user = {"user": {"id": "u"}}
     old = {**user, "startedAt": {"gte": (readable - timedelta(days=1)).isoformat()}}
     recent = {**user, "startedAt": {"gte": (readable + timedelta(hours=1)).isoformat()}}
-    refused = await shelf.ask(BY_USER, variables={"f": old})
+    refused = await seeded.ask(BY_USER, variables={"f": old})
     assert refused.data == {"calls": None, "costs": None}
     for error in refused.errors:
         assert error.extensions["code"] == "OUT_OF_RETENTION"
         assert error.message.startswith("pseudonyms can be read from")
         assert "single calls are there" not in error.message
     for filter_ in (user, recent):
-        data = await shelf.data(BY_USER, variables={"f": filter_})
+        data = await seeded.data(BY_USER, variables={"f": filter_})
         assert (data["calls"]["totalCount"], data["costs"]["totals"]) == (4, [{"calls": "4"}])
     plain = {"startedAt": {"gte": (readable - timedelta(days=1)).isoformat()}}
-    assert (await shelf.data(BY_USER, variables={"f": plain}))["calls"]["totalCount"] == 4
+    assert (await seeded.data(BY_USER, variables={"f": plain}))["calls"]["totalCount"] == 4

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rows import EPOCH, Shelf, StoredCall, StoredError, open_shelf
+from rows import EPOCH, SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role, Store
@@ -22,9 +22,9 @@ from service.query.records.page import PageRequest, PageSelection
 class Spied:
     """A connection that keeps what it was asked."""
 
-    def __init__(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
         self.statements: list[tuple[str, tuple[Any, ...]]] = []
-        connection_class = shelf.database._scoped._pool._connection_class
+        connection_class = seeded.database._scoped._pool._connection_class
         fetch = connection_class.fetch
         spied = self
 
@@ -36,25 +36,25 @@ class Spied:
 
 
 @pytest.fixture
-async def shelf(any_database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(any_database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.join("acme")
-        await shelf.join("other")
+async def seeded(any_database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(any_database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.join("acme")
+        await seeded.join("other")
         weeks = [(Store.CALL, 1, now - timedelta(days=7 * week)) for week in range(58)]
-        await shelf.partitions.ensure(shelf.policy, weeks)
+        await seeded.partitions.ensure(seeded.policy, weeks)
         calls = [
             StoredCall(now - timedelta(hours=7 * index), account=("acme", "other")[index % 2], source_id=str(index))
             for index in range(400)
         ]
-        await shelf.put(calls)
-        async with shelf.database.owner.acquire() as connection:
+        await seeded.put(calls)
+        async with seeded.database.owner.acquire() as connection:
             await connection.execute("ANALYZE")
-        yield shelf
+        yield seeded
 
 
-async def _plan(shelf: Shelf, scope: Scope, sql: str, values: tuple[Any, ...]) -> dict[str, Any]:
-    async with shelf.database.reading(scope.accounts) as connection:
+async def _plan(seeded: SeededLedger, scope: Scope, sql: str, values: tuple[Any, ...]) -> dict[str, Any]:
+    async with seeded.database.reading(scope.accounts) as connection:
         # A few hundred rows are read faster as a whole; what is asked here is whether the index can serve.
         await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
         text = await connection.fetchval(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) {sql}", *values)
@@ -69,16 +69,18 @@ def _scanned(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [node for node in _nodes(plan) if "Relation Name" in node]
 
 
-async def test_a_page_of_an_account_touches_few_partitions(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_of_an_account_touches_few_partitions(
+    seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sixty weeks lie there; the newest page reads one or two, by the index of the account, in its order."""
-    number = await shelf.accounts.find("acme")
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    scope = shelf.scope(Role.PARTNER, number)
-    spied = Spied(shelf, monkeypatch)
-    page = await shelf.reader.page(scope, CALLS, PageRequest(size=1), PageSelection(selection={"model": {}}))
+    scope = seeded.scope(Role.PARTNER, number)
+    spied = Spied(seeded, monkeypatch)
+    page = await seeded.reader.page(scope, CALLS, PageRequest(size=1), PageSelection(selection={"model": {}}))
     assert len(page.rows) == 1
 
-    plan = await _plan(shelf, scope, *spied.statements[0])
+    plan = await _plan(seeded, scope, *spied.statements[0])
 
     scans = _scanned(plan)
     assert 1 <= len(scans) <= 2
@@ -86,17 +88,17 @@ async def test_a_page_of_an_account_touches_few_partitions(shelf: Shelf, monkeyp
     assert not any(node["Node Type"] == "Sort" for node in _nodes(plan))
 
 
-async def test_a_cursor_far_back_prunes_what_is_newer(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cursor_far_back_prunes_what_is_newer(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Going on from a cursor never touches the partitions that were read before."""
-    number = await shelf.accounts.find("acme")
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    scope = shelf.scope(Role.PARTNER, number)
-    first = await shelf.reader.page(scope, CALLS, PageRequest(size=100), PageSelection())
+    scope = seeded.scope(Role.PARTNER, number)
+    first = await seeded.reader.page(scope, CALLS, PageRequest(size=100), PageSelection())
     cursor = first.cursor(first.rows[-1])
-    spied = Spied(shelf, monkeypatch)
-    await shelf.reader.page(scope, CALLS, PageRequest(size=2, after=cursor), PageSelection())
+    spied = Spied(seeded, monkeypatch)
+    await seeded.reader.page(scope, CALLS, PageRequest(size=2, after=cursor), PageSelection())
 
-    plan = await _plan(shelf, scope, *spied.statements[0])
+    plan = await _plan(seeded, scope, *spied.statements[0])
 
     assert len(_scanned(plan)) <= 2
     bounds = [value for value in spied.statements[0][1] if isinstance(value, datetime)]
@@ -104,20 +106,20 @@ async def test_a_cursor_far_back_prunes_what_is_newer(shelf: Shelf, monkeypatch:
 
 
 async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is asked, no statement leaves tier or an end of the time open."""
-    spied = Spied(shelf, monkeypatch)
-    since = Compare("startedAt", "gte", await shelf.now() - timedelta(days=20))
-    for scope in (shelf.scope(), shelf.scope(Role.PARTNER, 1)):
+    spied = Spied(seeded, monkeypatch)
+    since = Compare("startedAt", "gte", await seeded.now() - timedelta(days=20))
+    for scope in (seeded.scope(), seeded.scope(Role.PARTNER, 1)):
         for request in (
             PageRequest(),
             PageRequest(from_end=True),
             PageRequest(And((since,)), (OrderTerm("LATENCY", True),)),
             PageRequest(Compare("model", "eq", "none")),
         ):
-            await shelf.reader.page(scope, CALLS, request, PageSelection(selection={"id": {}}))
-        await shelf.reader.page(scope, ERRORS, PageRequest(), PageSelection())
+            await seeded.reader.page(scope, CALLS, request, PageSelection(selection={"id": {}}))
+        await seeded.reader.page(scope, ERRORS, PageRequest(), PageSelection())
     pages = [sql for sql, _ in spied.statements if " FROM call" in sql]
     assert len(pages) > 10
     for sql in pages:
@@ -128,10 +130,10 @@ async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
             assert "LIMIT" in branch
 
 
-async def test_only_what_is_asked_for_is_selected(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_what_is_asked_for_is_selected(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query of two fields selects their columns and the key, and a count selects no row at all."""
-    spied = Spied(shelf, monkeypatch)
-    await shelf.data("{ calls(first: 1) { nodes { model latencyMs } } }")
+    spied = Spied(seeded, monkeypatch)
+    await seeded.data("{ calls(first: 1) { nodes { model latencyMs } } }")
     # A compiled operation that only writes moment and id on reads the one as a text, the other as its bytes.
     asked = re.sub(r"to_char\((\w+), '[^']*'\) AS moment", r"\1", spied.statements[0][0])
     columns = (
@@ -148,44 +150,44 @@ async def test_only_what_is_asked_for_is_selected(shelf: Shelf, monkeypatch: pyt
     ]
 
     spied.statements.clear()
-    await shelf.data("{ calls { totalCount } }")
+    await seeded.data("{ calls { totalCount } }")
     assert spied.statements == []
 
 
-async def test_blobs_are_read_only_when_they_are_shown(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_blobs_are_read_only_when_they_are_shown(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sealed bytes are neither fetched nor opened unless message, parameters or disclosure are asked for."""
-    await shelf.put(
-        [StoredCall(await shelf.now(), source_id="e", failed=True, error=StoredError(details=ErrorDetails(("m",))))]
+    await seeded.put(
+        [StoredCall(await seeded.now(), source_id="e", failed=True, error=StoredError(details=ErrorDetails(("m",))))]
     )
-    spied = Spied(shelf, monkeypatch)
-    await shelf.data("{ errors { nodes { id type redactions { rule } } } calls { nodes { error { id code } } } }")
+    spied = Spied(seeded, monkeypatch)
+    await seeded.data("{ errors { nodes { id type redactions { rule } } } calls { nodes { error { id code } } } }")
     assert not any("sealed" in sql for sql, _ in spied.statements)
-    await shelf.data("{ errors { nodes { disclosure } } }")
+    await seeded.data("{ errors { nodes { disclosure } } }")
     assert any("sealed" in sql for sql, _ in spied.statements)
 
 
-async def test_a_page_of_errors_is_one_more_statement(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_of_errors_is_one_more_statement(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """The errors of fifty failed calls are looked up at once, by their key."""
-    now = await shelf.now()
-    await shelf.put(
+    now = await seeded.now()
+    await seeded.put(
         [StoredCall(now - timedelta(seconds=n), source_id=f"f{n}", failed=True, error=StoredError()) for n in range(50)]
     )
-    spied = Spied(shelf, monkeypatch)
-    data = await shelf.data("{ calls(filter: {status: {eq: FAILED}}) { nodes { error { type } } } }")
+    spied = Spied(seeded, monkeypatch)
+    data = await seeded.data("{ calls(filter: {status: {eq: FAILED}}) { nodes { error { type } } } }")
     assert all(node["error"] == {"type": "RateLimitError"} for node in data["calls"]["nodes"])
     lookups = [sql for sql, _ in spied.statements if " FROM call_error " in sql]
     assert len(lookups) == 1
 
 
-async def test_the_window_cuts_off_to_the_millisecond(shelf: Shelf) -> None:
+async def test_the_window_cuts_off_to_the_millisecond(seeded: SeededLedger) -> None:
     """A call one millisecond past the window is not served, by list, count, id or user; one inside is."""
-    now = await shelf.now()
-    await shelf.join("edge", (1, EPOCH))
+    now = await seeded.now()
+    await seeded.join("edge", (1, EPOCH))
     inside, outside = now - timedelta(days=400) + timedelta(minutes=5), now - timedelta(days=400, milliseconds=1)
-    ids = await shelf.put([StoredCall(moment, account="edge", source_id=str(moment)) for moment in (inside, outside)])
+    ids = await seeded.put([StoredCall(moment, account="edge", source_id=str(moment)) for moment in (inside, outside)])
     query = """query($a: ID!, $b: ID!) { calls(filter: {account: {eq: "edge"}}) { totalCount nodes { id } }
       a: call(id: $a) { id } b: call(id: $b) { id } c: calls(filter: {id: {in: [$a, $b]}}) { nodes { id } } }"""
-    data = await shelf.data(query, variables={"a": ids[0], "b": ids[1]})
+    data = await seeded.data(query, variables={"a": ids[0], "b": ids[1]})
     assert data == {
         "calls": {"totalCount": 1, "nodes": [{"id": ids[0]}]},
         "a": {"id": ids[0]},
@@ -194,18 +196,18 @@ async def test_the_window_cuts_off_to_the_millisecond(shelf: Shelf) -> None:
     }
 
 
-async def test_users_end_before_their_calls(shelf: Shelf) -> None:
+async def test_users_end_before_their_calls(seeded: SeededLedger) -> None:
     """Thirty days on, a call's user is null and found by no filter; the call itself stays."""
-    now = await shelf.now()
+    now = await seeded.now()
     calls = [
         StoredCall(now - timedelta(days=30) + shift, account="acme", source_id=f"u{index}", user="u-1")
         for index, shift in enumerate([timedelta(minutes=5), timedelta(milliseconds=-1)])
     ]
-    ids = await shelf.put(calls)
+    ids = await seeded.put(calls)
     query = "query($ids: [ID!]!, $f: CallFilter!) { calls(filter: {id: {in: $ids}, and: [$f]}) { nodes { id user } } }"
 
     async def nodes(filter_: dict[str, Any]) -> list[Any]:
-        return (await shelf.data(query, variables={"ids": ids, "f": filter_}))["calls"]["nodes"]
+        return (await seeded.data(query, variables={"ids": ids, "f": filter_}))["calls"]["nodes"]
 
     newest, oldest = await nodes({})
     assert newest["user"].startswith("usr_")
@@ -216,11 +218,11 @@ async def test_users_end_before_their_calls(shelf: Shelf) -> None:
     assert [node["id"] for node in await nodes({"not": {"user": {"id": "u-1"}}})] == ids[1:]
 
 
-async def _rows_read(shelf: Shelf, statements: list[tuple[str, tuple[Any, ...]]]) -> float:
+async def _rows_read(seeded: SeededLedger, statements: list[tuple[str, tuple[Any, ...]]]) -> float:
     """How many rows these statements take out of tables, those included that a filter leaves out."""
     rows = 0.0
     for sql, values in statements:
-        for node in _scanned(await _plan(shelf, shelf.scope(), sql, values)):
+        for node in _scanned(await _plan(seeded, seeded.scope(), sql, values)):
             out = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
             rows += out * node["Actual Loops"]
     return rows
@@ -228,33 +230,35 @@ async def _rows_read(shelf: Shelf, statements: list[tuple[str, tuple[Any, ...]]]
 
 @pytest.mark.parametrize("age", [timedelta(), timedelta(minutes=5)])
 async def test_the_newest_page_of_all_calls_reads_about_a_page(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, age: timedelta
+    seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch, age: timedelta
 ) -> None:
     """Three thousand calls of the last hour, of the last half minute or reported late: from the second page on one
     statement takes hardly more than the page out of the table, and the first is no more than a few times as wide.
     """
     spacing = timedelta(milliseconds=10)
-    newest = await shelf.now() - age
-    await shelf.put([StoredCall(newest - spacing * index, source_id=f"d{index}") for index in range(3000)])
-    spied = Spied(shelf, monkeypatch)
+    newest = await seeded.now() - age
+    await seeded.put([StoredCall(newest - spacing * index, source_id=f"d{index}") for index in range(3000)])
+    spied = Spied(seeded, monkeypatch)
     pages = []
     for _ in range(2):
         spied.statements.clear()
-        page = await shelf.reader.page(shelf.scope(), CALLS, PageRequest(), PageSelection(selection={"model": {}}))
+        page = await seeded.reader.page(seeded.scope(), CALLS, PageRequest(), PageSelection(selection={"model": {}}))
         moments = [row["started_at"] for row in page.rows]
         assert moments == sorted(moments, reverse=True)
         assert moments[-1] >= newest - spacing * 50
         pages.append(list(spied.statements))
     assert len(pages[0]) <= 6
     assert len(pages[1]) == 1
-    assert await _rows_read(shelf, pages[1]) < 400
+    assert await _rows_read(seeded, pages[1]) < 400
 
 
-async def test_a_page_of_few_calls_is_one_statement_or_two(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_of_few_calls_is_one_statement_or_two(
+    seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a call arrives every seven hours, narrow slices are tried once; after that it is as few as it needs."""
-    spied = Spied(shelf, monkeypatch)
+    spied = Spied(seeded, monkeypatch)
     request, wanted = PageRequest(size=4), PageSelection(selection={"model": {}})
-    await shelf.reader.page(shelf.scope(), CALLS, request, wanted)
+    await seeded.reader.page(seeded.scope(), CALLS, request, wanted)
     spied.statements.clear()
-    await shelf.reader.page(shelf.scope(), CALLS, request, wanted)
+    await seeded.reader.page(seeded.scope(), CALLS, request, wanted)
     assert len(spied.statements) <= 3

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rows import Shelf
-from steward import NOW, OLD, SHORT, YOUNG, Steward, failed, stewarding
+from retaining import NOW, OLD, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from rows import SeededLedger
 
 from policies.policy.model import Role
 from service.query.reader import Reader
@@ -35,21 +35,21 @@ ERASE = """
 
 
 class RoleClient:
-    """Asks as any role, of a steward's ledger."""
+    """Asks as any role, of a ledger under retention."""
 
-    def __init__(self, steward: Steward, shelf: Shelf) -> None:
-        self.steward = steward
-        self.shelf = shelf
+    def __init__(self, retained: RetainedLedger, seeded: SeededLedger) -> None:
+        self.retained = retained
+        self.seeded = seeded
 
     async def ask(self, query: str, role: Role, *accounts: int, **variables: Any) -> Any:
-        scope = self.shelf.scope(role, *accounts)
-        result = await self.shelf.ask(query, scope, variables, services={"retention": self.steward.retention})
+        scope = self.seeded.scope(role, *accounts)
+        result = await self.seeded.ask(query, scope, variables, services={"retention": self.retained.retention})
         assert result.errors is None, result.errors
         return result.data
 
     async def code(self, query: str, role: Role, *accounts: int, **variables: Any) -> str:
-        scope = self.shelf.scope(role, *accounts)
-        result = await self.shelf.ask(query, scope, variables, services={"retention": self.steward.retention})
+        scope = self.seeded.scope(role, *accounts)
+        result = await self.seeded.ask(query, scope, variables, services={"retention": self.retained.retention})
         assert result.errors is not None, result.data
         return result.errors[0].extensions["code"]
 
@@ -58,25 +58,27 @@ class RoleClient:
         return {(one["name"], one["store"]): one for one in data["retention"]["classes"]}
 
     async def number(self, name: str) -> int:
-        number = await self.steward.retention.accounts.find(name)
+        number = await self.retained.retention.accounts.find(name)
         assert number is not None
         return number
 
 
 @pytest.fixture
 async def client(database_url: str, tmp_path: Path) -> AsyncIterator[RoleClient]:
-    async with stewarding(database_url, tmp_path) as steward:
-        retention = steward.retention
+    async with open_retained(database_url, tmp_path) as retained:
+        retention = retained.retention
         reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
         yield RoleClient(
-            steward,
-            Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader),
+            retained,
+            SeededLedger(
+                retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader
+            ),
         )
 
 
 async def test_the_report_tells_what_is_there(client: RoleClient) -> None:
     """Past rows are overdue and not served before the purge, and gone after it, with their keys."""
-    await client.steward.report(failed("old", OLD), failed("young", YOUNG), failed("mine", YOUNG, account="other"))
+    await client.retained.report(failed("old", OLD), failed("young", YOUNG), failed("mine", YOUNG, account="other"))
     before = await client.classes()
     errors, calls = before["PERSONAL", "CALL_ERROR"], before["OPERATIONAL", "CALL"]
     assert (errors["windowDays"], errors["keptAtMostDays"], errors["unreadableEverywhereDays"]) == (30, 32, 39)
@@ -86,7 +88,7 @@ async def test_the_report_tells_what_is_there(client: RoleClient) -> None:
     assert (calls["windowDays"], calls["unreadableEverywhereDays"]) == (400, None)
     assert errors["keys"] == {"live": "2", "destroyed": "0", "lost": "0", "held": "0"}
 
-    await client.steward.purge()
+    await client.retained.purge()
     after = await client.classes()
     assert {one["overdue"] for one in after.values()} | {one["hidden"] for one in after.values()} == {"0"}
     assert after["PERSONAL", "CALL_ERROR"]["keys"] == {"live": "1", "destroyed": "1", "lost": "0", "held": "0"}
@@ -98,14 +100,14 @@ async def test_the_report_tells_what_is_there(client: RoleClient) -> None:
 async def test_hidden_rows_wait_for_their_partition(client: RoleClient) -> None:
     """A row past its window in a partition that is not due is hidden, not overdue, and counted exactly."""
     moment = NOW - timedelta(days=30, minutes=1)
-    await client.steward.report(failed("edge", moment), failed("young", YOUNG))
+    await client.retained.report(failed("edge", moment), failed("young", YOUNG))
     state = (await client.classes())["PERSONAL", "CALL_ERROR"]
     assert (state["hidden"], state["overdue"]) == ("1", "0")
 
 
 async def test_a_lost_key_is_counted(client: RoleClient, tmp_path: Path) -> None:
     """A key that is gone without a tombstone shows in the report."""
-    await client.steward.report(failed("young", YOUNG))
+    await client.retained.report(failed("young", YOUNG))
     for path in (tmp_path / "keyring" / "periods").rglob(f"{YOUNG:%Y-%m-%d}"):
         path.unlink()
     assert (await client.classes())["PERSONAL", "CALL_ERROR"]["keys"]["lost"] == "1"
@@ -113,10 +115,10 @@ async def test_a_lost_key_is_counted(client: RoleClient, tmp_path: Path) -> None
 
 async def test_held_rows_are_counted_and_not_served(client: RoleClient) -> None:
     """Copies of a hold show in `held` and in the escrow, and in no list of calls or errors."""
-    await client.steward.report(failed("old", OLD), failed("young", YOUNG))
+    await client.retained.report(failed("old", OLD), failed("young", YOUNG))
     placed = await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
     hold_id = placed["placeHold"]["hold"]["id"]
-    await client.steward.purge()
+    await client.retained.purge()
     classes = await client.classes()
     assert classes["PERSONAL", "CALL_ERROR"]["held"] == classes["OPERATIONAL", "CALL"]["held"] == "1"
     assert classes["PERSONAL", "CALL_ERROR"]["keys"]["held"] == "1"
@@ -139,12 +141,12 @@ async def test_held_rows_are_counted_and_not_served(client: RoleClient) -> None:
 
 async def test_a_plan_is_made_asked_for_and_carried_out(client: RoleClient) -> None:
     """planPurge -> requestPurge -> the worker; the run is then listed as done, with who asked."""
-    await client.steward.report(failed("old", OLD), failed("young", YOUNG))
+    await client.retained.report(failed("old", OLD), failed("young", YOUNG))
     plan = (await client.ask(PLAN, Role.COMPLIANCE, **{"in": {"class": "PERSONAL", "tier": "standard"}}))["planPurge"]
     assert (plan["keys"], plan["partitions"]) == ("1", [{"class": "PERSONAL", "tier": "standard"}])
     asked = (await client.ask(REQUEST, Role.COMPLIANCE, d=plan["digest"]))["requestPurge"]["purgeRun"]
     assert (asked["state"], asked["planDigest"]) == ("REQUESTED", plan["digest"])
-    assert await maintain(client.steward.retention)
+    assert await maintain(client.retained.retention)
     runs = await client.ask(
         "{ purgeRuns(first: 1) { totalCount pageInfo { hasNextPage endCursor } nodes { id } } }", Role.AUDITOR
     )
@@ -161,21 +163,21 @@ async def test_a_plan_is_made_asked_for_and_carried_out(client: RoleClient) -> N
 
 async def test_a_plan_says_what_holds_would_keep(client: RoleClient) -> None:
     """rowsHeldBack counts rows of the planned partitions that holds in force name."""
-    await client.steward.report(failed("a", OLD), failed("b", OLD, account="other"))
+    await client.retained.report(failed("a", OLD), failed("b", OLD, account="other"))
     await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
     assert (await client.ask(PLAN, Role.COMPLIANCE, **{"in": {}}))["planPurge"]["rowsHeldBack"] == "2"
 
 
 async def test_an_erasure_is_asked_for_and_listed(client: RoleClient) -> None:
     """A person's erasure is done in the answer; an account's is taken up by the worker."""
-    await client.steward.report(failed("a", YOUNG, user="u1"))
+    await client.retained.report(failed("a", YOUNG, user="u1"))
     wanted = {"kind": "USER", "account": "acme", "userId": "u1", "reason": "asked"}
     done = (await client.ask(ERASE, Role.COMPLIANCE, **{"in": wanted}))["requestErasure"]["erasure"]
     assert (done["rows"], done["finishedAt"] is not None, done["blockedByHolds"]) == ("2", True, [])
     whole = {"kind": "ACCOUNT", "account": "acme", "reason": "ended"}
     asked = (await client.ask(ERASE, Role.COMPLIANCE, **{"in": whole}))["requestErasure"]["erasure"]
     assert asked["finishedAt"] is None
-    assert await maintain(client.steward.retention)
+    assert await maintain(client.retained.retention)
     listed = await client.ask("{ erasures { totalCount nodes { kind finishedAt account } } }", Role.AUDITOR)
     kinds = [(one["kind"], one["account"].split(":")[0]) for one in listed["erasures"]["nodes"]]
     assert kinds == [("ACCOUNT", "erased"), ("USER", "erased")]
@@ -190,7 +192,7 @@ async def test_an_erasure_is_asked_for_and_listed(client: RoleClient) -> None:
 
 async def test_accounts_are_listed_in_pages(client: RoleClient) -> None:
     """By name, with tier and calls; a cursor of another list is refused."""
-    await client.steward.report(*[failed(name, YOUNG, account=name) for name in ("b", "a", "c")])
+    await client.retained.report(*[failed(name, YOUNG, account=name) for name in ("b", "a", "c")])
     query = "query($after: String) { accounts(first: 2, after: $after) { totalCount pageInfo { endCursor hasNextPage }"
     query += " nodes { name tier calls } } }"
     one = (await client.ask(query, Role.AUDITOR))["accounts"]
@@ -206,19 +208,19 @@ async def test_accounts_are_listed_in_pages(client: RoleClient) -> None:
 @pytest.mark.parametrize("role", [Role.INGEST, Role.VIEWER, Role.PARTNER, Role.SUPPORT, Role.AUDITOR])
 async def test_who_is_not_compliance_changes_nothing(client: RoleClient, role: Role) -> None:
     """Holds, purges and erasures are refused for every role but compliance and admin."""
-    await client.steward.report(failed("a", YOUNG))
+    await client.retained.report(failed("a", YOUNG))
     wanted = {"kind": "ACCOUNT", "account": "acme", "reason": "r"}
     assert await client.code(PLACE, role, scope={"account": "acme"}) == "FORBIDDEN"
     assert await client.code(LIFT, role, id="hold_x") == "FORBIDDEN"
     assert await client.code(PLAN, role, **{"in": {}}) == "FORBIDDEN"
     assert await client.code(REQUEST, role, d="sha256:" + 64 * "0") == "FORBIDDEN"
     assert await client.code(ERASE, role, **{"in": wanted}) == "FORBIDDEN"
-    assert await client.steward.kinds() == []
+    assert await client.retained.kinds() == []
 
 
 async def test_a_bound_key_learns_of_its_accounts_alone(client: RoleClient) -> None:
     """Counts, holds and erasures of others are not shown, and what serves all accounts is refused."""
-    await client.steward.report(failed("a", OLD), failed("b", OLD, account="other"), failed("c", YOUNG))
+    await client.retained.report(failed("a", OLD), failed("b", OLD, account="other"), failed("c", YOUNG))
     await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
     await client.ask(
         ERASE, Role.COMPLIANCE, **{"in": {"kind": "USER", "account": "acme", "userId": "u", "reason": "r"}}
@@ -245,9 +247,9 @@ async def test_a_bound_key_learns_of_its_accounts_alone(client: RoleClient) -> N
 
 async def test_a_viewers_report_names_no_holds(client: RoleClient) -> None:
     """Who may not ask `holds` gets the counts of the report and not the cases behind them."""
-    await client.steward.report(failed("a", OLD))
+    await client.retained.report(failed("a", OLD))
     await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
-    await client.steward.purge()
+    await client.retained.purge()
     report = (await client.ask(CLASSES, Role.VIEWER))["retention"]
     assert (report["holds"], report["lastPurge"]) == ([], None)
     assert len((await client.ask(CLASSES, Role.AUDITOR))["retention"]["holds"]) == 1

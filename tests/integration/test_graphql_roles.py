@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy import views
@@ -71,10 +71,10 @@ ROOTS = {
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
         call = StoredCall(
-            await shelf.now() - timedelta(hours=1),
+            await seeded.now() - timedelta(hours=1),
             served_model="canary-served",
             provider="canary-provider",
             operation="canary-operation",
@@ -99,8 +99,8 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
                 details=ErrorDetails(("hello",), {"n": Parameter(ParameterAction.KEPT, ("1",))}),
             ),
         )
-        await shelf.put([call])
-        yield shelf
+        await seeded.put([call])
+        yield seeded
 
 
 def query_of(field: str) -> str:
@@ -145,15 +145,15 @@ def test_the_walk_covers_every_field() -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_every_field_for_every_role(shelf: Shelf, role: Role) -> None:
+async def test_every_field_for_every_role(seeded: SeededLedger, role: Role) -> None:
     """A field is refused by name exactly when the role may not ask the root or is denied the field or one above it."""
-    scope = shelf.scope(role, *((await shelf.accounts.find("acme"),) if role is Role.PARTNER else ()))
+    scope = seeded.scope(role, *((await seeded.accounts.find("acme"),) if role is Role.PARTNER else ()))
     for field in DATA_FIELDS:
         root = ROOTS.get(field.partition(".")[0]) or query_of(field).split()[1].partition("(")[0]
-        allowed = views.may_ask(shelf.policy, role, root) and all(
-            views.view(shelf.policy, role, name) is not View.DENIED for name in touched(field)
+        allowed = views.may_ask(seeded.policy, role, root) and all(
+            views.view(seeded.policy, role, name) is not View.DENIED for name in touched(field)
         )
-        result = await shelf.ask(query_of(field), scope)
+        result = await seeded.ask(query_of(field), scope)
         if allowed:
             assert result.errors is None, (field, result.errors)
         else:
@@ -161,24 +161,24 @@ async def test_every_field_for_every_role(shelf: Shelf, role: Role) -> None:
             assert result.data is None
 
 
-def _masking(shelf: Shelf, *fields: str, view: View = View.MASKED) -> Scope:
+def _masking(seeded: SeededLedger, *fields: str, view: View = View.MASKED) -> Scope:
     """A viewer for whom these fields are masked or denied by the policy."""
-    rule = shelf.policy.roles[Role.VIEWER]
+    rule = seeded.policy.roles[Role.VIEWER]
     changed = replace(rule, fields=MappingProxyType({**rule.fields, **dict.fromkeys(fields, view)}))
-    policy = replace(shelf.policy, roles=MappingProxyType({**shelf.policy.roles, Role.VIEWER: changed}))
+    policy = replace(seeded.policy, roles=MappingProxyType({**seeded.policy.roles, Role.VIEWER: changed}))
     policy = replace(policy, name=f"masking {view} {' '.join(fields)}")
-    return shelf.scope(Role.VIEWER, policy=policy)
+    return seeded.scope(Role.VIEWER, policy=policy)
 
 
-async def test_a_masked_text_is_masked_and_anything_else_null(shelf: Shelf) -> None:
+async def test_a_masked_text_is_masked_and_anything_else_null(seeded: SeededLedger) -> None:
     """Masked text says that it is, a masked number or object is null, and the value is nowhere in the answer."""
     texts = ["servedModel", "provider", "operation", "apiKey", "errorType", "errorCode"]
     others = ["inputTokens", "latencyMs", "streamed", "tags", "amount", "amountParts", "user", "error"]
     names = [f"Call.{name}" for name in (*texts, *others)]
-    scope = _masking(shelf, *names)
+    scope = _masking(seeded, *names)
     selected = " ".join([*texts, "inputTokens totalTokens tokenEfficiency latencyMs streamed user tags { key value }"])
 
-    data = await shelf.data(
+    data = await seeded.data(
         f"{{ calls {{ nodes {{ {selected} amount {{ amount currency source }} amountParts {{ meter }} "
         "error { id } } } }",
         scope,
@@ -191,10 +191,10 @@ async def test_a_masked_text_is_masked_and_anything_else_null(shelf: Shelf) -> N
     assert all(value is None for value in node.values()), node
 
 
-async def test_a_masked_part_is_masked(shelf: Shelf) -> None:
+async def test_a_masked_part_is_masked(seeded: SeededLedger) -> None:
     """The value of a tag and the currency of an amount can be masked alone."""
-    scope = _masking(shelf, "Tag.value", "Amount.currency")
-    data = await shelf.data("{ calls { nodes { tags { key value } amount { amount currency } } } }", scope)
+    scope = _masking(seeded, "Tag.value", "Amount.currency")
+    data = await seeded.data("{ calls { nodes { tags { key value } amount { amount currency } } } }", scope)
     assert data["calls"]["nodes"] == [
         {
             "tags": [{"key": "team", "value": "[redacted:operational]"}],
@@ -231,9 +231,9 @@ FILTERS = {
 
 @pytest.mark.parametrize("view", [View.MASKED, View.DENIED])
 @pytest.mark.parametrize("field", FILTERS)
-async def test_what_is_not_seen_cannot_be_filtered_by(shelf: Shelf, field: str, view: View) -> None:
+async def test_what_is_not_seen_cannot_be_filtered_by(seeded: SeededLedger, field: str, view: View) -> None:
     """In calls, costs and facets, plainly, nested, by variable, by a default of a variable, and inside a fragment."""
-    scope = _masking(shelf, field, view=view)
+    scope = _masking(seeded, field, view=view)
     filter_ = FILTERS[field]
     for query in (
         f"{{ calls(filter: {filter_}) {{ totalCount }} }}",
@@ -245,29 +245,29 @@ async def test_what_is_not_seen_cannot_be_filtered_by(shelf: Shelf, field: str, 
             "fragment Q on Query { ... { calls(filter: $f) { totalCount } } }"
         ),
     ):
-        assert await shelf.code(query, scope) == "FORBIDDEN", query
+        assert await seeded.code(query, scope) == "FORBIDDEN", query
 
 
-async def test_variables_are_looked_into(shelf: Shelf) -> None:
+async def test_variables_are_looked_into(seeded: SeededLedger) -> None:
     """A filter that comes as a variable, whole or in part, is refused as one in the text is."""
-    scope = _masking(shelf, "Call.apiKey")
+    scope = _masking(seeded, "Call.apiKey")
     whole = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
     part = "query($s: StringFilter!) { calls(filter: {or: [{apiKey: $s}]}) { totalCount } }"
     inner = "query($f: [CallFilter!]) { calls(filter: {and: $f}) { totalCount } }"
-    assert await shelf.code(whole, scope, {"f": {"not": {"apiKey": {"eq": "x"}}}}) == "FORBIDDEN"
-    assert await shelf.code(part, scope, {"s": {"eq": "x"}}) == "FORBIDDEN"
-    assert await shelf.code(inner, scope, {"f": {"apiKey": {"isNull": True}}}) == "FORBIDDEN"
-    assert (await shelf.data(whole, scope, {"f": {"model": {"ne": "x"}}}))["calls"]["totalCount"] == 1
+    assert await seeded.code(whole, scope, {"f": {"not": {"apiKey": {"eq": "x"}}}}) == "FORBIDDEN"
+    assert await seeded.code(part, scope, {"s": {"eq": "x"}}) == "FORBIDDEN"
+    assert await seeded.code(inner, scope, {"f": {"apiKey": {"isNull": True}}}) == "FORBIDDEN"
+    assert (await seeded.data(whole, scope, {"f": {"model": {"ne": "x"}}}))["calls"]["totalCount"] == 1
 
 
-async def test_null_chooses_by_nothing(shelf: Shelf) -> None:
+async def test_null_chooses_by_nothing(seeded: SeededLedger) -> None:
     """Who may not filter by a field may leave it null, as clients do that name every field; groups by tags likewise."""
-    scope = _masking(shelf, "Call.apiKey", "Call.tags", view=View.DENIED)
+    scope = _masking(seeded, "Call.apiKey", "Call.tags", view=View.DENIED)
     query = """query($f: CallFilter, $g: [String!]) {
         calls(filter: $f) { totalCount } costs(filter: $f, groupByTags: $g) { truncated } }"""
     for filter_ in (None, {"apiKey": None, "tags": None}, {"or": [{"apiKey": None}]}):
-        assert (await shelf.data(query, scope, {"f": filter_, "g": None}))["calls"]["totalCount"] == 1
-    assert await shelf.code(query, scope, {"f": {"apiKey": {}}}) == "FORBIDDEN"
+        assert (await seeded.data(query, scope, {"f": filter_, "g": None}))["calls"]["totalCount"] == 1
+    assert await seeded.code(query, scope, {"f": {"apiKey": {}}}) == "FORBIDDEN"
 
 
 @pytest.mark.parametrize(
@@ -287,40 +287,40 @@ async def test_null_chooses_by_nothing(shelf: Shelf) -> None:
         ("Call.apiKey", "{ facets { apiKeys { value } } }"),
     ],
 )
-async def test_nor_ordered_grouped_or_faceted_by(shelf: Shelf, field: str, query: str) -> None:
+async def test_nor_ordered_grouped_or_faceted_by(seeded: SeededLedger, field: str, query: str) -> None:
     """Orders, groups and facets tell as much as filters do."""
-    code = await shelf.code(query, _masking(shelf, field, view=View.DENIED))
+    code = await seeded.code(query, _masking(seeded, field, view=View.DENIED))
     assert code == "FORBIDDEN"
-    code = (await shelf.ask(query, _masking(shelf, field))).errors
+    code = (await seeded.ask(query, _masking(seeded, field))).errors
     if "facets" not in query:
         assert code is not None
         assert code[0].extensions["code"] == "FORBIDDEN"
 
 
-async def test_users_are_filtered_by_pseudonym_or_plainly_by_who_may(shelf: Shelf) -> None:
+async def test_users_are_filtered_by_pseudonym_or_plainly_by_who_may(seeded: SeededLedger) -> None:
     """A masked user can be chosen by pseudonym; by the plain id only where the policy says so."""
-    number = await shelf.accounts.find("acme")
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    seen = await shelf.data("{ calls { nodes { user } } }")
+    seen = await seeded.data("{ calls { nodes { user } } }")
     variables = {"u": [seen["calls"]["nodes"][0]["user"]]}
     pseudonym = "query($u: [ID!]!) { calls(filter: {user: {pseudonym: $u}}) { totalCount nodes { user } } }"
     plain = '{ calls(filter: {user: {id: "canary-user"}}) { totalCount } }'
-    partner = shelf.scope(Role.PARTNER, number)
+    partner = seeded.scope(Role.PARTNER, number)
 
-    assert (await shelf.data(pseudonym, partner, variables))["calls"] == {"totalCount": 1, "nodes": [{"user": None}]}
-    assert await shelf.code(plain, partner) == "FORBIDDEN"
-    assert await shelf.code(plain, shelf.scope(Role.VIEWER)) == "FORBIDDEN"
-    assert (await shelf.data(plain, shelf.scope(Role.SUPPORT)))["calls"]["totalCount"] == 1
-    assert await shelf.code(pseudonym, _masking(shelf, USER, view=View.DENIED), variables) == "FORBIDDEN"
+    assert (await seeded.data(pseudonym, partner, variables))["calls"] == {"totalCount": 1, "nodes": [{"user": None}]}
+    assert await seeded.code(plain, partner) == "FORBIDDEN"
+    assert await seeded.code(plain, seeded.scope(Role.VIEWER)) == "FORBIDDEN"
+    assert (await seeded.data(plain, seeded.scope(Role.SUPPORT)))["calls"]["totalCount"] == 1
+    assert await seeded.code(pseudonym, _masking(seeded, USER, view=View.DENIED), variables) == "FORBIDDEN"
 
 
-async def test_skipped_fields_are_not_refused(shelf: Shelf) -> None:
+async def test_skipped_fields_are_not_refused(seeded: SeededLedger) -> None:
     """@skip and @include let one document serve every role; an alias or a fragment hides nothing."""
-    scope = _masking(shelf, "Call.apiKey", view=View.DENIED)
+    scope = _masking(seeded, "Call.apiKey", view=View.DENIED)
     query = """query($may: Boolean!) {
       calls { nodes { model apiKey @include(if: $may) ... @skip(if: true) { k: apiKey } } } }"""
-    assert (await shelf.data(query, scope, {"may": False}))["calls"]["nodes"] == [{"model": "gpt-4o"}]
-    assert await shelf.code(query, scope, {"may": True}) == "FORBIDDEN"
+    assert (await seeded.data(query, scope, {"may": False}))["calls"]["nodes"] == [{"model": "gpt-4o"}]
+    assert await seeded.code(query, scope, {"may": True}) == "FORBIDDEN"
     for hidden in (
         "{ calls { nodes { model: apiKey } } }",
         "{ calls { edges { node { ...F } } } } fragment F on Call { ... on Node { ... on Call { apiKey } } }",
@@ -328,7 +328,7 @@ async def test_skipped_fields_are_not_refused(shelf: Shelf) -> None:
         "{ errors { nodes { call { apiKey } } } }",
         "{ __typename a: __schema { types { name } } calls { nodes { apiKey } } }",
     ):
-        assert await shelf.code(hidden, scope) == "FORBIDDEN", hidden
+        assert await seeded.code(hidden, scope) == "FORBIDDEN", hidden
 
 
 def _classes() -> Iterator[tuple[str, RoleRule]]:
@@ -344,9 +344,9 @@ def _classes() -> Iterator[tuple[str, RoleRule]]:
 
 
 @pytest.mark.parametrize(("name", "rule"), list(_classes()))
-async def test_sealed_text_stays_masked_for_who_sees_all(shelf: Shelf, name: str, rule: RoleRule) -> None:
+async def test_sealed_text_stays_masked_for_who_sees_all(seeded: SeededLedger, name: str, rule: RoleRule) -> None:
     """Even a role that is granted everything reads sealed text masked."""
-    policy = replace(shelf.policy, name=name, roles=MappingProxyType({Role.VIEWER: rule}))
-    scope = shelf.scope(Role.VIEWER, policy=policy)
+    policy = replace(seeded.policy, name=name, roles=MappingProxyType({Role.VIEWER: rule}))
+    scope = seeded.scope(Role.VIEWER, policy=policy)
     assert scope.views["CallError.message"] is View.MASKED
-    assert (await shelf.data("{ errors { nodes { message } } }", scope))["errors"]["nodes"] == [{"message": "hello"}]
+    assert (await seeded.data("{ errors { nodes { message } } }", scope))["errors"]["nodes"] == [{"message": "hello"}]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, error_id, open_seeded
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role
@@ -21,7 +21,7 @@ from service.query.scan import ranges as scan_ranges
 class Two:
     """Two accounts with a few calls each; `scope` is a partner of the first."""
 
-    shelf: Shelf
+    seeded: SeededLedger
     scope: Scope
     mine: list[str]
     theirs: list[str]
@@ -32,9 +32,9 @@ class Two:
 
 @pytest.fixture
 async def two(database_url: str, tmp_path: Path) -> AsyncIterator[Two]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        numbers = (await shelf.join("acme"), await shelf.join("rival"))
-        now = await shelf.now()
+    async with open_seeded(database_url, tmp_path) as seeded:
+        numbers = (await seeded.join("acme"), await seeded.join("rival"))
+        now = await seeded.now()
         made = {}
         for account in ("acme", "rival"):
             calls = [
@@ -50,10 +50,10 @@ async def two(database_url: str, tmp_path: Path) -> AsyncIterator[Two]:
                 )
                 for hour in range(1, 6)
             ]
-            made[account] = calls, await shelf.put(calls)
-        scope = shelf.scope(Role.PARTNER, numbers[0])
+            made[account] = calls, await seeded.put(calls)
+        scope = seeded.scope(Role.PARTNER, numbers[0])
         their_errors = [error_id(numbers[1], call) for call in made["rival"][0]]
-        yield Two(shelf, scope, made["acme"][1], made["rival"][1], their_errors, now, numbers)
+        yield Two(seeded, scope, made["acme"][1], made["rival"][1], their_errors, now, numbers)
 
 
 CALL_FILTERS = [
@@ -72,7 +72,7 @@ CALL_FILTERS = [
 @pytest.mark.parametrize("filter_", CALL_FILTERS)
 async def test_no_filter_reaches_another_account(two: Two, filter_: str) -> None:
     """Calls, errors, groups and counts of another account do not match, and are not counted."""
-    data = await two.shelf.data(f"{{ calls(filter: {filter_}) {{ totalCount nodes {{ id }} }} }}", two.scope)
+    data = await two.seeded.data(f"{{ calls(filter: {filter_}) {{ totalCount nodes {{ id }} }} }}", two.scope)
 
     assert data["calls"] == {"totalCount": 0, "nodes": []}
 
@@ -80,7 +80,7 @@ async def test_no_filter_reaches_another_account(two: Two, filter_: str) -> None
 async def test_everything_shows_my_own_only(two: Two) -> None:
     """Without a filter, and with one that is always true, a scoped key gets exactly its own rows."""
     for filter_ in ("{}", '{or: [{}, {account: {eq: "rival"}}]}', '{not: {account: {eq: "rival"}}}'):
-        data = await two.shelf.data(
+        data = await two.seeded.data(
             f"{{ calls(filter: {filter_}) {{ totalCount nodes {{ id account model }} }} errors {{ totalCount "
             "nodes { message call { account } } } errorGroups { nodes { count models sampleMessage } } }",
             two.scope,
@@ -98,36 +98,36 @@ async def test_ids_of_another_account_are_unknown(two: Two) -> None:
     for id_ in two.theirs[:2]:
         query = """query($id: ID!) { call(id: $id) { id } node(id: $id) { id }
           calls(filter: {id: {eq: $id}}) { nodes { id } } }"""
-        assert await two.shelf.data(query, two.scope, {"id": id_}) == {
+        assert await two.seeded.data(query, two.scope, {"id": id_}) == {
             "call": None,
             "node": None,
             "calls": {"nodes": []},
         }
     for id_ in two.their_errors[:2]:
         query = "query($id: ID!) { node(id: $id) { id } errors(filter: {id: {in: [$id]}}) { nodes { id } } }"
-        assert await two.shelf.data(query, two.scope, {"id": id_}) == {"node": None, "errors": {"nodes": []}}
+        assert await two.seeded.data(query, two.scope, {"id": id_}) == {"node": None, "errors": {"nodes": []}}
     mixed = {"ids": [two.mine[0], two.theirs[0]]}
     query = "query($ids: [ID!]!) { calls(filter: {id: {in: $ids}}) { nodes { id } } }"
-    assert await two.shelf.data(query, two.scope, mixed) == {"calls": {"nodes": [{"id": two.mine[0]}]}}
+    assert await two.seeded.data(query, two.scope, mixed) == {"calls": {"nodes": [{"id": two.mine[0]}]}}
 
 
 async def test_a_cursor_of_a_wider_scope_is_refused(two: Two) -> None:
     """A cursor that another scope was given does not go on here."""
     query = "query($after: String) { calls(first: 2, after: $after) { edges { cursor } nodes { id } } }"
-    for other in (two.shelf.scope(), two.shelf.scope(Role.PARTNER, two.numbers[1])):
-        edges = (await two.shelf.data(query, other))["calls"]["edges"]
-        code = await two.shelf.code(query, two.scope, {"after": edges[1]["cursor"]})
+    for other in (two.seeded.scope(), two.seeded.scope(Role.PARTNER, two.numbers[1])):
+        edges = (await two.seeded.data(query, other))["calls"]["edges"]
+        code = await two.seeded.code(query, two.scope, {"after": edges[1]["cursor"]})
         assert code == "BAD_USER_INPUT"
 
 
 async def test_a_pseudonym_is_of_one_account(two: Two) -> None:
     """The same person in two accounts has two pseudonyms, and each finds only its own account's calls."""
-    seen = await two.shelf.data("{ calls { nodes { account user } } }", two.shelf.scope(Role.VIEWER))
+    seen = await two.seeded.data("{ calls { nodes { account user } } }", two.seeded.scope(Role.VIEWER))
     pseudonyms = {node["account"]: node["user"] for node in seen["calls"]["nodes"]}
     assert len(set(pseudonyms.values())) == 2
     query = "query($u: [ID!]!) { calls(filter: {user: {pseudonym: $u}}) { nodes { account } } }"
 
-    mine = await two.shelf.data(query, two.scope, {"u": list(pseudonyms.values())})
+    mine = await two.seeded.data(query, two.scope, {"u": list(pseudonyms.values())})
 
     assert {node["account"] for node in mine["calls"]["nodes"]} <= {"acme"}
     assert mine["calls"]["nodes"]
@@ -138,18 +138,18 @@ async def test_the_database_holds_when_the_query_forgets(two: Two, monkeypatch: 
     monkeypatch.setattr(scan_ranges, "matching_account_ids", lambda *_: None)
     monkeypatch.setattr("service.query.scan.ranges.matching_account_ids", lambda *_: None)
 
-    page = await two.shelf.reader.page(two.scope, CALLS, PageRequest(), PageSelection(selection={"account": {}}))
+    page = await two.seeded.reader.page(two.scope, CALLS, PageRequest(), PageSelection(selection={"account": {}}))
 
     assert {row["account"] for row in page.rows} == {two.numbers[0]}
     assert len(page.rows) == 5
     # Sums over all accounts are not even readable for whoever is kept to some of them.
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await two.shelf.reader.page(two.scope, CALLS, PageRequest(), PageSelection(total=True))
+        await two.seeded.reader.page(two.scope, CALLS, PageRequest(), PageSelection(total=True))
 
 
 async def test_a_scoped_connection_sees_its_accounts_in_every_store(two: Two) -> None:
     """On a scoped connection a statement without any account predicate returns the scope's rows, and writes fail."""
-    async with two.shelf.database.reading((two.numbers[0],)) as connection:
+    async with two.seeded.database.reading((two.numbers[0],)) as connection:
         for store in ("call", "call_error"):
             found = await connection.fetch(f"SELECT DISTINCT account_id FROM {store}")
             assert [row["account_id"] for row in found] == [two.numbers[0]]
@@ -159,23 +159,23 @@ async def test_a_scoped_connection_sees_its_accounts_in_every_store(two: Two) ->
 
 async def test_scopes_do_not_leak_between_requests(two: Two) -> None:
     """Connections are shared: one scope after the other sees its own rows only."""
-    scopes = [two.shelf.scope(Role.PARTNER, number) for number in two.numbers]
+    scopes = [two.seeded.scope(Role.PARTNER, number) for number in two.numbers]
     for _ in range(6):
         for scope, name in zip(scopes, ("acme", "rival"), strict=True):
-            data = await two.shelf.data("{ calls { nodes { account } } }", scope)
+            data = await two.seeded.data("{ calls { nodes { account } } }", scope)
             assert {node["account"] for node in data["calls"]["nodes"]} == {name}
 
 
 async def test_an_account_made_elsewhere_is_found(two: Two) -> None:
     """An account that another process made is found by name, by id and by a key that is bound to it."""
-    async with two.shelf.database.writer.acquire() as connection:
+    async with two.seeded.database.writer.acquire() as connection:
         number = await connection.fetchval("INSERT INTO account (name, created_at) VALUES ('late', now()) RETURNING id")
         await connection.execute(
             "INSERT INTO account_tier (account_id, tier, from_at) VALUES ($1, 1, '1970-01-01')", number
         )
     query = '{ calls(filter: {account: {eq: "late"}}) { totalCount } }'
 
-    assert await two.shelf.data("{ viewer { accounts } }", two.shelf.scope(Role.PARTNER, number)) == {
+    assert await two.seeded.data("{ viewer { accounts } }", two.seeded.scope(Role.PARTNER, number)) == {
         "viewer": {"accounts": ["late"]}
     }
-    assert await two.shelf.data(query) == {"calls": {"totalCount": 0}}
+    assert await two.seeded.data(query) == {"calls": {"totalCount": 0}}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ingesting import call
-from steward import OLD, YOUNG, Steward, failed, stewarding
+from retaining import OLD, YOUNG, RetainedLedger, failed, open_retained
 
 from policies.policy.model import DataClass
 from service.access.authenticate import Authenticator
@@ -27,21 +27,21 @@ PERSON = "+49 30 901820"
 
 
 @pytest.fixture
-async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
-    async with stewarding(any_database_url, tmp_path) as steward:
-        yield steward
+async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(any_database_url, tmp_path) as retained:
+        yield retained
 
 
 async def exported(
-    steward: Steward, hold: StoredHold, folder: Path, *, reveal: bool = False, reason: str | None = None
+    retained: RetainedLedger, hold: StoredHold, folder: Path, *, reveal: bool = False, reason: str | None = None
 ) -> list[dict[str, Any]]:
     """The rows of the file, read back."""
-    retention, file = steward.retention, folder / "case.ndjson"
+    retention, file = retained.retention, folder / "case.ndjson"
     runtime = Runtime(
-        Settings(data=folder), retention.database, retention.accounts, steward.ingest.applied, retention.keyring,
-        retention.partitions,
-        Authenticator(b""), ApiKeys(retention.accounts, retention.keyring, steward.ledger, KeyRegister(steward.ledger)),
-        steward.ledger, await LedgerPublisher.start(steward.ledger, folder),
+        Settings(data=folder), retention.database, retention.accounts, retained.ingest.applied, retention.keyring,
+        retention.partitions, Authenticator(b""),
+        ApiKeys(retention.accounts, retention.keyring, retained.ledger, KeyRegister(retained.ledger)),
+        retained.ledger, await LedgerPublisher.start(retained.ledger, folder),
     )  # fmt: skip
     async with (
         retention.owner.acquire() as connection,
@@ -54,30 +54,30 @@ async def exported(
     return found
 
 
-async def filled(steward: Steward, *classes: DataClass) -> StoredHold:
+async def filled(retained: RetainedLedger, *classes: DataClass) -> StoredHold:
     """A purged ledger with a hold on one account."""
     error = {"type": "E", "code": "429", "message": f"call {PERSON} for more quota", "parameters": {"temperature": 0.5}}
-    await steward.report(
+    await retained.report(
         failed("a", user="u1", amount="0.10", currency="EUR") | {"error": {**error, "occurred_at": OLD.isoformat()}},
         call("b", started_at=(OLD + timedelta(hours=1)).isoformat(), account="acme", amount="0.123456789012"),
         failed("c", account="other"),
         failed("young", YOUNG),
     )
-    hold = await steward.hold(*classes)
-    await steward.purge()
+    hold = await retained.hold(*classes)
+    await retained.purge()
     return hold
 
 
-async def test_the_copies_of_one_hold_come_out(steward: Steward, tmp_path: Path) -> None:
+async def test_the_copies_of_one_hold_come_out(retained: RetainedLedger, tmp_path: Path) -> None:
     """Calls and then errors, with GraphQL's names, exact money and the ids that were given out; nobody else's rows."""
-    hold = await filled(steward)
-    await steward.hold(account="other")
-    rows = await exported(steward, hold, tmp_path)
+    hold = await filled(retained)
+    await retained.hold(account="other")
+    rows = await exported(retained, hold, tmp_path)
     number = hold.account_id
 
     assert [(row["type"], row.get("sourceId")) for row in rows] == [("Call", "a"), ("Call", "b"), ("CallError", None)]
     first, second, error = rows
-    ids = await steward.column("SELECT id FROM call_held WHERE hold_id = $1 ORDER BY source_id", hold.id)
+    ids = await retained.column("SELECT id FROM call_held WHERE hold_id = $1 ORDER BY source_id", hold.id)
     assert [first["id"], second["id"]] == [encode_call_id(number, one) for one in ids]
     assert (first["status"], first["account"], first["amount"]["currency"]) == ("FAILED", "acme", "EUR")
     assert second["amount"]["amount"] == "0.123456789012"
@@ -86,48 +86,50 @@ async def test_the_copies_of_one_hold_come_out(steward: Steward, tmp_path: Path)
     assert error["parameters"] == {"temperature": {"value": "0.5", "action": "KEPT"}}
 
 
-async def test_sealed_text_is_masked_unless_it_is_revealed(steward: Steward, tmp_path: Path) -> None:
+async def test_sealed_text_is_masked_unless_it_is_revealed(retained: RetainedLedger, tmp_path: Path) -> None:
     """What a rule found comes out for a reason only, which is a note of the ledger's entry and not in its leaf."""
-    hold = await filled(steward)
-    masked = (await exported(steward, hold, tmp_path))[-1]["message"]
+    hold = await filled(retained)
+    masked = (await exported(retained, hold, tmp_path))[-1]["message"]
     assert PERSON not in masked and "[redacted:" in masked
-    _, leaf = await steward.ledger.newest(LedgerKind.EXPORTED)
+    _, leaf = await retained.ledger.newest(LedgerKind.EXPORTED)
     assert (leaf.facts["revealed"], leaf.note, leaf.actor) == (False, None, "cli")
 
-    revealed = (await exported(steward, hold, tmp_path, reveal=True, reason="order of 12 May"))[-1]["message"]
+    revealed = (await exported(retained, hold, tmp_path, reveal=True, reason="order of 12 May"))[-1]["message"]
     assert revealed == f"call {PERSON} for more quota"
-    index, leaf = await steward.ledger.newest(LedgerKind.EXPORTED)
+    index, leaf = await retained.ledger.newest(LedgerKind.EXPORTED)
     assert dict(leaf.facts) == {
         "hold": str(hold.id), "account": hold.account_id, "calls": 2, "errors": 1, "revealed": True,
     }  # fmt: skip
-    entry = await steward.ledger.entry(index)
+    entry = await retained.ledger.entry(index)
     assert (entry.note, b"order" in entry.leaf) == ("order of 12 May", False)
 
 
 @pytest.mark.parametrize("reason", [None, "", "  ", "x" * 501, "bell\a"])
-async def test_nothing_is_revealed_without_a_reason(steward: Steward, tmp_path: Path, reason: str | None) -> None:
+async def test_nothing_is_revealed_without_a_reason(
+    retained: RetainedLedger, tmp_path: Path, reason: str | None
+) -> None:
     """Refused before anything is read or ledgered."""
-    hold = await filled(steward)
+    hold = await filled(retained)
     with pytest.raises(HoldError, match="reason"):
-        await exported(steward, hold, tmp_path, reveal=True, reason=reason)
-    assert await steward.ledger.newest(LedgerKind.EXPORTED) is None
+        await exported(retained, hold, tmp_path, reveal=True, reason=reason)
+    assert await retained.ledger.newest(LedgerKind.EXPORTED) is None
     assert not (tmp_path / "case.ndjson").exists()
 
 
-async def test_a_lifted_hold_has_nothing_to_give(steward: Steward, tmp_path: Path) -> None:
+async def test_a_lifted_hold_has_nothing_to_give(retained: RetainedLedger, tmp_path: Path) -> None:
     """After it was lifted the copies and their key are gone, and the export says so."""
-    hold = await filled(steward)
-    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
-    lifted = await get_hold(steward.retention.owner, hold.id)
+    hold = await filled(retained)
+    await lift_hold(retained.retention, hold.id, reason="settled", actor="cli")
+    lifted = await get_hold(retained.retention.owner, hold.id)
     assert lifted is not None
     with pytest.raises(HoldError, match="lifted"):
-        await exported(steward, lifted, tmp_path)
+        await exported(retained, lifted, tmp_path)
 
 
-async def test_what_a_hold_does_not_keep_is_not_in_the_file(steward: Steward, tmp_path: Path) -> None:
+async def test_what_a_hold_does_not_keep_is_not_in_the_file(retained: RetainedLedger, tmp_path: Path) -> None:
     """Without the personal class there is neither pseudonym nor message; without copies there are no rows."""
-    hold = await filled(steward, DataClass.OPERATIONAL)
-    rows = await exported(steward, hold, tmp_path)
+    hold = await filled(retained, DataClass.OPERATIONAL)
+    rows = await exported(retained, hold, tmp_path)
     assert {row["user"] for row in rows} == {None}
     assert (rows[-1]["message"], rows[-1]["parameters"]) == (None, None)
-    assert await exported(steward, replace(hold, id=(await steward.hold()).id), tmp_path) == []
+    assert await exported(retained, replace(hold, id=(await retained.hold()).id), tmp_path) == []

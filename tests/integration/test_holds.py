@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from ingesting import call
-from steward import NOW, OLD, SHORT, YOUNG, Killed, Steward, failed, kill_at, stewarding, windows
+from retaining import NOW, OLD, SHORT, YOUNG, Killed, RetainedLedger, failed, kill_at, open_retained, windows
 
 from policies.admission.segments import masked
 from policies.policy.model import DataClass, Store
@@ -32,14 +32,14 @@ ERROR_IDS = """
 
 
 @pytest.fixture
-async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
-    async with stewarding(database_url, tmp_path) as steward:
-        yield steward
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path) as retained:
+        yield retained
 
 
-async def fill(steward: Steward) -> None:
+async def fill(retained: RetainedLedger) -> None:
     """Six failed calls past the window, one within it."""
-    await steward.report(
+    await retained.report(
         failed("a", user="u1", api_key="k1"),
         failed("b", OLD + timedelta(hours=1), model="m2", user="u2"),
         failed("c", OLD + timedelta(days=1), api_key="k1"),
@@ -50,57 +50,57 @@ async def fill(steward: Steward) -> None:
     )
 
 
-async def call_id(steward: Steward, source_id: str) -> str:
-    (row,) = await steward.ingest.fetch("SELECT account_id, id FROM call WHERE source_id = $1", source_id)
+async def call_id(retained: RetainedLedger, source_id: str) -> str:
+    (row,) = await retained.ingest.fetch("SELECT account_id, id FROM call WHERE source_id = $1", source_id)
     return encode_call_id(row["account_id"], row["id"])
 
 
-async def messages(steward: Steward) -> list[str]:
+async def messages(retained: RetainedLedger) -> list[str]:
     """What the held copies of errors say."""
-    rows = await steward.ingest.fetch(HELD_ERRORS)
-    opened = [await open_held(steward.retention.keyring, row) for row in rows]
+    rows = await retained.ingest.fetch(HELD_ERRORS)
+    opened = [await open_held(retained.retention.keyring, row) for row in rows]
     return sorted(masked(details.message) for details in opened if details is not None and details.message)
 
 
-async def test_what_is_held_outlives_the_purge_and_the_rest_dies_on_time(steward: Steward) -> None:
+async def test_what_is_held_outlives_the_purge_and_the_rest_dies_on_time(retained: RetainedLedger) -> None:
     """Held rows are copied with what opens their errors; period keys die all the same, and nobody else's rows stay."""
-    await fill(steward)
-    hold = await steward.hold()
-    assert await steward.value("SELECT count(*) FROM call_held") == 0
+    await fill(retained)
+    hold = await retained.hold()
+    assert await retained.value("SELECT count(*) FROM call_held") == 0
 
-    (run,) = await steward.purge()
+    (run,) = await retained.purge()
 
-    assert await steward.column(HELD_CALLS) == ["a", "b", "c"]
-    assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["e", "f", "g"]
-    assert await messages(steward) == [f"user of {id_} has no quota" for id_ in "abcef"]
+    assert await retained.column(HELD_CALLS) == ["a", "b", "c"]
+    assert await retained.column("SELECT source_id FROM call ORDER BY 1") == ["e", "f", "g"]
+    assert await messages(retained) == [f"user of {id_} has no quota" for id_ in "abcef"]
     assert (run.rows_held_back, run.rows_dropped, len(run.holds)) == (8, 10, 1)
     for day in (OLD, NOW - timedelta(days=100)):
         with pytest.raises(KeyDestroyedError):
-            await steward.retention.keyring.key(PeriodKeyName(1, "personal", f"{day:%Y-%m-%d}"), mint=True)
-    assert (await page_holds(steward.retention.owner, 1))[0].copies == 8
-    assert await steward.findings() == {}
-    kinds = await steward.kinds()
+            await retained.retention.keyring.key(PeriodKeyName(1, "personal", f"{day:%Y-%m-%d}"), mint=True)
+    assert (await page_holds(retained.retention.owner, 1))[0].copies == 8
+    assert await retained.findings() == {}
+    kinds = await retained.kinds()
     assert kinds == ["HOLD_PLACED", "PURGE_INTENT", "KEY_DESTROYED", "PURGE_RESULT"]
     assert hold.ledger_index == 0
 
 
-async def test_a_lifted_hold_takes_everything_with_it(steward: Steward) -> None:
+async def test_a_lifted_hold_takes_everything_with_it(retained: RetainedLedger) -> None:
     """Its key is destroyed, its copies are deleted, and what was sealed opens no more, in no copy of the row either."""
-    await fill(steward)
-    hold = await steward.hold()
-    await steward.purge()
-    kept = (await steward.ingest.fetch(HELD_ERRORS))[0]
+    await fill(retained)
+    hold = await retained.hold()
+    await retained.purge()
+    kept = (await retained.ingest.fetch(HELD_ERRORS))[0]
 
-    _, index = await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+    _, index = await lift_hold(retained.retention, hold.id, reason="settled", actor="cli")
 
-    assert await steward.value("SELECT count(*) FROM call_held") == 0
-    assert await steward.value("SELECT count(*) FROM call_error_held") == 0
+    assert await retained.value("SELECT count(*) FROM call_held") == 0
+    assert await retained.value("SELECT count(*) FROM call_error_held") == 0
     with pytest.raises(KeyDestroyedError):
-        await open_held(steward.retention.keyring, kept)
+        await open_held(retained.retention.keyring, kept)
     with pytest.raises(HoldError):
-        await lift_hold(steward.retention, hold.id, reason="again", actor="cli")
-    assert (await steward.kinds())[index] == "HOLD_LIFTED"
-    assert await steward.findings() == {}
+        await lift_hold(retained.retention, hold.id, reason="again", actor="cli")
+    assert (await retained.kinds())[index] == "HOLD_LIFTED"
+    assert await retained.findings() == {}
 
 
 @pytest.mark.parametrize(
@@ -116,73 +116,75 @@ async def test_a_lifted_hold_takes_everything_with_it(steward: Steward) -> None:
         ({"model": "nothing"}, ""),
     ],
 )
-async def test_a_hold_names_exactly_what_it_says(steward: Steward, scope: dict[str, Any], expected: str) -> None:
+async def test_a_hold_names_exactly_what_it_says(
+    retained: RetainedLedger, scope: dict[str, Any], expected: str
+) -> None:
     """Account, time range (half-open), model and key narrow each other; what is not named is not kept."""
-    await fill(steward)
-    await steward.hold(**scope)
-    await steward.purge()
-    assert await steward.column(HELD_CALLS) == list(expected)
-    assert await steward.column(ERROR_IDS) == list(expected)
+    await fill(retained)
+    await retained.hold(**scope)
+    await retained.purge()
+    assert await retained.column(HELD_CALLS) == list(expected)
+    assert await retained.column(ERROR_IDS) == list(expected)
 
 
-async def test_a_hold_by_calls_keeps_these_calls(steward: Steward) -> None:
+async def test_a_hold_by_calls_keeps_these_calls(retained: RetainedLedger) -> None:
     """Ids of calls choose among the account's calls; an id of another account is refused."""
-    await fill(steward)
-    await steward.hold(call_ids=(await call_id(steward, "c"), await call_id(steward, "g")))
-    for wrong in (await call_id(steward, "d"), "call_nonsense"):
+    await fill(retained)
+    await retained.hold(call_ids=(await call_id(retained, "c"), await call_id(retained, "g")))
+    for wrong in (await call_id(retained, "d"), "call_nonsense"):
         with pytest.raises(HoldError):
-            await steward.hold(call_ids=(wrong,))
-    await steward.purge()
-    assert await steward.column(HELD_CALLS) == ["c"]
+            await retained.hold(call_ids=(wrong,))
+    await retained.purge()
+    assert await retained.column(HELD_CALLS) == ["c"]
 
 
-async def test_a_hold_without_the_personal_class_keeps_nobody(steward: Steward) -> None:
+async def test_a_hold_without_the_personal_class_keeps_nobody(retained: RetainedLedger) -> None:
     """Without the personal class copies have neither pseudonym nor sealed text, and billing alone keeps no error."""
-    await fill(steward)
-    await steward.hold(DataClass.BILLING)
-    await steward.hold(DataClass.OPERATIONAL, model="m2")
-    await steward.purge()
-    assert set(await steward.column("SELECT source_id FROM call_held")) == {"a", "b", "c"}
-    rows = await steward.ingest.fetch(HELD_ERRORS)
+    await fill(retained)
+    await retained.hold(DataClass.BILLING)
+    await retained.hold(DataClass.OPERATIONAL, model="m2")
+    await retained.purge()
+    assert set(await retained.column("SELECT source_id FROM call_held")) == {"a", "b", "c"}
+    rows = await retained.ingest.fetch(HELD_ERRORS)
     assert [row["model"] for row in rows] == ["m2", "m2"]
     assert all(row["sealed"] is None and row["record_key"] is None and row["user_token"] is None for row in rows)
-    assert await steward.value("SELECT count(user_token) FROM call_held") == 0
+    assert await retained.value("SELECT count(user_token) FROM call_held") == 0
 
 
-async def test_of_two_holds_each_has_its_own_copies(steward: Steward) -> None:
+async def test_of_two_holds_each_has_its_own_copies(retained: RetainedLedger) -> None:
     """Lifting one of two holds of a row takes nothing from the other."""
-    await fill(steward)
-    one, _ = await steward.hold(model="m2"), await steward.hold()
-    await steward.purge()
-    await lift_hold(steward.retention, one.id, reason="settled", actor="cli")
-    assert await messages(steward) == [f"user of {id_} has no quota" for id_ in "abcef"]
-    assert await steward.findings() == {}
+    await fill(retained)
+    one, _ = await retained.hold(model="m2"), await retained.hold()
+    await retained.purge()
+    await lift_hold(retained.retention, one.id, reason="settled", actor="cli")
+    assert await messages(retained) == [f"user of {id_} has no quota" for id_ in "abcef"]
+    assert await retained.findings() == {}
 
 
 STEPS_WITH_A_HOLD = 25
 
 
 @pytest.mark.parametrize("number", range(1, STEPS_WITH_A_HOLD + 1))
-async def test_killed_at_any_step_the_copies_are_whole_and_single(steward: Steward, number: int) -> None:
+async def test_killed_at_any_step_the_copies_are_whole_and_single(retained: RetainedLedger, number: int) -> None:
     """Wherever a purge dies, the next one ends with the same copies, each once, and every one of them opens."""
-    await fill(steward)
-    await steward.hold()
+    await fill(retained)
+    await retained.hold()
     try:
-        await steward.purge(kill_at(number))
+        await retained.purge(kill_at(number))
     except Killed:
         # What is past its window is not served at any moment, nor can it be opened once its key is gone.
-        await steward.purge()
-    assert await steward.column(HELD_CALLS) == ["a", "b", "c"]
-    assert await messages(steward) == [f"user of {id_} has no quota" for id_ in "abcef"]
-    (record,) = [run for run in await steward.ingest.fetch("SELECT * FROM purge_run") if run["rows_dropped"]]
+        await retained.purge()
+    assert await retained.column(HELD_CALLS) == ["a", "b", "c"]
+    assert await messages(retained) == [f"user of {id_} has no quota" for id_ in "abcef"]
+    (record,) = [run for run in await retained.ingest.fetch("SELECT * FROM purge_run") if run["rows_dropped"]]
     assert (record["state"], record["rows_held_back"], record["rows_dropped"]) == ("DONE", 8, 10)
-    assert sorted(await steward.kinds()) == ["HOLD_PLACED", "KEY_DESTROYED", "PURGE_INTENT", "PURGE_RESULT"]
-    assert await steward.findings() == {}
+    assert sorted(await retained.kinds()) == ["HOLD_PLACED", "KEY_DESTROYED", "PURGE_INTENT", "PURGE_RESULT"]
+    assert await retained.findings() == {}
 
 
-async def test_a_hold_placed_during_a_purge_keeps_what_is_still_there(steward: Steward) -> None:
+async def test_a_hold_placed_during_a_purge_keeps_what_is_still_there(retained: RetainedLedger) -> None:
     """Rows whose keys are gone and whose partitions are not are kept without their sealed text."""
-    await fill(steward)
+    await fill(retained)
     steps: list[str] = []
 
     def stop_when_detached(step: str) -> None:
@@ -191,82 +193,82 @@ async def test_a_hold_placed_during_a_purge_keeps_what_is_still_there(steward: S
             raise Killed
 
     with pytest.raises(Killed):
-        await steward.purge(stop_when_detached)
-    await steward.hold()
-    await steward.purge()
-    assert await steward.column(HELD_CALLS) == ["a", "b", "c"]
-    assert await messages(steward) == []
-    assert await steward.findings() == {}
+        await retained.purge(stop_when_detached)
+    await retained.hold()
+    await retained.purge()
+    assert await retained.column(HELD_CALLS) == ["a", "b", "c"]
+    assert await messages(retained) == []
+    assert await retained.findings() == {}
 
 
-async def test_placing_a_hold_waits_for_nobody_but_the_escrow(steward: Steward) -> None:
+async def test_placing_a_hold_waits_for_nobody_but_the_escrow(retained: RetainedLedger) -> None:
     """A hold is placed while a purge waits for a reader."""
-    await fill(steward)
-    async with steward.ingest.database.reading(None) as reader, reader.transaction():
+    await fill(retained)
+    async with retained.ingest.database.reading(None) as reader, reader.transaction():
         await reader.fetchval("SELECT count(*) FROM call")
-        purging = asyncio.create_task(steward.purge())
-        while not await steward.value("SELECT count(*) FROM purge_run WHERE state = 'KEYS_DESTROYED'"):  # noqa: ASYNC110
+        purging = asyncio.create_task(retained.purge())
+        while not await retained.value("SELECT count(*) FROM purge_run WHERE state = 'KEYS_DESTROYED'"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        await steward.hold()
+        await retained.hold()
         assert not purging.done()
     await purging
-    assert await steward.column(HELD_CALLS) == ["a", "b", "c"]
+    assert await retained.column(HELD_CALLS) == ["a", "b", "c"]
 
 
-async def test_a_key_that_ends_before_its_row_is_escrowed_before_it_ends(steward: Steward) -> None:
+async def test_a_key_that_ends_before_its_row_is_escrowed_before_it_ends(retained: RetainedLedger) -> None:
     """Where personal values are readable for less than the row is kept, the hold still keeps them readable for it."""
-    await steward.report(failed("a", NOW - timedelta(days=25)), failed("b", NOW - timedelta(days=25), model="m2"))
-    await steward.hold(model="m2")
-    steward.ingest.use_policy(windows(400, personal=10))
-    (run,) = await steward.purge()
+    await retained.report(failed("a", NOW - timedelta(days=25)), failed("b", NOW - timedelta(days=25), model="m2"))
+    await retained.hold(model="m2")
+    retained.ingest.use_policy(windows(400, personal=10))
+    (run,) = await retained.purge()
     assert [part for part in run.plan.partitions if part.store is Store.CALL_ERROR] == []
     assert len(run.plan.keys) == 1
-    assert await messages(steward) == ["user of b has no quota"]
-    steward.ingest.use_policy(windows(15, personal=10))
-    await steward.purge()
-    assert await messages(steward) == ["user of b has no quota"]
-    assert await steward.column(HELD_CALLS) == ["b"]
-    assert await steward.findings() == {}
+    assert await messages(retained) == ["user of b has no quota"]
+    retained.ingest.use_policy(windows(15, personal=10))
+    await retained.purge()
+    assert await messages(retained) == ["user of b has no quota"]
+    assert await retained.column(HELD_CALLS) == ["b"]
+    assert await retained.findings() == {}
 
 
-async def test_a_report_retried_during_and_after_a_hold_is_never_stored_again(steward: Steward) -> None:
+async def test_a_report_retried_during_and_after_a_hold_is_never_stored_again(retained: RetainedLedger) -> None:
     """While its row is there it is a duplicate; once it is past the window, held or not, it is too old."""
     row = failed("a", NOW - timedelta(days=100), user="u1")
-    await steward.report(row, call("y", account="acme"))
-    hold = await steward.hold()
-    assert [one.status for one in await steward.report(row)] == [Status.DUPLICATE]
-    assert [one.status for one in await steward.report(row, policy=SHORT)] == [Status.DUPLICATE]
-    steward.ingest.use_policy(windows(60))
-    await steward.purge()
-    assert [one.status for one in await steward.report(row, policy=windows(60))] == [Status.REJECTED]
-    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
-    assert [one.status for one in await steward.report(row, policy=windows(60))] == [Status.REJECTED]
-    assert await steward.value("SELECT count(*) FROM call") == 1
+    await retained.report(row, call("y", account="acme"))
+    hold = await retained.hold()
+    assert [one.status for one in await retained.report(row)] == [Status.DUPLICATE]
+    assert [one.status for one in await retained.report(row, policy=SHORT)] == [Status.DUPLICATE]
+    retained.ingest.use_policy(windows(60))
+    await retained.purge()
+    assert [one.status for one in await retained.report(row, policy=windows(60))] == [Status.REJECTED]
+    await lift_hold(retained.retention, hold.id, reason="settled", actor="cli")
+    assert [one.status for one in await retained.report(row, policy=windows(60))] == [Status.REJECTED]
+    assert await retained.value("SELECT count(*) FROM call") == 1
 
 
-async def test_no_hold_expires_while_the_clock_is_in_doubt(steward: Steward) -> None:
+async def test_no_hold_expires_while_the_clock_is_in_doubt(retained: RetainedLedger) -> None:
     """A hold ends once and for all, so a clock that has jumped ends none before somebody vouches for it."""
-    await fill(steward)
-    await steward.hold(expires_at=NOW + timedelta(days=1))
-    await steward.ingest.database.owner.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
-    runs, long_ago = Runs(steward.retention.owner), NOW - timedelta(days=200)
+    await fill(retained)
+    await retained.hold(expires_at=NOW + timedelta(days=1))
+    await retained.ingest.database.owner.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
+    runs, long_ago = Runs(retained.retention.owner), NOW - timedelta(days=200)
     await runs.note_nothing_due(long_ago, requested_by="system")
-    assert await lift_expired(steward.retention) == 0
+    assert await lift_expired(retained.retention) == 0
 
     await runs.note_nothing_due(NOW - timedelta(hours=1), requested_by="system")
-    assert await lift_expired(steward.retention) == 1
+    assert await lift_expired(retained.retention) == 1
 
 
-async def test_an_expired_hold_ends_by_itself(steward: Steward) -> None:
+async def test_an_expired_hold_ends_by_itself(retained: RetainedLedger) -> None:
     """Past its expiry a hold keeps nothing new, and the worker lifts it, on record."""
-    await fill(steward)
-    hold = await steward.hold(expires_at=NOW + timedelta(days=1))
-    await steward.purge()
-    assert await lift_expired(steward.retention) == 0
-    await steward.ingest.database.owner.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
-    assert await maintain(steward.retention)
-    assert await steward.value("SELECT count(*) FROM call_held") == 0
-    (ended,) = await page_holds(steward.retention.owner, 10, active=False)
+    await fill(retained)
+    hold = await retained.hold(expires_at=NOW + timedelta(days=1))
+    await retained.purge()
+    assert await lift_expired(retained.retention) == 0
+    await retained.ingest.database.owner.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
+    assert await maintain(retained.retention)
+    assert await retained.value("SELECT count(*) FROM call_held") == 0
+    (ended,) = await page_holds(retained.retention.owner, 10, active=False)
     assert (ended.id, ended.lifted_by, ended.released_at is not None) == (hold.id, "system", True)
 
 
@@ -279,16 +281,16 @@ async def test_an_expired_hold_ends_by_itself(steward: Steward) -> None:
         {"model": ""},
     ],
 )
-async def test_a_hold_that_makes_no_sense_is_refused(steward: Steward, wrong: dict[str, Any]) -> None:
+async def test_a_hold_that_makes_no_sense_is_refused(retained: RetainedLedger, wrong: dict[str, Any]) -> None:
     """Unknown account, empty range, no calls, an empty name: nothing is placed and nothing ledgered."""
-    await fill(steward)
+    await fill(retained)
     with pytest.raises(HoldError):
-        await steward.hold(**wrong)
+        await retained.hold(**wrong)
     with pytest.raises(HoldError):
-        await steward.hold(DataClass.CONTENT)
+        await retained.hold(DataClass.CONTENT)
     with pytest.raises(HoldError):
-        await steward.hold(expires_at=NOW - timedelta(days=1))
-    assert await steward.kinds() == []
+        await retained.hold(expires_at=NOW - timedelta(days=1))
+    assert await retained.kinds() == []
 
 
 MADE_UP = {
@@ -313,32 +315,32 @@ MADE_UP = {
         "INSERT INTO call_held SELECT * FROM call_held",
     ],
 )
-async def test_the_services_roles_cannot_make_up_what_destroys(steward: Steward, statement: str) -> None:
+async def test_the_services_roles_cannot_make_up_what_destroys(retained: RetainedLedger, statement: str) -> None:
     """Purges, holds and erasures are written by the owner alone: no tombstone can be forged through the service."""
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await steward.ingest.database.writer.execute(statement)
+        await retained.ingest.database.writer.execute(statement)
 
 
-async def test_the_ledger_holds_no_word_of_a_hold(steward: Steward) -> None:
+async def test_the_ledger_holds_no_word_of_a_hold(retained: RetainedLedger) -> None:
     """Names and reasons are in the erasable note; leaf bytes hold ids, counts and digests."""
-    await fill(steward)
-    await steward.hold(model="m2")
-    leaf = (await steward.column("SELECT leaf FROM ledger_entry"))[0]
+    await fill(retained)
+    await retained.hold(model="m2")
+    leaf = (await retained.column("SELECT leaf FROM ledger_entry"))[0]
     for word in (b"case 17", b"counsel", b"suit", b"m2", b"acme"):
         assert word not in leaf
-    assert "suit" in (await steward.column("SELECT text FROM ledger_note"))[0]
+    assert "suit" in (await retained.column("SELECT text FROM ledger_note"))[0]
 
 
 async def test_both_versions_hold_and_erase(any_database_url: str, tmp_path: Path) -> None:
     """Hold, purge, lift and erase, on the newest and on the oldest PostgreSQL."""
-    async with stewarding(any_database_url, tmp_path) as steward:
-        await fill(steward)
-        hold = await steward.hold()
-        await steward.purge()
-        assert await messages(steward) == [f"user of {id_} has no quota" for id_ in "abcef"]
+    async with open_retained(any_database_url, tmp_path) as retained:
+        await fill(retained)
+        hold = await retained.hold()
+        await retained.purge()
+        assert await messages(retained) == [f"user of {id_} has no quota" for id_ in "abcef"]
         for kind, user in ((ErasureKind.USER, "u1"), (ErasureKind.ACCOUNT, None)):
-            await request_erasure(steward.retention, kind=kind, account="acme", user=user, reason="asked", actor="cli")
-        await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
-        assert await maintain(steward.retention)
-        assert await steward.value("SELECT count(*) FROM call") == 0
-        assert await steward.findings() == {}
+            await request_erasure(retained.retention, kind=kind, account="acme", user=user, reason="asked", actor="cli")
+        await lift_hold(retained.retention, hold.id, reason="settled", actor="cli")
+        assert await maintain(retained.retention)
+        assert await retained.value("SELECT count(*) FROM call") == 0
+        assert await retained.findings() == {}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from evidence import Auditor
 from http_server import Served, serve
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 
 from policies.evidence.entry import LedgerKind
 from policies.policy.model import Role
@@ -39,7 +39,7 @@ VIEWER = "{ viewer { role accounts keyId expiresAt } }"
 class TwoAccounts:
     """A served ledger with the accounts `acme` and `globex`."""
 
-    shelf: Shelf
+    seeded: SeededLedger
     served: Served
     numbers: dict[str, int]
 
@@ -54,10 +54,10 @@ class TwoAccounts:
 
 @pytest.fixture
 async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[TwoAccounts]:
-    async with open_shelf(any_database_url, tmp_path) as shelf:
-        numbers = await shelf.accounts.ensure(["acme", "globex"])
-        async with serve(shelf) as served:
-            yield TwoAccounts(shelf, served, numbers)
+    async with open_seeded(any_database_url, tmp_path) as seeded:
+        numbers = await seeded.accounts.ensure(["acme", "globex"])
+        async with serve(seeded) as served:
+            yield TwoAccounts(seeded, served, numbers)
 
 
 async def test_a_key_is_made_shown_once_and_ledgered(two_accounts: TwoAccounts) -> None:
@@ -187,7 +187,7 @@ async def test_a_bound_admin_reaches_no_further(two_accounts: TwoAccounts) -> No
     both = (await root.ask(CREATE, **{"in": {"role": "VIEWER", "accounts": ["acme", "globex"]}}))["createApiKey"]
     for wanted in ({}, {"accounts": ["globex"]}, {"accounts": ["acme", "globex"]}, {"accounts": ["new"]}):
         assert await bound.code(CREATE, **{"in": {"role": "VIEWER", **wanted}}) == "FORBIDDEN", wanted
-    assert two_accounts.shelf.accounts.cached("new") is None, "no account is made for who is refused"
+    assert two_accounts.seeded.accounts.cached("new") is None, "no account is made for who is refused"
     own = (await bound.ask(CREATE, **{"in": {"role": "ADMIN", "accounts": ["acme"]}}))["createApiKey"]["apiKey"]
     seen = (await bound.ask(LIST))["apiKeys"]
     assert seen["totalCount"] == 2
@@ -198,7 +198,7 @@ async def test_a_bound_admin_reaches_no_further(two_accounts: TwoAccounts) -> No
         refused = await bound.answer(REVOKE, id=foreign["id"])
         assert unknown["errors"][0]["message"].replace("aaaaaaaa", foreign["keyId"]) == refused["errors"][0]["message"]
         assert await bound.code(ROTATE, **{"in": {"id": foreign["id"]}}) == "BAD_USER_INPUT"
-    async with two_accounts.shelf.database.reading((two_accounts.numbers["acme"],)) as connection:
+    async with two_accounts.seeded.database.reading((two_accounts.numbers["acme"],)) as connection:
         rows = await connection.fetch("SELECT prefix FROM api_key")
     assert {row["prefix"] for row in rows} == {own["keyId"], prefix_of(bound.key)}
 

@@ -21,7 +21,7 @@ from manipulating import (
     shorten_hold,
     sound_case,
 )
-from steward import SHORT
+from retaining import SHORT
 
 from policies import digest
 from policies.evidence import LedgerKind
@@ -39,9 +39,9 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
 async def test_a_sound_ledger_is_sound(case: Case) -> None:
     """Nobody finds anything where nothing was done, nor after a purge that found nothing due."""
     assert await case.fsck() == {}
-    await case.steward.purge()
+    await case.retained.purge()
     assert await case.fsck() == {}
-    assert await differences_at_start(case.steward.retention) == []
+    assert await differences_at_start(case.retained.retention) == []
     assert await case.attested() == {}
 
 
@@ -112,12 +112,12 @@ async def make_purge(case: Case) -> None:
 
 
 async def empty_idle_plan(case: Case) -> None:
-    await case.steward.purge()
+    await case.retained.purge()
     await case.sql("UPDATE purge_run SET plan = '{}' WHERE rows_dropped = 0")
 
 
 async def other_idle_plan(case: Case) -> None:
-    await case.steward.purge()
+    await case.retained.purge()
     await case.sql("UPDATE purge_run SET plan_digest = 'sha256:0' WHERE rows_dropped = 0")
 
 
@@ -154,7 +154,7 @@ async def swap_accounts(case: Case) -> None:
 
 async def rename_with_salt(case: Case) -> None:
     await case.sql("UPDATE account SET name = 'acme2', name_salt = NULL WHERE name = 'acme'")
-    await record_accounts(case.steward.retention)
+    await record_accounts(case.retained.retention)
 
 
 async def erase_by_hand(case: Case) -> None:
@@ -229,7 +229,7 @@ async def write_an_export(case: Case) -> UUID:
     )  # fmt: skip
     facts = {"export": public_id("exp", id_), "kind": "CALLS", "format": "CSV", "rows": 3, "role": "admin"}
     facts |= {"sha256": "sha256:" + "0" * 64, "filter": "sha256:" + "0" * 64, "accounts": None}
-    await case.steward.ledger.append(LedgerKind.EXPORTED, facts, actor="k7m2xq9p")
+    await case.retained.ledger.append(LedgerKind.EXPORTED, facts, actor="k7m2xq9p")
     assert await case.fsck() == {}
     return id_
 

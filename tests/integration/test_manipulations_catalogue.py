@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from manipulating import Case
-from steward import NOW, failed, stewarding
+from retaining import NOW, failed, open_retained
 
 from service.retention.audit.start_check import differences_at_start
 from service.storage.schema.catalogue import catalogue_differences, expected_tables
@@ -73,10 +73,10 @@ STATEMENTS = {
 @pytest.fixture
 async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
     """A hold, a call and an error in a ledger that is open."""
-    async with stewarding(database_url, tmp_path) as steward:
-        await steward.report(failed("a", NOW))
-        await steward.hold()
-        case = Case(steward, tmp_path)
+    async with open_retained(database_url, tmp_path) as retained:
+        await retained.report(failed("a", NOW))
+        await retained.hold()
+        case = Case(retained, tmp_path)
         await case.start()
         yield case
 
@@ -85,7 +85,7 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
 async def test_a_catalogue_that_differs_is_named(case: Case, statement: str, says: str) -> None:
     """What was added, taken away or changed: by fsck, in the statement, and at start."""
     await case.sql(statement)
-    found, at_start = (await case.fsck())["catalogue"], await differences_at_start(case.steward.retention)
+    found, at_start = (await case.fsck())["catalogue"], await differences_at_start(case.retained.retention)
     assert says in found
     assert any(says in one for one in at_start), at_start
     with suppress(asyncpg.PostgresError):  # some of it stops the statement itself from being made
@@ -94,7 +94,7 @@ async def test_a_catalogue_that_differs_is_named(case: Case, statement: str, say
 
 async def test_a_trigger_or_a_rule_on_a_partition_is_named(case: Case) -> None:
     """What stands on one partition alone is none of ours, wherever it is."""
-    name = await case.steward.value("SELECT name FROM calledger_partitions('{call}') LIMIT 1")
+    name = await case.retained.value("SELECT name FROM calledger_partitions('{call}') LIMIT 1")
     await case.sql(f"CREATE RULE r AS ON UPDATE TO {name} DO INSTEAD NOTHING")
     assert f"the rule `r` of `{name}` is none of ours" in (await case.fsck())["catalogue"]
 

@@ -9,7 +9,7 @@ import pytest
 from feeding import number
 from ingesting import call
 from manipulating import Case, sound_case
-from steward import NOW
+from retaining import NOW
 
 from service.query.records import change_sums, feed_days, feed_places
 from service.retention.audit.fsck import CHECKS, Finding
@@ -24,7 +24,7 @@ OF = "(SELECT position FROM call_change WHERE position > 0 ORDER BY position DES
 async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
     """Beside the rest: calls, a completion, a correction and two of another account, each with places of its own."""
     async with sound_case(database_url, tmp_path) as case:
-        ingest = case.steward.ingest
+        ingest = case.retained.ingest
         batches = [
             [call("one", started_at=YESTERDAY, account="acme", amount="2", currency="USD"),
              call("two", started_at=YESTERDAY, account="acme")],
@@ -35,14 +35,14 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
             [call("last", started_at=YESTERDAY, account="acme")],
         ]  # fmt: skip
         for batch in batches:
-            await case.steward.report(*batch)
+            await case.retained.report(*batch)
             await number(ingest)
         yield case
 
 
 async def look(case: Case) -> Finding:
     """What the check finds."""
-    context = case.steward.retention
+    context = case.retained.retention
     return await CHECKS["feed"](context, NOW)
 
 
@@ -55,17 +55,17 @@ async def detail(case: Case) -> str:
 
 async def test_a_sound_feed_is_sound_and_says_what_was_looked_at(case: Case) -> None:
     """Changes, calls and hours are counted; what waits for its place, was purged or erased, is nothing wrong."""
-    places = await case.steward.value("SELECT position FROM change_head")
-    calls = await case.steward.value("SELECT count(*) FROM call")
+    places = await case.retained.value("SELECT position FROM change_head")
+    calls = await case.retained.value("SELECT count(*) FROM call")
     said = await detail(case)
     assert f"{places} changes up to place {places} in order" in said
     assert f"{calls} calls, each with its place" in said
     assert re.search(r"`changeSums` of [12] hours", said)
-    await case.steward.report(call("waits", started_at=YESTERDAY, account="acme"))
+    await case.retained.report(call("waits", started_at=YESTERDAY, account="acme"))
     assert "1 days of them compared id by id" in await detail(case)
-    await number(case.steward.ingest)
+    await number(case.retained.ingest)
     wanted = {"account": "globex", "user": None, "reason": "asked", "actor": "cli"}
-    await request_erasure(case.steward.retention, kind=ErasureKind.ACCOUNT, **wanted)
+    await request_erasure(case.retained.retention, kind=ErasureKind.ACCOUNT, **wanted)
     assert "2 places went with their calls" in await detail(case)
 
 
@@ -116,7 +116,7 @@ async def double_in_another_account(case: Case) -> None:
 
 
 async def swap_places(case: Case) -> None:
-    late, theirs = [await case.steward.value(f"SELECT {OF.format(offset)}") for offset in (1, 4)]
+    late, theirs = [await case.retained.value(f"SELECT {OF.format(offset)}") for offset in (1, 4)]
     for was, becomes in ((late, 0), (theirs, late), (0, theirs)):
         await case.sql("UPDATE call_change SET position = $2 WHERE position = $1", was, becomes)
 

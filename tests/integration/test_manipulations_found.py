@@ -16,7 +16,7 @@ from manipulating import (
     revive_key,
     sound_case,
 )
-from steward import NOW, SHORT
+from retaining import NOW, SHORT
 
 from policies import digest
 from policies.evidence import LedgerKind
@@ -61,7 +61,7 @@ async def more_grants(case: Case) -> None:
 
 
 async def a_granted_partition(case: Case) -> None:
-    name = await case.steward.value("SELECT name FROM calledger_partitions('{call}') LIMIT 1")
+    name = await case.retained.value("SELECT name FROM calledger_partitions('{call}') LIMIT 1")
     await case.sql(f"GRANT SELECT ON {name} TO calledger_app")
 
 
@@ -74,7 +74,7 @@ async def dropped_trigger(case: Case) -> None:
 
 
 async def detach_live(case: Case) -> None:
-    name = await case.steward.value("SELECT name FROM calledger_partitions('{call}') ORDER BY start_at LIMIT 1")
+    name = await case.retained.value("SELECT name FROM calledger_partitions('{call}') ORDER BY start_at LIMIT 1")
     await case.sql(f"ALTER TABLE call DETACH PARTITION {name}")
 
 
@@ -105,7 +105,7 @@ async def test_what_the_catalogue_and_the_columns_lie_about_is_named(
 
 
 async def drop_live(case: Case) -> None:
-    name = await case.steward.value("SELECT name FROM calledger_partitions('{call}') ORDER BY start_at DESC LIMIT 1")
+    name = await case.retained.value("SELECT name FROM calledger_partitions('{call}') ORDER BY start_at DESC LIMIT 1")
     await case.sql(f"DROP TABLE {name}")
 
 
@@ -158,7 +158,7 @@ async def delete_mirror(case: Case) -> None:
 
 async def cut_tail(case: Case) -> None:
     shutil.rmtree(case.folder / "data" / "ledger")
-    size = await case.steward.ledger.size() - 2
+    size = await case.retained.ledger.size() - 2
     await case.without_triggers(f"DELETE FROM ledger_checkpoint WHERE size > {size}")
     await case.without_triggers(f"DELETE FROM ledger_entry WHERE index >= {size}")
 
@@ -176,7 +176,7 @@ async def other_source(case: Case) -> None:
 
 
 async def held_of_another_model(case: Case) -> None:
-    await case.steward.hold(model=await case.steward.value("SELECT model FROM call LIMIT 1"))
+    await case.retained.hold(model=await case.retained.value("SELECT model FROM call LIMIT 1"))
     await restrict_an_erasure(case)
     await case.sql("UPDATE call_error_held SET error_code = 'x', model = 'zz'")
 
@@ -230,25 +230,25 @@ async def test_a_history_that_was_cut_is_said_until_somebody_answers_for_it(case
     """Signing on does not make the keyring forget; accepting the loss does, with an entry that says what was lost."""
     await cut_tail(case)
     await case.start()
-    assert any("history was cut" in one for one in await differences_at_start(case.steward.retention))
+    assert any("history was cut" in one for one in await differences_at_start(case.retained.retention))
     for _ in range(4):
-        await case.steward.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
+        await case.retained.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
     await case.start()
     assert "history was rewritten" in (await case.fsck())["history"]
-    index = await accept_loss(case.steward.ledger, reason="an old backup", actor="cli")
+    index = await accept_loss(case.retained.ledger, reason="an old backup", actor="cli")
     await case.start()
-    entry = await case.steward.ledger.entry(index)
+    entry = await case.retained.ledger.entry(index)
     assert (entry.kind, "old_size" in entry.facts, entry.note) == (LedgerKind.RESTORED, True, "an old backup")
     assert "history" not in await case.fsck()
 
 
 async def test_a_hold_that_is_lifted_in_the_table_alone_keeps_its_key(case: Case) -> None:
     """What is destroyed again at start is what the ledger says was ended: of a forged row no key dies."""
-    steward = case.steward
-    await steward.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=True)
+    retained = case.retained
+    await retained.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=True)
     await lift_behind(case)
-    await replay_tombstones(steward.retention.owner, steward.retention.keyring, steward.ledger)
-    assert await steward.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=False)
+    await replay_tombstones(retained.retention.owner, retained.retention.keyring, retained.ledger)
+    assert await retained.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=False)
 
 
 async def test_without_its_keyring_a_start_says_what_it_did_not_look_at(case: Case) -> None:
@@ -259,15 +259,15 @@ async def test_without_its_keyring_a_start_says_what_it_did_not_look_at(case: Ca
         def __getattr__(self, _: str) -> Any:
             raise KeyringUnavailableError
 
-    case.steward.ledger.keyring = Away()  # type: ignore[assignment] - a keyring whose home does not answer
-    said = await differences_at_start(case.steward.retention)
+    case.retained.ledger.keyring = Away()  # type: ignore[assignment] - a keyring whose home does not answer
+    said = await differences_at_start(case.retained.retention)
     assert any(one.startswith("history was not looked at") for one in said)
     assert any("was revoked by entry" in one for one in said)
 
 
 async def test_the_ledger_is_served_by_its_leaves(case: Case) -> None:
     """Whoever edits the columns beside a leaf changes neither what is shown nor what a filter by kind finds."""
-    ledger = case.steward.ledger
+    ledger = case.retained.ledger
     before = [(one.kind, one.actor) for one in await ledger.page(Selection(), first=50)]
     await case.without_triggers("UPDATE ledger_entry SET kind = 'STARTED', actor = 'system', recorded_at = 'epoch'")
     assert [(one.kind, one.actor) for one in await ledger.page(Selection(), first=50)] == before

@@ -29,7 +29,7 @@ from policy_choices import (
     choices,
     used,
 )
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 from strawberry.types.execution import ExecutionResult
 
 from policies.policy import views
@@ -54,11 +54,11 @@ from service.webhooks.registry import Webhooks
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        await shelf.put([await canary_call(shelf)])
-        await store_policy(shelf.database.owner, shelf.policy, applied_by="test")
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        await seeded.put([await canary_call(seeded)])
+        await store_policy(seeded.database.owner, seeded.policy, applied_by="test")
+        yield seeded
 
 
 def altered(policy: Policy, role: Role, field: str, view: View) -> Policy:
@@ -89,13 +89,13 @@ def test_the_walk_knows_every_choice() -> None:
     assert found == places
 
 
-async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
+async def forbidden(seeded: SeededLedger, query: str, value: Any, scope: Scope) -> bool:
     if query.startswith("subscription"):
-        answer = await begun(build_schema(), Asked(query, {"x": value}, None), shelf.context(scope))
+        answer = await begun(build_schema(), Asked(query, {"x": value}, None), seeded.context(scope))
     else:
-        ledger = Ledger(shelf.database, shelf.keyring, uuid4())
-        services = {"webhooks": Webhooks(shelf.database, shelf.keyring, ledger, AddressGuard())}
-        answer = await shelf.ask(query, scope, {"x": value}, ledger=ledger, services=services)
+        ledger = Ledger(seeded.database, seeded.keyring, uuid4())
+        services = {"webhooks": Webhooks(seeded.database, seeded.keyring, ledger, AddressGuard())}
+        answer = await seeded.ask(query, scope, {"x": value}, ledger=ledger, services=services)
     errors = answer.errors if isinstance(answer, ExecutionResult) else None  # else it is a subscription that may run
     codes = [error.extensions["code"] for error in errors or ()]
     assert "INTERNAL" not in codes, (query, value)
@@ -119,47 +119,47 @@ def allowed(policy: Policy, role: Role, root: str, governed: Sequence[str], quer
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("preset", PRESETS)
-async def test_every_choice_of_every_role_under_every_preset(shelf: Shelf, preset: str, role: Role) -> None:
+async def test_every_choice_of_every_role_under_every_preset(seeded: SeededLedger, preset: str, role: Role) -> None:
     """Refused exactly when the role may not ask the root or does not see all that the choice tells of."""
     policy = load_preset(preset)
-    bound = (await shelf.accounts.ensure(["acme"])).values() if role is Role.PARTNER else ()
-    scope = shelf.scope(role, *bound, policy=policy)
+    bound = (await seeded.accounts.ensure(["acme"])).values() if role is Role.PARTNER else ()
+    scope = seeded.scope(role, *bound, policy=policy)
     for name, governed, root, query, value in choices():
-        assert await forbidden(shelf, query, value, scope) is not allowed(policy, role, root, governed, query), name
+        assert await forbidden(seeded, query, value, scope) is not allowed(policy, role, root, governed, query), name
 
 
 @pytest.mark.parametrize("view", [View.MASKED, View.DENIED])
-async def test_no_choice_by_what_is_taken_away(shelf: Shelf, view: View) -> None:
+async def test_no_choice_by_what_is_taken_away(seeded: SeededLedger, view: View) -> None:
     """Each field masked or denied by itself takes away every choice that tells of it, plain, nested and negated."""
     for name, governed, _, query, value in choices():
         for field in governed:
             if field == USER and view is View.MASKED:
                 continue  # by pseudonym, who is masked may be chosen by
-            scope = shelf.scope(Role.VIEWER, policy=altered(shelf.policy, Role.VIEWER, field, view))
-            assert await forbidden(shelf, query, value, scope), (name, field)
+            scope = seeded.scope(Role.VIEWER, policy=altered(seeded.policy, Role.VIEWER, field, view))
+            assert await forbidden(seeded, query, value, scope), (name, field)
             if isinstance(value, dict):
-                assert await forbidden(shelf, query, {"or": [{"not": {"and": [value]}}]}, scope), (name, field)
+                assert await forbidden(seeded, query, {"or": [{"not": {"and": [value]}}]}, scope), (name, field)
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_viewer_fields_say_the_truth(shelf: Shelf, role: Role) -> None:
+async def test_viewer_fields_say_the_truth(seeded: SeededLedger, role: Role) -> None:
     """`viewer.fields` lists every data field once, with what the gate does: its view, and whether a choice by it alone
     goes through."""
-    bound = (await shelf.accounts.ensure(["acme"])).values() if role is Role.PARTNER else ()
-    scope = shelf.scope(role, *bound)
-    data = await shelf.data("{ viewer { fields { field view filterable } } }", scope)
+    bound = (await seeded.accounts.ensure(["acme"])).values() if role is Role.PARTNER else ()
+    scope = seeded.scope(role, *bound)
+    data = await seeded.data("{ viewer { fields { field view filterable } } }", scope)
     said = {entry["field"]: entry for entry in data["viewer"]["fields"]}
 
     assert list(said) == list(DATA_FIELDS)
     assert {name: entry["view"] for name, entry in said.items()} == {
-        name: views.view(shelf.policy, role, name).name for name in DATA_FIELDS
+        name: views.view(seeded.policy, role, name).name for name in DATA_FIELDS
     }
     possible = {
         field
         for _, governed, root, _, _ in choices()
         for field in governed
         if root != "facets" or not field.startswith("Facets.")
-        if allowed(shelf.policy, role, "calls" if role not in WITHOUT_CALLS else root, governed)
+        if allowed(seeded.policy, role, "calls" if role not in WITHOUT_CALLS else root, governed)
     }
     assert {name for name, entry in said.items() if entry["filterable"]} == possible
 
@@ -186,15 +186,15 @@ def selected(scope: Scope, type_: str) -> str:
 
 
 @pytest.mark.parametrize("view", [View.MASKED, View.DENIED])
-async def test_what_is_taken_away_is_nowhere_in_the_answer(shelf: Shelf, view: View) -> None:
+async def test_what_is_taken_away_is_nowhere_in_the_answer(seeded: SeededLedger, view: View) -> None:
     """Each value by itself: masked or denied, it is in no list, group, sum or part that the role can still select."""
-    whole = orjson.dumps(await shelf.data(everything(shelf.scope(Role.VIEWER)))).decode()
+    whole = orjson.dumps(await seeded.data(everything(seeded.scope(Role.VIEWER)))).decode()
     assert [field for field, canary in CANARIES.items() if canary not in whole] == []
     for field, canary in CANARIES.items():
         if view is View.MASKED and field in SEALED:
             continue  # masked already: only what a rule found is hidden, and here it found nothing
-        scope = shelf.scope(Role.VIEWER, policy=altered(shelf.policy, Role.VIEWER, field, view))
-        answer = orjson.dumps(await shelf.data(everything(scope), scope)).decode()
+        scope = seeded.scope(Role.VIEWER, policy=altered(seeded.policy, Role.VIEWER, field, view))
+        answer = orjson.dumps(await seeded.data(everything(scope), scope)).decode()
         if field == "Amount.amount":
             answer = answer.replace(f'"unitPrice":"{canary}"', "")
         assert canary not in answer, field
@@ -206,64 +206,64 @@ def acting(policy: Policy, field: str, action: Action) -> Policy:
 
 
 @pytest.mark.parametrize("action", [Action.DROP, Action.MASK])
-async def test_what_the_policy_no_longer_keeps_is_served_no_more(shelf: Shelf, action: Action) -> None:
+async def test_what_the_policy_no_longer_keeps_is_served_no_more(seeded: SeededLedger, action: Action) -> None:
     """Each field dropped, or masked, by itself: from that moment no answer holds what older rows have of it."""
     for field, canary in CANARIES.items():
         if action not in ACTIONS[field] or (action is Action.MASK and field in SEALED):
             continue
-        policy = acting(shelf.policy, field, action)
+        policy = acting(seeded.policy, field, action)
         for role in (Role.VIEWER, Role.ADMIN):
-            scope = shelf.scope(role, policy=policy)
-            answer = orjson.dumps(await shelf.data(everything(scope), scope)).decode()
+            scope = seeded.scope(role, policy=policy)
+            answer = orjson.dumps(await seeded.data(everything(scope), scope)).decode()
             assert canary not in answer, (field, role)
 
 
-async def test_what_the_policy_no_longer_keeps_is_chosen_by_nobody(shelf: Shelf) -> None:
+async def test_what_the_policy_no_longer_keeps_is_chosen_by_nobody(seeded: SeededLedger) -> None:
     """No filter, order, group or facet by a dropped field, plain, nested or negated."""
     for name, governed, _, query, value in choices():
         for field in governed:
             if Action.DROP not in ACTIONS[field] or field in ERROR_RECORD:
                 continue  # an error record is kept as a whole or not at all
-            scope = shelf.scope(Role.ADMIN, policy=acting(shelf.policy, field, Action.DROP))
-            assert await forbidden(shelf, query, value, scope), (name, field)
+            scope = seeded.scope(Role.ADMIN, policy=acting(seeded.policy, field, Action.DROP))
+            assert await forbidden(seeded, query, value, scope), (name, field)
 
 
-async def test_error_records_that_are_no_longer_kept_are_served_no_more(shelf: Shelf) -> None:
+async def test_error_records_that_are_no_longer_kept_are_served_no_more(seeded: SeededLedger) -> None:
     """A policy without error records shows none of those that an earlier one kept, and answers all the same."""
-    policy = shelf.policy
+    policy = seeded.policy
     for field in DATA_FIELDS:
         if field.partition(".")[0] in ("CallError", "ErrorGroup") and Action.DROP in ACTIONS[field]:
             policy = acting(policy, field, Action.DROP)
-    scope = shelf.scope(Role.VIEWER, policy=policy)
-    data = await shelf.data("{ errors { totalCount nodes { id } } errorGroups { totalCount } }", scope)
+    scope = seeded.scope(Role.VIEWER, policy=policy)
+    data = await seeded.data("{ errors { totalCount nodes { id } } errorGroups { totalCount } }", scope)
 
     assert data == {"errors": {"totalCount": 0, "nodes": []}, "errorGroups": {"totalCount": 0}}
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.ADMIN])
-async def test_any_field_masked_is_an_answer_or_a_refusal(shelf: Shelf, role: Role) -> None:
+async def test_any_field_masked_is_an_answer_or_a_refusal(seeded: SeededLedger, role: Role) -> None:
     """No field breaks an answer when it is masked: the role still gets all that `viewer.fields` says it may select."""
     for field in DATA_FIELDS:
-        scope = shelf.scope(role, policy=altered(shelf.policy, role, field, View.MASKED))
+        scope = seeded.scope(role, policy=altered(seeded.policy, role, field, View.MASKED))
         expected = View.MASKED if field in SHOWN_MASKED else View.DENIED
-        if views.view(shelf.policy, role, field) is View.SEE:
+        if views.view(seeded.policy, role, field) is View.SEE:
             assert scope.views[field] is expected, field
-        await shelf.data(everything(scope), scope)
+        await seeded.data(everything(scope), scope)
         facets = [name for name in FACETS if scope.views[f"Facets.{name}"] is not View.DENIED]
         parts = [f"{name} {{ {selected(scope, 'TagFacet' if name == 'tags' else 'FacetValue')} }}" for name in facets]
-        await shelf.data(f"{{ facets {{ __typename {' '.join(parts)} }} }}", scope)
+        await seeded.data(f"{{ facets {{ __typename {' '.join(parts)} }} }}", scope)
 
 
-async def test_an_export_shows_what_its_role_sees(shelf: Shelf) -> None:
+async def test_an_export_shows_what_its_role_sees(seeded: SeededLedger) -> None:
     """Exports ask through the same gate: what an admin is denied is refused by name, what is masked comes masked."""
-    async with serve(shelf) as served:
+    async with serve(seeded) as served:
         runtime = served.runtime
         for kind, field in (("calls", "Call.apiKey"), ("errors", "CallError.code"), ("costs", "Call.provider")):
-            policy = altered(shelf.policy, Role.ADMIN, field, View.DENIED)
+            policy = altered(seeded.policy, Role.ADMIN, field, View.DENIED)
             runtime.applied = replace(runtime.applied, policy=policy)
             with pytest.raises(ExportRefusedError, match="may not"):
                 await exported(runtime, kind)
-        masked = altered(shelf.policy, Role.ADMIN, "Call.apiKey", View.MASKED)
+        masked = altered(seeded.policy, Role.ADMIN, "Call.apiKey", View.MASKED)
         runtime.applied = replace(runtime.applied, policy=masked)
         rows = await exported(runtime, "calls")
         assert [row["apiKey"] for row in rows] == ["[redacted:operational]"]
@@ -283,24 +283,24 @@ async def exported(runtime: Any, kind: str, filter_: Any = None) -> list[dict[st
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("preset", PRESETS)
-async def test_who_may_ask_for_files(shelf: Shelf, preset: str, role: Role) -> None:
+async def test_who_may_ask_for_files(seeded: SeededLedger, preset: str, role: Role) -> None:
     """Evidence is for auditors, compliance and admins, rows are for those who see calls; under every shipped policy."""
     policy = load_preset(preset)
-    scope = shelf.scope(role, policy=policy)
+    scope = seeded.scope(role, policy=policy)
     evidence = "mutation($x: BigInt) { createEvidence(input: {sinceSize: $x}) { __typename } }"
     exported = "query($x: ID!) { export(id: $x) { id state url manifest sha256 failure } }"
     calls = "mutation($x: [String!]) { createExport(input: {kind: CALLS, format: CSV, fields: $x}) { __typename } }"
-    assert await forbidden(shelf, evidence, "99", scope) is (role not in (Role.AUDITOR, Role.COMPLIANCE, Role.ADMIN))
-    assert await forbidden(shelf, exported, "exp_x", scope) is (role is Role.INGEST)
-    assert await forbidden(shelf, calls, ["nothing"], scope) is (role in WITHOUT_CALLS)
+    assert await forbidden(seeded, evidence, "99", scope) is (role not in (Role.AUDITOR, Role.COMPLIANCE, Role.ADMIN))
+    assert await forbidden(seeded, exported, "exp_x", scope) is (role is Role.INGEST)
+    assert await forbidden(seeded, calls, ["nothing"], scope) is (role in WITHOUT_CALLS)
 
 
-async def test_an_export_has_no_field_that_is_denied(shelf: Shelf) -> None:
+async def test_an_export_has_no_field_that_is_denied(seeded: SeededLedger) -> None:
     """Each field denied by itself: named it is refused, and unnamed neither it nor what repeats it is selected."""
     for kind, shape in SHAPES.items():
         for name, (type_, parts) in shape.fields.items():
             for field in (f"{shape.type}.{name}", *(f"{type_}.{part}" for part in parts)):
-                scope = shelf.scope(Role.VIEWER, policy=altered(shelf.policy, Role.VIEWER, field, View.DENIED))
+                scope = seeded.scope(Role.VIEWER, policy=altered(seeded.policy, Role.VIEWER, field, View.DENIED))
                 with pytest.raises(ForbiddenError):
                     chosen_fields(shape, [name], scope)
                 for chosen, inner in chosen_fields(shape, None, scope):

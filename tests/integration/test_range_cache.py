@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 
 from policies.policy.model import Role
 from service.query.filters.decomposition import decompose
@@ -16,43 +16,43 @@ from service.storage.schema.models import AccountTier
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        await shelf.accounts.ensure(["acme", "globex"])
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        await seeded.accounts.ensure(["acme", "globex"])
+        yield seeded
 
 
-async def find(places: RangeCache, shelf: Shelf, name: str, *accounts: int) -> CachedRanges:
-    scope, asked = shelf.scope(Role.VIEWER, *accounts), decompose(CALLS, Compare("account", "eq", name))
+async def find(places: RangeCache, seeded: SeededLedger, name: str, *accounts: int) -> CachedRanges:
+    scope, asked = seeded.scope(Role.VIEWER, *accounts), decompose(CALLS, Compare("account", "eq", name))
     return places.cached(scope, asked) or await places.load(scope, asked)
 
 
-async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
+async def test_a_tier_that_was_added_is_found(seeded: SeededLedger) -> None:
     """An account that moves to another tier is read there too, as soon as its tiers are known."""
-    places = RangeCache(shelf.accounts)
-    before = await find(places, shelf, "acme")
-    assert await find(places, shelf, "acme") is before
+    places = RangeCache(seeded.accounts)
+    before = await find(places, seeded, "acme")
+    assert await find(places, seeded, "acme") is before
     (number,) = before.account_ids or ()
     await AccountTier.create(account_id=number, tier=7, from_at=datetime.now(UTC))
-    await shelf.accounts.refresh()
+    await seeded.accounts.refresh()
 
-    assert [*(await find(places, shelf, "acme")).tiers] == [*before.tiers, (7, (number,))]
+    assert [*(await find(places, seeded, "acme")).tiers] == [*before.tiers, (7, (number,))]
 
 
-async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) -> None:
+async def test_an_account_that_is_made_elsewhere_is_found_at_once(seeded: SeededLedger) -> None:
     """That nobody is known by a name is remembered for a second at most, and no longer than until a notice comes."""
-    places, elsewhere = RangeCache(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
-    assert (await find(places, shelf, "initech")).account_ids == ()
+    places, elsewhere = RangeCache(seeded.accounts), type(seeded.accounts)(seeded.accounts.default_tier)
+    assert (await find(places, seeded, "initech")).account_ids == ()
     numbers = await elsewhere.ensure(["initech"])
-    await shelf.accounts.on_notice("made")
+    await seeded.accounts.on_notice("made")
 
-    assert (await find(places, shelf, "initech")).account_ids == (numbers["initech"],)
+    assert (await find(places, seeded, "initech")).account_ids == (numbers["initech"],)
 
 
-async def test_another_scope_has_another_place(shelf: Shelf) -> None:
+async def test_another_scope_has_another_place(seeded: SeededLedger) -> None:
     """What one key may see of an account is never another key's answer."""
-    places, numbers = RangeCache(shelf.accounts), await shelf.accounts.ensure(["acme", "globex"])
-    assert (await find(places, shelf, "globex")).account_ids == (numbers["globex"],)
+    places, numbers = RangeCache(seeded.accounts), await seeded.accounts.ensure(["acme", "globex"])
+    assert (await find(places, seeded, "globex")).account_ids == (numbers["globex"],)
 
-    mine = await find(places, shelf, "globex", numbers["acme"])
+    mine = await find(places, seeded, "globex", numbers["acme"])
     assert (mine.account_ids, [*mine.names]) == ((), ["acme"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ingesting import call
-from steward import NOW, SHORT, Killed, Steward, stewarding
+from retaining import NOW, SHORT, Killed, RetainedLedger, open_retained
 
 from policies.policy.model import Store
 from service.retention.rollups.compaction import Compaction
@@ -26,36 +26,36 @@ TWICE = """
 RIGHT = Decimal(6)
 
 
-def folder(steward: Steward) -> Compaction:
-    return Compaction(steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs))
+def folder(retained: RetainedLedger) -> Compaction:
+    return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
 
 
 @pytest.fixture
-async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
     """Four calls on three days, folded."""
-    async with stewarding(any_database_url, tmp_path) as steward:
+    async with open_retained(any_database_url, tmp_path) as retained:
         for number, (days, amount) in enumerate(((20, "1"), (3, "2"), (3, "0.5"), (0, "2.5"))):
             moment = (NOW - timedelta(days=days, minutes=5)).isoformat()
             money = {"amount": amount, "currency": "USD", "latency_ms": 5}
-            await steward.report(call(f"c{number}", started_at=moment, account="acme", api_key="k", **money))
-        await folder(steward).compact_all()
-        yield steward
+            await retained.report(call(f"c{number}", started_at=moment, account="acme", api_key="k", **money))
+        await folder(retained).compact_all()
+        yield retained
 
 
-async def rebuild(steward: Steward) -> list[tuple[int, int]]:
+async def rebuild(retained: RetainedLedger) -> list[tuple[int, int]]:
     """Calls before and after, of each day that was made anew."""
-    days = await days_to_rebuild(steward.retention)
-    done = [(one.before, one.after) async for one in rebuild_sums(steward.retention, days, actor="cli")]
-    await folder(steward).compact_all()
-    await rebuild_derived_sums(steward.retention)
+    days = await days_to_rebuild(retained.retention)
+    done = [(one.before, one.after) async for one in rebuild_sums(retained.retention, days, actor="cli")]
+    await folder(retained).compact_all()
+    await rebuild_derived_sums(retained.retention)
     return done
 
 
-async def test_right_sums_are_left_alone(steward: Steward) -> None:
+async def test_right_sums_are_left_alone(retained: RetainedLedger) -> None:
     """Where sums are those of the calls nothing is written, and no entry is made."""
-    size = await steward.ledger.size()
-    assert (await rebuild(steward), await steward.ledger.size()) == ([], size)
-    assert await steward.value(AMOUNT) == RIGHT
+    size = await retained.ledger.size()
+    assert (await rebuild(retained), await retained.ledger.size()) == ([], size)
+    assert await retained.value(AMOUNT) == RIGHT
 
 
 @pytest.mark.parametrize(
@@ -71,71 +71,71 @@ async def test_right_sums_are_left_alone(steward: Steward) -> None:
     ],
     ids=range(7),
 )
-async def test_sums_are_those_of_the_calls_again(steward: Steward, damage: str) -> None:
+async def test_sums_are_those_of_the_calls_again(retained: RetainedLedger, damage: str) -> None:
     """Whatever was done to rollups, deltas or the sums over them: fsck names it, and names nothing afterwards."""
-    await steward.retention.owner.execute(damage)
-    assert "usage" in await steward.findings()
-    await rebuild(steward)
-    assert await steward.findings() == {}
-    assert await steward.value(AMOUNT) == RIGHT
-    assert await steward.value("SELECT count(*) FROM usage_delta") == 0
+    await retained.retention.owner.execute(damage)
+    assert "usage" in await retained.findings()
+    await rebuild(retained)
+    assert await retained.findings() == {}
+    assert await retained.value(AMOUNT) == RIGHT
+    assert await retained.value("SELECT count(*) FROM usage_delta") == 0
 
 
-async def test_the_ledger_says_what_the_sums_said_before(steward: Steward) -> None:
+async def test_the_ledger_says_what_the_sums_said_before(retained: RetainedLedger) -> None:
     """Each day has its entry: how many calls its sums said, and say now. So nobody hides deleted calls by this."""
-    await steward.retention.owner.execute("DELETE FROM call WHERE source_id = 'c1'")
-    assert await rebuild(steward) == [(2, 1)]
-    newest = await steward.ledger.entry(await steward.ledger.size() - 1)
+    await retained.retention.owner.execute("DELETE FROM call WHERE source_id = 'c1'")
+    assert await rebuild(retained) == [(2, 1)]
+    newest = await retained.ledger.entry(await retained.ledger.size() - 1)
     amounts = {"amount_before": "2.5", "amount_after": "0.5"}
     facts = {"tier": 1, "day": f"{NOW - timedelta(days=3, minutes=5):%Y-%m-%d}", "calls_before": 2, "calls_after": 1}
     assert (newest.kind, dict(newest.facts), newest.actor) == ("SUMS_REBUILT", facts | amounts, "cli")
 
 
-async def test_days_whose_calls_are_gone_keep_their_sums(steward: Steward) -> None:
+async def test_days_whose_calls_are_gone_keep_their_sums(retained: RetainedLedger) -> None:
     """What was purged, or is in a partition that is gone, is in the sums alone: it is never made anew from nothing."""
-    first = (await steward.retention.partitions.list(Store.CALL))[0].name
-    await steward.retention.owner.execute(f"DROP TABLE {first}")
-    assert await rebuild(steward) == []
-    assert await steward.value(AMOUNT) == RIGHT
+    first = (await retained.retention.partitions.list(Store.CALL))[0].name
+    await retained.retention.owner.execute(f"DROP TABLE {first}")
+    assert await rebuild(retained) == []
+    assert await retained.value(AMOUNT) == RIGHT
 
 
-async def test_readers_and_writers_go_on_meanwhile(steward: Steward) -> None:
+async def test_readers_and_writers_go_on_meanwhile(retained: RetainedLedger) -> None:
     """Calls that come while days are made anew are counted once, and who reads sees the old sums or the right ones."""
-    await steward.retention.owner.execute("DELETE FROM usage_day")
-    await steward.retention.owner.execute("DELETE FROM usage_quarter")
+    await retained.retention.owner.execute("DELETE FROM usage_day")
+    await retained.retention.owner.execute("DELETE FROM usage_quarter")
     seen, stop = set[Decimal](), asyncio.Event()
 
     async def read() -> None:
         while not stop.is_set():
             statement = f"SELECT (SELECT sum(amount) FROM call) - ({AMOUNT})"
-            seen.add(await steward.value(statement))
+            seen.add(await retained.value(statement))
 
     async def report() -> None:
         for number in range(30):
             moment = (NOW - timedelta(days=3, minutes=number)).isoformat()
             row = call(f"n{number}", started_at=moment, account="acme", amount="1", currency="USD")
-            await steward.report(row)
-            await folder(steward).compact()
+            await retained.report(row)
+            await folder(retained).compact()
 
     reading, reporting = asyncio.create_task(read()), asyncio.create_task(report())
-    await rebuild(steward)
+    await rebuild(retained)
     await reporting
     stop.set()
     await reading
-    await rebuild(steward)
+    await rebuild(retained)
 
     # Wrong by what is still to be made anew, and by nothing else.
     assert seen <= {RIGHT, Decimal(5), Decimal("2.5"), Decimal(0)}
-    assert await steward.findings() == {}
+    assert await retained.findings() == {}
 
 
-async def test_killed_between_days_it_goes_on(steward: Steward) -> None:
+async def test_killed_between_days_it_goes_on(retained: RetainedLedger) -> None:
     """Each day is whole: what was done stays done, and the next run does the rest."""
-    await steward.retention.owner.execute("DELETE FROM usage_quarter")
-    days = await days_to_rebuild(steward.retention)
+    await retained.retention.owner.execute("DELETE FROM usage_quarter")
+    days = await days_to_rebuild(retained.retention)
     with pytest.raises(Killed):
-        async for _ in rebuild_sums(steward.retention, days, actor="cli"):
+        async for _ in rebuild_sums(retained.retention, days, actor="cli"):
             raise Killed
-    assert len(await days_to_rebuild(steward.retention)) == len(days) - 1
-    await rebuild(steward)
-    assert await steward.findings() == {}
+    assert len(await days_to_rebuild(retained.retention)) == len(days) - 1
+    await rebuild(retained)
+    assert await retained.findings() == {}

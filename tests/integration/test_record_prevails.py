@@ -8,8 +8,8 @@ import pytest
 from http_server import Served, serve
 from ingesting import call
 from manipulating import KEY, Case, delete_hold, lift_behind, narrow_hold, shorten_hold, sound_case
-from rows import open_shelf
-from steward import OLD
+from retaining import OLD
+from rows import open_seeded
 
 from policies import Role
 from policies.evidence import LedgerKind
@@ -30,7 +30,7 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
 
 @pytest.fixture
 async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    async with open_shelf(database_url, tmp_path) as shelf, serve(shelf) as served:
+    async with open_seeded(database_url, tmp_path) as seeded, serve(seeded) as served:
         yield served
 
 
@@ -90,46 +90,46 @@ async def test_a_hold_keeps_what_it_names_whatever_the_table_says(
     case: Case, manipulate: Callable[[Case], Awaitable[None]]
 ) -> None:
     """The purge puts the hold back as the ledger has it before it destroys anything, and writes that down."""
-    steward = case.steward
-    await steward.report(call("older", started_at=(OLD - timedelta(days=30)).isoformat(), account="acme", model="m"))
+    retained = case.retained
+    await retained.report(call("older", started_at=(OLD - timedelta(days=30)).isoformat(), account="acme", model="m"))
     await manipulate(case)
-    await release_lifted(steward.retention)
-    await steward.purge()
+    await release_lifted(retained.retention)
+    await retained.purge()
 
-    kept = await steward.column("SELECT source_id FROM call_held WHERE hold_id::text = $1", case.hold)
+    kept = await retained.column("SELECT source_id FROM call_held WHERE hold_id::text = $1", case.hold)
     assert "older" in kept
-    assert await steward.value(
+    assert await retained.value(
         "SELECT lifted_at IS NULL AND expires_at IS NULL FROM hold WHERE id::text = $1", case.hold
     )
-    assert "HOLD_RESTORED" in await steward.kinds()
-    restored = (await steward.kinds()).count("HOLD_RESTORED")
-    await steward.purge()
-    assert (await steward.kinds()).count("HOLD_RESTORED") == restored
-    row = (await steward.ingest.fetch("SELECT name, owner, reason, model FROM hold WHERE id::text = $1", case.hold))[0]
+    assert "HOLD_RESTORED" in await retained.kinds()
+    restored = (await retained.kinds()).count("HOLD_RESTORED")
+    await retained.purge()
+    assert (await retained.kinds()).count("HOLD_RESTORED") == restored
+    row = (await retained.ingest.fetch("SELECT name, owner, reason, model FROM hold WHERE id::text = $1", case.hold))[0]
     assert tuple(row) == ("case 17", "counsel", "suit", "m")
     assert not {"hold record", "holds"} & (await case.fsck()).keys()
 
 
 async def test_a_deleted_hold_comes_back_exactly_and_keeps_no_more(case: Case) -> None:
     """Model, API key and calls are under seal in its entry: what it did not name dies on time, and so does the seal."""
-    steward = case.steward
+    retained = case.retained
     older = (OLD - timedelta(days=30)).isoformat()
-    await steward.report(
+    await retained.report(
         call("named", started_at=older, account="acme", model="mx", api_key="k1"),
         call("not named", started_at=older, account="acme", model="mx", api_key="k2"),
     )
-    ids = await steward.column("SELECT account_id, started_at, id FROM call WHERE source_id = 'named'")
+    ids = await retained.column("SELECT account_id, started_at, id FROM call WHERE source_id = 'named'")
     assert ids
-    hold = await steward.hold(model="mx", api_key="k1")
+    hold = await retained.hold(model="mx", api_key="k1")
     await case.sql("DELETE FROM hold WHERE id = $1", hold.id)
-    await steward.purge()
-    assert await steward.column("SELECT source_id FROM call_held WHERE hold_id = $1", hold.id) == ["named"]
+    await retained.purge()
+    assert await retained.column("SELECT source_id FROM call_held WHERE hold_id = $1", hold.id) == ["named"]
     assert not {"hold record", "holds"} & (await case.fsck()).keys()
 
-    record = (await read_record(steward.ledger)).holds[str(hold.id)]
+    record = (await read_record(retained.ledger)).holds[str(hold.id)]
     assert "mx" not in str(record.facts) and "k1" not in str(record.facts)
-    await lift_hold(steward.retention, hold.id, reason="over", actor="cli")
-    assert await open_condition(steward.retention.keyring, hold.id, record.facts) is None
+    await lift_hold(retained.retention, hold.id, reason="over", actor="cli")
+    assert await open_condition(retained.retention.keyring, hold.id, record.facts) is None
 
 
 async def test_when_the_last_purge_ended_is_the_ledgers_word(case: Case) -> None:
@@ -138,18 +138,18 @@ async def test_when_the_last_purge_ended_is_the_ledgers_word(case: Case) -> None
     await case.sql("UPDATE purge_run SET finished_at = now() - interval '200 days'")
     assert title not in await case.attested()
 
-    kinds = await case.steward.kinds()
+    kinds = await case.retained.kinds()
     for _ in range(3):
-        await case.steward.purge()
-    assert (await case.steward.kinds()).count("NOTHING_DUE") <= kinds.count("NOTHING_DUE") + 1
+        await case.retained.purge()
+    assert (await case.retained.kinds()).count("NOTHING_DUE") <= kinds.count("NOTHING_DUE") + 1
 
 
 async def test_an_account_is_named_once_and_an_erased_one_by_nobody(case: Case) -> None:
     """The round after adds nothing; of an erased account neither name nor salt is left, and nothing is amiss."""
-    assert await record_accounts(case.steward.retention) == 0
+    assert await record_accounts(case.retained.retention) == 0
     wanted = {"account": "globex", "user": None, "reason": "ended", "actor": "cli"}
-    await request_erasure(case.steward.retention, kind=ErasureKind.ACCOUNT, **wanted)
-    assert await case.steward.value("SELECT count(*) FROM account WHERE name_salt IS NULL AND name ~ 'erased'") == 1
+    await request_erasure(case.retained.retention, kind=ErasureKind.ACCOUNT, **wanted)
+    assert await case.retained.value("SELECT count(*) FROM account WHERE name_salt IS NULL AND name ~ 'erased'") == 1
     assert await case.fsck() == {}
     await case.sql("UPDATE account SET name = 'globex' WHERE name ~ 'erased'")
     assert "was erased, and has a name here" in (await case.fsck())["accounts"]

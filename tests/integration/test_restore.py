@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import Server
 from dumping import pg
-from rows import Shelf
-from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
+from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from rows import SeededLedger
 
 from policies.envelope import OpenError, SealContext, data_key, open_sealed
 from policies.policy.model import Role
@@ -35,43 +35,43 @@ SEALED = "SELECT account_id, occurred_at, id, sealed FROM call_error WHERE occur
 
 
 @pytest.fixture
-async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
-    async with stewarding(database_url, tmp_path) as steward:
-        yield steward
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path) as retained:
+        yield retained
 
 
 @asynccontextmanager
-async def restored(steward: Steward, url: str) -> AsyncIterator[RetentionContext]:
+async def restored(retained: RetainedLedger, url: str) -> AsyncIterator[RetentionContext]:
     """The restored database with the keyring as it is now."""
     database = await Database.open(url)
     accounts = Accounts(1)
     try:
         yield replace(
-            steward.retention, database=database, partitions=Partitions(database.owner), accounts=accounts, ledger=None
+            retained.retention, database=database, partitions=Partitions(database.owner), accounts=accounts, ledger=None
         )
     finally:
         await database.close()
 
 
 async def test_a_dump_from_before_the_purge_cannot_be_opened(
-    steward: Steward, embedded_18: Server, tmp_path: Path
+    retained: RetainedLedger, embedded_18: Server, tmp_path: Path
 ) -> None:
     """Sealed values of a restored dump open with nothing that is left; the young ones still do.
 
     What is past its window is not served by the restored database, and purged from it again.
     """
-    await steward.report(failed("past", PAST, user="u1"), failed("young", YOUNG, user="u1"))
+    await retained.report(failed("past", PAST, user="u1"), failed("young", YOUNG, user="u1"))
     dump = tmp_path / "before.dump"
-    await pg(embedded_18, "pg_dump", steward.ingest.url, "-Fc", "-f", dump)
-    (row,) = await steward.ingest.fetch(SEALED, PAST + timedelta(days=1))
+    await pg(embedded_18, "pg_dump", retained.ingest.url, "-Fc", "-f", dump)
+    (row,) = await retained.ingest.fetch(SEALED, PAST + timedelta(days=1))
     day = f"{PAST:%Y-%m-%d}"
-    period_key = await steward.retention.keyring.key(PeriodKeyName(1, "personal", day), mint=False)
-    (run,) = await steward.purge()
+    period_key = await retained.retention.keyring.key(PeriodKeyName(1, "personal", day), mint=False)
+    (run,) = await retained.purge()
     assert run.keys_destroyed == 1
 
     with embedded_18.database() as url:
         await pg(embedded_18, "pg_restore", url, dump)
-        async with restored(steward, url) as retention:
+        async with restored(retained, url) as retention:
             (again,) = await retention.owner.fetch(SEALED, PAST + timedelta(days=1))
             assert again["sealed"] == row["sealed"]
             with pytest.raises(KeyDestroyedError):
@@ -103,8 +103,10 @@ async def nothing_past_is_served(retention: RetentionContext) -> None:
     await retention.accounts.refresh()
     reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
     scope = Scope("testkey2", Role.ADMIN, None, SHORT, view_table(SHORT, Role.ADMIN))
-    shelf = Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
-    data = await shelf.data(
+    seeded = SeededLedger(
+        retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader
+    )
+    data = await seeded.data(
         "{ errors { nodes { type message } } calls { nodes { sourceId error { message } } } }", scope
     )
     # The call itself is within its 400 days; its error is not.
@@ -128,24 +130,24 @@ async def purged_again(retention: RetentionContext) -> None:
     assert await retention.owner.fetchval("SELECT count(*) FROM call_error") == 1
 
 
-async def test_a_database_that_forgot_an_erasure_says_so(steward: Steward) -> None:
+async def test_a_database_that_forgot_an_erasure_says_so(retained: RetainedLedger) -> None:
     """What the ledger has and the database has not, as after a restore, is a finding that names it."""
-    await steward.report(failed("a", YOUNG, user="u1"))
-    hold = await steward.hold()
-    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
-    assert await steward.findings() == {}
-    await steward.ingest.database.owner.execute("DELETE FROM hold")
-    assert str(hold.id) in (await steward.findings())["record"]
+    await retained.report(failed("a", YOUNG, user="u1"))
+    hold = await retained.hold()
+    await lift_hold(retained.retention, hold.id, reason="settled", actor="cli")
+    assert await retained.findings() == {}
+    await retained.ingest.database.owner.execute("DELETE FROM hold")
+    assert str(hold.id) in (await retained.findings())["record"]
 
 
-async def test_an_old_keyring_and_the_present_database(steward: Steward, tmp_path: Path) -> None:
+async def test_an_old_keyring_and_the_present_database(retained: RetainedLedger, tmp_path: Path) -> None:
     """Keys that come back with the keyring's backup are destroyed before anything is served."""
-    await steward.report(failed("past", PAST, user="u1"))
+    await retained.report(failed("past", PAST, user="u1"))
     shutil.copytree(tmp_path / "keyring", tmp_path / "copy")
-    await steward.purge()
+    await retained.purge()
     old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
     assert PeriodKeyName(1, "personal", f"{PAST:%Y-%m-%d}") in await old.periods()
-    assert await maintain(replace(steward.retention, keyring=old))
-    assert await old.periods() == await steward.retention.keyring.periods()
-    assert await replay_tombstones(steward.retention.owner, old) == 0
+    assert await maintain(replace(retained.retention, keyring=old))
+    assert await old.periods() == await retained.retention.keyring.periods()
+    assert await replay_tombstones(retained.retention.owner, old) == 0
     await old.close()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from compiled_operations import COMPILED, ORDINARY
-from rows import Shelf
-from steward import SHORT, YOUNG, Steward, failed, stewarding
+from retaining import SHORT, YOUNG, RetainedLedger, failed, open_retained
+from rows import SeededLedger
 
 from policies import Role
 from policies.admission.segments import masked
@@ -38,36 +38,38 @@ REVEAL = """mutation($id: ID!) { revealError(input: {errorId: $id, reason: "tick
 class Case:
     """A hold on the calls of one model, and an erasure of a person who has some of them."""
 
-    steward: Steward
+    retained: RetainedLedger
     hold: StoredHold
     erasure: StoredErasure
 
-    async def shelf(self) -> Shelf:
+    async def reopened(self) -> SeededLedger:
         """As another process reads that begins now."""
-        retention = self.steward.retention
+        retention = self.retained.retention
         reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
-        return Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
+        return SeededLedger(
+            retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader
+        )
 
 
 @pytest.fixture
 async def case(any_database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
-    async with stewarding(any_database_url, tmp_path) as steward:
-        await steward.report(
+    async with open_retained(any_database_url, tmp_path) as retained:
+        await retained.report(
             failed("theirs", YOUNG, user="u-mallory", model="held"),
             failed("loose", YOUNG, user="u-mallory", model="free"),
             failed("bob", YOUNG, user="u-bob", model="held"),
         )
-        hold = await steward.hold(model="held")
+        hold = await retained.hold(model="held")
         erasure = await request_erasure(
-            steward.retention, kind=ErasureKind.USER, account="acme", user="u-mallory", reason="asked", actor="cli"
+            retained.retention, kind=ErasureKind.USER, account="acme", user="u-mallory", reason="asked", actor="cli"
         )
-        yield Case(steward, hold, erasure)
+        yield Case(retained, hold, erasure)
 
 
-async def answers(shelf: Shelf, role: Role, schema: Any) -> dict[str, Any]:
+async def answers(seeded: SeededLedger, role: Role, schema: Any) -> dict[str, Any]:
     found = {}
     for name, question in QUESTIONS.items():
-        context = shelf.context(shelf.scope(role))
+        context = seeded.context(seeded.scope(role))
         result = await schema.execute(question, context_value=context)
         assert result.errors is None, (name, result.errors)
         (found[name],) = result.data.values()
@@ -77,8 +79,8 @@ async def answers(shelf: Shelf, role: Role, schema: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("schema", [ORDINARY, COMPILED], ids=["ordinary", "compiled"])
 async def test_no_reader_finds_a_restricted_person(case: Case, schema: Any) -> None:
     """Lists, counts, filters, groups, costs and facets show nothing of the person, and all of their neighbour."""
-    shelf = await case.shelf()
-    shown = await answers(shelf, Role.SUPPORT, schema)
+    seeded = await case.reopened()
+    shown = await answers(seeded, Role.SUPPORT, schema)
 
     users = {node["sourceId"]: node["user"] for node in shown["calls"]["nodes"]}
     assert {name for name, user in users.items() if user is not None} == {"bob"}
@@ -92,17 +94,17 @@ async def test_no_reader_finds_a_restricted_person(case: Case, schema: Any) -> N
 
 async def test_a_restricted_error_is_not_revealed(case: Case) -> None:
     """Who may open sealed text finds that there is none any more."""
-    shelf = await case.shelf()
-    rows = (await shelf.data("{ errors { nodes { id call { sourceId } } } }", shelf.scope(Role.SUPPORT)))["errors"]
+    seeded = await case.reopened()
+    rows = (await seeded.data("{ errors { nodes { id call { sourceId } } } }", seeded.scope(Role.SUPPORT)))["errors"]
     (id_,) = [row["id"] for row in rows["nodes"] if row["call"]["sourceId"] == "theirs"]
-    result = await shelf.ask(REVEAL, shelf.scope(Role.SUPPORT), {"id": id_}, ledger=case.steward.ledger)
+    result = await seeded.ask(REVEAL, seeded.scope(Role.SUPPORT), {"id": id_}, ledger=case.retained.ledger)
 
     assert result.data["revealError"]["error"] == {"message": None, "disclosure": "NOT_KEPT", "call": {"user": None}}
 
 
 async def test_the_holds_export_has_the_person(case: Case) -> None:
     """What the hold names is there for its owner, with the pseudonym and the text, and nobody else's rows with it."""
-    retention = case.steward.retention
+    retention = case.retained.retention
     async with retention.owner.acquire() as connection, connection.transaction():
         calls = [row async for row in held_calls(connection, case.hold)]
         errors = [row async for row in held_errors(connection, case.hold)]
@@ -115,32 +117,32 @@ async def test_the_holds_export_has_the_person(case: Case) -> None:
 
 async def test_the_state_is_told_and_ends_with_the_hold(case: Case) -> None:
     """`erasures` says RESTRICTED until the hold is lifted, then DONE; the ledger has each step."""
-    shelf = await case.shelf()
+    seeded = await case.reopened()
     asked = "{ erasures { nodes { state restrictedAt finishedAt blockedByHolds } } }"
-    services = {"retention": case.steward.retention}
-    before = (await shelf.ask(asked, shelf.scope(Role.COMPLIANCE), services=services)).data["erasures"]["nodes"][0]
-    await lift_hold(case.steward.retention, case.hold.id, reason="settled", actor="cli")
-    assert await maintain(case.steward.retention)
-    after = (await shelf.ask(asked, shelf.scope(Role.COMPLIANCE), services=services)).data["erasures"]["nodes"][0]
+    services = {"retention": case.retained.retention}
+    before = (await seeded.ask(asked, seeded.scope(Role.COMPLIANCE), services=services)).data["erasures"]["nodes"][0]
+    await lift_hold(case.retained.retention, case.hold.id, reason="settled", actor="cli")
+    assert await maintain(case.retained.retention)
+    after = (await seeded.ask(asked, seeded.scope(Role.COMPLIANCE), services=services)).data["erasures"]["nodes"][0]
 
     assert (before["state"], before["finishedAt"], len(before["blockedByHolds"])) == ("RESTRICTED", None, 1)
     assert (after["state"], after["blockedByHolds"]) == ("DONE", [])
     assert None not in (before["restrictedAt"], after["finishedAt"])
-    kinds = [kind for kind in await case.steward.kinds() if kind.startswith("ERASURE")]
+    kinds = [kind for kind in await case.retained.kinds() if kind.startswith("ERASURE")]
     assert kinds == ["ERASURE_INTENT", "ERASURE_RESTRICTED", "ERASURE_RESULT"]
-    assert await case.steward.findings() == {}
+    assert await case.retained.findings() == {}
 
 
 async def test_what_comes_after_keeps_the_one_copy(case: Case) -> None:
     """When the account is erased too, the hold's copy is not made again of the row that has lost the person."""
     statement = "SELECT user_token FROM call_held WHERE source_id = 'theirs'"
-    (before,) = await case.steward.column(statement)
+    (before,) = await case.retained.column(statement)
     await request_erasure(
-        case.steward.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="ended", actor="cli"
+        case.retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="ended", actor="cli"
     )
 
-    assert await case.steward.column(statement) == [before]
+    assert await case.retained.column(statement) == [before]
     assert before is not None
-    async with case.steward.retention.owner.acquire() as connection:
+    async with case.retained.retention.owner.acquire() as connection:
         assert await count_copies(connection, case.hold) == (2, 2)
-    assert await case.steward.value("SELECT count(*) FROM call") == 0
+    assert await case.retained.value("SELECT count(*) FROM call") == 0

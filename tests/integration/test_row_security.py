@@ -10,8 +10,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from graphql import parse, validate
-from rows import Shelf
-from steward import OLD, SHORT, YOUNG, Steward, failed, stewarding
+from retaining import OLD, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from rows import SeededLedger
 
 from policies import Role, digest
 from service.access.issuing import ApiKeys
@@ -73,32 +73,32 @@ QUESTIONS = {
 class TwoAccounts:
     """Two accounts with one of everything, and the outward ids of what is of the second."""
 
-    steward: Steward
-    shelf: Shelf
+    retained: RetainedLedger
+    seeded: SeededLedger
     mine: int
     theirs: int
     ids: dict[str, str]
     keys: ApiKeys
 
     async def ask(self, root: str, scope: Scope) -> Any:
-        services = {"retention": self.steward.retention, "keys": self.keys}
-        return await self.shelf.ask(QUESTIONS[root] % self.ids, scope, services=services, ledger=self.steward.ledger)
+        services = {"retention": self.retained.retention, "keys": self.keys}
+        return await self.seeded.ask(QUESTIONS[root] % self.ids, scope, services=services, ledger=self.retained.ledger)
 
 
 @pytest.fixture
 async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[TwoAccounts]:
-    async with stewarding(any_database_url, tmp_path) as steward:
-        retention = steward.retention
-        keys = ApiKeys(retention.accounts, retention.keyring, steward.ledger, KeyRegister(steward.ledger))
+    async with open_retained(any_database_url, tmp_path) as retained:
+        retention = retained.retention
+        keys = ApiKeys(retention.accounts, retention.keyring, retained.ledger, KeyRegister(retained.ledger))
         ids: dict[str, str] = {}
         for name in ("mine", "theirs"):
             model = f"{name}-model"
             rows = [failed(f"{name}-old", OLD, account=name, model=model, user="u1")]
             rows.append(failed(f"{name}-young", YOUNG, account=name, model=model, user="u1"))
-            await steward.report(*rows)
+            await retained.report(*rows)
             made = await keys.create(Role.VIEWER, accounts=[name], name=name)
             ids["key"] = made.record.prefix
-            hold = await steward.hold(account=name, model=f"{name}-model")
+            hold = await retained.hold(account=name, model=f"{name}-model")
             erasure = await request_erasure(
                 retention, kind=ErasureKind.USER, account=name, user="u2", reason=f"{name} asked", actor="cli"
             )
@@ -109,28 +109,30 @@ async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[T
         mine, theirs = [await retention.accounts.find(name) for name in ("mine", "theirs")]
         assert mine is not None and theirs is not None
         reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
-        shelf = Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
+        seeded = SeededLedger(
+            retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader
+        )
         request = {"format": "CSV", "fields": [], "filter": None}
         for account in (mine, theirs):
-            asker = shelf.scope(Role.VIEWER, account)
+            asker = seeded.scope(Role.VIEWER, account)
             record = await request_export(
                 retention.database, uuid4(), StoredExportKind.CALLS, asker, digest(SHORT), request
             )
             await add_schedule(
                 retention.database, uuid4(), StoredExportKind.CALLS, asker, ("DAY", "UTC"), request, (OLD, YOUNG)
             )
-        calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
+        calls = await seeded.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
         ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
         async with retention.owner.acquire() as connection, connection.transaction():
             for account, name in ((mine, "mine"), (theirs, "theirs")):
                 new = NewWebhook(uuid4(), name, frozenset(), {}, f"https://{name}.example.com/", b"", None)
-                webhook = await add_webhook(connection, shelf.scope(Role.VIEWER, account), new)
+                webhook = await add_webhook(connection, seeded.scope(Role.VIEWER, account), new)
                 ids["webhook"] = encode_id("hook", webhook.id)
                 await add_delivery(connection, webhook, "webhook.test", "test", {})
                 of = BudgetOf(account, "USD", api_key=f"{name}-key")
                 await set_budget(connection, of, Decimal(1), [100], "testkey2")
-        await steward.purge()
-        yield TwoAccounts(steward, shelf, mine, theirs, ids, keys)
+        await retained.purge()
+        yield TwoAccounts(retained, seeded, mine, theirs, ids, keys)
 
 
 @pytest.fixture
@@ -162,7 +164,7 @@ async def test_row_level_security_hides_what_the_filters_forget(
 ) -> None:
     """Whatever is asked with whatever key, PostgreSQL alone keeps another account's rows back."""
     accounts = (forgetful.mine, forgetful.theirs) if bound else ()
-    scope = forgetful.shelf.scope(role, *accounts)
+    scope = forgetful.seeded.scope(role, *accounts)
     shown = {}
     for root in QUESTIONS:
         if root == "viewer":
@@ -181,7 +183,7 @@ async def test_row_level_security_hides_what_the_filters_forget(
 
 async def test_without_sabotage_an_unbound_key_sees_both(two_accounts: TwoAccounts) -> None:
     """The questions find what they ask for where nothing hides it, so that an empty answer means something."""
-    scope = two_accounts.shelf.scope(Role.ADMIN)
+    scope = two_accounts.seeded.scope(Role.ADMIN)
     for root in ("holds", "erasures", "accounts", "calls", "errors", "costs", "facets"):
         assert "theirs" in repr((await two_accounts.ask(root, scope)).data), root
     for root in ("node", "call", "export"):
@@ -212,7 +214,7 @@ SCOPED = "SELECT tablename, qual FROM pg_policies WHERE roles = '{calledger_app}
 
 async def test_the_catalogue_guards_every_table_of_accounts(two_accounts: TwoAccounts) -> None:
     """Each table that names an account has row-level security, and the scoped role reads it by its policy or not."""
-    owner = two_accounts.steward.retention.owner
+    owner = two_accounts.retained.retention.owner
     readable = {row[0] for row in await owner.fetch(READABLE)}
     conditions = {row["tablename"]: row["qual"] for row in await owner.fetch(SCOPED)}
     tables = {row[0]: row[1] for row in await owner.fetch(ACCOUNT_COLUMNS)}

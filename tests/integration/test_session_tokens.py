@@ -15,7 +15,7 @@ from evidence import Auditor
 from http_server import Served, serve
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 from running import RunningService
 
 from policies.evidence.entry import LedgerKind
@@ -40,7 +40,7 @@ CALLS = "{ calls(first: 10) { nodes { account } } }"
 class TwoAccounts:
     """A served ledger with a call of each of the accounts `acme` and `globex`."""
 
-    shelf: Shelf
+    seeded: SeededLedger
     served: Served
     numbers: dict[str, int]
 
@@ -58,12 +58,12 @@ class TwoAccounts:
 
 @pytest.fixture
 async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[TwoAccounts]:
-    async with open_shelf(any_database_url, tmp_path) as shelf:
-        numbers = await shelf.accounts.ensure(["acme", "globex"])
-        now = await shelf.now()
-        await shelf.put([StoredCall(now - timedelta(minutes=1), account=name, source_id=name) for name in numbers])
-        async with serve(shelf) as served:
-            yield TwoAccounts(shelf, served, numbers)
+    async with open_seeded(any_database_url, tmp_path) as seeded:
+        numbers = await seeded.accounts.ensure(["acme", "globex"])
+        now = await seeded.now()
+        await seeded.put([StoredCall(now - timedelta(minutes=1), account=name, source_id=name) for name in numbers])
+        async with serve(seeded) as served:
+            yield TwoAccounts(seeded, served, numbers)
 
 
 async def test_a_token_stands_for_its_key(two_accounts: TwoAccounts) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 
 ROLE = f"analyst_{uuid4().hex[:8]}"
 SETUP = f"""
@@ -27,25 +27,25 @@ SETUP = f"""
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.put(StoredCall(now, account="acme", source_id=f"a{number}") for number in range(3))
-        await shelf.put(StoredCall(now, account="globex", source_id=f"g{number}") for number in range(1234))
-        await shelf.database.owner.execute("ANALYZE call")
-        await shelf.database.owner.execute(SETUP)
-        yield shelf
-        await shelf.database.owner.execute(f"DROP SCHEMA analyst CASCADE; DROP ROLE {ROLE}")
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.put(StoredCall(now, account="acme", source_id=f"a{number}") for number in range(3))
+        await seeded.put(StoredCall(now, account="globex", source_id=f"g{number}") for number in range(1234))
+        await seeded.database.owner.execute("ANALYZE call")
+        await seeded.database.owner.execute(SETUP)
+        yield seeded
+        await seeded.database.owner.execute(f"DROP SCHEMA analyst CASCADE; DROP ROLE {ROLE}")
 
 
 @pytest.fixture
-async def analyst(shelf: Shelf) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(shelf.database.url, user=ROLE, password="a")
+async def analyst(seeded: SeededLedger) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(seeded.database.url, user=ROLE, password="a")
     yield connection
     await connection.close()
 
 
-async def test_grants_keep_rows_but_not_how_many_there_are(shelf: Shelf, analyst: asyncpg.Connection) -> None:
+async def test_grants_keep_rows_but_not_how_many_there_are(seeded: SeededLedger, analyst: asyncpg.Connection) -> None:
     """The rows of others stay hidden, also from a function that would tell what it is given; EXPLAIN and the catalogue
     say how many there are."""
     assert await analyst.fetchval("SELECT count(*) FROM analyst.calls") == 3
@@ -70,11 +70,11 @@ async def test_what_is_set_for_a_role_it_can_set_again(analyst: asyncpg.Connecti
     assert await analyst.fetchval("SELECT lo_unlink($1)", written) == 1
 
 
-async def test_it_can_stand_in_the_way_of_the_service(shelf: Shelf, analyst: asyncpg.Connection) -> None:
+async def test_it_can_stand_in_the_way_of_the_service(seeded: SeededLedger, analyst: asyncpg.Connection) -> None:
     """A lock that the service takes, and a transaction that was left open: each keeps others waiting for as long as it
     likes, and the second keeps a purge from detaching what has to go."""
     await analyst.execute("SELECT pg_advisory_lock(42)")
-    owner = shelf.database.owner
+    owner = seeded.database.owner
     assert await owner.fetchval("SELECT pg_try_advisory_lock(42)") is False
     await analyst.execute("SET idle_in_transaction_session_timeout = 0")
     async with analyst.transaction():

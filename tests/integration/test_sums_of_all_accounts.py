@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from steward import NOW, OLD, SHORT, YOUNG, Steward, failed, stewarding
+from retaining import NOW, OLD, SHORT, YOUNG, RetainedLedger, failed, open_retained
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
@@ -62,9 +62,9 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
-    async with stewarding(database_url, tmp_path) as steward:
-        yield steward
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path) as retained:
+        yield retained
 
 
 async def check(ledger: Ledger) -> list[DerivedDifference]:
@@ -241,39 +241,39 @@ async def test_nobody_who_serves_changes_them(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("folded", [True, False])
-async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) -> None:
+async def test_an_erased_account_is_taken_out(retained: RetainedLedger, folded: bool) -> None:
     """What is left is the others', without rows of nothing; and fsck finds it right."""
-    await steward.report(
+    await retained.report(
         failed("a", YOUNG, model="m1", amount="1.5", currency="USD", latency_ms=40),
         failed("b", YOUNG, model="m1", account="other", amount="0.25", currency="USD", latency_ms=9),
         failed("c", YOUNG, model="m2"),
     )
     if folded:
         await Compaction(
-            steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
+            retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs)
         ).compact_all()
     await request_erasure(
-        steward.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
+        retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
     )
     for table in TABLES:
-        rows = await steward.ingest.fetch(f"SELECT calls, errors, amount, wasted FROM {table}")
+        rows = await retained.ingest.fetch(f"SELECT calls, errors, amount, wasted FROM {table}")
         assert [tuple(row) for row in rows] == ([(1, 1, Decimal("0.25"), Decimal("0.25"))] if folded else [])
-    assert await steward.findings() == {}
+    assert await retained.findings() == {}
 
 
-async def test_a_purge_takes_them_along(steward: Steward) -> None:
+async def test_a_purge_takes_them_along(retained: RetainedLedger) -> None:
     """With the partition of a rollup go the sums over its time, and no others."""
-    await steward.report(failed("a", OLD), failed("b", NOW - timedelta(hours=2)))
+    await retained.report(failed("a", OLD), failed("b", NOW - timedelta(hours=2)))
     await Compaction(
-        steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
+        retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs)
     ).compact_all()
-    assert await steward.value("SELECT count(*) FROM usage_hour_all") == 2
+    assert await retained.value("SELECT count(*) FROM usage_hour_all") == 2
 
-    await steward.purge()
+    await retained.purge()
 
-    left = {table: await steward.value(f"SELECT count(*) FROM {table}") for table in TABLES}
+    left = {table: await retained.value(f"SELECT count(*) FROM {table}") for table in TABLES}
     assert left == {"usage_quarter_all": 1, "usage_hour_all": 1, "usage_half_hour": 1, "usage_day_all": 2}
-    assert await steward.findings() == {}
+    assert await retained.findings() == {}
 
 
 HALF = HOUR / 2

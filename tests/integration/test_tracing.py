@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY, generate_latest
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 
 from service.api.execution.context import Trace, shipped
 from service.api.schema import CalledgerSchema, build_schema
@@ -20,11 +20,11 @@ FAILING = 'query Marzipan { calls(first: 3, after: "marzipan") { nodes { id } } 
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.put(StoredCall(now - timedelta(minutes=index), source_id=str(index)) for index in range(5))
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.put(StoredCall(now - timedelta(minutes=index), source_id=str(index)) for index in range(5))
+        yield seeded
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ def schema() -> Iterator[CalledgerSchema]:
     schema.tracing.hooks[:] = shipped()
 
 
-async def ask(schema: CalledgerSchema, shelf: Shelf, query: str) -> object:
-    return await schema.execute(query, context_value=shelf.context(shelf.scope()))
+async def ask(schema: CalledgerSchema, seeded: SeededLedger, query: str) -> object:
+    return await schema.execute(query, context_value=seeded.context(seeded.scope()))
 
 
-async def test_both_paths_tell_the_same(shelf: Shelf, schema: CalledgerSchema) -> None:
+async def test_both_paths_tell_the_same(seeded: SeededLedger, schema: CalledgerSchema) -> None:
     """A compiled operation is told as the ordinary one was: cost, rows and errors are equal, only the path differs."""
     told: list[Trace] = []
     schema.tracing.hooks[:] = [told.append]
 
     for query in (QUERY + " # told", FAILING + " # told"):
-        await ask(schema, shelf, query)
-        await ask(schema, shelf, query)
+        await ask(schema, seeded, query)
+        await ask(schema, seeded, query)
 
     facts = [(trace.path, trace.cost, trace.rows, trace.codes) for trace in told]
     assert facts[0] == ("ordinary", facts[1][1], 3, ())
@@ -55,7 +55,7 @@ async def test_both_paths_tell_the_same(shelf: Shelf, schema: CalledgerSchema) -
     assert all(trace.began_ns > 0 and trace.seconds > 0 for trace in told)
 
 
-async def test_a_hook_that_fails_costs_no_answer(shelf: Shelf, schema: CalledgerSchema) -> None:
+async def test_a_hook_that_fails_costs_no_answer(seeded: SeededLedger, schema: CalledgerSchema) -> None:
     """The answer is given, and the other hooks are told."""
     told: list[Trace] = []
 
@@ -64,13 +64,13 @@ async def test_a_hook_that_fails_costs_no_answer(shelf: Shelf, schema: Calledger
 
     schema.tracing.hooks[:] = [broken, told.append]
 
-    result = await ask(schema, shelf, QUERY + " # broken")
+    result = await ask(schema, seeded, QUERY + " # broken")
 
     assert result.data is not None
     assert len(told) == 1
 
 
-async def test_spans_go_to_opentelemetry(shelf: Shelf, schema: CalledgerSchema) -> None:
+async def test_spans_go_to_opentelemetry(seeded: SeededLedger, schema: CalledgerSchema) -> None:
     """The process's own provider gets a span an operation, with its duration."""
     spans = InMemorySpanExporter()
     provider = TracerProvider()
@@ -78,7 +78,7 @@ async def test_spans_go_to_opentelemetry(shelf: Shelf, schema: CalledgerSchema) 
     opentelemetry.set_tracer_provider(provider)
     schema.tracing.hooks[:] = shipped()
 
-    await ask(schema, shelf, QUERY + " # span")
+    await ask(schema, seeded, QUERY + " # span")
 
     (span,) = spans.get_finished_spans()
     assert span.name == "graphql"
@@ -88,9 +88,9 @@ async def test_spans_go_to_opentelemetry(shelf: Shelf, schema: CalledgerSchema) 
     assert "arzipan" not in span.to_json()
 
 
-async def test_metrics_have_no_text_of_a_caller(shelf: Shelf, schema: CalledgerSchema) -> None:
+async def test_metrics_have_no_text_of_a_caller(seeded: SeededLedger, schema: CalledgerSchema) -> None:
     """`/metrics` counts operations by path and outcome, whatever they are called."""
-    await ask(schema, shelf, FAILING + " # metrics")
+    await ask(schema, seeded, FAILING + " # metrics")
 
     text = generate_latest(REGISTRY).decode()
     assert 'calledger_graphql_seconds_count{errors="yes",path="ordinary"}' in text

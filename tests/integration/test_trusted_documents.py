@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 from http_server import Served, serve
-from rows import Shelf, StoredCall, open_shelf
+from rows import SeededLedger, StoredCall, open_seeded
 from running import fresh_command
 
 from service.api.schema import build_schema
+from service.console.documents import console_documents
 
 CALLS = "query Calls($first: Int) { calls(first: $first) { nodes { sourceId } } }"
 OTHER = "{ viewer { role } }"
@@ -30,10 +31,10 @@ def apollo(text: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        await shelf.put([StoredCall(await shelf.now(), source_id="one")])
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        await seeded.put([StoredCall(await seeded.now(), source_id="one")])
+        yield seeded
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ class Asking:
 
 
 @asynccontextmanager
-async def asking(shelf: Shelf, **settings: Any) -> AsyncIterator[Asking]:
-    async with serve(shelf, exports=False, **settings) as served:
+async def asking(seeded: SeededLedger, **settings: Any) -> AsyncIterator[Asking]:
+    async with serve(seeded, exports=False, **settings) as served:
         yield Asking(served, await served.key())
 
 
@@ -86,9 +87,9 @@ def code(answer: Any) -> str:
     return error["extensions"]["code"]
 
 
-async def test_apollos_handshake_is_answered_where_there_are_no_documents(shelf: Shelf) -> None:
+async def test_apollos_handshake_is_answered_where_there_are_no_documents(seeded: SeededLedger) -> None:
     """By GET and POST the words that its clients know, with the status that each media type has; never a 500."""
-    async with asking(shelf) as client:
+    async with asking(seeded) as client:
         asked = {"extensions": apollo(CALLS), "operationName": "Calls", "variables": {"first": 1}}
         for accept, status in ((WIDE, 400), ("application/json", 200)):
             for got in (await client.post(asked, accept), await client.get(accept, **asked)):
@@ -98,11 +99,11 @@ async def test_apollos_handshake_is_answered_where_there_are_no_documents(shelf:
         assert (status, answer["data"]["calls"]["nodes"]) == (200, [{"sourceId": "one"}])
 
 
-async def test_a_document_is_asked_by_its_id(shelf: Shelf, file: Path) -> None:
+async def test_a_document_is_asked_by_its_id(seeded: SeededLedger, file: Path) -> None:
     """`documentId` and Apollo's hash ask for the same text, by POST and GET, and from the second time on compiled."""
     compiled = build_schema().compiled
     assert compiled is not None
-    async with asking(shelf, trusted_documents=file) as client:
+    async with asking(seeded, trusted_documents=file) as client:
         values = {"variables": {"first": 1}}
         await client.post({"documentId": id_of(CALLS), **values})
         before = compiled.answered
@@ -122,9 +123,9 @@ async def test_a_document_is_asked_by_its_id(shelf: Shelf, file: Path) -> None:
         assert (await client.post({"extensions": apollo(OTHER)}))[1]["errors"][0]["message"] == "PersistedQueryNotFound"
 
 
-async def test_only_trusted_documents_are_answered_where_that_is_set(shelf: Shelf, file: Path) -> None:
+async def test_only_trusted_documents_are_answered_where_that_is_set(seeded: SeededLedger, file: Path) -> None:
     """Over POST, GET, events and sockets: by id or with the very text; anything else is refused and not run."""
-    async with asking(shelf, trusted_documents=file, trusted_only=True) as client:
+    async with asking(seeded, trusted_documents=file, trusted_only=True) as client:
         assert (await client.post({"documentId": id_of(CALLS)}))[0] == 200
         assert (await client.post({"query": CALLS}))[0] == 200
         refused = [OTHER, CALLS + " ", "{ __schema { types { name } } }", "mutation { purge { id } }", "{"]
@@ -150,9 +151,22 @@ async def test_only_trusted_documents_are_answered_where_that_is_set(shelf: Shel
             assert said[str(len(payloads) - 1)]["payload"]["data"]["viewer"]["keyId"]
 
 
-async def test_a_stream_is_asked_by_its_id(shelf: Shelf, file: Path) -> None:
+@pytest.mark.parametrize("console", [True, False])
+async def test_the_consoles_documents_are_trusted_where_it_is_served(
+    seeded: SeededLedger, file: Path, *, console: bool
+) -> None:
+    """To the letter, and by text alone; without the console they are texts like any other."""
+    text = next(iter(console_documents()))
+    async with asking(seeded, trusted_documents=file, trusted_only=True, console=console) as client:
+        status, answer = await client.post({"query": text})
+        assert (status == 403) is not console, answer
+        assert (await client.post({"query": text + " "}))[0] == 403
+        assert code((await client.post({"documentId": id_of(text)}))[1]) == "PERSISTED_QUERY_NOT_FOUND"
+
+
+async def test_a_stream_is_asked_by_its_id(seeded: SeededLedger, file: Path) -> None:
     """A subscription of the file listens, over a WebSocket; without a document the connection says what is missing."""
-    async with asking(shelf, trusted_documents=file) as client, client.socket() as ws:
+    async with asking(seeded, trusted_documents=file) as client, client.socket() as ws:
         await ws.send_json({"id": "1", "type": "subscribe", "payload": {"documentId": id_of(STREAM)}})
         await ws.send_json({"id": "2", "type": "subscribe", "payload": {"extensions": apollo(OTHER)}})
         message = await ws.receive_json(timeout=30)
@@ -162,9 +176,9 @@ async def test_a_stream_is_asked_by_its_id(shelf: Shelf, file: Path) -> None:
         assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 4409)  # the first one listens
 
 
-async def test_what_is_no_id_is_refused(shelf: Shelf, file: Path) -> None:
+async def test_what_is_no_id_is_refused(seeded: SeededLedger, file: Path) -> None:
     """Ids and hashes of other types, or too long, are the caller's mistake, and an empty request stays one."""
-    async with asking(shelf, trusted_documents=file) as client:
+    async with asking(seeded, trusted_documents=file) as client:
         wrong: list[Any] = [{"documentId": value} for value in (1, "", [], {}, "x" * 201)]
         wrong += [{"extensions": value} for value in ([], "x", {"persistedQuery": []}, {"persistedQuery": "x"}, {})]
         wrong += [{"extensions": {"persistedQuery": {"sha256Hash": value}}} for value in (1, None, "x" * 201)]

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from compiled_operations import COMPILED, ORDINARY, answer_bytes
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import ParameterRule, Policy, Role, View
@@ -34,10 +34,10 @@ DETAILS = ErrorDetails(
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.put(
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.put(
             [
                 StoredCall(now - timedelta(minutes=4), source_id="both", tags={"team": "search", "app": "web"}),
                 StoredCall(now - timedelta(minutes=3), source_id="old", tags={"app": "web"}),
@@ -47,13 +47,13 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
                 ),
             ]
         )
-        yield shelf
+        yield seeded
 
 
-async def answers(shelf: Shelf, scope: Scope, query: str, **variables: Any) -> dict[str, Any]:
+async def answers(seeded: SeededLedger, scope: Scope, query: str, **variables: Any) -> dict[str, Any]:
     """What both paths answer."""
     found = [
-        orjson.loads(await answer_bytes(shelf, schema, scope, query, variables)) for schema in (ORDINARY, COMPILED)
+        orjson.loads(await answer_bytes(seeded, schema, scope, query, variables)) for schema in (ORDINARY, COMPILED)
     ]
     assert found[0] == found[1]
     assert found[0][1] == []
@@ -64,11 +64,11 @@ def without(policy: Policy, *keys: str) -> Policy:
     return replace(policy, tag_keys=policy.tag_keys - {*keys}, tag_dimensions=policy.tag_dimensions - {*keys})
 
 
-async def test_a_tag_off_the_list_is_shown_to_nobody_and_asked_by_nobody(shelf: Shelf) -> None:
+async def test_a_tag_off_the_list_is_shown_to_nobody_and_asked_by_nobody(seeded: SeededLedger) -> None:
     """It stands in no call, matches no filter, and the other tags are as they were."""
     asked = {"tags": [{"key": "app", "value": {"eq": "web"}}], "not": [{"key": "app"}]}
-    listed = await answers(shelf, shelf.scope(Role.ADMIN), LIST, **asked)
-    unlisted = await answers(shelf, shelf.scope(Role.ADMIN, policy=without(shelf.policy, "app")), LIST, **asked)
+    listed = await answers(seeded, seeded.scope(Role.ADMIN), LIST, **asked)
+    unlisted = await answers(seeded, seeded.scope(Role.ADMIN, policy=without(seeded.policy, "app")), LIST, **asked)
 
     web, search = {"key": "app", "value": "web"}, {"key": "team", "value": "search"}
     assert [node["tags"] for node in listed["all"]["nodes"]] == [None, None, [web], [web, search]]
@@ -79,26 +79,26 @@ async def test_a_tag_off_the_list_is_shown_to_nobody_and_asked_by_nobody(shelf: 
     assert [total["calls"] for total in unlisted["costs"]["totals"]] in ([], ["0"])
 
 
-async def test_its_key_is_hidden_where_values_are_masked_too(shelf: Shelf) -> None:
+async def test_its_key_is_hidden_where_values_are_masked_too(seeded: SeededLedger) -> None:
     """A role that sees tags masked sees the keys of the list alone."""
-    policy = without(shelf.policy, "app")
+    policy = without(seeded.policy, "app")
     rule = policy.roles[Role.VIEWER]
     roles = {**policy.roles, Role.VIEWER: replace(rule, fields={**rule.fields, "Tag.value": View.MASKED})}
-    scope = shelf.scope(Role.VIEWER, policy=replace(policy, roles=MappingProxyType(roles)))
+    scope = seeded.scope(Role.VIEWER, policy=replace(policy, roles=MappingProxyType(roles)))
 
-    found = await answers(shelf, scope, "{ calls { nodes { tags { key } } } }")
+    found = await answers(seeded, scope, "{ calls { nodes { tags { key } } } }")
 
     assert [node["tags"] for node in found["calls"]["nodes"]] == [None, None, None, [{"key": "team"}]]
 
 
-async def test_a_parameter_off_the_list_is_not_shown(shelf: Shelf) -> None:
+async def test_a_parameter_off_the_list_is_not_shown(seeded: SeededLedger) -> None:
     """Nor its name; of one that is listed by its shape only from now on, no value is."""
-    rules = {**shelf.policy.parameters, "top_p": ParameterRule("top_p", shape=True)}
+    rules = {**seeded.policy.parameters, "top_p": ParameterRule("top_p", shape=True)}
     del rules["temperature"]
-    policy = replace(shelf.policy, parameters=MappingProxyType(rules))
+    policy = replace(seeded.policy, parameters=MappingProxyType(rules))
 
-    [before] = (await answers(shelf, shelf.scope(Role.ADMIN), ERRORS))["errors"]["nodes"]
-    [after] = (await answers(shelf, shelf.scope(Role.ADMIN, policy=policy), ERRORS))["errors"]["nodes"]
+    [before] = (await answers(seeded, seeded.scope(Role.ADMIN), ERRORS))["errors"]["nodes"]
+    [after] = (await answers(seeded, seeded.scope(Role.ADMIN, policy=policy), ERRORS))["errors"]["nodes"]
 
     shape = {"name": "messages", "value": '{"count":1}', "action": "SHAPED"}
     assert {parameter["name"] for parameter in before["parameters"]} == {"messages", "temperature", "top_p"}

@@ -23,7 +23,7 @@ from webhook_service import (
     WebhookService,
     call,
     changes,
-    housed,
+    open_webhook_service,
 )
 from yarl import URL
 
@@ -35,7 +35,7 @@ DEFAULT = Path(__file__).parents[2] / "policies" / "presets" / "default.toml"
 
 @pytest.fixture
 async def sending(tmp_path: Path) -> AsyncIterator[WebhookService]:
-    async with housed(tmp_path / "data") as sending:
+    async with open_webhook_service(tmp_path / "data") as sending:
         yield sending
 
 
@@ -373,7 +373,7 @@ async def test_what_ends_with_an_account_is_its_budgets_and_webhooks(sending: We
 
 async def test_two_workers_send_each_batch_once(tmp_path: Path) -> None:
     """A report of many calls comes in several batches, in the order of the feed, from one worker at a time."""
-    async with housed(tmp_path / "data", "--workers", "2") as sending:
+    async with open_webhook_service(tmp_path / "data", "--workers", "2") as sending:
         receiver = sending.receiver
         id_, secret = await sending.webhook(fields=["id", "sourceId"])
         for part in range(3):
@@ -396,7 +396,7 @@ async def test_two_workers_send_each_batch_once(tmp_path: Path) -> None:
 
 async def test_policies_and_purges_are_told(tmp_path: Path) -> None:
     """A policy that is put in force, and the purge that it makes due, are told with their digest and counts."""
-    async with housed(tmp_path / "data", environment={"CALLEDGER_PURGE_DELAY": "0"}) as sending:
+    async with open_webhook_service(tmp_path / "data", environment={"CALLEDGER_PURGE_DELAY": "0"}) as sending:
         service = sending.service
         old = (datetime.now(UTC) - timedelta(days=20)).isoformat()
         error = {"status": "failed", "error": {"type": "Overloaded", "message": "overloaded"}}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from manipulating import Case
-from steward import NOW, failed, stewarding
-from webhook_service import DELETE, TEST, WEBHOOKS, call, changes, housed
+from retaining import NOW, failed, open_retained
+from webhook_service import DELETE, TEST, WEBHOOKS, call, changes, open_webhook_service
 
 from policies import Role
 from service.retention.audit.start_check import differences_at_start
@@ -41,13 +41,13 @@ class Asker:
 @pytest.fixture
 async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
     """A webhook of one account and a deleted one, a budget and a removed one."""
-    async with stewarding(database_url, tmp_path) as steward:
-        await steward.report(failed("a", NOW))
-        account = (await steward.retention.accounts.ensure(["acme"]))["acme"]
-        case, asker = Case(steward, tmp_path), Asker(KEY, Role.PARTNER, (account,))
-        guard, retention = AddressGuard(), steward.retention
-        webhooks = Webhooks(retention.database, retention.keyring, steward.ledger, guard)
-        budgets = Budgets(retention.database, steward.ledger)
+    async with open_retained(database_url, tmp_path) as retained:
+        await retained.report(failed("a", NOW))
+        account = (await retained.retention.accounts.ensure(["acme"]))["acme"]
+        case, asker = Case(retained, tmp_path), Asker(KEY, Role.PARTNER, (account,))
+        guard, retention = AddressGuard(), retained.retention
+        webhooks = Webhooks(retention.database, retention.keyring, retained.ledger, guard)
+        budgets = Budgets(retention.database, retained.ledger)
         request = {"filter": {"status": {"eq": "FAILED"}}, "fields": [["id", []]]}
         for name in ("kept", "deleted"):
             url = f"https://{name}.example.com/"
@@ -65,12 +65,12 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
 async def test_what_was_made_is_as_the_ledger_has_it(case: Case) -> None:
     """Nobody finds anything where nothing was done, nor after the account was erased with what it had."""
     assert await case.fsck() == {}
-    assert await differences_at_start(case.steward.retention) == []
-    retention = case.steward.retention
+    assert await differences_at_start(case.retained.retention) == []
+    retention = case.retained.retention
     wanted = {"account": "acme", "user": None, "reason": "asked", "actor": "cli"}
     await request_erasure(retention, kind=ErasureKind.ACCOUNT, **wanted)
     await carry_out_erasures(retention)
-    assert await case.steward.value("SELECT (SELECT count(*) FROM webhook) + (SELECT count(*) FROM budget)") == 0
+    assert await case.retained.value("SELECT (SELECT count(*) FROM webhook) + (SELECT count(*) FROM budget)") == 0
     assert await case.fsck() == {}
 
 
@@ -104,13 +104,13 @@ async def test_what_somebody_wrote_into_the_tables_is_named(case: Case, statemen
     check, words = says
     await case.sql(statement)
     assert words in (await case.fsck())[check]
-    assert any(words in one for one in await differences_at_start(case.steward.retention))
+    assert any(words in one for one in await differences_at_start(case.retained.retention))
     assert words in (await case.attested())[f"fsck, {check}"]
 
 
 async def test_a_webhook_that_was_deleted_does_not_come_back_with_an_old_backup(tmp_path: Path) -> None:
     """It is sent nothing and deleted again; one that was kept goes on where it was in the backup."""
-    async with housed(tmp_path / "data") as sending:
+    async with open_webhook_service(tmp_path / "data") as sending:
         kept, secret = await sending.webhook(fields=["sourceId"])
         gone, _ = await sending.webhook(fields=["sourceId"], url=f"{sending.receiver.url}/gone")
         await asyncio.to_thread(sending.service.stop)
@@ -146,7 +146,7 @@ def copied(source: Path, target: Path) -> None:
 
 async def test_a_webhook_passes_to_the_key_that_takes_the_place_of_its_own(tmp_path: Path) -> None:
     """After `rotateApiKey` it is sent on without a gap, and belongs to the new key alone."""
-    async with housed(tmp_path / "data") as sending:
+    async with open_webhook_service(tmp_path / "data") as sending:
         partner = await asyncio.to_thread(sending.service.new_key, "partner", "acme")
         id_, secret = await sending.webhook(fields=["sourceId"], key=partner)
         await sending.report(call("a"))
@@ -170,7 +170,7 @@ async def test_a_webhook_passes_to_the_key_that_takes_the_place_of_its_own(tmp_p
 
 async def test_metrics_and_status_say_what_waits(tmp_path: Path) -> None:
     """What cannot be delivered is counted by `/metrics` and by `status`, and so is a webhook that was disabled."""
-    async with housed(tmp_path / "data") as sending:
+    async with open_webhook_service(tmp_path / "data") as sending:
         service = sending.service
         sending.receiver.answer = 500
         id_, _ = await sending.webhook("POLICY_APPLIED")

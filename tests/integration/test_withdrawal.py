@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from steward import NOW, YOUNG, Steward, failed, stewarding
+from retaining import NOW, YOUNG, RetainedLedger, failed, open_retained
 
 from policies import canonical, digest
 from policies.policy.model import Action, Policy
@@ -18,9 +18,9 @@ LEFT = "SELECT count(*) FROM {table} WHERE {column} IS NOT NULL AND {column}::te
 
 
 @pytest.fixture
-async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
-    async with stewarding(database_url, tmp_path, delay=timedelta(hours=72)) as steward:
-        yield steward
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path, delay=timedelta(hours=72)) as retained:
+        yield retained
 
 
 APPLY = """
@@ -28,11 +28,11 @@ APPLY = """
 """
 
 
-async def apply(steward: Steward, policy: Policy, at: datetime) -> None:
+async def apply(retained: RetainedLedger, policy: Policy, at: datetime) -> None:
     """Put a policy in force, as of a moment."""
     document = canonical(policy).decode()
-    await steward.ingest.database.owner.execute(APPLY, policy.name, digest(policy), document, at)
-    steward.ingest.use_policy(policy)
+    await retained.ingest.database.owner.execute(APPLY, policy.name, digest(policy), document, at)
+    retained.ingest.use_policy(policy)
 
 
 def acting(policy: Policy, action: Action, *fields: str) -> Policy:
@@ -40,117 +40,119 @@ def acting(policy: Policy, action: Action, *fields: str) -> Policy:
     return replace(policy, fields={**policy.fields, **changed})
 
 
-async def fold(steward: Steward) -> None:
-    partitions, policy = steward.retention.partitions, steward.retention.policy
+async def fold(retained: RetainedLedger) -> None:
+    partitions, policy = retained.retention.partitions, retained.retention.policy
     await Compaction(
-        steward.ingest.database.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
+        retained.ingest.database.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
     ).compact_all()
 
 
-async def fill(steward: Steward) -> None:
+async def fill(retained: RetainedLedger) -> None:
     facts = {"api_key": "k1", "operation": "chat", "input_tokens": 7, "latency_ms": 30, "tags": {"team": "x"}}
-    await steward.report(
+    await retained.report(
         failed("a", YOUNG, provider="openai", **facts),
         failed("b", YOUNG, provider="azure", **facts),
         failed("c", YOUNG, **facts | {"api_key": "k2"}),
     )
-    await fold(steward)
-    await steward.report(failed("d", YOUNG, provider="openai", **facts))
+    await fold(retained)
+    await retained.report(failed("d", YOUNG, provider="openai", **facts))
 
 
-async def change(steward: Steward, policy: Policy, ago: timedelta) -> None:
-    await apply(steward, steward.retention.policy(), NOW - timedelta(days=300))
-    await apply(steward, policy, NOW - ago)
+async def change(retained: RetainedLedger, policy: Policy, ago: timedelta) -> None:
+    await apply(retained, retained.retention.policy(), NOW - timedelta(days=300))
+    await apply(retained, policy, NOW - ago)
 
 
 FIELDS = ("Call.operation", "Call.provider", "Call.apiKey", "Call.inputTokens", "Call.latencyMs", "Call.tags")
 
 
-async def left(steward: Steward) -> dict[str, int]:
+async def left(retained: RetainedLedger) -> dict[str, int]:
     names = ("operation", "provider", "api_key", "input_tokens", "latency_ms", "tags")
-    return {name: await steward.value(LEFT.format(table="call", column=name)) for name in names}
+    return {name: await retained.value(LEFT.format(table="call", column=name)) for name in names}
 
 
-async def test_dropped_fields_go_after_the_delay_and_sums_still_prove(steward: Steward) -> None:
+async def test_dropped_fields_go_after_the_delay_and_sums_still_prove(retained: RetainedLedger) -> None:
     """Columns of calls and errors are null, sums are regrouped, the ledger says so; and it is done once."""
-    await fill(steward)
-    await change(steward, acting(steward.retention.policy(), Action.DROP, *FIELDS), timedelta(hours=73))
-    assert await maintain(steward.retention)
+    await fill(retained)
+    await change(retained, acting(retained.retention.policy(), Action.DROP, *FIELDS), timedelta(hours=73))
+    assert await maintain(retained.retention)
 
-    assert set((await left(steward)).values()) == {0}
-    assert await steward.value("SELECT count(*) FROM call_error WHERE provider IS NOT NULL OR api_key IS NOT NULL") == 0
+    assert set((await left(retained)).values()) == {0}
+    assert (
+        await retained.value("SELECT count(*) FROM call_error WHERE provider IS NOT NULL OR api_key IS NOT NULL") == 0
+    )
     for table in ("usage_quarter", "usage_day", "usage_delta"):
-        assert await steward.value(f"SELECT count(*) FROM {table} WHERE provider <> '' OR api_key <> ''") == 0
-        assert await steward.value(f"SELECT coalesce(sum(input_tokens), 0) FROM {table}") == 0
-    assert await steward.value("SELECT sum(calls) FROM usage_quarter") == 3
-    await fold(steward)
-    assert await steward.findings() == {}
-    assert (await steward.kinds()).count("FIELD_REMOVED") == len(FIELDS)
-    assert await remove_withdrawn(steward.retention) == 0
-    assert (await steward.kinds()).count("FIELD_REMOVED") == len(FIELDS)
+        assert await retained.value(f"SELECT count(*) FROM {table} WHERE provider <> '' OR api_key <> ''") == 0
+        assert await retained.value(f"SELECT coalesce(sum(input_tokens), 0) FROM {table}") == 0
+    assert await retained.value("SELECT sum(calls) FROM usage_quarter") == 3
+    await fold(retained)
+    assert await retained.findings() == {}
+    assert (await retained.kinds()).count("FIELD_REMOVED") == len(FIELDS)
+    assert await remove_withdrawn(retained.retention) == 0
+    assert (await retained.kinds()).count("FIELD_REMOVED") == len(FIELDS)
 
 
-async def test_masked_fields_are_overwritten_by_their_mask(steward: Steward) -> None:
+async def test_masked_fields_are_overwritten_by_their_mask(retained: RetainedLedger) -> None:
     """After `mask` the stored text is the mask, in calls, errors and sums."""
-    await fill(steward)
+    await fill(retained)
     fields = ("Call.operation", "Call.provider", "Call.apiKey")
-    await change(steward, acting(steward.retention.policy(), Action.MASK, *fields), timedelta(hours=73))
-    await remove_withdrawn(steward.retention)
+    await change(retained, acting(retained.retention.policy(), Action.MASK, *fields), timedelta(hours=73))
+    await remove_withdrawn(retained.retention)
 
-    found = await left(steward)
+    found = await left(retained)
     assert (found["operation"], found["provider"], found["api_key"], found["input_tokens"]) == (0, 0, 0, 4)
-    assert await steward.findings() == {}
+    assert await retained.findings() == {}
 
 
-async def test_nothing_goes_within_the_delay_or_when_the_policy_is_put_back(steward: Steward) -> None:
+async def test_nothing_goes_within_the_delay_or_when_the_policy_is_put_back(retained: RetainedLedger) -> None:
     """A typo that is undone costs no data."""
-    await fill(steward)
-    before, kept = await left(steward), steward.retention.policy()
-    await change(steward, acting(kept, Action.DROP, *FIELDS), timedelta(hours=71))
-    assert await remove_withdrawn(steward.retention) == 0
-    await apply(steward, kept, NOW - timedelta(hours=70))
-    assert await remove_withdrawn(steward.retention) == 0
-    assert await left(steward) == before
+    await fill(retained)
+    before, kept = await left(retained), retained.retention.policy()
+    await change(retained, acting(kept, Action.DROP, *FIELDS), timedelta(hours=71))
+    assert await remove_withdrawn(retained.retention) == 0
+    await apply(retained, kept, NOW - timedelta(hours=70))
+    assert await remove_withdrawn(retained.retention) == 0
+    assert await left(retained) == before
 
 
-async def test_a_tag_off_the_list_goes_after_the_delay(steward: Steward) -> None:
+async def test_a_tag_off_the_list_goes_after_the_delay(retained: RetainedLedger) -> None:
     """It alone, from every call that has it; a row that has no other has none then. Put back in time it costs nothing,
     and what no policy ever listed is not looked for."""
-    listed = steward.retention.policy()
+    listed = retained.retention.policy()
     tags = [{"team": "x", "app": "web"}, {"app": "web"}, {"team": "y"}]
-    await steward.report(*[failed(name, YOUNG, tags=tags[place]) for place, name in enumerate("abc")])
+    await retained.report(*[failed(name, YOUNG, tags=tags[place]) for place, name in enumerate("abc")])
     unlisted = replace(listed, tag_keys=listed.tag_keys - {"app"}, tag_dimensions=listed.tag_dimensions - {"app"})
     found = "SELECT array_agg(tags::text ORDER BY source_id) FROM call"
-    await change(steward, unlisted, timedelta(hours=71))
-    assert await remove_withdrawn(steward.retention) == 0
-    await apply(steward, listed, NOW - timedelta(hours=70))
-    assert await remove_withdrawn(steward.retention) == 0
-    before = await steward.value(found)
+    await change(retained, unlisted, timedelta(hours=71))
+    assert await remove_withdrawn(retained.retention) == 0
+    await apply(retained, listed, NOW - timedelta(hours=70))
+    assert await remove_withdrawn(retained.retention) == 0
+    before = await retained.value(found)
     assert '"app"' in before[0]
-    await apply(steward, unlisted, NOW - timedelta(hours=80))
+    await apply(retained, unlisted, NOW - timedelta(hours=80))
 
-    assert await maintain(steward.retention)
+    assert await maintain(retained.retention)
 
-    assert await steward.value(found) == ['{"team": "x"}', None, '{"team": "y"}']
-    assert await steward.value("SELECT array_agg(field) FROM field_removal") == ["Call.tags:app"]
-    assert (await steward.kinds()).count("FIELD_REMOVED") == 1
-    assert await steward.findings() == {}
-    assert await remove_withdrawn(steward.retention) == 0
+    assert await retained.value(found) == ['{"team": "x"}', None, '{"team": "y"}']
+    assert await retained.value("SELECT array_agg(field) FROM field_removal") == ["Call.tags:app"]
+    assert (await retained.kinds()).count("FIELD_REMOVED") == 1
+    assert await retained.findings() == {}
+    assert await remove_withdrawn(retained.retention) == 0
 
 
-async def test_it_goes_on_after_a_crash(steward: Steward) -> None:
+async def test_it_goes_on_after_a_crash(retained: RetainedLedger) -> None:
     """What was removed and not recorded is looked for again; the record and the ledger's entry come together."""
-    await fill(steward)
-    await change(steward, acting(steward.retention.policy(), Action.DROP, "Call.operation"), timedelta(hours=73))
-    await remove_withdrawn(steward.retention)
-    await steward.ingest.database.owner.execute("DELETE FROM field_removal")
-    assert await remove_withdrawn(steward.retention) == 0
-    assert await steward.value("SELECT count(*) FROM field_removal") == 1
+    await fill(retained)
+    await change(retained, acting(retained.retention.policy(), Action.DROP, "Call.operation"), timedelta(hours=73))
+    await remove_withdrawn(retained.retention)
+    await retained.ingest.database.owner.execute("DELETE FROM field_removal")
+    assert await remove_withdrawn(retained.retention) == 0
+    assert await retained.value("SELECT count(*) FROM field_removal") == 1
 
 
-async def test_what_the_first_policy_never_kept_is_not_looked_for(steward: Steward) -> None:
+async def test_what_the_first_policy_never_kept_is_not_looked_for(retained: RetainedLedger) -> None:
     """Under the first policy of an installation nothing is from before."""
-    await fill(steward)
-    await apply(steward, acting(steward.retention.policy(), Action.DROP, "Call.operation"), NOW - timedelta(days=300))
-    assert await remove_withdrawn(steward.retention) == 0
-    assert await steward.value("SELECT count(*) FROM field_removal") == 0
+    await fill(retained)
+    await apply(retained, acting(retained.retention.policy(), Action.DROP, "Call.operation"), NOW - timedelta(days=300))
+    assert await remove_withdrawn(retained.retention) == 0
+    assert await retained.value("SELECT count(*) FROM field_removal") == 0

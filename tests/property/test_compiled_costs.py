@@ -14,7 +14,7 @@ import pytest
 from compiled_operations import ORDINARY, answer_bytes, same_answer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role, View
@@ -163,63 +163,65 @@ def _call(index: int, moment: Any) -> Reported:
 
 
 @pytest.fixture(scope="function")
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
     """Calls of two accounts over the last month, some folded."""
-    async with open_shelf(database_url, tmp_path) as shelf:
+    async with open_seeded(database_url, tmp_path) as seeded:
         ledger = Ledger(
-            shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner)
+            seeded.database, seeded.accounts, seeded.policy, seeded.partitions, Compaction(seeded.database.owner)
         )
-        now = await shelf.now()
+        now = await seeded.now()
         calls = [_call(index, now - timedelta(hours=11 * index, minutes=index)) for index in range(60)]
         await ledger.report(calls[:40])
         await ledger.compaction.compact_all()
         await ledger.report(calls[40:])
-        yield shelf
+        yield seeded
 
 
-def _scopes(shelf: Shelf, number: int) -> list[Scope]:
-    rule = shelf.policy.roles[Role.VIEWER]
+def _scopes(seeded: SeededLedger, number: int) -> list[Scope]:
+    rule = seeded.policy.roles[Role.VIEWER]
     hidden = {**rule.fields, "CostRow.latencyMs": View.MASKED, "CostRow.wastedOnFailures": View.MASKED}
     masking = {**rule.fields, "Call.currency": View.MASKED, "Money.currency": View.MASKED}
     policies = [
         replace(
-            shelf.policy,
-            roles=MappingProxyType({**shelf.policy.roles, Role.VIEWER: replace(rule, fields=MappingProxyType(fields))}),
+            seeded.policy,
+            roles=MappingProxyType(
+                {**seeded.policy.roles, Role.VIEWER: replace(rule, fields=MappingProxyType(fields))}
+            ),
         )
         for fields in (hidden, masking)
     ]
     return [
-        shelf.scope(Role.ADMIN),
-        shelf.scope(Role.PARTNER, number),
-        shelf.scope(Role.AUDITOR),
-        *(shelf.scope(Role.VIEWER, policy=policy) for policy in policies),
+        seeded.scope(Role.ADMIN),
+        seeded.scope(Role.PARTNER, number),
+        seeded.scope(Role.AUDITOR),
+        *(seeded.scope(Role.VIEWER, policy=policy) for policy in policies),
     ]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**64))
-async def test_a_report_is_answered_alike(shelf: Shelf, seed: int) -> None:
+async def test_a_report_is_answered_alike(seeded: SeededLedger, seed: int) -> None:
     """Any report, for any role: the same bytes, and really compiled for who sees it whole and asks what there is."""
     draw = random.Random(seed)
-    number = await shelf.accounts.find("acme")
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    scopes = _scopes(shelf, number)
+    scopes = _scopes(seeded, number)
     scope = draw.choice(scopes)
-    query, variables = _written(draw, await shelf.now())
+    query, variables = _written(draw, await seeded.now())
 
-    answered = await same_answer(shelf, scope, query, variables)
+    answered = await same_answer(seeded, scope, query, variables)
 
-    _, errors, *_ = orjson.loads(await answer_bytes(shelf, ORDINARY, scope, query, variables))
+    _, errors, *_ = orjson.loads(await answer_bytes(seeded, ORDINARY, scope, query, variables))
     refused = any("path" not in error or error["message"] == NULL_INPUT for error in errors)
     assert answered or refused or scope not in scopes[:2], query
 
 
-async def test_a_report_stands_beside_lists(shelf: Shelf) -> None:
+async def test_a_report_stands_beside_lists(seeded: SeededLedger) -> None:
     """An operation about costs and lists together is compiled as a whole."""
     query = """query ($from: DateTime!, $to: DateTime!) {
         costs(groupBy: [MODEL], filter: {startedAt: {gte: $from, lt: $to}}) { rows { key { model } calls } }
         calls(first: 2) { nodes { model } totalCount }
     }"""
-    now = await shelf.now()
+    now = await seeded.now()
     variables = {"from": (now - 30 * DAY).isoformat(), "to": (now - DAY).isoformat()}
-    assert await same_answer(shelf, shelf.scope(Role.ADMIN), query, variables)
+    assert await same_answer(seeded, seeded.scope(Role.ADMIN), query, variables)

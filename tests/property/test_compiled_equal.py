@@ -13,7 +13,7 @@ from graphql import build_schema as schema_of
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 from varied_rows import fill, policies_of
 
 from policies.policy.model import Role
@@ -23,23 +23,23 @@ from service.query.model.scope import Scope
 
 
 @pytest.fixture(scope="function")
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        await fill(shelf)
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        await fill(seeded)
+        yield seeded
 
 
-async def _scopes(shelf: Shelf) -> list[Scope]:
-    number = await shelf.accounts.find("acme")
+async def _scopes(seeded: SeededLedger) -> list[Scope]:
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    shipped, masking = policies_of(shelf)
+    shipped, masking = policies_of(seeded)
     return [
-        shelf.scope(Role.ADMIN),
-        shelf.scope(Role.VIEWER),
-        shelf.scope(Role.PARTNER, number),
-        shelf.scope(Role.SUPPORT, number, policy=shipped),
-        shelf.scope(Role.AUDITOR),
-        shelf.scope(Role.VIEWER, policy=masking),
+        seeded.scope(Role.ADMIN),
+        seeded.scope(Role.VIEWER),
+        seeded.scope(Role.PARTNER, number),
+        seeded.scope(Role.SUPPORT, number, policy=shipped),
+        seeded.scope(Role.AUDITOR),
+        seeded.scope(Role.VIEWER, policy=masking),
     ]
 
 
@@ -49,16 +49,16 @@ OWN = {"max_examples": 80, "deadline": None, "suppress_health_check": list(Healt
 @settings(**OWN)
 @given(seed=st.integers(0, 2**64))
 @example(seed=18798)  # a null that the schema refuses, beside a cursor that is none
-async def test_what_is_covered_is_answered_alike(shelf: Shelf, seed: int) -> None:
+async def test_what_is_covered_is_answered_alike(seeded: SeededLedger, seed: int) -> None:
     """Pages in every form, for any role and any data, are the same bytes on both paths, and really are compiled."""
     draw = random.Random(seed)
-    scope = draw.choice(await _scopes(shelf))
-    ids = await _ids(shelf)
+    scope = draw.choice(await _scopes(seeded))
+    ids = await _ids(seeded)
     for _ in range(2):
         writer = Writer(draw, ids)
-        answered = await same_answer(shelf, scope, writer.query, writer.variables, writer.name)
+        answered = await same_answer(seeded, scope, writer.query, writer.variables, writer.name)
         assert answered is _covered(
-            orjson.loads(await answer_bytes(shelf, ORDINARY, scope, writer.query, writer.variables, writer.name))
+            orjson.loads(await answer_bytes(seeded, ORDINARY, scope, writer.query, writer.variables, writer.name))
         ), writer.query
 
 
@@ -69,8 +69,8 @@ def _covered(answer: list[Any]) -> bool:
     return not null and all(len(path) == 1 for path in paths)
 
 
-async def _ids(shelf: Shelf) -> list[str]:
-    data = await shelf.data("{ calls(first: 3) { nodes { id } } errors(first: 3) { nodes { id } } }")
+async def _ids(seeded: SeededLedger) -> list[str]:
+    data = await seeded.data("{ calls(first: 3) { nodes { id } } errors(first: 3) { nodes { id } } }")
     return [node["id"] for nodes in data.values() for node in nodes["nodes"]]
 
 
@@ -89,6 +89,6 @@ async def _ids(shelf: Shelf) -> list[str]:
     ),
     which=st.integers(0, 5),
 )
-async def test_any_valid_operation_is_answered_alike(shelf: Shelf, operation: str, which: int) -> None:
+async def test_any_valid_operation_is_answered_alike(seeded: SeededLedger, operation: str, which: int) -> None:
     """Whatever the schema lets be asked of the lists has one answer, whichever path it takes."""
-    await same_answer(shelf, (await _scopes(shelf))[which], operation, {})
+    await same_answer(seeded, (await _scopes(seeded))[which], operation, {})

@@ -13,7 +13,7 @@ from graphql import OperationDefinitionNode, parse
 from graphql.execution.values import get_variable_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.policy.model import Role
 from service.api.compiled.forms import VALUES_MAX, Placeholder, Variables
@@ -39,10 +39,10 @@ DOCUMENTS = [
 
 
 @pytest.fixture(scope="function")
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
-        await shelf.put(
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
+        await seeded.put(
             StoredCall(
                 now - timedelta(minutes=1 + 7 * index),
                 account=("acme", "globex")[index % 2],
@@ -55,7 +55,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
             )
             for index in range(40)
         )
-        yield shelf
+        yield seeded
 
 
 class Draws:
@@ -124,31 +124,31 @@ class Draws:
         return self._values.choice(choices)
 
 
-async def _cursors(shelf: Shelf, scope: Any, document: str, variables: dict[str, Any]) -> list[str]:
-    data = orjson.loads(await answer_bytes(shelf, ORDINARY, scope, document, variables))[0] or {}
+async def _cursors(seeded: SeededLedger, scope: Any, document: str, variables: dict[str, Any]) -> list[str]:
+    data = orjson.loads(await answer_bytes(seeded, ORDINARY, scope, document, variables))[0] or {}
     pages = [page for page in data.values() if isinstance(page, dict)]
     return [page["pageInfo"]["endCursor"] for page in pages if (page.get("pageInfo") or {}).get("endCursor")]
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(which=st.sampled_from(DOCUMENTS), structure=st.integers(0, 2**32), role=st.sampled_from(list(Role)))
-async def test_every_form_is_answered_alike(shelf: Shelf, which: str, structure: int, role: Role) -> None:
+async def test_every_form_is_answered_alike(seeded: SeededLedger, which: str, structure: int, role: Role) -> None:
     """A form that was asked before answers other values as the ordinary path does, to the byte; so do pages behind the
     cursors of pages before, whichever path made the cursor.
     """
-    number = await shelf.accounts.find("acme")
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    scope = shelf.scope(role, *([number] if structure % 2 else []))
-    data = await shelf.data("{ calls(first: 3) { nodes { id startedAt } } }")
+    scope = seeded.scope(role, *([number] if structure % 2 else []))
+    data = await seeded.data("{ calls(first: 3) { nodes { id startedAt } } }")
     ids, moments = ([node[name] for node in data["calls"]["nodes"]] for name in ("id", "startedAt"))
     cursors: list[str] = []
     for values in range(4):
         draws = Draws(structure, values // 2, cursors[-1:], ids, moments)
         variables = draws.variables()
-        ordinary = await answer_bytes(shelf, ORDINARY, scope, which, variables)
-        assert await answer_bytes(shelf, COMPILED, scope, which, variables) == ordinary, variables
-        assert await answer_bytes(shelf, COMPILED, scope, which, variables) == ordinary, variables
-        cursors += await _cursors(shelf, scope, which, variables)
+        ordinary = await answer_bytes(seeded, ORDINARY, scope, which, variables)
+        assert await answer_bytes(seeded, COMPILED, scope, which, variables) == ordinary, variables
+        assert await answer_bytes(seeded, COMPILED, scope, which, variables) == ordinary, variables
+        cursors += await _cursors(seeded, scope, which, variables)
 
 
 def _read(variables: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 from varied_rows import fill, policies_of
 
 from policies.policy.model import Role
@@ -27,16 +27,16 @@ READERS = (Role.VIEWER, Role.PARTNER, Role.SUPPORT, Role.ADMIN)
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        await fill(shelf)
-        yield shelf
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        await fill(seeded)
+        yield seeded
 
 
-async def table(shelf: Shelf, scope: Scope, kind: str, names: list[str], form: str) -> tuple[Layout, list[Any]]:
+async def table(seeded: SeededLedger, scope: Scope, kind: str, names: list[str], form: str) -> tuple[Layout, list[Any]]:
     """Every row of an export, as its source hands it to the file: dicts, or tuples of the columns' values."""
     request = ExportRequest(kind, form, chosen_fields(SHAPES[kind], names, scope))
-    source = await open_source(shelf.reader, scope, request)
+    source = await open_source(seeded.reader, scope, request)
     rows: list[Any] = []
     async with aclosing(source.batches) as batches:
         async for batch in batches:
@@ -67,7 +67,7 @@ def spread(row: Mapping[str, Any], layout: Layout) -> Iterator[Any]:
     seed=st.integers(0, 2**32),
 )
 async def test_columns_are_the_answered_rows(
-    shelf: Shelf,
+    seeded: SeededLedger,
     monkeypatch: pytest.MonkeyPatch,
     role: Role,
     accounts: tuple[int, ...],
@@ -77,16 +77,16 @@ async def test_columns_are_the_answered_rows(
     seed: int,
 ) -> None:
     """Whichever fields, policy, role, accounts and size of a page: column by column the same values and rows."""
-    scope = shelf.scope(role, *accounts, policy=policies_of(shelf)[masking])
+    scope = seeded.scope(role, *accounts, policy=policies_of(seeded)[masking])
     dice, known = random.Random(seed), [name for name, _ in chosen_fields(SHAPES[kind], None, scope)]
     known += COMPUTED if kind == "CALLS" else []
     names = dice.sample(known, dice.choice([1, 3, len(known)]))
     monkeypatch.setattr(operation, "PAGE", page)
     try:
-        _, rows = await table(shelf, scope, kind, names, "NDJSON")
+        _, rows = await table(seeded, scope, kind, names, "NDJSON")
     except RequestError:  # of the masking policy: what may not be null in the schema
         assert masking
         return
-    layout, cells = await table(shelf, scope, kind, names, "CSV")
+    layout, cells = await table(seeded, scope, kind, names, "CSV")
     assert cells == [tuple(spread(row, layout)) for row in rows]
     assert rows

@@ -10,7 +10,7 @@ from graphql import StringValueNode, build_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
-from rows import Shelf, StoredCall, StoredError, open_shelf
+from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role
@@ -38,9 +38,9 @@ OPERATIONS = queries(
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
-        now = await shelf.now()
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
+    async with open_seeded(database_url, tmp_path) as seeded:
+        now = await seeded.now()
         calls = [
             StoredCall(
                 now - timedelta(hours=hour),
@@ -56,19 +56,19 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
             )
             for hour in range(6)
         ]
-        await shelf.put(calls)
-        yield shelf
+        await seeded.put(calls)
+        yield seeded
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(operation=OPERATIONS, role=st.sampled_from([Role.ADMIN, Role.VIEWER, Role.PARTNER, Role.AUDITOR]))
-async def test_no_operation_breaks_the_service(shelf: Shelf, operation: str, role: Role) -> None:
+async def test_no_operation_breaks_the_service(seeded: SeededLedger, operation: str, role: Role) -> None:
     """Whatever is asked by whomever: no error is ours, every error has a code from the list."""
-    number = await shelf.accounts.find("acme")
+    number = await seeded.accounts.find("acme")
     assert number is not None
-    scope = shelf.scope(role, *([number] if role is Role.PARTNER else []))
+    scope = seeded.scope(role, *([number] if role is Role.PARTNER else []))
 
-    result = await shelf.ask(operation, scope)
+    result = await seeded.ask(operation, scope)
 
     codes = {(error.extensions or {}).get("code") for error in result.errors or []}
     assert codes <= {code.value for code in Code} - {"INTERNAL", "NOT_FOUND", "UNAUTHENTICATED"}, [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import EPOCH, Shelf, StoredCall, open_shelf
+from rows import EPOCH, SeededLedger, StoredCall, open_seeded
 
 from policies.policy.document import load_preset
 from policies.policy.model import Role, Store, Tier
@@ -68,14 +68,14 @@ AMOUNTS = [Decimal(0), Decimal("0.000000000001"), Decimal("0.1"), Decimal("12.5"
 class World:
     """The ledger, and what is in it as plain values. No dataclass: a failing example would print all of it."""
 
-    def __init__(self, shelf: Shelf, calls: list[StoredCall], now: datetime, numbers: dict[str, int]) -> None:
-        self.shelf = shelf
+    def __init__(self, seeded: SeededLedger, calls: list[StoredCall], now: datetime, numbers: dict[str, int]) -> None:
+        self.seeded = seeded
         self.calls = calls
         self.now = now
         self.numbers = numbers
 
     def tier(self, call: StoredCall) -> int:
-        return self.shelf.accounts.tier(self.numbers[call.account], call.started_at)
+        return self.seeded.accounts.tier(self.numbers[call.account], call.started_at)
 
     def uuid(self, call: StoredCall) -> str:
         return str(call_uuid(self.numbers[call.account], "native", call.source_id, call.started_at))
@@ -131,18 +131,18 @@ def random_calls(now: datetime) -> list[StoredCall]:
 async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
     policy = load_preset("default")
     policy = replace(policy, tiers=MappingProxyType({**policy.tiers, "short": SHORT}))
-    async with open_shelf(database_url, tmp_path, policy) as shelf:
-        now = await shelf.now()
+    async with open_seeded(database_url, tmp_path, policy) as seeded:
+        now = await seeded.now()
         moved_at = (now - timedelta(days=10)).replace(hour=0, minute=0, second=0, microsecond=0)
         numbers = {
-            "acme": await shelf.join("acme"),
-            "beta": await shelf.join("beta", (2, EPOCH)),
-            "gamma": await shelf.join("gamma"),
-            "moved": await shelf.join("moved", (1, EPOCH), (2, moved_at)),
+            "acme": await seeded.join("acme"),
+            "beta": await seeded.join("beta", (2, EPOCH)),
+            "gamma": await seeded.join("gamma"),
+            "moved": await seeded.join("moved", (1, EPOCH), (2, moved_at)),
         }
         calls = random_calls(now)
-        await shelf.put(calls)
-        yield World(shelf, calls, now, numbers)
+        await seeded.put(calls)
+        yield World(seeded, calls, now, numbers)
 
 
 def holds(world: World, predicate: Predicate, call: StoredCall) -> bool:
@@ -286,7 +286,7 @@ async def all_pages(world: World, request: PageRequest, scope: Any, wanted: Page
     """Every page from the asked end to the other, following the cursors; checked as it goes."""
     pages: list[list[Any]] = []
     while True:
-        page = await world.shelf.reader.page(scope, CALLS, request, wanted)
+        page = await world.seeded.reader.page(scope, CALLS, request, wanted)
         pages.append(list(page.rows))
         assert page.has_next if request.from_end and len(pages) > 1 else True
         assert page.has_previous if not request.from_end and len(pages) > 1 else True
@@ -310,7 +310,7 @@ async def test_pages_hold_every_match_once_and_nothing_else(
     world: World, predicate: Predicate, size: int, descending: bool, backward: bool, accounts: tuple[str, ...]
 ) -> None:
     """Forward or backward, over tiers and partitions, scoped or not: every match once, in order, and exact counts."""
-    scope = world.shelf.scope(Role.ADMIN, *(world.numbers[name] for name in accounts))
+    scope = world.seeded.scope(Role.ADMIN, *(world.numbers[name] for name in accounts))
     expected = sorted(
         (
             (call.started_at, world.uuid(call))
@@ -322,7 +322,7 @@ async def test_pages_hold_every_match_once_and_nothing_else(
     request = PageRequest(predicate, (OrderTerm("STARTED_AT", descending),), size, backward)
 
     pages = await all_pages(world, request, scope, PageSelection(total=True))
-    total = await world.shelf.reader.page(scope, CALLS, request, PageSelection(rows=False, total=True))
+    total = await world.seeded.reader.page(scope, CALLS, request, PageSelection(rows=False, total=True))
 
     rows = [row for page in (reversed(pages) if backward else pages) for row in page]
     assert [(row["started_at"], row["id"]) for row in rows] == expected
@@ -355,7 +355,7 @@ async def test_other_orders_put_nulls_last_and_ties_by_id(
     world: World, terms: list[tuple[str, bool]], size: int, backward: bool, account: str | None
 ) -> None:
     """Any order of any terms pages every row once, nulls last in both directions, ties by id."""
-    scope = world.shelf.scope(Role.ADMIN, *([world.numbers[account]] if account else []))
+    scope = world.seeded.scope(Role.ADMIN, *([world.numbers[account]] if account else []))
     since = world.now - timedelta(days=30)
     expected = [
         call

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import Shelf, open_shelf
+from rows import SeededLedger, open_seeded
 from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role
@@ -54,24 +54,24 @@ def _call(draw: random.Random, now: datetime) -> Reported:
 
 
 @pytest.fixture(scope="function")
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
     """Calls from before the window to tomorrow, some folded; none within two minutes of the cut-off."""
-    async with open_shelf(database_url, tmp_path) as shelf:
+    async with open_seeded(database_url, tmp_path) as seeded:
         ledger = Ledger(
-            shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner)
+            seeded.database, seeded.accounts, seeded.policy, seeded.partitions, Compaction(seeded.database.owner)
         )
-        now, draw = await shelf.now(), random.Random(17)
+        now, draw = await seeded.now(), random.Random(17)
         calls = [
             call for call in (_call(draw, now) for _ in range(300)) if abs(now - WINDOW - call.started_at) > 2 * MINUTE
         ]
         await ledger.report(calls[:200])
         await ledger.compaction.compact_all()
         await ledger.report(calls[200:])
-        yield shelf
+        yield seeded
 
 
-async def _total(shelf: Shelf, predicate: Predicate, *accounts: int) -> int | None:
-    page = await shelf.reader.page(shelf.scope(Role.VIEWER, *accounts), CALLS, PageRequest(predicate), TOTAL)
+async def _total(seeded: SeededLedger, predicate: Predicate, *accounts: int) -> int | None:
+    page = await seeded.reader.page(seeded.scope(Role.VIEWER, *accounts), CALLS, PageRequest(predicate), TOTAL)
     return page.total
 
 
@@ -84,7 +84,7 @@ async def _total(shelf: Shelf, predicate: Predicate, *accounts: int) -> int | No
     narrowed=st.booleans(),
 )
 async def test_the_total_is_the_number_of_calls(
-    shelf: Shelf,
+    seeded: SeededLedger,
     condition: tuple[Predicate, str],
     days: int | None,
     noise: timedelta,
@@ -92,7 +92,7 @@ async def test_the_total_is_the_number_of_calls(
     narrowed: bool,
 ) -> None:
     """For any filter and range, cut anywhere, inside the window and across its end."""
-    now = await shelf.now()
+    now = await seeded.now()
     predicate, sql = condition
     parts, values = [predicate], [now - WINDOW]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -104,44 +104,44 @@ async def test_the_total_is_the_number_of_calls(
         parts.append(Compare("startedAt", "lt", now - until))
         values.append(now - until)
         sql = f"started_at < $2 AND ({sql})"
-    number = await shelf.accounts.find("acme")
+    number = await seeded.accounts.find("acme")
     assert number is not None
     if narrowed:
         sql = f"account_id = {number} AND ({sql})"
 
-    found = await _total(shelf, And(tuple(parts)), *([number] if narrowed else []))
+    found = await _total(seeded, And(tuple(parts)), *([number] if narrowed else []))
 
-    assert found == await shelf.database.owner.fetchval(COUNT.format(sql), *values)
+    assert found == await seeded.database.owner.fetchval(COUNT.format(sql), *values)
 
 
-async def test_whole_quarter_hours_are_not_counted_among_the_calls(shelf: Shelf) -> None:
+async def test_whole_quarter_hours_are_not_counted_among_the_calls(seeded: SeededLedger) -> None:
     """Where nothing is cut, the calls are not read at all: the rollups say it even without them."""
-    await Compaction(shelf.database.owner).compact_all()
-    midnight = (await shelf.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    await Compaction(seeded.database.owner).compact_all()
+    midnight = (await seeded.now()).replace(hour=0, minute=0, second=0, microsecond=0)
     month = (
         Compare("startedAt", "gte", midnight - 30 * DAY + timedelta(minutes=15)),
         Compare("startedAt", "lt", midnight),
     )
     for predicate, _ in CONDITIONS[:10]:
-        before = await _total(shelf, And((predicate, *month)))
+        before = await _total(seeded, And((predicate, *month)))
         assert before
-    totals = [await _total(shelf, And((predicate, *month))) for predicate, _ in CONDITIONS[:10]]
-    await shelf.database.owner.execute("DELETE FROM call")
-    assert [await _total(shelf, And((predicate, *month))) for predicate, _ in CONDITIONS[:10]] == totals
-    assert await _total(shelf, And((CONDITIONS[10][0], *month))) == 0
+    totals = [await _total(seeded, And((predicate, *month))) for predicate, _ in CONDITIONS[:10]]
+    await seeded.database.owner.execute("DELETE FROM call")
+    assert [await _total(seeded, And((predicate, *month))) for predicate, _ in CONDITIONS[:10]] == totals
+    assert await _total(seeded, And((CONDITIONS[10][0], *month))) == 0
 
 
-async def test_what_a_hold_keeps_of_an_erased_account_is_counted(shelf: Shelf) -> None:
+async def test_what_a_hold_keeps_of_an_erased_account_is_counted(seeded: SeededLedger) -> None:
     """Its sums are gone and some of its calls are not: those are counted one by one, beside the sums of the others."""
-    number = await shelf.accounts.find("acme")
-    others = await _total(shelf, Compare("account", "eq", "beta"))
-    owner = shelf.database.owner
+    number = await seeded.accounts.find("acme")
+    others = await _total(seeded, Compare("account", "eq", "beta"))
+    owner = seeded.database.owner
     for table in ("usage_delta", "usage_quarter", "usage_day"):
         await owner.execute(f"DELETE FROM {table} WHERE account_id = $1", number)
     await owner.execute("DELETE FROM usage_quarter_all; DELETE FROM usage_hour_all; DELETE FROM usage_day_all")
     await owner.execute("UPDATE account SET name = 'erased:1' WHERE id = $1", number)
-    await shelf.accounts.refresh()
-    kept = await owner.fetchval(COUNT.format("account_id = $2"), await shelf.now() - WINDOW, number)
+    await seeded.accounts.refresh()
+    kept = await owner.fetchval(COUNT.format("account_id = $2"), await seeded.now() - WINDOW, number)
 
-    assert await _total(shelf, Compare("account", "eq", "erased:1")) == kept
-    assert await _total(shelf, Compare("account", "in", ("beta", "erased:1"))) == kept + others
+    assert await _total(seeded, Compare("account", "eq", "erased:1")) == kept
+    assert await _total(seeded, Compare("account", "in", ("beta", "erased:1"))) == kept + others

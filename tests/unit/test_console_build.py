@@ -8,7 +8,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from graphql import NoDeprecatedCustomRule, parse, specified_rules, validate
+from graphql import (
+    NoDeprecatedCustomRule,
+    OperationDefinitionNode,
+    parse,
+    print_ast,
+    specified_rules,
+    validate,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,6 +72,19 @@ def test_a_change_of_what_is_used_of_the_schema_is_told(monkeypatch: pytest.Monk
     assert BUILD.used() == before
     schema.type_map["CallStatus"].values["PENDING"] = None
     assert BUILD.used() != before
+
+
+def test_the_documents_that_the_service_trusts_are_those_of_the_pages() -> None:
+    """`documents.json` says each operation that the pages ask and no other, by its name."""
+    texts = json.loads((BUILD.DIST / "documents.json").read_text("utf-8"))
+    definitions = {one.name.value: one for one in BUILD.operations().definitions}
+    assert set(texts) == {name for name, one in definitions.items() if isinstance(one, OperationDefinitionNode)}
+    for name, text in texts.items():
+        said = {one.name.value: one for one in parse(text, no_location=True).definitions}
+        assert name in said
+        assert {one: print_ast(node) for one, node in said.items()} == {
+            one: print_ast(definitions[one]) for one in said
+        }
 
 
 def test_documents_are_found_as_codegen_finds_them() -> None:

@@ -36,7 +36,7 @@ def signer(number: int, origin: str = ORIGIN) -> Signer:
 
 
 @dataclass
-class Shelf:
+class MemoryLedger:
     """A small ledger in memory."""
 
     leaves: list[bytes] = field(default_factory=list)
@@ -74,13 +74,13 @@ class Shelf:
         return b"".join([*lines, writer.signature()])
 
 
-def a_shelf() -> Shelf:
-    shelf = Shelf()
-    shelf.add(LedgerKind.STARTED, policy=DIGEST)
-    shelf.add(LedgerKind.HOLD_PLACED, "Case 7 of Ms. Example", hold="hold_1", rows=3)
-    shelf.add(LedgerKind.PURGE_INTENT, plan="sha256:" + "0" * 64, keys=["period/1/personal/2026-10-01"])
-    shelf.add(LedgerKind.PURGE_RESULT, plan="sha256:" + "0" * 64, rows=120)
-    return shelf
+def a_ledger() -> MemoryLedger:
+    ledger = MemoryLedger()
+    ledger.add(LedgerKind.STARTED, policy=DIGEST)
+    ledger.add(LedgerKind.HOLD_PLACED, "Case 7 of Ms. Example", hold="hold_1", rows=3)
+    ledger.add(LedgerKind.PURGE_INTENT, plan="sha256:" + "0" * 64, keys=["period/1/personal/2026-10-01"])
+    ledger.add(LedgerKind.PURGE_RESULT, plan="sha256:" + "0" * 64, rows=120)
+    return ledger
 
 
 def check(bundle: bytes, **given: object) -> Verification:
@@ -89,12 +89,12 @@ def check(bundle: bytes, **given: object) -> Verification:
 
 def test_a_whole_bundle_is_verified() -> None:
     """With the signer's key it says verified, and what is in it."""
-    verdict = check(a_shelf().bundle(signer(1)), key=str(signer(1).key))
+    verdict = check(a_ledger().bundle(signer(1)), key=str(signer(1).key))
 
     assert verdict.lines() == [
         "verified: signed by the key you gave",
         f"ledger      {ORIGIN}",
-        f"checkpoint  4 entries, root {base64.b64encode(a_shelf().tree().root()).decode()}",
+        f"checkpoint  4 entries, root {base64.b64encode(a_ledger().tree().root()).decode()}",
         "entries     4 here, STARTED 1, HOLD_PLACED 1, PURGE_INTENT 1, PURGE_RESULT 1",
         f"document    policy, {DIGEST}",
         f"signer      {signer(1).key}",
@@ -103,13 +103,13 @@ def test_a_whole_bundle_is_verified() -> None:
 
 def test_without_a_key_the_signer_is_not_vouched_for() -> None:
     """Whoever gives no key is told that only consistency was checked."""
-    assert check(a_shelf().bundle(signer(1))).lines()[0] == "consistent; signer not checked"
+    assert check(a_ledger().bundle(signer(1))).lines()[0] == "consistent; signer not checked"
 
 
 @pytest.mark.parametrize("key", [None, str(signer(1).key)], ids=["no key", "key"])
 def test_every_flipped_bit_is_found(key: str | None) -> None:
     """Not one bit of a bundle can be flipped unseen, whether a key is given or not."""
-    bundle = a_shelf().bundle(signer(1))
+    bundle = a_ledger().bundle(signer(1))
     unseen = []
     for place in range(len(bundle) * 8):
         altered = bytearray(bundle)
@@ -125,7 +125,7 @@ def test_every_flipped_bit_is_found(key: str | None) -> None:
 
 def test_every_cut_and_every_lost_line_is_found() -> None:
     """A bundle cut anywhere, a line left out, doubled or moved, or more behind its end, is refused."""
-    bundle = a_shelf().bundle(signer(1))
+    bundle = a_ledger().bundle(signer(1))
     lines = bundle.splitlines(keepends=True)
     altered = [bundle[:end] for end in range(len(bundle))]
     altered += [b"".join(lines[:i] + lines[i + 1 :]) for i in range(len(lines))]
@@ -141,17 +141,17 @@ def test_every_cut_and_every_lost_line_is_found() -> None:
 def test_another_signer_is_found() -> None:
     """A bundle that somebody else signed, all of it, does not pass for the key that the auditor holds."""
     with pytest.raises(EvidenceError, match="another key than yours"):
-        check(a_shelf().bundle(signer(2)), key=str(signer(1).key))
+        check(a_ledger().bundle(signer(2)), key=str(signer(1).key))
     with pytest.raises(EvidenceError, match="another key than yours"):
-        check(a_shelf().bundle(signer(1)), key=str(signer(1, "calledger/another").key))
+        check(a_ledger().bundle(signer(1)), key=str(signer(1, "calledger/another").key))
 
 
 def test_a_rewritten_ledger_is_found_by_a_kept_checkpoint() -> None:
     """Even the true signer cannot change an entry that a checkpoint covers which the auditor kept."""
-    shelf = a_shelf()
-    kept = shelf.checkpoint(signer(1), 2)
-    verdict = check(shelf.bundle(signer(1)), key=str(signer(1).key), since=kept)
-    rewritten = Shelf([shelf.leaves[0], shelf.leaves[2], *shelf.leaves[2:]])
+    ledger = a_ledger()
+    kept = ledger.checkpoint(signer(1), 2)
+    verdict = check(ledger.bundle(signer(1)), key=str(signer(1).key), since=kept)
+    rewritten = MemoryLedger([ledger.leaves[0], ledger.leaves[2], *ledger.leaves[2:]])
 
     assert "nothing was changed or removed that your checkpoint of 2 entries covers" in verdict.lines()
     with pytest.raises(EvidenceError, match="rewritten"):
@@ -161,37 +161,37 @@ def test_a_rewritten_ledger_is_found_by_a_kept_checkpoint() -> None:
 @pytest.mark.parametrize("start", range(5))
 def test_a_bundle_since_a_checkpoint_needs_only_what_came_after(start: int) -> None:
     """The hashes of the subtrees before `start` stand for the entries that are not there."""
-    shelf = a_shelf()
-    bundle = shelf.bundle(signer(1), start=start, policy=None)
-    kept = shelf.checkpoint(signer(1), start) if start else None
+    ledger = a_ledger()
+    bundle = ledger.bundle(signer(1), start=start, policy=None)
+    kept = ledger.checkpoint(signer(1), start) if start else None
 
     verdict = check(bundle, key=str(signer(1).key), since=kept)
 
     assert verdict.kinds.total() == 4 - start
-    assert verdict.checkpoint.root == shelf.tree().root()
+    assert verdict.checkpoint.root == ledger.tree().root()
 
 
 def test_a_bundle_that_does_not_reach_back_is_refused() -> None:
     """When the bundle begins after the kept checkpoint, it proves nothing about it, and says what to ask for."""
-    shelf = a_shelf()
+    ledger = a_ledger()
     with pytest.raises(EvidenceError, match="ask for one since 2"):
-        check(shelf.bundle(signer(1), start=3, policy=None), since=shelf.checkpoint(signer(1), 2))
+        check(ledger.bundle(signer(1), start=3, policy=None), since=ledger.checkpoint(signer(1), 2))
 
 
 def test_an_older_bundle_than_the_checkpoint_is_refused() -> None:
     """A ledger that was cut back to an earlier state is found by whoever kept a later checkpoint; that it may be an
     older bundle of a whole ledger is said too, for the two look alike."""
-    shelf = a_shelf()
+    ledger = a_ledger()
     with pytest.raises(
         EvidenceError, match=r"ends after 3 .* covers 4: either it is older than the checkpoint, or history was cut"
     ):
-        check(shelf.bundle(signer(1), end=3), since=shelf.checkpoint(signer(1)))
+        check(ledger.bundle(signer(1), end=3), since=ledger.checkpoint(signer(1)))
 
 
 def test_history_that_went_on_under_another_name_is_held_against_the_old_checkpoint() -> None:
     """After a restore without its mirror the ledger has another name: what a checkpoint of the old one covers is either
     still there, or was cut, and the verifier says which."""
-    old, new = a_shelf(), a_shelf()
+    old, new = a_ledger(), a_ledger()
     covered, cut = old.checkpoint(signer(1), 3), None
     old.add(LedgerKind.STARTED, policy=DIGEST)
     cut = old.checkpoint(signer(1))
@@ -206,20 +206,20 @@ def test_history_that_went_on_under_another_name_is_held_against_the_old_checkpo
 
 def test_a_forged_checkpoint_is_refused() -> None:
     """What is held against the bundle must itself be signed by this ledger."""
-    shelf = a_shelf()
+    ledger = a_ledger()
     with pytest.raises(EvidenceError, match="not one that this ledger signed"):
-        check(shelf.bundle(signer(1)), since=shelf.checkpoint(signer(2), 2))
+        check(ledger.bundle(signer(1)), since=ledger.checkpoint(signer(2), 2))
     with pytest.raises(EvidenceError, match="not one that this ledger signed"):
-        check(shelf.bundle(signer(1)), since=shelf.checkpoint(signer(1, "calledger/another"), 2))
+        check(ledger.bundle(signer(1)), since=ledger.checkpoint(signer(1, "calledger/another"), 2))
 
 
 def test_a_successor_named_by_the_old_signer_is_accepted() -> None:
     """Whoever holds the old key follows the rotations in the ledger to the new one."""
-    shelf = a_shelf()
-    kept = shelf.checkpoint(signer(1))
-    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
-    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(2).rotation(signer(3)))
-    bundle = shelf.bundle(signer(3))
+    ledger = a_ledger()
+    kept = ledger.checkpoint(signer(1))
+    ledger.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
+    ledger.add(LedgerKind.SIGNER_ROTATED, **signer(2).rotation(signer(3)))
+    bundle = ledger.bundle(signer(3))
 
     for number in (1, 2, 3):
         assert check(bundle, key=str(signer(number).key)).key_checked
@@ -229,9 +229,9 @@ def test_a_successor_named_by_the_old_signer_is_accepted() -> None:
 
 def test_a_successor_that_nobody_named_is_refused() -> None:
     """A rotation that the old signer did not sign makes the bundle false, and one by a stranger leads nowhere."""
-    stolen = a_shelf()
+    stolen = a_ledger()
     stolen.add(LedgerKind.SIGNER_ROTATED, **{**signer(1).rotation(signer(3)), "new": signer(2).key.public.hex()})
-    strange = a_shelf()
+    strange = a_ledger()
     strange.add(LedgerKind.SIGNER_ROTATED, **signer(4).rotation(signer(2)))
 
     with pytest.raises(EvidenceError, match="did not name"):
@@ -242,41 +242,41 @@ def test_a_successor_that_nobody_named_is_refused() -> None:
 
 def test_a_key_that_handed_the_ledger_over_signs_no_more() -> None:
     """Whoever stole the old key cannot go on behind the entry by which it named another, for who sees that entry."""
-    shelf = a_shelf()
-    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
-    shelf.add(LedgerKind.EXPORTED, rows=1)
+    ledger = a_ledger()
+    ledger.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
+    ledger.add(LedgerKind.EXPORTED, rows=1)
 
     for key in (None, str(signer(1).key), str(signer(2).key)):
         with pytest.raises(EvidenceError, match="had handed the ledger to another"):
-            check(shelf.bundle(signer(1)), key=key)
+            check(ledger.bundle(signer(1)), key=key)
 
 
 def test_only_who_signs_hands_over() -> None:
     """A second entry by a key that signs no more is refused, though that key did sign it."""
-    shelf = a_shelf()
-    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
-    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(3)))
+    ledger = a_ledger()
+    ledger.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
+    ledger.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(3)))
 
     with pytest.raises(EvidenceError, match="entry 5 hands the ledger to a signer"):
-        check(shelf.bundle(signer(3)), key=str(signer(1).key))
+        check(ledger.bundle(signer(3)), key=str(signer(1).key))
 
 
 def test_the_new_key_vouches_for_a_checkpoint_of_the_old() -> None:
     """An auditor who took the new key over keeps the checkpoint that the old one signed."""
-    shelf = a_shelf()
-    kept = shelf.checkpoint(signer(1))
-    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
-    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(2).rotation(signer(3)))
+    ledger = a_ledger()
+    kept = ledger.checkpoint(signer(1))
+    ledger.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
+    ledger.add(LedgerKind.SIGNER_ROTATED, **signer(2).rotation(signer(3)))
 
-    check(shelf.bundle(signer(3)), key=str(signer(3).key), since=kept)
+    check(ledger.bundle(signer(3)), key=str(signer(3).key), since=kept)
     with pytest.raises(EvidenceError, match="not one that this ledger signed"):
-        check(shelf.bundle(signer(3)), key=str(signer(3).key), since=shelf.checkpoint(signer(4)))
+        check(ledger.bundle(signer(3)), key=str(signer(3).key), since=ledger.checkpoint(signer(4)))
 
 
 def test_a_restored_ledger_under_a_new_origin_is_accepted_when_it_says_so() -> None:
     """The entry RESTORED cites the old origin; without it, a key of that origin is not this ledger's."""
     other = f"{ORIGIN}/2"
-    silent, honest = a_shelf(), a_shelf()
+    silent, honest = a_ledger(), a_ledger()
     honest.add(LedgerKind.RESTORED, origin=other, old_origin=ORIGIN, old_size=9)
 
     assert check(honest.bundle(signer(1, other)), key=str(signer(1).key)).key_checked
@@ -287,12 +287,12 @@ def test_a_restored_ledger_under_a_new_origin_is_accepted_when_it_says_so() -> N
 def test_a_policy_that_no_entry_names_is_refused() -> None:
     """The policy document in a bundle is one whose digest the ledger holds."""
     with pytest.raises(EvidenceError, match="is no policy that an entry of this bundle names"):
-        check(a_shelf().bundle(signer(1), policy=b'name = "gentler"\n'))
+        check(a_ledger().bundle(signer(1), policy=b'name = "gentler"\n'))
 
 
 def test_another_note_is_found_and_an_erased_one_is_not_missed() -> None:
     """Free text must match the salted hash in its leaf; when it was erased, the entry still stands."""
-    false, erased = a_shelf(), a_shelf()
+    false, erased = a_ledger(), a_ledger()
     false.notes[1] = (false.notes[1][0], "Case 8")
     erased.notes.clear()
 
@@ -303,13 +303,13 @@ def test_another_note_is_found_and_an_erased_one_is_not_missed() -> None:
 
 def test_entries_left_out_before_signing_are_found() -> None:
     """A signer who leaves an entry out, or skips one at the start, cannot reach the root of its checkpoint."""
-    shelf = a_shelf()
-    lines = shelf.bundle(signer(1)).splitlines(keepends=True)
+    ledger = a_ledger()
+    lines = ledger.bundle(signer(1)).splitlines(keepends=True)
     writer = BundleWriter(signer(1))
     again = [
         writer.header(start=0, peaks=[], created_at="2026-11-22T12:00:00.000000Z"),
-        writer.checkpoint(shelf.checkpoint(signer(1)).decode()),
-        *(writer.entry(index, leaf, None) for index, leaf in enumerate(shelf.leaves[:3])),
+        writer.checkpoint(ledger.checkpoint(signer(1)).decode()),
+        *(writer.entry(index, leaf, None) for index, leaf in enumerate(ledger.leaves[:3])),
         writer.signature(),
     ]
 
@@ -347,11 +347,11 @@ def test_the_verifier_stands_alone(tmp_path: Path) -> None:
     """Copied out, away from the project, the one file verifies a bundle, and says what is wrong with an altered one."""
     program = tmp_path / "verify.py"
     program.write_bytes(VERIFIER.read_bytes())
-    shelf = a_shelf()
+    ledger = a_ledger()
     good, bad, kept = tmp_path / "good", tmp_path / "bad", tmp_path / "kept"
-    good.write_bytes(shelf.bundle(signer(1)))
+    good.write_bytes(ledger.bundle(signer(1)))
     bad.write_bytes(good.read_bytes().replace(b'"index":3', b'"index":4'))
-    kept.write_bytes(shelf.checkpoint(signer(1), 3))
+    kept.write_bytes(ledger.checkpoint(signer(1), 3))
     key = str(signer(1).key)
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -379,9 +379,9 @@ def test_the_verifier_is_short_enough_to_read() -> None:
 
 def test_a_bundle_is_plain_ascii_lines_of_json() -> None:
     """An auditor can look into a bundle with any tool; notes in other scripts are escaped."""
-    shelf = a_shelf()
-    shelf.add(LedgerKind.HOLD_LIFTED, "\u6848\u4ef6 \u2028 \x1b[31m", hold="hold_1")
-    bundle = shelf.bundle(signer(1))
+    ledger = a_ledger()
+    ledger.add(LedgerKind.HOLD_LIFTED, "\u6848\u4ef6 \u2028 \x1b[31m", hold="hold_1")
+    bundle = ledger.bundle(signer(1))
 
     assert bundle.isascii()
     assert [json.loads(line)["type"] for line in bundle.splitlines()][:4] == [

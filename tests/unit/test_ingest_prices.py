@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policies import Attributes, Report
-from service.ingest.prices.price_file import PriceFileError, load_prices, read_price_list, shipped_prices
+from service.ingest.prices.price_file import PriceFileError, load_price_file, read_price_list, shipped_prices
 from service.ingest.prices.price_list import Prices
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -48,6 +48,28 @@ input = "0"
 output = "0"
 request = "0.01"
 units = { images = "0.04", seconds = "0.000000000001" }
+[[prices]]
+model = "long"
+input = "1"
+cache_read = "0.1"
+output = "2"
+batch = "0.5"
+[[prices.over]]
+input_tokens = 200_000
+input = "3"
+[[prices.over]]
+input_tokens = 500_000
+input = "5"
+output = "7"
+[[prices]]
+model = "night"
+input = "4"
+output = "4"
+[[prices]]
+model = "night"
+hours = [16:30:00, 00:30:00]
+input = "1"
+output = "1"
 """
 OURS = read_price_list(LIST.encode(), "ours.toml")
 
@@ -151,7 +173,9 @@ def test_what_cannot_be_priced_has_no_amount_and_a_reason(facts: dict[str, Any],
 
 def test_a_batch_takes_its_share_of_the_prices() -> None:
     """Half of the price of every shipped model, in exact parts; without a share there is no amount, and a reason."""
-    for price in shipped_prices().prices:
+    of_tokens = [price for price in shipped_prices().prices if price.input]
+    assert len(of_tokens) > 12
+    for price in of_tokens:
         facts = {"model": price.model, "output_tokens": 10 if price.output else 0}
         whole = estimate(Prices(shipped_prices()), **facts)
         half = estimate(Prices(shipped_prices()), operation="batch", **facts)
@@ -162,6 +186,55 @@ def test_a_batch_takes_its_share_of_the_prices() -> None:
     unknown = estimate(operation="batch")
     assert (unknown.amount, unknown.amount_unknown) == (None, "NOT_PRICED")
     assert estimate(operation="retrieve_batch").amount is not None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "batch", "amount"),
+    [
+        (200_000, False, "0.20002"),
+        (200_001, False, "0.600023"),
+        (500_000, False, "1.50002"),
+        (500_001, False, "2.500075"),
+        (200_001, True, "0.3000115"),
+    ],
+)
+def test_a_call_with_much_input_has_the_prices_of_its_step(tokens: int, batch: bool, amount: str) -> None:
+    """All of its tokens, from one more than the step's; what a step does not say is as below; a batch has a share."""
+    got = estimate(model="long", input_tokens=tokens, operation="batch" if batch else "chat")
+
+    assert got.amount == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("at", "amount"), [("16:29", "4"), ("16:30", "1"), ("23:59", "1"), ("00:29", "1"), ("00:30", "4")]
+)
+def test_a_price_may_hold_at_some_hours(at: str, amount: str) -> None:
+    """From the first time of the UTC day up to the second, over midnight too; at other hours the price without any."""
+    started_at = datetime.fromisoformat(f"2026-01-01T{at}:00Z")
+
+    got = estimate(model="night", input_tokens=1_000_000, output_tokens=0, started_at=started_at)
+
+    assert got.amount == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("model", "units", "amount"),
+    [
+        ("whisper-1", {"seconds": Decimal("90.5")}, "0.00905"),
+        ("tts-1-hd", {"characters": Decimal(2000)}, "0.06"),
+        ("claude-sonnet-4-5", {"searches": Decimal(3)}, "0.03315"),
+    ],
+)
+def test_what_is_no_token_has_its_price_and_part(model: str, units: dict[str, Decimal], amount: str) -> None:
+    """Seconds, characters and searches are parts of their own, with quantity, unit price and list."""
+    counted = {} if model.startswith("claude") else {"input_tokens": None, "output_tokens": None}
+    got = estimate(Prices(shipped_prices()), model=model, attributes=Attributes(units=units), **counted)
+
+    assert got.amount == Decimal(amount)
+    meter, quantity = next(iter(units.items()))
+    part = next(part for part in got.amount_parts or () if part.meter == meter)
+    assert part.quantity == quantity and part.unit_price is not None
+    assert (part.amount, part.price_list) == (quantity * part.unit_price, shipped_prices().version)
 
 
 def test_reported_amount_is_left_alone() -> None:
@@ -175,7 +248,7 @@ def test_the_operators_list_comes_first(tmp_path: Path) -> None:
     """A model that both lists have costs what the operator says; one that only the shipped list has is still priced."""
     path = tmp_path / "prices.toml"
     path.write_text('name = "own"\ncurrency = "EUR"\n[[prices]]\nmodel = "gpt-4o"\ninput = "1"\noutput = "1"\n')
-    prices = load_prices(path)
+    prices = Prices(load_price_file(path), shipped_prices())
 
     own, other = estimate(prices, model="gpt-4o"), estimate(prices, model="gpt-4o-mini")
 
@@ -212,6 +285,15 @@ HEAD = 'name = "x"\ncurrency = "USD"\n'
         (HEAD + ENTRY + 'batch = "1.5"', "`batch` is the share"),
         (HEAD + ENTRY + 'batch = "-0.5"', "not negative"),
         (HEAD + ENTRY + 'cache_read = "0.000001"\nbatch = "0.5"', "more than 6 decimal places"),
+        (HEAD + ENTRY + "hours = [16:30:00]", "`hours` must be two times"),
+        (HEAD + ENTRY + "over = 1", "`over` must be 1 to 16 tables"),
+        (HEAD + ENTRY + '[[prices.over]]\ninput = "1"', "`over` needs `input_tokens`"),
+        (HEAD + ENTRY + '[[prices.over]]\ninput_tokens = 5\nbatch = "1"', "there is no key `batch`"),
+        (HEAD + ENTRY + '[[prices.over]]\ninput_tokens = 5\ninput = "x"', r"over 5: `input` must be a string"),
+        (
+            HEAD + ENTRY + "hours = [08:00:00, 10:00:00]\n" + ENTRY + "hours = [09:00:00, 11:00:00]",
+            "two prices of `m` hold on",
+        ),
         (HEAD + ENTRY + ENTRY, "two prices of `m` hold on"),
         (
             HEAD + ENTRY + "until = 2026-03-01\n" + ENTRY + "from = 2026-02-01",
@@ -228,12 +310,18 @@ def test_a_list_that_is_wrong_is_refused(text: str, why: str) -> None:
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A wrong path is an error of the operator's, and not a ledger without prices."""
     with pytest.raises(PriceFileError, match="cannot be read"):
-        load_prices(tmp_path / "none.toml")
+        load_price_file(tmp_path / "none.toml")
 
 
 def test_prices_that_follow_each_other_do_not_overlap() -> None:
     """An entry may begin on the day on which its predecessor ends."""
     read_price_list((HEAD + ENTRY + "until = 2026-03-01\n" + ENTRY + "from = 2026-03-01").encode(), "x.toml")
+
+
+def test_prices_of_hours_that_follow_each_other_do_not_overlap() -> None:
+    """Two stretches of the day that meet, and one for the rest of it, are a list."""
+    text = HEAD + ENTRY + "hours = [22:00:00, 04:00:00]\n" + ENTRY + "hours = [04:00:00, 22:00:00]\n" + ENTRY
+    read_price_list(text.encode(), "x.toml")
 
 
 def test_the_version_follows_from_the_file() -> None:
@@ -244,13 +332,14 @@ def test_the_version_follows_from_the_file() -> None:
 
 
 def test_shipped_list_is_whole() -> None:
-    """Every shipped price is positive, a cached token never dearer than a fresh one."""
+    """Every shipped model costs something, a cached token never more than a fresh one."""
     prices = shipped_prices()
 
     assert len(prices.prices) >= 12
     for price in prices.prices:
-        assert 0 < price.cache_read <= price.input <= price.cache_write
+        assert 0 <= price.cache_read <= price.input <= price.cache_write
         assert price.output >= 0
+        assert price.cache_read or price.units
 
 
 def test_the_example_of_the_page_is_a_list() -> None:

@@ -13,11 +13,19 @@ from policies import (
     Role,
     Store,
     UnknownPresetError,
+    View,
     canonical,
+    completed,
     digest,
+    explain,
+    filterable,
     load_preset,
+    may_ask,
     parse,
+    parse_applied,
     preset_text,
+    unnamed,
+    view_table,
 )
 
 DEFAULT = preset_text("default")
@@ -242,3 +250,39 @@ def test_an_enum_takes_only_words() -> None:
 def test_every_role_is_in_the_default() -> None:
     """The default policy says something of every role."""
     assert set(load_preset("default").roles) == set(Role)
+
+
+def test_a_policy_of_another_version_means_what_it_meant() -> None:
+    """What came later is dropped, shown to no role and filtered by nobody; what is gone means nothing; all else holds.
+    Its canonical text is the one that was applied.
+    """
+    lines = canonical(load_preset("default")).decode()
+    entry = next(line for line in lines.splitlines() if line.startswith('"Call.traceId"'))
+    text = lines.replace(entry, entry.replace("traceId", "spanName")).replace('"apiKeys"', '"allKeys"')
+    text = text.replace("[roles.support.fields]\n", '[roles.support.fields]\n"Call.spanName" = "see"\n')
+    with pytest.raises(PolicyDocumentError, match=r"spanName|allKeys"):
+        parse(text)
+
+    policy = parse_applied(text)
+    assert unnamed(policy) == ["Call.traceId"]
+    assert policy.action("Call.traceId") is Action.DROP
+    default = load_preset("default")
+    for role in Role:
+        table = view_table(policy, role)
+        assert table["Call.traceId"] is View.DENIED
+        assert not filterable(policy, role, "Call.traceId")
+        assert {**table, "Call.traceId": 0} == {**view_table(default, role), "Call.traceId": 0}
+        assert not may_ask(policy, role, "allKeys")
+    whole = completed(policy, default)
+    assert whole.fields == default.fields
+    assert parse(canonical(whole).decode()) == whole
+    assert explain(policy, "Call.traceId").action is Action.DROP
+
+
+def test_what_was_unlawful_stays_so() -> None:
+    """A stored text that breaks a rule is refused whichever version wrote it: what was forged shows nothing."""
+    text = canonical(load_preset("default")).decode()
+    clear = text.replace('personal", action = "hash"', 'personal", action = "keep"')
+    assert clear != text
+    with pytest.raises(PolicyDocumentError, match=r"cannot have action"):
+        parse_applied(clear)

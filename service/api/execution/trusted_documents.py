@@ -4,7 +4,7 @@ Two forms name one: `documentId`, as GraphQL over HTTP has it (appendix "Persist
 `extensions.persistedQuery`, whose clients ask so for any document first, and are told to send its text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, cast
@@ -33,12 +33,14 @@ class DocumentRefusedError(RequestError):
 
 
 class TrustedDocuments:
-    """Texts by their ids. `only`: no document is answered but these, whichever way it comes."""
+    """Texts by their ids. `only`: no document is answered but these and `ours`, whichever way it comes."""
 
-    def __init__(self, texts: Mapping[str, str] | None = None, *, only: bool = False) -> None:
+    def __init__(
+        self, texts: Mapping[str, str] | None = None, *, only: bool = False, ours: Collection[str] = ()
+    ) -> None:
         self.only = only
         self._texts = texts or {}
-        self._allowed = frozenset(self._texts.values()) if only else None
+        self._allowed = frozenset((*self._texts.values(), *ours)) if only else None
 
     def text_of(self, request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the request's own `query`, of any type
         """The document that a request asks for: the text of its `query`, or else the one that it names.
@@ -86,9 +88,12 @@ def _apollo_hash(extensions: Mapping[str, Any] | None) -> str | None:
     return hash_
 
 
-def read_trusted_documents(path: Path | None, schema: GraphQLSchema, *, only: bool) -> TrustedDocuments:
+def read_trusted_documents(
+    path: Path | None, schema: GraphQLSchema, *, only: bool, ours: Collection[str] = ()
+) -> TrustedDocuments:
     """The documents of a JSON file, as graphql-codegen and relay-compiler write it: each is valid, and within bounds.
 
+    `ours`: texts that are trusted beside them, of pages that come with the service.
     Raises OperatorError that names the file, and the first document that is wrong.
     """
     if path is None:
@@ -101,7 +106,7 @@ def read_trusted_documents(path: Path | None, schema: GraphQLSchema, *, only: bo
         wrong = _mistake(id_, text, documents, schema)
         if wrong is not None:
             raise OperatorError(f"`CALLEDGER_TRUSTED_DOCUMENTS`: document `{id_[:ID_MAX]}` of `{path}`: {wrong}")
-    return TrustedDocuments(texts, only=only)
+    return TrustedDocuments(texts, only=only, ours=ours)
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -11,10 +11,8 @@ import policies
 from policies import Difference, Policy, Role
 from service.access.authenticate import UnauthenticatedError
 from service.access.keys import prefix_of
-from service.api.schema import build_schema
 from service.commands.common import quiet_runtime, say, table
 from service.errors import OperatorError, RequestError
-from service.query.authorization.enforcement import check_schema
 from service.runtime.bootstrap import ADMIN_KEY_FILE
 from service.runtime.runtime import Runtime
 from service.storage.control.policies import AppliedPolicy, PolicyTransaction, agrees, policy_transaction
@@ -109,7 +107,6 @@ async def _open_change(data: Path | None, key: str | None) -> AsyncIterator[_Pol
 
 async def _check_and_say(change: _PolicyChange, policy: Policy) -> Difference:
     """Print and return what the change does. Raises PolicyError when the policy can never replace this one."""
-    check_schema(policy, build_schema()._schema)  # graphql-core's schema has no public name
     in_use, ever_used = await change.transaction.tiers()
     policies.check_change(
         change.applied.policy,

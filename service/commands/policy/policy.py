@@ -203,6 +203,31 @@ def show(
     sys.stdout.write(policies.preset_text(preset))
 
 
+@app.command("complete")
+def complete(
+    preset: Annotated[
+        str, typer.Option("--from", help="The preset to take entries from.", metavar="PRESET", show_default=True)
+    ] = "default",
+    data: Data = None,
+) -> None:
+    """Print the policy in force with the fields that it does not name, as a preset has them.
+
+    After an upgrade to a version with new fields these are dropped and shown to nobody, until a policy names them. Read
+    what is printed, change what you see otherwise, and apply it. Root fields that the preset lets a role ask and this
+    policy does not are comments at the end: add to `ask` what a role is to have.
+
+    \b
+    Example: calledger policy complete > policy.toml
+    """
+    wanted = policies.load_preset(preset)
+    in_force = policy_of_option(None, data)
+    sys.stdout.write(policies.canonical(policies.completed(in_force, wanted)).decode())
+    for role, rule in wanted.roles.items():
+        granted = in_force.roles[role].ask if role in in_force.roles else frozenset[str]()
+        if more := sorted(rule.ask - granted):
+            say(f"# `{preset}` lets role {role} ask too: {', '.join(more)}")
+
+
 @app.command("try")
 def try_policy(
     policy: TriedOption = "default",

@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import policies
+from policies import Policy
 from policies.evidence import LedgerKind
 from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
-from service.errors import CalledgerError, ServiceError
-from service.ingest.prices.price_file import PriceFileError, load_prices
+from service.errors import CalledgerError, OperatorError, ServiceError
+from service.ingest.prices.price_sources import load_prices
 from service.keyring import KeyringUnavailableError
 from service.retention.audit.start_check import differences_at_start
 from service.retention.context import RetentionContext
@@ -75,6 +77,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("keyring", runtime.keyring.describe()),
         *_unsealed(runtime),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
+        *_unnamed(applied.policy),
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
         ("prices", _prices(runtime)),
         ("feed", await _feed(runtime)),
@@ -95,6 +98,18 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("protections", "all there")
     ]
     return facts
+
+
+def _unnamed(policy: Policy) -> list[tuple[str, str]]:
+    """What a policy that an earlier version applied says nothing of."""
+    missing = policies.unnamed(policy)
+    if not missing:
+        return []
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    names = ", ".join(f"`{name}`" for name in missing[:3])
+    return [
+        ("not named", f"{names}{more} came after this policy, and are shown to nobody: `calledger policy complete`")
+    ]
 
 
 async def _feed(runtime: Runtime) -> str:
@@ -132,8 +147,8 @@ async def _lost(context: RetentionContext) -> list[tuple[str, str]]:
 
 def _prices(runtime: Runtime) -> str:
     try:
-        return ", then ".join(prices.version for prices in load_prices(runtime.settings.prices).lists)
-    except PriceFileError as error:
+        return ", then ".join(prices.version for prices in load_prices(runtime.settings).lists)
+    except OperatorError as error:
         return f"not usable: {error}"
 
 

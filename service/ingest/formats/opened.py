@@ -7,7 +7,9 @@ from policies import Report
 from service.ingest.formats.split import Rejection, Row
 
 Reader: TypeAlias = Callable[[Row], Report | Rejection]
-"""A row to its report; a bad row is a rejection. A function of a module, for long rows are read by another process."""
+"""A row to its report; a bad row is a rejection. A function of a module, or a partial of one, for long rows are read by
+another process.
+"""
 
 
 class Opened(NamedTuple):

@@ -3,7 +3,7 @@
 One row of some MiB can take seconds to read, and a thread would not do: a decoder holds the interpreter until it is
 done. The process is started by the first long row, reads one row at a time, and ends when none came for a minute.
 
-Its input is a header (`_HEADER`), the name of the function that reads, and the row; its output a length and the result,
+Its input is a header (`_HEADER`), the function that reads, pickled, and the row; its output a length and the result,
 pickled. Run as a program by `LongRows`: `python -m service.ingest.pipeline.long_rows`.
 """
 
@@ -13,7 +13,6 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib import import_module
 from typing import BinaryIO, Final, cast
 
 from policies import Report
@@ -56,7 +55,7 @@ class LongRows:
         """`read(row)`; a rejection for a row beyond ROW_BYTES_MAX, and for one that takes longer than 15 seconds.
 
         A row whose process ends is read once more by a new one, and is then NOT_STORED: it may be reported again.
-        `read` is a function of a module: the process finds it by its name.
+        `read` is a function of a module, or a partial of one: it is pickled for the process.
         """
         if len(row) > ROW_BYTES_MAX:
             return Rejection(_TOO_LONG, Refusal.ROW_UNREADABLE)
@@ -66,7 +65,7 @@ class LongRows:
             for _ in range(_ATTEMPTS):
                 try:
                     async with asyncio.timeout(_READ_S):
-                        result = await self._exchanged(f"{read.__module__}:{read.__qualname__}", row)
+                        result = await self._exchanged(pickle.dumps(read), row)
                 except TimeoutError:
                     self._kill()
                     return Rejection(_TOO_COSTLY, Refusal.ROW_UNREADABLE)
@@ -95,7 +94,7 @@ class LongRows:
         with suppress(ProcessLookupError):
             process.kill()
 
-    async def _exchanged(self, name: str, row: Row) -> Report | Rejection:
+    async def _exchanged(self, read: bytes, row: Row) -> Report | Rejection:
         process = self._process
         if process is None or process.returncode is not None:
             process = self._process = await asyncio.create_subprocess_exec(
@@ -105,8 +104,7 @@ class LongRows:
                 stderr=asyncio.subprocess.DEVNULL,
             )
         assert process.stdin is not None and process.stdout is not None
-        text = name.encode()
-        process.stdin.write(_HEADER.pack(len(row), len(text)) + text)
+        process.stdin.write(_HEADER.pack(len(row), len(read)) + read)
         for piece in _pieces(memoryview(row)):
             process.stdin.write(piece)
             await process.stdin.drain()
@@ -154,9 +152,8 @@ def _pieces(view: memoryview) -> Iterator[memoryview]:
 def serve(given: BinaryIO, taken: BinaryIO) -> None:
     """Read rows from `given` and write what they are to `taken`, until there are no more."""
     while header := given.read(_HEADER.size):
-        size, name_size = _HEADER.unpack(header)
-        module, _, function = given.read(name_size).decode().partition(":")
-        read: Read = getattr(import_module(module), function)
+        size, read_size = _HEADER.unpack(header)
+        read: Read = pickle.loads(given.read(read_size))  # noqa: S301 - of our own process
         answer = pickle.dumps(within_bounds(read(given.read(size))), pickle.HIGHEST_PROTOCOL)
         taken.write(_LENGTH.pack(len(answer)) + answer)
         taken.flush()

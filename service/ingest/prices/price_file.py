@@ -8,7 +8,8 @@
     output = "10"
 
 Prices are decimal strings: of tokens for a million of them, of a call and of units for one. `from` is the first UTC day
-on which a price is in force, `until` the first on which it no longer is.
+on which a price is in force, `until` the first on which it no longer is; `hours` are times of each UTC day. `over`
+holds what all tokens of a call with more input cost.
 """
 
 import re
@@ -20,13 +21,13 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from itertools import groupby, pairwise
+from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
 from service.errors import OperatorError
 from service.ingest.formats.scalars import PLACES
-from service.ingest.prices.price_list import TOKENS, Price, PriceList, Prices
+from service.ingest.prices.price_list import TOKENS, Price, PriceList
 
 BYTES_MAX: Final = 4 * 2**20
 _DIGEST_DIGITS: Final = 12
@@ -37,7 +38,11 @@ _PRICE: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,12})?", re.ASCII)
 _MILLION: Final = Decimal(1_000_000)
 _TOKEN_PLACES: Final = PLACES - 6  # of a million tokens, so that one token's price is exact
 _LIST_KEYS: Final = frozenset(("name", "currency", "prices"))
-_ENTRY_KEYS: Final = frozenset(("model", "provider", "from", "until", "request", "units", "batch", *TOKENS))
+_STEP_KEYS: Final = frozenset(("input_tokens", *TOKENS))
+_ENTRY_KEYS: Final = frozenset(
+    ("model", "provider", "from", "until", "hours", "request", "units", "batch", "over", *TOKENS)
+)
+_STEPS_MAX: Final = 16
 
 
 class PriceFileError(OperatorError):
@@ -50,10 +55,8 @@ def shipped_prices() -> PriceList:
     return read_price_list(files("service.ingest.prices").joinpath("prices.toml").read_bytes(), "prices.toml")
 
 
-def load_prices(path: Path | None) -> Prices:
-    """The operator's list, if there is one, before the shipped one. Raises PriceFileError naming what is wrong."""
-    if path is None:
-        return Prices(shipped_prices())
+def load_price_file(path: Path) -> PriceList:
+    """The operator's list. Raises PriceFileError naming what is wrong."""
     try:
         with path.open("rb") as file:
             data = file.read(BYTES_MAX + 1)
@@ -61,7 +64,7 @@ def load_prices(path: Path | None) -> Prices:
         raise PriceFileError(f"the price list `{path}` cannot be read: {error.strerror or error}".lower()) from None
     if len(data) > BYTES_MAX:
         raise PriceFileError(f"the price list `{path}` is larger than {BYTES_MAX} bytes")
-    return Prices(read_price_list(data, str(path)), shipped_prices())
+    return read_price_list(data, str(path))
 
 
 def read_price_list(data: bytes, where: str) -> PriceList:
@@ -79,7 +82,7 @@ def read_price_list(data: bytes, where: str) -> PriceList:
     entries = _tables(document.get("prices"))
     if not entries:
         _refuse(where, "", "it needs one table `[[prices]]` or more")
-    prices = [_PriceEntry(where, number, entry).price() for number, entry in enumerate(entries, start=1)]
+    prices = [_PriceEntry(where, _name_of(number, entry), entry).price() for number, entry in enumerate(entries, 1)]
     _refuse_overlaps(prices, where)
     return PriceList(f"{name}@{sha256(data).hexdigest()[:_DIGEST_DIGITS]}", currency, prices)
 
@@ -91,13 +94,17 @@ def _tables(value: object) -> list[dict[str, Any]]:
     return tables if len(tables) == len(items) else []
 
 
-class _PriceEntry:
-    """One table of the file while it is read."""
+def _name_of(number: int, fields: Mapping[str, Any]) -> str:
+    model = fields.get("model")
+    return f"entry {number}" + (f" (`{model}`)" if isinstance(model, str) else "")
 
-    def __init__(self, where: str, number: int, fields: Mapping[str, Any]) -> None:
+
+class _PriceEntry:
+    """One table of the file while it is read; `name` is what errors call it."""
+
+    def __init__(self, where: str, name: str, fields: Mapping[str, Any]) -> None:
         self._where = where
-        model = fields.get("model")
-        self._name = f"entry {number}" + (f" (`{model}`)" if isinstance(model, str) else "")
+        self._name = name
         self._fields = fields
 
     def price(self) -> Price:
@@ -119,20 +126,54 @@ class _PriceEntry:
             provider=self._text("provider"),
             start=start,
             end=end,
+            hours=self._hours(),
         )
-        return replace(price, batch=self._share_of(price))
+        price = replace(price, over=self._steps(price))
+        return replace(price, batch=self._of_batch(price))
 
-    def _share_of(self, price: Price) -> Decimal | None:
-        """What a batch takes of the tokens' prices; the price of one token stays exact."""
+    def _hours(self) -> tuple[time, time] | None:
+        value = self._fields.get("hours")
+        if value is None:
+            return None
+        hours = cast("list[object]", value) if isinstance(value, list) else []
+        start, end = hours if len(hours) == 2 else (None, None)
+        if not isinstance(start, time) or not isinstance(end, time) or start == end:
+            self._refuse("`hours` must be two times of the UTC day, such as [16:30:00, 00:30:00]")
+        return start, end
+
+    def _steps(self, price: Price) -> tuple[tuple[int, Price], ...]:
+        """What holds for calls with more input: what a step does not say is as without it."""
+        if "over" not in self._fields:
+            return ()
+        tables = _tables(self._fields["over"])
+        if not 1 <= len(tables) <= _STEPS_MAX:
+            self._refuse(f"`over` must be 1 to {_STEPS_MAX} tables `[[prices.over]]`")
+        steps: list[tuple[int, Price]] = []
+        for table in tables:
+            _refuse_unknown(table, _STEP_KEYS, self._where, f"{self._name}, `over`")
+            above = table.get("input_tokens")
+            if type(above) is not int or above < 1 or (steps and above <= steps[-1][0]):
+                self._refuse("`over` needs `input_tokens`, a number of tokens, each larger than the one before")
+            step = _PriceEntry(self._where, f"{self._name}, over {above}", table)
+            named = {name: step._of_a_token(name, None) for name in TOKENS if name in table}
+            steps.append((above, replace(price, **named)))
+        return tuple(steps)
+
+    def _of_batch(self, price: Price) -> Price | None:
+        """The price with the share that a batch takes of those of tokens; the price of one token stays exact."""
         if "batch" not in self._fields:
             return None
         share = self._decimal("batch", self._fields["batch"], PLACES)
         if share > 1:
             self._refuse('`batch` is the share that a batch takes of the prices, such as "0.5": 1 at most')
-        prices = [getattr(price, name) * share for name in TOKENS]
-        if any(one != round(one, PLACES) for one in prices):
+        over = tuple((above, self._shared(step, share)) for above, step in price.over)
+        return replace(self._shared(price, share), over=over)
+
+    def _shared(self, price: Price, share: Decimal) -> Price:
+        prices = {name: getattr(price, name) * share for name in TOKENS}
+        if any(one != round(one, PLACES) for one in prices.values()):
             self._refuse(f"`batch` leaves prices of a million tokens with more than {_TOKEN_PLACES} decimal places")
-        return share
+        return replace(price, **prices)
 
     def _text(self, key: str) -> str | None:
         value = self._fields.get(key)
@@ -197,10 +238,21 @@ def _refuse_unknown(fields: Mapping[str, Any], known: frozenset[str], where: str
 
 
 def _refuse_overlaps(prices: list[Price], where: str) -> None:
-    """No moment has two prices of one model and provider: which one holds would be a matter of their order."""
+    """No moment has two prices of one model and provider: which one holds would be a matter of their order. Those that
+    hold at some hours go before those that hold at all.
+    """
     by_key = sorted(prices, key=lambda price: (price.model, price.provider or "", price.start))
     for (model, provider), entries in groupby(by_key, key=lambda price: (price.model, price.provider or "")):
-        for earlier, later in pairwise(entries):
-            if later.start < earlier.end:
+        for earlier, later in combinations(entries, 2):
+            if later.start < earlier.end and _share_hours(earlier, later):
                 whose = f" of `{provider}`" if provider else ""
                 _refuse(where, "", f"two prices of `{model}`{whose} hold on {later.start:%Y-%m-%d}: end one by `until`")
+
+
+def _share_hours(one: Price, other: Price) -> bool:
+    if one.hours is None or other.hours is None:
+        return one.hours is other.hours
+    return any(
+        price.is_in_force(datetime.combine(max(one.start, other.start), moment, UTC))
+        for price, moment in ((one, other.hours[0]), (other, one.hours[0]))
+    )

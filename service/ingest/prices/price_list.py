@@ -1,13 +1,13 @@
 """Amounts for calls that come without one: estimated from price lists, in parts, and marked so.
 
-An operator's list comes first, the shipped one after it. In a list the model that answered is looked for before the one
-that was asked for, an entry of the call's provider before one of any, and of these the one that is in force when the
-call starts. Where there is no price there is no amount, and the report says why.
+Lists are asked in their order. In a list the model that answered is looked for before the one that was asked for, an
+entry of the call's provider before one of any, and of these the one that is in force when the call starts. Where there
+is no price there is no amount, and the report says why.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -24,13 +24,23 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _KNOWN_MAX: Final = 4096
 _EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
+_SHOWN_QUANTUM: Final = Decimal(1).scaleb(-15)
+"""A unit price is shown to as many places: a second at a price of an hour has no end of them."""
+MEDIA: Final = frozenset(
+    ("transcription", "translation", "speech", "realtime", "image_generation", "image_edit", "video_generation")
+)
+"""Operations whose tokens are not of text alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one model's use costs from `start` until `end`, not included: of one token of each kind, of one call, and of
-    one of each unit. `provider` None: of any. `batch`: the share of the tokens' prices that a batch takes, None where
-    it is not known.
+    one of each unit. `provider` None: of any.
+
+    `hours`: only at these times of the UTC day, from the first until the second, which may be on the next day. `over`:
+    the prices of a call whose input is larger than so many tokens, all of them; the smallest first. `batch`: what holds
+    for a batch, None where that is not known: the full price would be wrong. `text_only`: not for calls whose tokens
+    are of sound or pictures.
     """
 
     model: str
@@ -41,10 +51,31 @@ class Price:
     reasoning: Decimal
     request: Decimal = Decimal(0)
     units: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
-    batch: Decimal | None = None
+    batch: "Price | None" = None
     provider: str | None = None
     start: datetime = _EVER
     end: datetime = _NEVER
+    hours: tuple[time, time] | None = None
+    over: tuple[tuple[int, "Price"], ...] = ()
+    text_only: bool = False
+
+    def is_in_force(self, moment: datetime) -> bool:
+        """Whether the price holds for a call that starts then, in UTC."""
+        if not self.start <= moment < self.end:
+            return False
+        if self.hours is None:
+            return True
+        start, end = self.hours
+        now = moment.time()
+        return start <= now < end if start < end else now >= start or now < end
+
+    def of(self, report: Report) -> "Price | None":
+        """The prices of this call: of a batch, of so much input; None where they are not known."""
+        price = self.batch if report.operation == _BATCH else self
+        if price is None or (price.text_only and report.operation in MEDIA):
+            return None
+        tokens = report.input_tokens or 0
+        return next((dearer for above, dearer in reversed(price.over) if tokens > above), price)
 
 
 class PriceList:
@@ -57,6 +88,8 @@ class PriceList:
         self._entries: dict[tuple[str, str | None], list[Price]] = {}
         for price in prices:
             self._entries.setdefault((price.model, price.provider), []).append(price)
+        for entries in self._entries.values():
+            entries.sort(key=lambda price: price.hours is None)  # what holds at an hour, before what holds at any
         self._known: dict[tuple[str | None, str, str | None], tuple[Price, ...]] = {}
 
     def price(self, report: Report) -> Price | None:
@@ -68,7 +101,7 @@ class PriceList:
                 self._known.clear()
             candidates = self._known[lookup] = tuple(self._candidates(*lookup))
         started_at = report.started_at
-        return next((price for price in candidates if price.start <= started_at < price.end), None)
+        return next((price for price in candidates if price.is_in_force(started_at)), None)
 
     def _candidates(self, served: str | None, lookup: str, provider: str | None) -> Iterator[Price]:
         """Entries in the order in which they are taken."""
@@ -109,10 +142,9 @@ class Prices:
             price = prices.price(report)
             if price is None:
                 continue
-            if report.operation == _BATCH:
-                price = _of_batch(price)
-                if price is None:
-                    return "NOT_PRICED"
+            price = price.of(report)
+            if price is None:
+                return "NOT_PRICED"
             parts = parts_of(price, report, prices.version)
             if not parts:
                 return "NOT_REPORTED"
@@ -127,14 +159,6 @@ class Prices:
         return "NOT_PRICED"
 
 
-def _of_batch(price: Price) -> Price | None:
-    """What the same use costs in a batch; None where that is not known: the full price would be wrong."""
-    share = price.batch
-    if share is None:
-        return None
-    return replace(price, **{name: getattr(price, name) * share for name in TOKENS})
-
-
 def parts_of(price: Price, report: Report, version: str) -> list[AmountPart]:
     """What the call used, at its prices. Empty when the report does not say all that is priced."""
     if report.input_tokens is None and (price.input or price.output):
@@ -143,7 +167,7 @@ def parts_of(price: Price, report: Report, version: str) -> list[AmountPart]:
     if price.request:
         used.append(("request", Decimal(1), price.request))
     return [
-        AmountPart(meter, _product(quantity, unit_price), quantity, unit_price, version)
+        AmountPart(meter, _product(quantity, unit_price), quantity, _shown(unit_price), version)
         for meter, quantity, unit_price in used
         if quantity or len(used) == 1
     ]
@@ -174,6 +198,12 @@ def _units(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal
     for name, quantity in (units or {}).items():
         if name in price.units:
             yield name, quantity, price.units[name]
+
+
+def _shown(unit_price: Decimal) -> Decimal:
+    exponent = unit_price.as_tuple().exponent
+    long = isinstance(exponent, int) and exponent < -15
+    return unit_price.quantize(_SHOWN_QUANTUM, context=_EXACT) if long else unit_price
 
 
 def _product(quantity: Decimal, unit_price: Decimal) -> Decimal:

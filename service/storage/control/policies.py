@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import asyncpg
 from tortoise import connections
 
-from policies import Policy, PolicyError, Store, canonical, diff, digest, parse
+from policies import Policy, PolicyError, Store, canonical, diff, digest, parse_applied
 from policies.evidence import moment
 from policies.retention import after_purges
 from service.errors import OperatorError
@@ -139,11 +139,11 @@ def _read(document: str, policy_digest: str, description: str) -> Policy:
             "somebody changed the database: restore it from a backup"
         )
     try:
-        return parse(document)
+        return parse_applied(document)
     except PolicyError as error:
         raise StoredPolicyError(
             f"{description} cannot be read by this version of calledger ({error}): run the version that applied it, "
-            "and apply a policy that both can read"
+            "and apply a policy that does not have it"
         ) from None
 
 

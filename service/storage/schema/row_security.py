@@ -96,6 +96,7 @@ GUARDS: Final = (
     Guard("purge_run", _READ),
     # Written and read by the owner alone.
     Guard("idempotency_key", ()),
+    Guard("import_checkpoint", ()),
     Guard("installation", _WRITE, secured=False),
     # Readable because an export expires when another policy is in force.
     Guard("policy_version", _READ, "", secured=False),

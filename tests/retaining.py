@@ -46,8 +46,8 @@ def failed(id_: str, moment: datetime = OLD, **facts: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Steward:
-    """What a test talks to."""
+class RetainedLedger:
+    """A ledger under retention: reports come in, holds are placed, purges run, and fsck looks it over."""
 
     ingest: Ingest
     retention: RetentionContext
@@ -95,7 +95,7 @@ class Steward:
 
 
 @asynccontextmanager
-async def stewarding(url: str, folder: Path, *, delay: timedelta = timedelta(0)) -> AsyncIterator[Steward]:
+async def open_retained(url: str, folder: Path, *, delay: timedelta = timedelta(0)) -> AsyncIterator[RetainedLedger]:
     async with ingesting(url, folder) as ingest:
         ingest.use_policy(SHORT)
         ledger = Ledger(ingest.database, ingest.keyring, uuid4())
@@ -109,7 +109,7 @@ async def stewarding(url: str, folder: Path, *, delay: timedelta = timedelta(0))
             purge_delay=delay,
             keyring_backup_days=7,
         )
-        yield Steward(ingest, retention, ledger)
+        yield RetainedLedger(ingest, retention, ledger)
 
 
 class Killed(BaseException):

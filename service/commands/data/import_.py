@@ -1,0 +1,129 @@
+"""`calledger import`: the history of another gateway, by the way that its reports come."""
+
+import json
+import sys
+import time
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from service.commands.common import in_runtime, say
+from service.commands.options import Data, verb
+from service.errors import OperatorError
+from service.imports.addresses import open_source
+from service.imports.formats import FORMATS, ImportFormat, ImportOptions
+from service.imports.run import import_rows, try_rows
+from service.imports.sources.pages import RowSource
+from service.imports.tally import Tally
+from service.ingest.results import Status
+from service.runtime.runtime import Runtime
+
+app = verb()
+
+_TRIED_ROWS: Final = 10
+_FORMATS: Final = "; ".join(f"{name}: {form.help}" for name, form in FORMATS.items())
+
+
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        raise typer.BadParameter(f"`{name[:40]}` is none of {', '.join(FORMATS)}")
+    return name
+
+
+@app.command("import")
+def import_(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", callback=_format, help=f"{_FORMATS}.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A file of JSON lines, a JSON array or CSV with a line of names, plain or gzip.",
+        ),
+    ],
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The account of all calls; an account that is new is made.")
+    ] = None,
+    try_: Annotated[
+        bool,
+        typer.Option("--try", help=f"Store nothing: show the first {_TRIED_ROWS} rows as they would be stored."),
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew, and not where an import of this source was broken off.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Bring in the calls of another gateway, also while the service runs.
+
+    Rows pass the same policy and redaction as reports over HTTP, and what is refused is counted in `ingestReport`.
+    What is broken off goes on where it was, when it is called again; what was imported before is a duplicate.
+    Exit code 1 when a row was refused, or the source failed in the middle.
+
+    \b
+    Example: calledger import native calls.ndjson.gz --account acme
+    Example: calledger import litellm payloads.ndjson --try
+    """
+    found, options = FORMATS[form], ImportOptions()
+    opened = open_source(found, source)
+    if try_:
+        in_runtime(data, lambda runtime: _try(runtime, found, opened, options))
+    else:
+        refused = in_runtime(data, lambda runtime: _import(runtime, found, opened, options, account, restart))
+        if refused:
+            raise OperatorError(f"{refused:,} rows were refused: what is above says why")
+
+
+async def _try(runtime: Runtime, form: ImportFormat, source: RowSource, options: ImportOptions) -> None:
+    for row in await try_rows(runtime, form, source, options, _TRIED_ROWS):
+        say(json.dumps(row, ensure_ascii=False, default=str))
+
+
+async def _import(
+    runtime: Runtime, form: ImportFormat, source: RowSource, options: ImportOptions, account: str | None, restart: bool
+) -> int:
+    """Import, and say what became of the rows; how many were refused."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    begun = time.monotonic()
+    with progress:
+        task = progress.add_task("reading", total=None)
+
+        def told(tally: Tally, before: int) -> None:
+            """Show how far it is."""
+            rate = tally.rows / max(time.monotonic() - begun, 1e-3)
+            progress.update(task, description=f"{before + tally.rows:,} rows, {rate:,.0f}/s, {_outcomes(tally)}")
+
+        tally = await import_rows(runtime, form, source, options, account=account, restart=restart, told=told)
+    for line in _summary(tally):
+        say(line)
+    return tally.refused.total()
+
+
+def _outcomes(tally: Tally) -> str:
+    counts = {
+        "stored": tally.statuses[Status.ACCEPTED],
+        "completed": tally.statuses[Status.COMPLETED],
+        "duplicates": tally.statuses[Status.DUPLICATE],
+        "skipped": tally.statuses[Status.SKIPPED],
+        "refused": tally.refused.total(),
+    }
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"
+
+
+def _summary(tally: Tally) -> list[str]:
+    lines = [f"{tally.rows:,} rows: {_outcomes(tally)}"]
+    for name, sums in (("new", tally.stored), ("known before", tally.known)):
+        lines += [f"amount {name}: {amount:f} {currency}" for currency, amount in sorted(sums.items())]
+    lines += [f"skipped: {count:,} {reason}" for reason, count in tally.skipped.most_common()]
+    for code, count in tally.refused.most_common():
+        lines.append(f"refused: {count:,} {code.value}, such as: {tally.examples[code]}")
+    if tally.dropped:
+        dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.dropped.items()))
+        lines.append(f"left out of rows: {dropped}")
+    return lines

@@ -1,0 +1,79 @@
+"""One import from its beginning, or from where it was broken off, to its end."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, Final
+
+from policies import Role
+from service.access.issuing import check_account
+from service.access.principal import Principal
+from service.imports.formats import ImportFormat, ImportOptions
+from service.imports.importer import Way, bring_in
+from service.imports.sources.pages import RowSource
+from service.imports.tally import Tally
+from service.imports.trial import tried
+from service.ingest.pipeline.long_rows import LongRows
+from service.ingest.preparation.batch_context import rules_in_force
+from service.ingest.prices.price_sources import load_prices
+from service.ingest.setup import ingesting
+from service.runtime.runtime import Runtime
+from service.storage.control.import_checkpoints import end_checkpoint, find_checkpoint, save_checkpoint
+
+ACTOR: Final = "import"
+
+
+async def import_rows(
+    runtime: Runtime,
+    form: ImportFormat,
+    source: RowSource,
+    options: ImportOptions,
+    *,
+    account: str | None,
+    restart: bool,
+    told: Callable[[Tally, int], None],
+) -> Tally:
+    """Import all rows of `source`, those of the account `account` (None: each of the account that it names).
+
+    It goes on behind the checkpoint of an import that was broken off, unless `restart`. `told` hears of every page,
+    with how many rows were before this run. Raises as `bring_in` does.
+    """
+    owner = runtime.database.owner
+    digest = hashlib.sha256(f"{form.source}\n{source.identity}\n{options!r}\n{account!r}".encode()).digest()
+    if account is not None:
+        check_account(account)
+    if restart:
+        await end_checkpoint(owner, digest)
+    cursor, before = await find_checkpoint(owner, digest) or (None, 0)
+    rows = before
+
+    async def save(reached: str, more: int) -> None:
+        """Note how far it has come."""
+        nonlocal rows
+        rows += more
+        await save_checkpoint(owner, digest, form.source, reached, rows)
+
+    accounts = None if account is None else tuple((await runtime.accounts.ensure([account])).values())
+    principal, long_rows = Principal(ACTOR, Role.INGEST, accounts), LongRows()
+    try:
+        async with ingesting(runtime) as (writer, refusals):
+            way = Way(writer, refusals, long_rows, principal, form.source, form.reader(options))
+            tally = await bring_in(source, way, after=cursor, save=save, told=lambda tally: told(tally, before))
+    finally:
+        await long_rows.close()
+    await end_checkpoint(owner, digest)
+    return tally
+
+
+async def try_rows(
+    runtime: Runtime, form: ImportFormat, source: RowSource, options: ImportOptions, most: int
+) -> list[dict[str, Any]]:
+    """What would be stored of the first `most` rows, and what is dropped of them; nothing is written."""
+    read, rules, prices = form.reader(options), rules_in_force(runtime)(), load_prices(runtime.settings)
+    shown: list[dict[str, Any]] = []
+    async with aclosing(source.pages(None)) as pages:
+        async for page in pages:
+            shown += [tried(row, read, rules, prices) for row in page.rows[: most - len(shown)]]
+            if len(shown) >= most:
+                break
+    return shown

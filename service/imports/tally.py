@@ -1,0 +1,45 @@
+"""What became of the rows of an import."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from policies import Report
+from service.ingest.formats.split import Rejection
+from service.ingest.refusals import Refusal
+from service.ingest.results import RowResult, Status
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of rows by outcome, of refusals and skipped rows by reason, and sums of money by currency.
+
+    `stored` are the sums of rows that are new here, `known` of those that were here already.
+    """
+
+    rows: int = 0
+    statuses: Counter[Status] = field(default_factory=Counter[Status])
+    refused: Counter[Refusal] = field(default_factory=Counter[Refusal])
+    skipped: Counter[str] = field(default_factory=Counter[str])
+    dropped: Counter[str] = field(default_factory=Counter[str])
+    stored: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    known: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    examples: dict[Refusal, str] = field(default_factory=dict[Refusal, str])
+    """Why the first row of each reason was refused."""
+
+    def add(self, rows: Sequence[Report | Rejection], results: Sequence[RowResult]) -> None:
+        """Count rows with what became of them, in the same order."""
+        self.rows += len(rows)
+        for row, result in zip(rows, results, strict=True):
+            self.statuses[result.status] += 1
+            if result.dropped:
+                self.dropped.update(result.dropped)
+            if result.code is not None:
+                self.refused[result.code] += 1
+                self.examples.setdefault(result.code, result.reason or "another call of this id is stored")
+            elif result.status is Status.SKIPPED:
+                self.skipped[result.reason or ""] += 1
+            elif isinstance(row, Report) and row.amount is not None and row.currency is not None:
+                sums = self.known if result.status is Status.DUPLICATE else self.stored
+                sums[row.currency] = sums.get(row.currency, Decimal(0)) + row.amount
