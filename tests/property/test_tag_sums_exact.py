@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingesting import call
-from steward import NOW, Steward, stewarding
+from retaining import NOW, RetainedLedger, open_retained
 
 from policies.policy.model import Role
 from policies.policy.views import view_table
@@ -56,40 +56,42 @@ def later_report(rng: random.Random, report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
     """Calls of ten days, some completed, some corrected; one tag of them is summed from the first on, one later."""
     rng = random.Random(20261130)
-    async with stewarding(database_url, tmp_path) as steward:
-        await keep_tags(steward.retention)
+    async with open_retained(database_url, tmp_path) as retained:
+        await keep_tags(retained.retention)
         reports = [some_report(rng, number) for number in range(300)]
         for start in range(0, len(reports), 60):
             part = reports[start : start + 60]
-            await steward.report(*part)
-            await folded(steward, 30)
+            await retained.report(*part)
+            await folded(retained, 30)
             for report in rng.sample(part, 25):
-                await steward.report(later_report(rng, report))
-        yield steward
+                await retained.report(later_report(rng, report))
+        yield retained
 
 
 @pytest.fixture
-def keeper(steward: Steward) -> Callable[[], Steward]:
-    """The steward for a test whose arguments Hypothesis prints."""
-    return lambda: steward
+def keeper(retained: RetainedLedger) -> Callable[[], RetainedLedger]:
+    """The retained for a test whose arguments Hypothesis prints."""
+    return lambda: retained
 
 
-async def folded(steward: Steward, rows: int) -> None:
-    partitions, policy = steward.retention.partitions, steward.retention.policy
+async def folded(retained: RetainedLedger, rows: int) -> None:
+    partitions, policy = retained.retention.partitions, retained.retention.policy
     compaction = Compaction(
-        steward.retention.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs)), rows=rows
+        retained.retention.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs)), rows=rows
     )
     await compaction.compact()
 
 
-async def both(steward: Steward, request: CostRequest, accounts: tuple[int, ...] | None = None) -> tuple[Costs, Costs]:
+async def both(
+    retained: RetainedLedger, request: CostRequest, accounts: tuple[int, ...] | None = None
+) -> tuple[Costs, Costs]:
     """The report as it is answered, and from single calls."""
-    policy, owner = steward.retention.policy(), steward.retention.owner
+    policy, owner = retained.retention.policy(), retained.retention.owner
     scope = Scope("key", Role.ADMIN, accounts, policy, view_table(policy, Role.ADMIN))
-    reader = UsageReader(steward.ingest.database, steward.ingest.accounts, scope, NOW, Cursors(bytes(32)))
+    reader = UsageReader(retained.ingest.database, retained.ingest.accounts, scope, NOW, Cursors(bytes(32)))
     found = await read_costs(reader, request)
     await owner.execute("UPDATE usage_tag_key SET unlisted_at = now()")
     single = await read_costs(reader, request)
@@ -152,18 +154,18 @@ requests = st.builds(
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(request=requests, narrowed=st.booleans(), rows=st.sampled_from([0, 0, 20]))
 async def test_sums_by_tag_say_what_the_calls_say(
-    keeper: Callable[[], Steward], request: CostRequest, narrowed: bool, rows: int
+    keeper: Callable[[], RetainedLedger], request: CostRequest, narrowed: bool, rows: int
 ) -> None:
     """Rows, totals and histograms are those of single calls, which are read at the ends alone: for any filter, zone and
     range, for one account and for all.
     """
-    steward = keeper()
+    retained = keeper()
     if rows:
-        await folded(steward, rows)
-    acme = await steward.ingest.accounts.find("acme")
+        await folded(retained, rows)
+    acme = await retained.ingest.accounts.find("acme")
     assert acme is not None
 
-    found, single = await both(steward, request, (acme,) if narrowed else None)
+    found, single = await both(retained, request, (acme,) if narrowed else None)
 
     assert {repr(row.key): row.figures for row in found.rows} == {repr(row.key): row.figures for row in single.rows}
     assert {one.currency: one for one in found.totals} == {one.currency: one for one in single.totals}
@@ -172,7 +174,7 @@ async def test_sums_by_tag_say_what_the_calls_say(
     )  # fmt: skip
 
 
-async def test_no_call_is_read_where_nothing_cuts_half_hours(steward: Steward) -> None:
+async def test_no_call_is_read_where_nothing_cuts_half_hours(retained: RetainedLedger) -> None:
     """Days of nearly every zone, and a filter by the tag, are answered without the calls; and fsck agrees, before and
     after compaction.
     """
@@ -183,13 +185,13 @@ async def test_no_call_is_read_where_nothing_cuts_half_hours(steward: Steward) -
             request = CostRequest(
                 predicate, tags=tags, dimensions=dimensions, bucket=TimeBucket.DAY, zone=zone, row_figures=FIGURES
             )
-            found, single = await both(steward, request)
+            found, single = await both(retained, request)
             assert (found.coverage.source, single.coverage.source) == (CostSource.ROLLUPS, CostSource.CALLS)
             assert found.rows == single.rows
             assert found.rows
-        await folded(steward, 5)
+        await folded(retained, 5)
         for check in (check_tags, check_tags_of_all):
-            assert [found async for found in check(steward.retention.owner, steward.retention.policy())] == []
-    await folded(steward, 1000)
-    assert await steward.findings() == {}
-    assert await steward.value("SELECT count(*) FROM usage_tag_day WHERE calls <> 0") > 20
+            assert [found async for found in check(retained.retention.owner, retained.retention.policy())] == []
+    await folded(retained, 1000)
+    assert await retained.findings() == {}
+    assert await retained.value("SELECT count(*) FROM usage_tag_day WHERE calls <> 0") > 20

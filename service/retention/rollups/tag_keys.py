@@ -103,6 +103,7 @@ async def forget_tags(owner: asyncpg.Pool, keys: Collection[str] | None = None) 
         for statement in _FORGET:
             await connection.execute(statement, chosen)
         # Writers that know the tags still are waited for last, and so for a moment.
+        await connection.execute("SET LOCAL lock_timeout = '2s'")
         await connection.execute(_WAIT_FOR_WRITERS)
         for statement in _FORGET_LAST:
             await connection.execute(statement, chosen)

@@ -36,7 +36,7 @@ def tag_rows_of(
     return f"""
     SELECT
         date_bin('30 minutes', started_at, '1970-01-01 00:00:00+00') AS bucket_at, account_id, tier, tag_key,
-        tags ->> tag_key AS tag_value, coalesce(currency, '') AS currency,
+        coalesce(tags ->> tag_key, '') AS tag_value, coalesce(currency, '') AS currency,
         coalesce(sum({side}) FILTER (WHERE {of_calls}), 0) AS calls,
         coalesce(sum({side}) FILTER (WHERE failed AND {of_calls}), 0) AS errors, {tokens},
         coalesce(sum({side}) FILTER (WHERE amount IS NOT NULL AND {of_calls}), 0) AS priced,
