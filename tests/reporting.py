@@ -12,11 +12,11 @@ AMOUNT = Decimal("0.000000000001")
 
 
 class Reporter(threading.Thread):
-    """Reports batches of calls, and again whenever it got no answer, as a gateway does."""
+    """Reports batches of calls, a while apart, and again whenever it got no answer, as a gateway does."""
 
-    def __init__(self, service: RunningService, key: str, name: str) -> None:
+    def __init__(self, service: RunningService, key: str, name: str, pause_s: float = 0) -> None:
         super().__init__(daemon=True)
-        self.service, self.key, self.prefix = service, key, name
+        self.service, self.key, self.prefix, self.pause_s = service, key, name, pause_s
         self.acknowledged: set[str] = set()
         self.stopped = threading.Event()
         self.problems: list[str] = []
@@ -28,6 +28,7 @@ class Reporter(threading.Thread):
             number += 1
             started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
             self.report_until_answered(ids, started_at)
+            self.stopped.wait(self.pause_s)
 
     def report_until_answered(self, ids: list[str], started_at: str) -> None:
         calls = [

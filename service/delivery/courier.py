@@ -21,7 +21,7 @@ from service.api.calls.recorded import Tempo
 from service.api.execution.errors import Code
 from service.api.retention.types import encode_id
 from service.api.webhooks.types import DELIVERY_PREFIX
-from service.delivery.attempts import is_over, pause_before_next
+from service.delivery.attempts import failures_since, is_over, pause_before_next
 from service.delivery.calls import calls_of, find_calls
 from service.delivery.holding import LEASE, Holding
 from service.delivery.metrics import count_attempt, measure
@@ -278,8 +278,8 @@ class Courier:
 
     async def _attempt(self, recipient: Recipient, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome | None:
         """Make one attempt, and note what came of it; None when another process makes it."""
-        tried = sum(datetime.fromisoformat(one["at"]) >= delivery.since for one in delivery.attempts) + 1
-        pause = pause_before_next(tried, random.random())  # noqa: S311 - spread
+        failed = failures_since(delivery.since, delivery.attempts)
+        pause = pause_before_next(failed + 1, random.random())  # noqa: S311 - spread
         if await begin_attempt(self._owner, delivery.id, max(pause, LEASE)) is None:
             return None
         outcome = await self._sent(recipient, endpoint, delivery)

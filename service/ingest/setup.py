@@ -42,12 +42,15 @@ async def close_writer(app: web.Application) -> None:
 
 def writer_of(runtime: Runtime) -> Writer:
     """A writer on the runtime, not yet started: for the service, and for commands that bring calls in."""
+    rules = rules_in_force(runtime)
+    # Compiling them takes more than half a second, in which nobody is answered: so it is done before the first call.
+    rules()
     return Writer(
         database=runtime.database,
         accounts=runtime.accounts,
         partitions=runtime.partitions,
         keyring=runtime.keyring,
-        rules=rules_in_force(runtime),
+        rules=rules,
         prices=load_prices(runtime.settings),
         queue_rows=runtime.settings.queue_rows,
         batch_rows=runtime.settings.batch_rows,

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 import policies
-from policies import Role
+from policies import Policy, Role
 from service.access.keys import NewKey, mac_digest, new_key
 from service.errors import OperatorError
 from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
@@ -120,13 +120,17 @@ async def policy_in_force(settings: Settings, owner: asyncpg.Pool, ledger: Ledge
         return await store_policy(owner, first, applied_by="system", ledger=ledger)
     if text is not None:
         refuse_other(applied, policies.parse_applied(text))
-    if missing := policies.unnamed(applied.policy):
+    return applied
+
+
+def warn_of_unnamed(policy: Policy) -> None:
+    """Log which fields an earlier version's policy does not name."""
+    if missing := policies.unnamed(policy):
         log.warning(
-            "the policy was applied by an earlier version: fields that it does not name are kept and shown nowhere; "
-            "see `calledger policy complete`",
+            "an earlier version applied the policy: fields that it does not name are neither kept nor shown; see "
+            "`calledger policy complete`",
             fields=missing,
         )
-    return applied
 
 
 def _policy_text(path: Path) -> str:

@@ -23,6 +23,7 @@ from service.runtime.bootstrap import (
     policy_in_force,
     refuse_empty_database,
     refuse_empty_folder,
+    warn_of_unnamed,
 )
 from service.settings import Settings
 from service.storage.control.accounts import Accounts
@@ -148,6 +149,8 @@ async def _assemble(settings: Settings, database: Database, *, serving: bool) ->
         ledger = Ledger(database, keyring, installed.database_id)
         publisher = await LedgerPublisher.start(ledger, settings.data)
         applied = await policy_in_force(settings, database.owner, ledger)
+        if serving:
+            warn_of_unnamed(applied.policy)
         keyring.before_minting(KeyMinting(ledger).before)
         await _destroy_again(database, keyring, ledger)
         pepper = await keyring.secret("pepper")

@@ -16,6 +16,7 @@ from service.gc_tuning import collection_paused
 from service.keyring import KeyGoneError, KeyringUnavailableError
 from service.keyring.watch import watch_for_ever
 from service.ledger import LedgerKind
+from service.log_redaction import shared_redactor
 from service.logs import get_logger
 from service.retention.audit.start_check import log_differences
 from service.retention.maintenance import maintain_for_ever
@@ -59,12 +60,14 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
 
 
 def _load_application() -> "asyncio.Task[AcceptRequests]":
-    """Load the modules that answer requests, in a thread while the database is started."""
+    """Load the modules that answer requests and compile what they redact by, while the database is started."""
 
     def load() -> AcceptRequests:
-        """Import the application."""
+        """Import the application, in a thread."""
         with collection_paused():
             from service.server.lifecycle import accepting_requests
+
+            shared_redactor()
         return accepting_requests
 
     return asyncio.create_task(asyncio.to_thread(load))

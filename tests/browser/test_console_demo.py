@@ -225,3 +225,62 @@ async def test_costs_of_a_call_are_exact(demo: Demo) -> None:
         drawer = page.page.locator("aside.call")
         await expect(drawer.locator(f"[title*='{call['amount']['amount']}']").first).to_be_visible()
         await expect(drawer).to_contain_text(call["amountParts"][0]["priceList"].partition("@")[0])
+
+
+async def test_an_answer_from_a_cache_says_so(demo: Demo) -> None:
+    """The attempt that a cache has answered is marked, in its own colour, beside the others of its trace."""
+    query = "{ calls(first: 1, filter: {cacheHit: {eq: true}}) { nodes { id } } }"
+    call = demo.service.ask(demo.keys["viewer"], query)["data"]["calls"]["nodes"][0]
+    async with console(demo) as page:
+        await page.sign_in("viewer", f"logs?range=30d&call={call['id']}")
+        attempt = page.page.locator("aside.call .waterfall li[aria-current=true]")
+        await expect(attempt.locator(".badge").first).to_have_text("from cache")
+        await expect(attempt.locator(".waterfall-cache")).to_be_visible()
+        await page.page.get_by_label("Language").select_option("zh-CN")
+        await expect(attempt.locator(".badge").first).to_have_text("来自缓存")
+
+
+async def test_a_call_says_how_long_it_is_kept(demo: Demo) -> None:
+    """The days of the policy in force, calls and errors apart, and the way to the page that has all of them."""
+    asked = "{ calls(first: 1) { nodes { id } } policy { windows { store class windowDays } } }"
+    data = demo.service.ask(demo.keys["viewer"], asked)["data"]
+    days = {one["store"]: one["windowDays"] for one in data["policy"]["windows"] if one["class"] == "OPERATIONAL"}
+    async with console(demo) as page:
+        await page.sign_in("viewer", f"logs?range=30d&call={data['calls']['nodes'][0]['id']}")
+        foot = page.page.locator("aside.call .no-content")
+        said = f"kept for {days['CALL']} days, and the details of its error for {days['CALL_ERROR']}."
+        await expect(foot).to_contain_text(said)
+        await foot.get_by_role("link").click()
+        await expect(page.page.get_by_role("table", name="Classes of data")).to_be_visible()
+
+
+async def test_an_id_is_copied(demo: Demo) -> None:
+    """A press, or Enter, copies the whole id, and says so to who sees it and to who hears it."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=7d")
+        await shown(page)
+        await page.page.locator(f"{ROW} > [role=gridcell]").first.click()
+        title = page.page.locator("aside.call .call-title")
+        id_ = await title.locator("code").inner_text()
+        await title.get_by_role("button", name=f"Copy {id_}").focus()
+        await page.page.keyboard.press("Enter")
+        await expect(title.get_by_role("status")).to_have_text("Copied")
+        assert await page.page.evaluate("navigator.clipboard.readText()") == id_
+        assert id_.startswith("call_")
+        await expect(title.get_by_role("status")).to_have_text("")
+
+
+async def test_a_failed_call_leads_to_errors_like_it(demo: Demo) -> None:
+    """The link opens the kind of its error, with its newest ones."""
+    query = '{ calls(first: 1, filter: {errorType: {eq: "Timeout"}}) { nodes { id } } }'
+    call = demo.service.ask(demo.keys["viewer"], query)["data"]["calls"]["nodes"][0]
+    async with console(demo, size=PHONE) as page:
+        await page.sign_in("viewer", f"logs?range=30d&call={call['id']}")
+        await page.page.get_by_role("link", name="Errors like this one").click()
+        opened = page.page.locator(".error-detail")
+        await expect(opened.get_by_role("heading")).to_have_text("Timeout")
+        await expect(opened.locator("tbody tr").first).to_be_visible()
+        widths = await page.page.evaluate(
+            "[...document.querySelectorAll('.page-body > *')].map(one => one.offsetWidth)"
+        )
+        assert max(widths) <= PHONE[0], "a wide table scrolls in its frame"

@@ -119,11 +119,11 @@ async def test_no_calls_a_purged_time_and_no_permission_are_told_apart(
 ) -> None:
     """Each says what it is; an auditor has no page of costs."""
     async with console(browser, service.url, service.admin_key, "costs?range=24h&model=nothing") as page:
-        await expect(page.get_by_text("No calls in this time.")).to_be_visible()
+        await expect(page.get_by_text("No call matches")).to_be_visible()
         await page.get_by_role("button", name="Clear the filters").click()
         await expect(page.locator(".figure").first).to_contain_text("0.45 USD")
     async with console(browser, service.url, service.admin_key, "costs?from=2015-01-01T00:00:00Z&by=user") as page:
-        await expect(page.get_by_text("The time begins before what is still kept.")).to_be_visible()
+        await expect(page.get_by_text("This time is past what is kept")).to_be_visible()
     auditor = await asyncio.to_thread(service.new_key, "auditor")
     async with console(browser, service.url, auditor, "costs") as page:
         await expect(page.get_by_text("The role Auditor may not see this page.")).to_be_visible()

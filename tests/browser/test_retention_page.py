@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest_asyncio
 from console import assert_accessible_everywhere, console, consoles
 from playwright.async_api import Browser, Page, Route, expect
 from running import RunningService
+
+from policies.evidence.attestation import statement_digest
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +137,21 @@ async def test_an_auditor_finds_what_is_kept_destroyed_and_held(
             await page.get_by_role("link", name=re.compile("Download")).click()
         path = await (await waiting.value).path()
         assert json.loads(path.read_text().splitlines()[0])["format"] == "calledger-evidence/1"
+
+
+async def test_a_statement_is_the_operators_and_the_ledger_knows_it(
+    service: RunningService, auditor: str, browser: Browser, tmp_path: Path
+) -> None:
+    """The page names the command that makes one, and the last one's entry and digest, to hold a file against."""
+    file = tmp_path / "statement.json"
+    async with console(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
+        await expect(page.get_by_text("calledger attest statement.json")).to_be_visible()
+        await expect(page.get_by_text("None was made in the last year.")).to_be_visible()
+        await asyncio.to_thread(service.command, "attest", str(file))
+        await page.reload()
+        said = page.get_by_text(re.compile(r"The last one is entry #\d+ of the ledger"))
+        made = json.loads(file.read_text())
+        await expect(said.locator("code")).to_have_attribute("title", statement_digest(made["statement"]))
 
 
 async def test_a_viewer_sees_of_it_what_a_viewer_may(service: RunningService, browser: Browser) -> None:

@@ -3,6 +3,7 @@
 `make soak-feed` does the same for as long as one likes: `CALLEDGER_TEST_SOAK_S=3600`.
 """
 
+import json
 import os
 import random
 import signal
@@ -19,11 +20,14 @@ import pytest
 from reporting import Reporter, postmaster
 from running import RunningService
 from standardwebhooks import Webhook
-from webhook_service import ALLOWED, CREATE
+from webhook_service import ALLOWED, CREATE, DELIVERIES, WEBHOOKS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSUMER = ROOT / "examples" / "feed_consumer.py"
 SOAK_S = float(os.environ.get("CALLEDGER_TEST_SOAK_S", "0"))
+PAUSE_S = 0 if SOAK_S else 0.3
+"""Between the reports of a gateway: what is recorded is sent within seconds, not minutes."""
+COMPLETE_S = max(SOAK_S, 60)
 
 
 class Consumer(threading.Thread):
@@ -57,10 +61,12 @@ class Consumer(threading.Thread):
 
 
 class Hook:
-    """A receiver of a webhook that notes what it was sent, and now and then fails, or hangs up without a word."""
+    """A receiver of a webhook that notes what it was sent, and now and then fails, or hangs up without a word; when
+    nothing is killed any more, it is well.
+    """
 
     def __init__(self, seed: int) -> None:
-        self.secret = ""
+        self.id, self.secret, self.is_well = "", "", False
         self.sent: dict[str, list[tuple[str, str]]] = {}
         self.again, self.problems = 0, list[str]()
         hook, chance = self, random.Random(seed)
@@ -70,7 +76,7 @@ class Hook:
 
             def do_POST(self) -> None:
                 hook.take(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
-                Handler.failed = not Handler.failed and chance.random() < 0.2  # never twice in a row
+                Handler.failed = not (hook.is_well or Handler.failed) and chance.random() < 0.1  # never twice in a row
                 if Handler.failed:
                     if chance.random() < 0.5:
                         self.close_connection = True
@@ -90,7 +96,8 @@ class Hook:
     def make(self, service: RunningService) -> None:
         """Have all that is recorded from now on sent here."""
         asked = {"url": self.url, "events": ["CALLS_RECORDED"], "fields": ["id"]}
-        self.secret = service.ask(service.admin_key, CREATE, **{"in": asked})["data"]["createWebhook"]["secret"]
+        made = service.ask(service.admin_key, CREATE, **{"in": asked})["data"]["createWebhook"]
+        self.id, self.secret = made["webhook"]["id"], made["secret"]
 
     def take(self, headers: Message, body: bytes) -> None:
         """Note a request: its signature must be good, and what comes twice under an id the same."""
@@ -100,15 +107,21 @@ class Hook:
         if self.sent.setdefault(id_, sent) != sent:
             self.problems.append(f"{id_} came with something else")
 
-    def complete(self, count: int) -> list[tuple[str, str]]:
-        """Every change, in the order of the first attempts, once there are so many; five minutes at most."""
-        for _ in range(600):
-            if sum(map(len, list(self.sent.values()))) >= count:
-                break
-            time.sleep(0.5)
+    def complete(self, count: int, service: RunningService) -> list[tuple[str, str]]:
+        """Every change, in the order of the first attempts, once there are so many; in time, or it is said why not."""
+        ends = time.monotonic() + COMPLETE_S
+        while (came := sum(map(len, list(self.sent.values())))) < count:
+            if time.monotonic() > ends:
+                pytest.fail("\n".join([f"{came} changes of {count} came to the webhook", *self.state(service)]))
+            time.sleep(0.1)
         self._server.shutdown()
         self._server.server_close()
         return [change for changes in self.sent.values() for change in changes]
+
+    def state(self, service: RunningService) -> list[str]:
+        """The webhook, its newest deliveries, and the end of the service's log."""
+        asked = [service.ask(service.admin_key, WEBHOOKS), service.ask(service.admin_key, DELIVERIES, id=self.id)]
+        return [*map(json.dumps, asked), *service.log.read_text().splitlines()[-60:]]
 
 
 def received(copy: Path) -> list[tuple[str, str]]:
@@ -127,7 +140,7 @@ def test_a_consumer_misses_and_doubles_nothing_under_kills(tmp_path: Path) -> No
     try:
         hook.make(service)
         key = service.new_key("ingest")
-        reporters = [Reporter(service, key, f"r{number}") for number in range(3)]
+        reporters = [Reporter(service, key, f"r{number}", PAUSE_S) for number in range(3)]
         consumer = Consumer(service, tmp_path / "copy.sqlite", seed)
         for thread in (*reporters, consumer):
             thread.start()
@@ -147,13 +160,14 @@ def test_a_consumer_misses_and_doubles_nothing_under_kills(tmp_path: Path) -> No
         for reporter in reporters:
             reporter.stopped.set()
         consumer.stopped.set()
+        hook.is_well = True
         for thread in (*reporters, consumer):
             thread.join(60)
         problems = [problem for reporter in reporters for problem in reporter.problems]
         time.sleep(2)
         done = consumer.catch_up("--compare")
         changes = received(consumer.copy)
-        told = hook.complete(len(changes))
+        told = hook.complete(len(changes), service)
         total = service.ask(service.admin_key, "{ calls(first: 1) { totalCount } }")["data"]["calls"]["totalCount"]
     finally:
         service.stop()

@@ -16,7 +16,11 @@ from service.ingest.formats.native.reader import read_native
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.preparation.preparation import Preparation, Prepared
+from service.ingest.setup import writer_of
 from service.keyring import AccountKeyName, KeyName
+from service.log_redaction import shared_redactor
+from service.runtime.runtime import open_runtime
+from service.settings import Settings
 from service.storage.ids import Identities
 
 
@@ -147,3 +151,11 @@ async def test_without_a_key_there_is_no_token_and_the_call_stays(ingest: Ingest
     assert isinstance(outcome, Prepared)
     assert "u-1" not in repr(outcome.record)
     assert (outcome.record[14], outcome.record[-1]) == (None, None)
+
+
+async def test_rules_are_compiled_before_the_first_call(database_url: str, tmp_path: Path) -> None:
+    """It takes long, so it is done while the service starts, and no caller waits for it."""
+    async with open_runtime(Settings(data=tmp_path, database_url=database_url)) as runtime:
+        shared_redactor.cache_clear()
+        writer_of(runtime)
+        assert shared_redactor.cache_info().currsize == 1

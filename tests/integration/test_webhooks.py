@@ -27,8 +27,12 @@ from webhook_service import (
 )
 from yarl import URL
 
+from service.delivery.attempts import FIRST_S
 from service.storage.embedded.connection import database as embedded_database
 
+PAUSE = """
+    SELECT next_at - (attempts #>> '{-1,at}')::timestamptz FROM webhook_delivery WHERE attempts @> '[{"status": 500}]'
+"""
 LEDGER = "{ ledger(first: 50) { nodes { kind note leaf actor } } }"
 DEFAULT = Path(__file__).parents[2] / "policies" / "presets" / "default.toml"
 
@@ -74,13 +78,15 @@ async def test_what_fails_is_tried_again_under_the_same_id(sending: WebhookServi
 
 
 async def test_a_killed_service_delivers_what_it_was_at(sending: WebhookService) -> None:
-    """After kill -9 in the middle of an attempt the event comes again, under the same id, and nothing is missing."""
+    """After kill -9 in the middle of an attempt the event comes again, under the same id, and nothing is missing. The
+    receiver's own first failure after that is its first one: it is tried again as soon as any.
+    """
     hold = asyncio.Event()
 
     async def held(_: Any) -> Any:
         await hold.wait()
 
-    sending.receiver.answers = [held]
+    sending.receiver.answers = [held, 500]
     id_, secret = await sending.webhook(fields=["sourceId"])
     await sending.report(call("a"))
     [first] = await sending.receiver.until(1)
@@ -88,12 +94,18 @@ async def test_a_killed_service_delivers_what_it_was_at(sending: WebhookService)
     hold.set()
     await asyncio.to_thread(sending.service.start)
     await sending.report(call("b"))
-    received = await sending.receiver.until(3)
+    async with embedded_database(data=sending.service.data, database_url=None, serving=False) as url:
+        connection = await asyncpg.connect(url)
+        while not (pause := await connection.fetchval(PAUSE)):  # noqa: ASYNC110 - another process notes it
+            await asyncio.sleep(0.1)
+        await connection.close()
+    received = await sending.receiver.until(4)
 
-    assert received[1].headers["webhook-id"] == first.headers["webhook-id"]
-    assert sorted(changes(received[1:], secret)) == [("CALL", "a"), ("CALL", "b")]
+    assert pause < timedelta(seconds=FIRST_S * 1.5)
+    assert {one.headers["webhook-id"] for one in received[1:3]} == {first.headers["webhook-id"]}
+    assert sorted(changes(received[2:], secret)) == [("CALL", "a"), ("CALL", "b")]
     log = await sending.ended(id_)
-    assert [attempt["status"] for attempt in log[-1]["attempts"]] == [None, 204]
+    assert [attempt["status"] for attempt in log[-1]["attempts"]] == [None, 500, 204]
 
 
 async def test_a_receiver_that_is_gone_is_sent_nothing_more(sending: WebhookService) -> None:

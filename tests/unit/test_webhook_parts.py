@@ -6,7 +6,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 from yarl import URL
 
-from service.delivery.attempts import GIVE_UP, LONGEST_S, is_over, pause_before_next
+from service.delivery.attempts import GIVE_UP, LONGEST_S, failures_since, is_over, pause_before_next
 from service.delivery.spikes import Counts, is_spike
 from service.errors import RequestError
 from service.settings import Settings
@@ -145,6 +145,15 @@ def test_pauses_double_and_are_spread_up_to_three_days() -> None:
         passed += pause_before_next(attempts, 0.5)
     assert GIVE_UP <= passed < GIVE_UP + timedelta(seconds=LONGEST_S)
     assert 15 < attempts < 40
+
+
+def test_deaths_of_ours_are_hardly_failures_of_the_receiver() -> None:
+    """An attempt without an end adds next to nothing to the pause; those from before a replay add nothing at all."""
+    earlier, killed = {"at": (NOW - timedelta(hours=1)).isoformat()}, {"at": NOW.isoformat()}
+    answered = {**killed, "ms": 3, "status": 500, "failure": "answered 500"}
+    assert failures_since(NOW, [earlier] * 99) == failures_since(NOW, [killed] * 7) == 0
+    assert failures_since(NOW, [killed] * 7 + [answered] * 2) == 2
+    assert pause_before_next(failures_since(NOW, [killed] * 400), 0.5).total_seconds() == LONGEST_S
 
 
 @pytest.mark.parametrize(

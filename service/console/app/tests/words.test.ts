@@ -35,6 +35,10 @@ describe.each(Object.entries(catalogues))("%s", (path, { words }) => {
     }
   });
 
+  it("is set in Chinese marks", () => {
+    for (const [name, chinese] of texts(words["zh-CN"])) expect(chinese, name).not.toMatch(/\p{Script=Han}[,:;?!(]|\)\p{Script=Han}/u);
+  });
+
   it("has no word that is not used", () => {
     // Those of a page are used in its folder; what pages share is used anywhere.
     const folder = path.includes("/pages/") ? path.replace("../src/", "").replace(/words\.ts$/, "") : "";

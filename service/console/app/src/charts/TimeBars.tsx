@@ -33,6 +33,9 @@ interface Props {
   pressed?(from: string, to: string): void;
 }
 
+/** What lies between the marks of bars that are days or more. */
+const DAYS = [1, 2, 3, 7, 14, 28, 91, 182, 364].map((days) => days * 86_400);
+
 /** Stacked bars over time, by uPlot: a canvas, so that a page says the same in a table beside it. Loaded lazily. */
 export default function TimeBars({ label, edges, series, line, zone, height = 120, axisText, brushed, pressed }: Props) {
   const place = useRef<HTMLDivElement>(null);
@@ -53,6 +56,7 @@ export default function TimeBars({ label, edges, series, line, zone, height = 12
     const tops = stacked(shown.map((one) => one.values));
     const rule = resolved("--line");
     const quiet = resolved("--text-quiet");
+    const ofDays = (starts[1] ?? 0) - (starts[0] ?? 0) >= 23 * 3_600;
     const long = (starts.at(-1) ?? 0) - (starts[0] ?? 0) > 2 * 86_400;
     const bars = uPlot.paths.bars?.({ size: [0.82, 60], align: 1, gap: 0 });
     const steps = uPlot.paths.stepped?.({ align: 1 });
@@ -75,6 +79,7 @@ export default function TimeBars({ label, edges, series, line, zone, height = 12
             gap: 3,
             grid: { show: false },
             ticks: { stroke: rule, size: 4, width: 1 },
+            ...(ofDays && { incrs: DAYS }),
             values: (_, splits) =>
               splits.map((second) => tick(second * 1000, inZone, long)),
           },

@@ -36,7 +36,8 @@ export function FacetPanel({ menus, filter, choose, bound, clear }: Props) {
           </Button>
         )}
       </header>
-      {menus.problem && <ProblemNote problem={menus.problem} again={menus.again} />}
+      {/* What is out of retention, the page says. */}
+      {menus.problem && menus.problem.code !== "OUT_OF_RETENTION" && <ProblemNote problem={menus.problem} again={menus.again} />}
       {plain.map((menu) => (
         <FacetMenu
           key={menu.name}
@@ -48,7 +49,7 @@ export function FacetPanel({ menus, filter, choose, bound, clear }: Props) {
         />
       ))}
       <BoundsMenu bounds={filter.bounds} bound={bound} open={menus.open.has("bounds")} toggle={() => menus.toggle("bounds")} />
-      {session.mayFilter("Call.tags") && (
+      {session.mayFilter("Call.tags") && session.mayAsk("facets") && (
         <div className="facet">
           <h3>
             <button type="button" className="facet-title" aria-expanded={tagsOpen} onClick={() => menus.toggle("tags")}>

@@ -118,6 +118,7 @@ const TAGS = "tags";
 export function useFacets(filter: CallFilter): Menus {
   const session = useSession();
   const [open, setOpen] = useState<ReadonlySet<string>>(() => new Set(OPEN_AT_FIRST));
+  const wanted = session.mayAsk("facets");
   const fields = useMemo(
     () => CHOICE_FIELDS.filter((field: ChoiceField) => field.facet !== undefined && session.mayFilter(field.governs)) as ChoiceField[],
     [session],
@@ -130,11 +131,11 @@ export function useFacets(filter: CallFilter): Menus {
         : fields.some((field) => field.facet === facet && (!field.single || open.has(field.name))),
     ]),
   ) as Record<(typeof FACETS)[number], boolean>;
-  const { data, problem, waiting, again } = useAnswer(FilterMenus, { filter, first: FIRST, ...flags });
+  const { data, problem, waiting, again } = useAnswer(FilterMenus, { filter, first: FIRST, ...flags }, { wanted });
   const facets = data?.facets;
   const shown = (values: readonly { value?: string | null; count: string }[] | undefined) =>
     values?.map(({ value, count }) => ({ value: value ?? "", count })) ?? null;
-  const menus: Menu[] = fields.map((field) => ({
+  const menus: Menu[] = (wanted ? fields : []).map((field) => ({
     name: field.name,
     values: shown(field.facet && facets?.[field.facet]),
   }));

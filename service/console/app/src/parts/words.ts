@@ -8,6 +8,10 @@ export const words = catalogue(
     loading: "Loading",
     retry: "Try again",
     requestId: "Request id",
+    pages: "Pages of the list",
+    page: (number: string) => `Page ${number}`,
+    pageBefore: "Previous page",
+    pageAfter: "Next page",
     problem: {
       NETWORK: "The service cannot be reached.",
       UNAUTHENTICATED: "This key or token is not valid, or has ended.",
@@ -29,6 +33,10 @@ export const words = catalogue(
     loading: "正在加载",
     retry: "重试",
     requestId: "请求 ID",
+    pages: "列表分页",
+    page: (number: string) => `第 ${number} 页`,
+    pageBefore: "上一页",
+    pageAfter: "下一页",
     problem: {
       NETWORK: "无法连接到服务。",
       UNAUTHENTICATED: "此密钥或令牌无效，或已失效。",

@@ -53,7 +53,7 @@ export function Layout() {
                 ))}
                 <Route path="/">{first ? <Redirect to={`/${first.path}`} replace /> : <Empty title={word.nothing} />}</Route>
                 <Route>
-                  <Empty title={page === undefined ? word.unknown : word.forbidden(session.role)} />
+                  <Empty title={page === undefined ? word.unknown : word.forbidden(word.role[session.role])} />
                 </Route>
               </Switch>
             </Suspense>

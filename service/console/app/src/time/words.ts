@@ -32,7 +32,7 @@ export const words = catalogue(
     local: "本地",
     refresh: "刷新",
     now: "现在",
-    other: "其他长度(15m、36h、14d)",
+    other: "其他长度（15m、36h、14d）",
     from: "从",
     to: "到",
     apply: "应用",

@@ -48,6 +48,12 @@ export function toTheMinute(moment: string | number, zone: string): string {
   return millisecond(moment, zone).slice(0, 16);
 }
 
+/** 11-29 14:05; of another year 2025-11-29 14:05 */
+export function withinTheYear(moment: string | number, zone: string): string {
+  const text = toTheMinute(moment, zone);
+  return text.startsWith(day(Date.now(), zone).slice(0, 5)) ? text.slice(5) : text;
+}
+
 /** 2026-11-29 14:05:09 */
 export function second(moment: string | number, zone: string): string {
   return millisecond(moment, zone).slice(0, 19);

@@ -1,7 +1,7 @@
+import type { ReactNode } from "react";
 import { useAddress } from "../../address/address";
 import { FilterChips } from "../../filter/FilterChips";
 import "../../filter/filter.css";
-import type { Filter } from "../../filter/filter";
 import { useFilter } from "../../filter/useFilter";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
@@ -24,7 +24,7 @@ import { words } from "./words";
 export default function CostsPage() {
   const session = useSession();
   const [, change] = useAddress();
-  const { filter, choose, bound, clear } = useFilter();
+  const { filter, callFilter, choose, bound, clear } = useFilter();
   const costs = useCosts();
   const { groups } = costs.answers;
   if (session.view("CostRow.amount") === "DENIED") return <NoAnswer problem={{ code: "FORBIDDEN", message: "", requestId: null }} />;
@@ -32,19 +32,21 @@ export default function CostsPage() {
     <div className="page-body costs">
       <Toolbar costs={costs} change={change} />
       <FilterChips filter={filter} choose={choose} bound={bound} />
-      {groups.problem ? <NoAnswer problem={groups.problem} again={groups.again} /> : <Answered costs={costs} filter={filter} clear={clear} />}
+      <Answered costs={costs} none={(unpriced) => <NoCosts unpriced={unpriced} refusal={groups.problem} filter={filter} callFilter={callFilter} clear={clear} />} />
       {session.mayAsk("budgets") && <Budgets />}
     </div>
   );
 }
 
-function Answered({ costs, filter, clear }: { costs: Costs; filter: Filter; clear(): void }) {
+function Answered({ costs, none }: { costs: Costs; none(unpriced: string): ReactNode }) {
   const word = useWords(words);
   const { totals, total, totalBefore, currency, models } = costs;
   const { groups, time } = costs.answers;
   const unpriced = totals?.find((one) => !one.amount)?.calls ?? "0";
+  if (groups.problem?.code === "OUT_OF_RETENTION") return none("0");
+  if (groups.problem) return <NoAnswer problem={groups.problem} again={groups.again} />;
   if (totals === null) return <Waiting lines={8} />;
-  if (currency === null || total === null) return <NoCosts unpriced={unpriced} filter={filter} clear={clear} />;
+  if (currency === null || total === null) return none(unpriced);
   return (
     <div className="costs-answer" aria-busy={groups.waiting || time.waiting}>
       <Totals now={total} before={totalBefore} currency={currency} />

@@ -1,13 +1,16 @@
+import { Link, useSearch } from "wouter";
 import { useAddress } from "../../address/address";
+import { changed, linkTo } from "../../address/search";
 import { useFieldText } from "../../calls/useFieldText";
 import { FilterChips } from "../../filter/FilterChips";
 import "../../filter/filter.css";
 import { useWords } from "../../language/useWords";
 import { count, percent } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Because, Nothing } from "../../nothing/Nothing";
 import { Choice } from "../../parts/Choice";
 import { Empty } from "../../parts/Empty";
 import { NoAnswer } from "../../parts/NoAnswer";
+import { Pager } from "../../parts/Pager";
 import { Waiting } from "../../parts/Waiting";
 import { useRange } from "../../time/RangeContext";
 import { ignoredBy } from "./errorFilter";
@@ -32,7 +35,7 @@ export default function ErrorsPage() {
           label={word.order}
           options={ORDERS.map((value) => ({ value, text: word.orders[value] }))}
           value={errors.order}
-          change={(value) => change({ order: value, after: null })}
+          change={(value) => change({ order: value })}
         />
         <Share errors={errors} />
       </div>
@@ -44,49 +47,54 @@ export default function ErrorsPage() {
 }
 
 /** How many kinds there are, and how many of all calls failed. */
-function Share({ errors: { page, calls, failed, share } }: { errors: Errors }) {
+function Share({ errors: { page, inAll } }: { errors: Errors }) {
   const word = useWords(words);
   if (!page) return null;
+  const { calls, failed, share } = inAll;
   return (
     <p className="quiet">
       {word.groups(count(page.totalCount))}
-      {share !== null && ` · ${word.ofCalls(count(failed), count(calls), percent(share))}`}
+      {calls !== null && failed !== null && share !== null && ` · ${word.ofCalls(count(failed), count(calls), percent(share))}`}
     </p>
   );
 }
 
 function Answered({ errors }: { errors: Errors }) {
-  const word = useWords(words);
-  const [parameters, change] = useAddress();
+  const [, change] = useAddress();
   const { period } = useRange();
-  const { page, calls, waiting } = errors;
-  const open = page?.nodes.find((group) => group.fingerprint === parameters.get("error"));
+  const { page, open, inAll, pages, waiting } = errors;
   if (!page) return <Waiting lines={8} />;
-  if (page.nodes.length === 0) {
-    return (
-      <Empty title={calls === "0" ? word.noCalls : word.none}>
-        <p>{calls === "0" ? word.noCallsWhy : word.noneWhy}</p>
-      </Empty>
-    );
-  }
+  if (page.nodes.length === 0) return <NoErrors errors={errors} />;
   return (
     <>
       {open && <GroupDetail group={open} filter={errors.errorFilter} close={() => change({ error: null })} />}
       <div aria-busy={waiting}>
-        <GroupTable groups={page.nodes} calls={errors.share === null ? null : calls} period={period} open={open?.fingerprint ?? null} show={(error) => change({ error })} />
+        <GroupTable groups={page.nodes} calls={inAll.calls} period={period} open={open?.fingerprint ?? null} show={(error) => change({ error })} />
       </div>
-      <div className="errors-toolbar">
-        {parameters.has("after") && (
-          <Button icon="left" onClick={() => change({ after: null })}>
-            {word.first}
-          </Button>
-        )}
-        {page.pageInfo.hasNextPage && (
-          <Button icon="right" onClick={() => change({ after: page.pageInfo.endCursor ?? null })}>
-            {word.next}
-          </Button>
-        )}
-      </div>
+      <Pager pages={pages} pageInfo={page.pageInfo} />
     </>
   );
+}
+
+/** Why there is no error: no call failed, their details are gone, or no call is found at all. */
+function NoErrors({ errors: { inAll, waiting, filtered } }: { errors: Errors }) {
+  const word = useWords(words);
+  const search = useSearch();
+  const { calls, failed, refusal } = inAll;
+  const { filter, callFilter, clear } = filtered;
+  if (waiting) return <Waiting lines={8} />;
+  if (failed !== null && failed !== "0") {
+    return (
+      <Empty title={word.noDetails}>
+        <p>{word.noDetailsWhy(count(failed))}</p>
+        <p className="empty-actions">
+          <Link className="button button-plain" href={linkTo("logs", changed(search, { error: null, order: null, status: "FAILED" }))}>
+            {word.inLogs}
+          </Link>
+        </p>
+      </Empty>
+    );
+  }
+  if (calls !== null && calls !== "0") return <Because title={word.none} why={word.noneWhy(count(calls))} filter={filter} clear={clear} />;
+  return <Nothing filter={filter} callFilter={callFilter} refusal={refusal} clear={clear} {...(calls === null && { noMatch: word.none })} />;
 }

@@ -40,7 +40,7 @@ export function GroupDetail({ group, filter, close }: Props) {
     message: session.view("CallError.message") !== "DENIED",
     call: session.view("CallError.call") !== "DENIED",
   });
-  const calls = linkTo("logs", changed(search, { error: null, order: null, after: null, status: "FAILED", errorType: group.type, model: [...group.models] }));
+  const calls = linkTo("logs", changed(search, { error: null, order: null, status: "FAILED", errorType: group.type, model: [...group.models] }));
   const rows = data?.errors?.nodes;
   return (
     <section className="error-detail">
@@ -68,7 +68,7 @@ export function GroupDetail({ group, filter, close }: Props) {
               title: word.time,
               cell: ({ occurredAt, call }) =>
                 call ? (
-                  <Link href={linkTo("logs", changed(search, { error: null, order: null, after: null, call: call.id }))}>
+                  <Link href={linkTo("logs", changed(search, { error: null, order: null, call: call.id }))}>
                     <Moment at={occurredAt} />
                   </Link>
                 ) : (
@@ -78,7 +78,7 @@ export function GroupDetail({ group, filter, close }: Props) {
             { name: "model", title: word.model, cell: ({ call }) => call?.model ?? "–" },
             { name: "code", title: word.code, cell: ({ code }) => code ?? "–" },
             { name: "message", title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
-            { name: "masked", title: word.masked, cell: ({ redactions }) => redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–" },
+            { name: "masked", title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–"}</span> },
           ]}
         />
       )}

@@ -5,7 +5,7 @@ import { count, percent } from "../../numbers/figures";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";
 import type { Period } from "../../time/range";
-import { toTheMinute } from "../../time/zone";
+import { withinTheYear } from "../../time/zone";
 import { Trend } from "./Trend";
 import { words } from "./words";
 
@@ -54,8 +54,8 @@ export function GroupTable({ groups, calls, period, open, show }: Props) {
           },
         },
         { name: "models", title: word.models, cell: ({ models }) => <span title={models.join(", ")}>{models.length > 2 ? `${models.slice(0, 2).join(", ")} +${models.length - 2}` : models.join(", ")}</span> },
-        { name: "first", title: word.firstSeen, cell: ({ firstSeen }) => <Moment text={toTheMinute} at={firstSeen} /> },
-        { name: "last", title: word.lastSeen, cell: ({ lastSeen }) => <Moment text={toTheMinute} at={lastSeen} /> },
+        { name: "first", title: word.firstSeen, cell: ({ firstSeen }) => <Moment text={withinTheYear} at={firstSeen} /> },
+        { name: "last", title: word.lastSeen, cell: ({ lastSeen }) => <Moment text={withinTheYear} at={lastSeen} /> },
       ]}
     />
   );

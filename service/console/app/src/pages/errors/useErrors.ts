@@ -1,5 +1,6 @@
 import { useMemo } from "react";
 import { useAddress } from "../../address/address";
+import type { GroupsOfErrorsQueryVariables } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
 import type { Filter } from "../../filter/filter";
 import { useFilter } from "../../filter/useFilter";
@@ -7,6 +8,8 @@ import { shareOf, sum } from "../../numbers/decimal";
 import { useSession } from "../../session/SessionContext";
 import { useRange } from "../../time/RangeContext";
 import { useZone } from "../../time/zone";
+import { usePages } from "../../parts/Pager";
+import type { ErrorGroup } from "./GroupTable";
 import { CallsInAll, GroupsOfErrors } from "./documents";
 import { errorFilterOf } from "./errorFilter";
 
@@ -16,7 +19,7 @@ const DAY_MS = 86_400_000;
 
 export type Errors = ReturnType<typeof useErrors>;
 
-/** Kinds of errors in the time and filter of the page, and how many calls there were and failed. */
+/** Kinds of errors in the time and filter of the page, and how many calls there were and failed (null: not known). */
 export function useErrors() {
   const session = useSession();
   const zone = useZone();
@@ -26,18 +29,34 @@ export function useErrors() {
   const order = ORDERS.find((one) => one === parameters.get("order")) ?? "COUNT";
   const text = JSON.stringify(filtered.filter);
   const errorFilter = useMemo(() => errorFilterOf(JSON.parse(text) as Filter, period), [text, period]);
-  const { data, problem, waiting, again } = useAnswer(GroupsOfErrors, {
+  const pages = usePages(JSON.stringify([errorFilter, order]));
+  const asked = {
     filter: errorFilter,
     orderBy: { field: order, direction: "DESC" },
-    first: PAGE,
-    after: parameters.get("after"),
     bucket: Date.parse(period.to) - Date.parse(period.from) <= 4 * DAY_MS ? "HOUR" : "DAY",
     timeZone: zone,
     sample: session.view("ErrorGroup.sampleMessage") !== "DENIED",
-  });
+  } as const;
+  const { data, problem, waiting, again } = useAnswer(GroupsOfErrors, { ...asked, first: PAGE, after: pages.after });
+  const open = useOpened(asked, data?.errorGroups?.nodes);
   const inAll = useAnswer(CallsInAll, { filter: filtered.callFilter }, { wanted: session.mayAsk("costs") });
-  const totals = inAll.data?.costs?.totals ?? [];
-  const calls = sum(totals.map((total) => total.calls));
-  const failed = sum(totals.map((total) => total.errors));
-  return { filtered, errorFilter, order, page: data?.errorGroups, problem, waiting, again, calls, failed, share: shareOf(failed, calls) };
+  const totals = inAll.data?.costs?.totals;
+  const calls = totals === undefined ? null : sum(totals.map((total) => total.calls));
+  const failed = totals === undefined ? null : sum(totals.map((total) => total.errors));
+  const share = calls === null || failed === null ? null : shareOf(failed, calls);
+  return { filtered, errorFilter, order, pages, open, page: data?.errorGroups, problem, waiting: waiting || inAll.waiting, again, inAll: { calls, failed, share, refusal: inAll.problem } };
+}
+
+/** The kind that the address opens; a link may name one that is on another page of the list. */
+function useOpened(asked: GroupsOfErrorsQueryVariables, listed: readonly ErrorGroup[] | undefined): ErrorGroup | undefined {
+  const [parameters] = useAddress();
+  const fingerprint = parameters.get("error");
+  const isIt = (group: ErrorGroup) => group.fingerprint === fingerprint;
+  const found = listed?.find(isIt);
+  const { data } = useAnswer(
+    GroupsOfErrors,
+    { ...asked, filter: { ...asked.filter, fingerprint: { eq: fingerprint ?? "" } }, first: 1 },
+    { wanted: fingerprint !== null && listed !== undefined && found === undefined },
+  );
+  return found ?? data?.errorGroups?.nodes.find(isIt);
 }

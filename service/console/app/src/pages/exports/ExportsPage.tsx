@@ -7,9 +7,9 @@ import { FilterChips } from "../../filter/FilterChips";
 import "../../filter/filter.css";
 import { useFilter } from "../../filter/useFilter";
 import { useWords } from "../../language/useWords";
-import { Button } from "../../parts/Button";
 import { Empty } from "../../parts/Empty";
 import { NoAnswer } from "../../parts/NoAnswer";
+import { Pager, usePages } from "../../parts/Pager";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
@@ -25,12 +25,11 @@ const EVERY_MS = 1_500;
 
 /** Files of rows: to ask for, to watch, to fetch, and to have again each day or month. */
 export default function ExportsPage() {
-  const word = useWords(words);
   const session = useSession();
   const client = useClient();
-  const [after, setAfter] = useState<string | null>(null);
+  const pages = usePages();
   const [failed, setFailed] = useState<Problem | null>(null);
-  const answer = useAnswer(Exports, { after, schedules: session.mayAsk("exportSchedules") });
+  const answer = useAnswer(Exports, { after: pages.after, schedules: session.mayAsk("exportSchedules") });
   const { data, problem, again } = answer;
   const page = data?.exports;
   const schedules = data?.exportSchedules?.nodes ?? [];
@@ -50,11 +49,7 @@ export default function ExportsPage() {
       <NewExport made={again} />
       {failed && <ProblemNote problem={failed} />}
       {!page || problem || page.nodes.length === 0 ? <NoExports answer={answer} /> : <ExportTable rows={page.nodes} cancel={(id) => void act(CancelOne, id)} />}
-      {page?.pageInfo.hasNextPage && (
-        <Button icon="right" onClick={() => setAfter(page.pageInfo.endCursor ?? null)}>
-          {word.older}
-        </Button>
-      )}
+      <Pager pages={pages} pageInfo={page?.pageInfo} />
       {schedules.length > 0 && <ScheduleTable rows={schedules} drop={(id) => void act(DropSchedule, id)} />}
     </div>
   );

@@ -5,6 +5,7 @@ import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Button } from "../../parts/Button";
 import { NoAnswer } from "../../parts/NoAnswer";
+import { Pager, usePages } from "../../parts/Pager";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
 import { ApiKeys } from "./documents";
@@ -22,9 +23,9 @@ type Doing = { readonly what: "make" } | { readonly what: "replace" | "end"; rea
 export default function KeysPage() {
   const word = useWords(words);
   const session = useSession();
-  const [after, setAfter] = useState<string | null>(null);
+  const pages = usePages();
   const [doing, setDoing] = useState<Doing | null>(null);
-  const { data, problem, again } = useAnswer(ApiKeys, { after });
+  const { data, problem, again } = useAnswer(ApiKeys, { after: pages.after });
   const page = data?.apiKeys;
   const done = () => {
     setDoing(null);
@@ -46,11 +47,7 @@ export default function KeysPage() {
       {page && (
         <KeyTable keys={page.nodes} doing={(what, key) => setDoing({ what, key })} />
       )}
-      {page?.pageInfo.hasNextPage && (
-        <Button icon="right" onClick={() => setAfter(page.pageInfo.endCursor ?? null)}>
-          {word.next}
-        </Button>
-      )}
+      <Pager pages={pages} pageInfo={page?.pageInfo} />
       {doing && <KeyDialog doing={doing} close={done} />}
     </div>
   );

@@ -72,7 +72,7 @@ export default function LogsPage() {
         <FilterChips filter={filter} choose={choose} bound={bound} />
         <HistogramChart counted={counted} />
         <Summary counted={counted} />
-        <ListState rows={rows} clear={clear} filter={filter} refusal={counted.problem}>
+        <ListState rows={rows} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem}>
           <CallTable
             rows={rows}
             columns={shown}

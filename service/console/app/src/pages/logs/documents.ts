@@ -113,17 +113,6 @@ export const Histogram = graphql(`
   }
 `);
 
-/** Whether there are calls at all, whatever the time: no data yet is another thing than no match. */
-export const AnyCall = graphql(`
-  query AnyCall {
-    calls(first: 1) {
-      nodes {
-        id
-      }
-    }
-  }
-`);
-
 export const Tail = graphql(`
   subscription Tail($filter: CallFilter) {
     callRecorded(filter: $filter) {

@@ -1,8 +1,12 @@
+import { useState } from "react";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
+import { Button } from "../../parts/Button";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
-import { PlainTable } from "../../parts/PlainTable";
+import { type PlainColumn, PlainTable } from "../../parts/PlainTable";
+import { useSession } from "../../session/SessionContext";
+import { DeliveryTable } from "./DeliveryTable";
 import { Receivers } from "./documents";
 import { words } from "./words";
 
@@ -10,7 +14,19 @@ import { words } from "./words";
 export function WebhookTable() {
   const word = useWords(words);
   const { data, problem, again } = useAnswer(Receivers, {});
+  const [opened, setOpened] = useState<string | null>(null);
+  const session = useSession();
   const hooks = data?.webhooks?.nodes ?? [];
+  const open = hooks.find(({ id }) => id === opened);
+  const deliveries: PlainColumn<(typeof hooks)[number]> = {
+    name: "deliveries",
+    title: <span className="unseen">{word.deliveries}</span>,
+    cell: ({ id, name, url }) => (
+      <Button aria-expanded={id === opened} aria-label={word.deliveriesTo(name ?? url)} onClick={() => setOpened(id === opened ? null : id)}>
+        {word.deliveries}
+      </Button>
+    ),
+  };
   if (problem) return <NoAnswer problem={problem} again={again} />;
   if (hooks.length === 0) return null;
   return (
@@ -32,8 +48,10 @@ export function WebhookTable() {
           },
           { name: "failure", title: word.failure, cell: ({ failure }) => failure ?? "–" },
           { name: "made", title: word.made, cell: ({ createdAt }) => <Moment at={createdAt} /> },
+          ...(session.mayAsk("webhookDeliveries") ? [deliveries] : []),
         ]}
       />
+      {open && <DeliveryTable key={open.id} webhook={open.id} name={open.name ?? open.url} />}
     </section>
   );
 }

@@ -50,6 +50,31 @@ export const Sums = graphql(`
   }
 `);
 
+export const Deliveries = graphql(`
+  query Deliveries($webhook: ID!, $after: String) {
+    webhookDeliveries(webhook: $webhook, first: 20, after: $after) {
+      nodes {
+        id
+        event
+        state
+        createdAt
+        nextAttemptAt
+        endedAt
+        attempts {
+          at
+          durationMs
+          status
+          failure
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
 export const Receivers = graphql(`
   query Receivers {
     webhooks(first: 50) {

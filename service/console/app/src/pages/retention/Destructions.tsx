@@ -5,6 +5,7 @@ import { Copied } from "../../parts/Copied";
 import { Empty } from "../../parts/Empty";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
+import { type PageInfo, Pager, type Pages, usePages } from "../../parts/Pager";
 import { type PlainColumn, PlainTable } from "../../parts/PlainTable";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
@@ -20,7 +21,11 @@ export function Destructions() {
   const word = useWords(words);
   const text = useWordOf();
   const session = useSession();
+  const [purges, holds, erasures] = [usePages(), usePages(), usePages()];
   const { data, problem, again } = useAnswer(Destroyed, {
+    purgesAfter: purges.after,
+    holdsAfter: holds.after,
+    erasuresAfter: erasures.after,
     purges: session.mayAsk("purgeRuns"),
     holds: session.mayAsk("holds"),
     erasures: session.mayAsk("erasures"),
@@ -32,7 +37,8 @@ export function Destructions() {
       <Listed
         caption={word.purgeRuns}
         none={word.noPurges}
-        rows={data.purgeRuns?.nodes}
+        pages={purges}
+        list={data.purgeRuns}
         columns={[
           { name: "planned", title: word.planned, cell: (run) => at(run.plannedAt) },
           { name: "state", title: word.state, cell: ({ state }) => <span className={state === "DONE" ? "badge badge-good" : state === "FAILED" ? "badge badge-bad" : "badge"}>{text("purges", state)}</span> },
@@ -49,7 +55,8 @@ export function Destructions() {
       <Listed
         caption={word.holds}
         none={word.noHolds}
-        rows={data.holds?.nodes}
+        pages={holds}
+        list={data.holds}
         columns={[
           { name: "name", title: word.name, cell: (hold) => hold.name },
           { name: "owner", title: word.owner, cell: (hold) => hold.owner },
@@ -65,7 +72,8 @@ export function Destructions() {
       <Listed
         caption={word.erasures}
         none={word.noErasures}
-        rows={data.erasures?.nodes}
+        pages={erasures}
+        list={data.erasures}
         columns={[
           { name: "id", title: word.id, cell: ({ id }) => <Copied text={id} shown={`${id.slice(0, 12)}…`} /> },
           { name: "kind", title: word.whom, cell: ({ kind }) => (kind === "USER" ? word.person : word.account) },
@@ -87,12 +95,18 @@ interface ListedProps<Row extends { readonly id: string }> {
   caption: string;
   none: string;
   /** Undefined: the role may not ask. */
-  rows: readonly Row[] | undefined;
+  list: { readonly nodes: readonly Row[]; readonly pageInfo: PageInfo } | null | undefined;
+  pages: Pages;
   columns: readonly PlainColumn<Row>[];
 }
 
-function Listed<Row extends { readonly id: string }>({ caption, none, rows, columns }: ListedProps<Row>) {
-  if (rows === undefined) return null;
-  if (rows.length === 0) return <Empty title={none} />;
-  return <PlainTable caption={caption} rows={rows} keyOf={({ id }) => id} columns={columns} />;
+function Listed<Row extends { readonly id: string }>({ caption, none, list, pages, columns }: ListedProps<Row>) {
+  if (!list) return null;
+  if (list.nodes.length === 0) return <Empty title={none} />;
+  return (
+    <>
+      <PlainTable caption={caption} rows={list.nodes} keyOf={({ id }) => id} columns={columns} />
+      <Pager pages={pages} pageInfo={list.pageInfo} />
+    </>
+  );
 }

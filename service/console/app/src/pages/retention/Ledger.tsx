@@ -9,6 +9,7 @@ import { Choice } from "../../parts/Choice";
 import { Empty } from "../../parts/Empty";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
+import { Pager, usePages } from "../../parts/Pager";
 import { PlainTable } from "../../parts/PlainTable";
 import { Waiting } from "../../parts/Waiting";
 import { useRange } from "../../time/RangeContext";
@@ -31,13 +32,13 @@ export function Ledger() {
   const [parameters, change] = useAddress();
   const { period, change: changeRange } = useRange();
   const looks = parameters.get("who") === "1";
-  const [after, setAfter] = useState<readonly (string | null)[]>([null]);
-  const [proved, setProved] = useState<Proved>(new Map());
+    const [proved, setProved] = useState<Proved>(new Map());
   const filter = useMemo(
     () => ({ recordedAt: { gte: period.from, lt: period.to }, ...(looks && { kind: { in: LOOKS } }) }),
     [period, looks],
   );
-  const { data, problem, again } = useAnswer(Entries, { filter, first: PAGE, after: after.at(-1) ?? null });
+  const pages = usePages(JSON.stringify(filter));
+  const { data, problem, again } = useAnswer(Entries, { filter, first: PAGE, after: pages.after });
   const page = data?.ledger;
   const rows = useMemo(() => (page?.nodes ?? []).map((node) => ({ ...node, says: decoded(node.leaf) })).toReversed(), [page]);
   return (
@@ -51,21 +52,9 @@ export function Ledger() {
             { value: "looks", text: word.whoLooked },
           ]}
           value={looks ? "looks" : "all"}
-          change={(value) => {
-            setAfter([null]);
-            change({ who: value === "looks" ? "1" : null });
-          }}
+          change={(value) => change({ who: value === "looks" ? "1" : null })}
         />
-        {after.length > 1 && (
-          <Button icon="left" onClick={() => setAfter(after.slice(0, -1))}>
-            {word.older}
-          </Button>
-        )}
-        {page?.pageInfo.hasNextPage && (
-          <Button icon="right" onClick={() => setAfter([...after, page.pageInfo.endCursor ?? null])}>
-            {word.newer}
-          </Button>
-        )}
+        <Pager pages={pages} pageInfo={page?.pageInfo} back={word.older} next={word.newer} />
       </div>
       {problem && <NoAnswer problem={problem} again={again} />}
       {!problem && !page && <Waiting lines={8} />}
@@ -110,7 +99,7 @@ export function Ledger() {
                 </span>
               ),
             },
-            { name: "note", title: word.note, cell: ({ note }) => <span className="facts">{note ?? "–"}</span> },
+            { name: "note", title: word.note, cell: ({ note }) => <span className="note">{note ?? "–"}</span> },
           ]}
         />
       )}

@@ -37,8 +37,8 @@ export const Kept = graphql(`
 `);
 
 export const Destroyed = graphql(`
-  query Destroyed($purges: Boolean!, $holds: Boolean!, $erasures: Boolean!) {
-    purgeRuns(first: 20) @include(if: $purges) {
+  query Destroyed($purges: Boolean!, $holds: Boolean!, $erasures: Boolean!, $purgesAfter: String, $holdsAfter: String, $erasuresAfter: String) {
+    purgeRuns(first: 20, after: $purgesAfter) @include(if: $purges) {
       nodes {
         id
         state
@@ -54,8 +54,12 @@ export const Destroyed = graphql(`
         ledgerIndex
         failure
       }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
     }
-    holds(first: 50) @include(if: $holds) {
+    holds(first: 50, after: $holdsAfter) @include(if: $holds) {
       nodes {
         id
         name
@@ -73,8 +77,12 @@ export const Destroyed = graphql(`
         rows
         ledgerIndex
       }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
     }
-    erasures(first: 50) @include(if: $erasures) {
+    erasures(first: 50, after: $erasuresAfter) @include(if: $erasures) {
       nodes {
         id
         kind
@@ -86,6 +94,10 @@ export const Destroyed = graphql(`
         blockedByHolds
         unreadableInBackupsAt
         ledgerIndex
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
       }
     }
   }

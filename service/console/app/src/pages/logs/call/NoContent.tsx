@@ -16,8 +16,10 @@ export function NoContent() {
   const { data } = useAnswer(Windows, {}, { wanted: session.mayAsk("policy") });
   const windows = data?.policy?.windows ?? [];
   const days = (store: string) => {
-    const found = [...new Set(windows.filter((window) => window.store === store).map((window) => window.windowDays))];
-    return found.length === 0 ? null : { least: Math.min(...found), most: Math.max(...found) };
+    // A row stays as long as the class of it that stays longest; tiers differ.
+    const rows = new Map<string, number>();
+    for (const one of windows) if (one.store === store) rows.set(one.tier, Math.max(one.windowDays, rows.get(one.tier) ?? 0));
+    return rows.size === 0 ? null : { least: Math.min(...rows.values()), most: Math.max(...rows.values()) };
   };
   const [calls, errors] = [days("CALL"), days("CALL_ERROR")];
   return (

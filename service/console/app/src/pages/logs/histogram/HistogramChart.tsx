@@ -26,6 +26,7 @@ export function HistogramChart({ counted }: { counted: Counted }) {
   // The list says what is out of retention.
   if (counted.problem?.code === "OUT_OF_RETENTION") return <p className="quiet">{counted.problem.message}</p>;
   if (counted.problem !== null) return <ProblemNote problem={counted.problem} again={counted.again} />;
+  if (bars === null && !counted.waiting) return null; // the role may not ask for sums
   return (
     <div className="histogram" data-waiting={counted.waiting}>
       {bars !== null && bars.edges.length > 1 && (

@@ -55,11 +55,10 @@ function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cach
 
 /** All columns, in the order in which they stand until somebody moves one. */
 export const COLUMNS: readonly Column[] = [
-  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row, { zone }) => withoutYear(row.startedAt, zone), title: (row) => row.startedAt },
+  { name: "startedAt", governs: "Call.startedAt", width: 150, always: true, order: "STARTED_AT", cell: (row, { zone }) => withoutYear(row.startedAt, zone), title: (row) => row.startedAt },
   { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row, { text }) => text.value("status", row.status), look: (row) => statusLook(row.status) },
-  { ...named("model", 156), always: true },
+  { ...named("model", 166), always: true },
   named("account", 82),
-  named("apiKey", 98),
   tokens("inputTokens"),
   tokens("outputTokens"),
   {
@@ -73,6 +72,7 @@ export const COLUMNS: readonly Column[] = [
     title: (row) => row.amount && `${exact(row.amount.amount)} ${row.amount.currency}`,
   },
   { name: "latencyMs", governs: "Call.latencyMs", width: 74, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
+  named("apiKey", 98),
   { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 88, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
   named("provider", 92),
   named("errorType", 190),
@@ -104,11 +104,11 @@ export const SHOWN_AT_FIRST: readonly string[] = [
   "status",
   "model",
   "account",
-  "apiKey",
   "inputTokens",
   "outputTokens",
   "amount",
   "latencyMs",
+  "apiKey",
   "timeToFirstTokenMs",
   "provider",
   "errorType",

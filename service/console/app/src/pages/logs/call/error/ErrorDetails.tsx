@@ -55,7 +55,7 @@ export function ErrorDetails({ error }: { error: CallError }) {
       {revealed === null && (error.disclosure === "SEALED" || error.disclosure === "MASKED") && <RevealForm error={error} revealed={setRevealed} />}
       {PAGES.some((page) => page.path === "errors") && (
         <p>
-          <Link href={linkWithTime("errors", search, { fingerprint: error.fingerprint })}>{word.similar}</Link>
+          <Link href={linkWithTime("errors", search, { error: error.fingerprint })}>{word.similar}</Link>
         </p>
       )}
     </section>

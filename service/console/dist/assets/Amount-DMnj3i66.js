@@ -1,1 +1,0 @@
-import{o as e,r as t}from"./decimal-CWpj0E5i.js";import{u as n}from"./zone-CRkJUK2W.js";var r=n();function i({amount:n,currency:i,digits:a=2}){return(0,r.jsxs)(`span`,{className:`amount`,title:`${t(n)} ${i}`,children:[e(n,a),` `,(0,r.jsx)(`span`,{className:`amount-currency`,children:i})]})}export{i as t};
