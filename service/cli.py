@@ -39,6 +39,8 @@ COMMANDS: Final = (
     CommandEntry(
         "sql-access", "data.sql_access", "Give analysts SQL over what a role may see: a folder of files.", is_noun=True
     ),
+    CommandEntry("reprice", "data.reprice", "Price stored calls by the price lists of now."),
+    CommandEntry("reconcile", "data.reconcile", "Compare what others bill with what is recorded here."),
     CommandEntry("purge", "data.purge", "Destroy what is past its window, now."),
     CommandEntry(
         "hold", "data.hold", "Keep rows past their window for a legal case, and let go of them.", is_noun=True

@@ -1,6 +1,7 @@
 """Every setting of the service. Each is read from the environment as `CALLEDGER_<NAME>`."""
 
 import re
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -97,6 +98,10 @@ class Settings(BaseSettings):
         """The names in CALLEDGER_PRICE_SOURCES."""
         return _listed(self.price_sources)
 
+    reconcile_tolerance: Annotated[
+        Decimal,
+        Field(ge=0, lt=1, description="share of an amount by which `calledger reconcile` lets two sides differ"),
+    ] = Decimal("0.001")
     keyring: Annotated[
         str | None, Field(description="where data keys live: `file:DIR` or `postgres:URL`; by default `DATA/keyring`")
     ] = None

@@ -1,13 +1,15 @@
 """`calledger purge`, `hold`, `erase` and `accounts tier`, as an operator types them, beside a running service."""
 
+import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from graphql import build_schema, parse, validate
-from running import RunningService, bare_command
+from running import RunningService, bare_command, command
 
 ROOT = Path(__file__).parents[2]
 MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
@@ -190,3 +192,65 @@ def test_every_query_of_the_page_for_auditors_is_one(service: RunningService) ->
     auditor = service.new_key("auditor")
     for query in blocks:
         assert "errors" not in service.ask(auditor, query), query
+
+
+def test_a_reprice_shows_what_it_would_write_then_writes_and_ledgers_it(
+    service: RunningService, tmp_path: Path
+) -> None:
+    """Dry by default, with a table and as JSON; written once, with the lists, counts and sums in the ledger."""
+    key = service.new_key("ingest", "acme")
+    row = {"id": "unpriced", "started_at": MOMENT.isoformat(), "model": "house-model", "status": "succeeded"}
+    service.report(key, {**row, "input_tokens": 1_000_000, "output_tokens": 0})
+    prices = tmp_path / "prices.toml"
+    prices.write_text(
+        'name = "acme"\ncurrency = "EUR"\n[[prices]]\nmodel = "house-model"\ninput = "2.5"\noutput = "0"\n'
+    )
+    surroundings = {"CALLEDGER_PRICES": str(prices)}
+    since = ("reprice", "--since", f"{MOMENT:%Y-%m-%d}", "--model", "house-model")
+
+    looked = command(service.data, *since, environment=surroundings)
+    written = command(service.data, *since, "--apply", "--json", environment=surroundings)
+    again = command(service.data, *since, "--apply", environment=surroundings)
+
+    assert looked.stdout.splitlines() == [
+        "acme\thouse-model\tEUR\t1\t0\t0\t2.5\t+2.5",
+        "of 1 calls 1 would be completed, 0 would be corrected",
+        "nothing is written: add --apply",
+    ], looked.stderr
+    assert written.returncode == 0, written.stderr
+    said = json.loads(written.stdout)
+    assert (said["completed"], said["amounts"], said["written"]) == (1, {"eur": {"before": "0", "after": "2.5"}}, True)
+    assert again.stdout.splitlines()[-1] == "of 1 calls 0 were completed, 0 were corrected"
+    query = "{ ledger(first: 9, filter: {kind: {eq: REPRICE_RESULT}}) { nodes { leaf note } } }"
+    entries = service.ask(service.new_key("auditor"), query)["data"]["ledger"]["nodes"]
+    facts = [json.loads(b64decode(entry["leaf"]))["facts"] for entry in entries]
+    assert {entry["note"] for entry in entries} == {"model house-model"}
+    assert sorted(one["completed"] for one in facts) == [0, 1]
+    assert all(one["whole"] and one["price_lists"][0].startswith("acme:") for one in facts)
+    refused = command(service.data, "reprice", "--since", "2026-11-01T06:00")
+    assert (refused.returncode, "has no offset" in refused.stderr) == (2, True)
+
+
+def test_a_bill_is_reconciled_as_table_and_as_page(service: RunningService, tmp_path: Path) -> None:
+    """What differs is said and makes the exit code 1; what agrees makes it 0; columns of nothing known are refused."""
+    key = service.new_key("ingest", "other")
+    row = {"id": "billed", "started_at": MOMENT.isoformat(), "model": "billed-model", "status": "succeeded"}
+    service.report(key, {**row, "amount": "1.5", "currency": "USD"})
+    bill = tmp_path / "bill.csv"
+    bill.write_text(f"day,model,currency,amount\n{MOMENT:%Y-%m-%d},billed-model,USD,1.5\n")
+    page = tmp_path / "page.html"
+
+    same = service.command("reconcile", str(bill), "--account", "other")
+    bill.write_text(bill.read_text() + f"{MOMENT:%Y-%m-%d},other-model,USD,2\nsome day,x,USD,1\n")
+    other = service.command("reconcile", str(bill), "--account", "other", "--format", "html", "--output", str(page))
+    shown = service.command("reconcile", str(bill), "--account", "other")
+    bill.write_text("a,b\n1,2\n")
+    refused = service.command("reconcile", str(bill))
+
+    assert (same.returncode, same.stdout.splitlines()[0]) == (0, "USD: theirs 1.5, ours 1.5"), same.stderr
+    assert (other.returncode, "other-model" in page.read_text()) == (1, True), other.stderr
+    assert shown.stdout.splitlines()[:2] == [
+        f"MISSING_HERE\t{MOMENT:%Y-%m-%d}\tother-model\tUSD\t1\t2\t0\t2\t",
+        "1 rows could not be read: one has no day, and no time that can be read",
+    ]
+    assert (refused.returncode, "no bill that is known" in refused.stderr) == (1, True)

@@ -224,7 +224,7 @@ RUNS_FOR_INGEST = {
     f"service/ingest/{name}.py"
     for name in (
         "pipeline/batch_store", "amendments/bills", "amendments/completion",
-        "amendments/correction",
+        "amendments/correction", "amendments/own_correction", "amendments/repricing",
     )
 }  # fmt: skip
 WITHOUT_SQL = [path for path in modules("service") if path.relative_to(ROOT / "service").parts[0] not in SQL_PACKAGES]

@@ -57,6 +57,8 @@ class LedgerKind(Enum):
     NOTES_ERASED = value("NOTES_ERASED", "Notes of entries were erased.")
     MIRROR_RENEWED = value("MIRROR_RENEWED", "The mirror was gone, and was written anew from the database.")
     SUMS_REBUILT = value("SUMS_REBUILT", "The sums of a day were made anew from its calls.")
+    REPRICE_INTENT = value("REPRICE_INTENT", "Calls are about to be priced anew, by the lists that are named.")
+    REPRICE_RESULT = value("REPRICE_RESULT", "Calls were priced anew: how many, and what it changed.")
     RESTORED = value("RESTORED", "The database was restored from a backup, or lost entries were given up.")
     ATTESTED = value("ATTESTED", "A statement of attestation was made.")
 

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import orjson
 
-from service.ingest.amendments.correction import corrected_before
+from service.ingest.amendments.correction import Corrected, corrected_before
+from service.ingest.amendments.own_correction import OwnCorrection, store_own_corrections
 from service.ingest.formats.content import count_dropped
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.preparation import Prepared
@@ -48,12 +49,13 @@ _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_w
 
 class Judgement(NamedTuple):
     """What the report is, and what of the stored call changes by it. `left_out`: columns of which the report says more
-    than the call may take up.
+    than the call may take up. `taken_back`: corrections of an estimate that is none any more.
     """
 
     status: Status
     changes: dict[str, Any]
     left_out: tuple[str, ...] = ()
+    taken_back: Corrected | None = None
 
 
 async def stored_digests(connection: Connection, known: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
@@ -138,6 +140,7 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
         for tier in sorted({calls[position].tier for position in changed}):
             moments = [calls[position].started_at for position in changed if calls[position].tier == tier]
             await connection.execute(COMPLETE, tier, min(moments), max(moments))
+        await store_own_corrections(connection, _taken_back(calls, stored, judgements))
     for call, judgement in zip(calls, judgements, strict=True):
         call.outcome = judgement.status
 
@@ -180,15 +183,38 @@ async def _mind_corrections(
                 )
 
 
-def _with_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Decimal) -> Judgement:
+def _with_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Corrected) -> Judgement:
     changes = {name: value for name, value in judgement.changes.items() if name not in INHERITED}
     left_out = (*judgement.left_out, *(name for name in judgement.changes if name in INHERITED))
+    taken_back = None
     if "amount" in changes:
-        # A call without an amount has no corrections: this one has an estimate.
-        left = Decimal(changes["amount"]) + corrected
+        # A call without an amount has no corrections: this one has an estimate, and what put it right goes with it.
+        left = Decimal(changes["amount"]) + corrected.amount - corrected.own_amount
         if left < 0 or changes["currency"] != stored["currency"]:
             return Judgement(Status.CONFLICT, {})
-    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes, left_out)
+        taken_back = corrected if corrected.own_amount else None
+    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes, left_out, taken_back)
+
+
+def _taken_back(
+    calls: Sequence[Prepared], stored: Mapping[int, asyncpg.Record], judgements: Sequence[Judgement]
+) -> list[OwnCorrection]:
+    """What undoes the corrections of estimates in whose place reported amounts come."""
+    return [
+        OwnCorrection(
+            call.account_id,
+            call.tier,
+            call.started_at,
+            call.id,
+            call.record[_COLUMN_INDEX["source"]],
+            -judgement.taken_back.own_amount,
+            stored[position]["currency"],
+            judgement.taken_back.own + 1,
+            None,
+        )
+        for position, (call, judgement) in enumerate(zip(calls, judgements, strict=True))
+        if judgement.taken_back is not None
+    ]
 
 
 async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -151,17 +151,28 @@ async def _targets(
         before = await corrected_before(connection, tier, accounts, moments, ids)
         for row in rows:
             id_, is_correction = row["id"].hex, row["correction_of"] is not None
-            corrected = before.get(id_, Decimal(0))
+            corrected = before[id_].amount if id_ in before else Decimal(0)
             found[row["position"]] = record_of(_Target, row, id=id_, corrected=corrected, is_correction=is_correction)
     return found
 
 
+class Corrected(NamedTuple):
+    """What the corrections of a call add up to; those that put an estimate of ours right; and how many there are of
+    these, and of all.
+    """
+
+    amount: Decimal
+    own_amount: Decimal
+    own: int
+    corrections: int
+
+
 async def corrected_before(
     connection: Connection, tier: int, accounts: Sequence[int], moments: Sequence[datetime], ids: Sequence[str]
-) -> dict[str, Decimal]:
-    """What the corrections of each of some locked calls add up to, by the call's id."""
+) -> dict[str, Corrected]:
+    """The corrections of each of some locked calls, by the call's id."""
     rows = await connection.fetch(CORRECTED_BEFORE, tier, list(set(accounts)), list(set(moments)), list(set(ids)))
-    return {row["id"].hex: row["amount"] for row in rows}
+    return {row["id"].hex: Corrected(*row[1:]) for row in rows}
 
 
 async def _taken_before(connection: Connection, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:

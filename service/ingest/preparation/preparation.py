@@ -316,7 +316,7 @@ def _facts(admitted: Admitted | UnchangedReport, user_token: int | None) -> tupl
         None if admitted.amount is None else str(admitted.amount),
         admitted.currency,
         AMOUNT_SOURCE_NUMBERS[admitted.amount_source] if admitted.amount_source else None,
-        _parts_json(admitted.amount_parts) if admitted.amount_parts else None,
+        parts_json(admitted.amount_parts) if admitted.amount_parts else None,
         admitted.corrects,
         admitted.latency_ms,
         admitted.time_to_first_token_ms,
@@ -344,7 +344,7 @@ def _attributes(attributes: Attributes) -> tuple[Any, ...]:
     )
 
 
-def _parts_json(amount_parts: list[AmountPart]) -> str:
+def parts_json(amount_parts: list[AmountPart]) -> str:
     """A list of `{"meter", "quantity", "unit_price", "amount", "price_list"}`; decimals as strings, absent left out."""
     parts: list[dict[str, str]] = []
     for part in amount_parts:

@@ -108,17 +108,24 @@ _COUNTED_COLUMNS: Final[tuple[LiteralString, ...]] = (
 _COUNTED: Final[LiteralString] = ", ".join(_COUNTED_COLUMNS)
 _BEFORE: Final[LiteralString] = ", ".join(f"call.{name}" for name in _COUNTED_COLUMNS)
 
-# Usage gets the difference: the call as it is now, minus the call as it was. A negative bucket is subtracted from a
-# histogram: -1 means one call less in bucket 0.
-COMPLETE: Final[LiteralString] = f"""
+_SET_DIGEST: Final[LiteralString] = """digest = staged.digest,
+        digests = CASE
+            WHEN call.digest = staged.digest THEN call.digests ELSE array_append(call.digests, call.digest)
+        END"""
+
+
+def _completing(changes: LiteralString) -> LiteralString:
+    """A statement that makes `changes` to the calls that were staged, of one tier and between two moments.
+
+    Usage gets the difference: the call as it is now, minus the call as it was. A negative bucket is subtracted from a
+    histogram: -1 means one call less in bucket 0.
+    """
+    return f"""
 WITH before AS MATERIALIZED (
     SELECT {_BEFORE}
     FROM call JOIN call_staged AS staged ON {_SAME_CALL}
 ), after AS (
-    UPDATE call SET {_SET}, digest = staged.digest,
-        digests = CASE
-            WHEN call.digest = staged.digest THEN call.digests ELSE array_append(call.digests, call.digest)
-        END
+    UPDATE call SET {changes}
     FROM call_staged AS staged WHERE {_SAME_CALL}
     RETURNING call.*
 ), sides AS (
@@ -150,4 +157,13 @@ SELECT
 FROM sides
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """  # noqa: S608 - our own text
+
+
+COMPLETE: Final[LiteralString] = _completing(f"{_SET}, {_SET_DIGEST}")
 """Completes what was copied into the staging table, of one tier and between two moments."""
+
+PRICE: Final[LiteralString] = _completing(
+    "amount = staged.amount::numeric, currency = staged.currency, amount_source = staged.amount_source, "
+    "amount_parts = staged.amount_parts, amount_unknown = NULL"
+)
+"""Gives the calls that were staged their estimates, of one tier and between two moments."""

@@ -31,13 +31,26 @@ LIMIT 2
 """Finds calls before corrections: if the second of two rows is a call, the source id names several calls."""
 
 CORRECTED_BEFORE: Final[LiteralString] = """
-SELECT call.correction_of AS id, sum(call.amount) AS amount
+SELECT
+    call.correction_of AS id, sum(call.amount) AS amount,
+    coalesce(sum(call.amount) FILTER (WHERE call.amount_source = 3), 0) AS own_amount,
+    count(*) FILTER (WHERE call.amount_source = 3) AS own, count(*) AS corrections
 FROM call
 WHERE call.tier = $1 AND call.account_id = ANY ($2::integer[]) AND call.started_at = ANY ($3::timestamptz[])
     AND call.correction_of = ANY ($4::uuid[])
 GROUP BY call.correction_of
 """
-"""The sum of all corrections of some calls of one tier, by the call's id."""
+"""The sum of all corrections of some calls of one tier, by the call's id, and that of those which put an estimate of
+ours right."""
+
+NOW_AND_TIERS: Final[LiteralString] = """
+SELECT now() AS moment, wanted.account_id, (
+    SELECT tier FROM account_tier
+    WHERE account_tier.account_id = wanted.account_id AND from_at <= now() ORDER BY from_at DESC LIMIT 1
+) AS tier
+FROM unnest($1::integer[]) AS wanted (account_id)
+"""
+"""When corrections of our own are made, and the tier that their accounts have then."""
 
 CORRECTIONS_KNOWN: Final[LiteralString] = """
 SELECT wanted.position, correction.digest, correction.call_id
@@ -100,7 +113,7 @@ WITH given AS (
     )
     SELECT
         bucket_at, account_id, tier, failed, model, coalesce(provider, ''), coalesce(api_key, ''), currency,
-        0, 0, 0, 0, 0, 0, 0, sum(amount), 0, '{{}}'
+        0, 0, 0, 0, 0, 0, 0, sum(amount), coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0), '{{}}'
     FROM whole JOIN kept USING (account_id, key)
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 )

@@ -66,7 +66,7 @@ _NAMES = (
 class Migration(migrations.Migration):
     """Create the tables. The service sums what the policy lists from today on, and `rebuild-sums` what was before."""
 
-    dependencies = [("calledger", "0033_imports")]
+    dependencies = [("calledger", "0034_model_index")]
 
     operations = [
         ops.RunSQL(

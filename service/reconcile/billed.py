@@ -1,0 +1,175 @@
+"""What the other side says: sums by day, model and currency, and what each single call costs by its id.
+
+Of an id 8 bytes of its hash are kept, so that a million calls take some tens of megabytes.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from service.errors import RequestError
+from service.ingest.prices.model_names import names_of
+from service.reconcile.layouts import BilledRow
+
+GROUPS_MAX: Final = 200_000
+ROWS_MAX: Final = 20_000_000
+PLACES: Final = 12
+_LARGEST: Final = 2**62
+
+
+class SumKey(NamedTuple):
+    """A day of the provider's time zone, a model under its shortest name, and a currency; None: without an amount."""
+
+    day: date
+    model: str
+    currency: str | None
+
+
+@dataclass(slots=True)
+class Sums:
+    """How many calls or rows, what they come to, and tokens; None where not all say theirs."""
+
+    rows: int = 0
+    amount: Decimal = Decimal(0)
+    tokens: int | None = 0
+
+    def add(self, amount: Decimal, tokens: int | None, rows: int = 1) -> None:
+        """Add some rows."""
+        self.rows += rows
+        self.amount += amount
+        self.tokens = None if tokens is None or self.tokens is None else self.tokens + tokens
+
+
+def short_name(model: str) -> str:
+    """A model's name without provider and snapshot, in lower case: what both sides are compared by."""
+    return names_of(model)[-1]
+
+
+def digest_of(id_: str) -> int:
+    """8 bytes of a hash."""
+    return int.from_bytes(blake2b(id_.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+
+
+class Keys:
+    """Sums by key, and the number of each key. Raises RequestError for more of them than can be compared."""
+
+    def __init__(self) -> None:
+        self.sums: dict[SumKey, Sums] = {}
+        self._numbers: dict[SumKey, int] = {}
+        self.keys: list[SumKey] = []
+
+    def of(self, key: SumKey) -> Sums:
+        """The sums of a key."""
+        found = self.sums.get(key)
+        if found is None:
+            if len(self.sums) >= GROUPS_MAX:
+                raise RequestError(
+                    f"there are more than {GROUPS_MAX} days, models and currencies: compare a shorter time"
+                )
+            found = self.sums[key] = Sums()
+            self._numbers[key] = len(self.keys)
+            self.keys.append(key)
+        return found
+
+    def number(self, key: SumKey) -> int:
+        """Its place in `keys`."""
+        return self._numbers[key]
+
+
+@dataclass(slots=True)
+class Billed:
+    """Rows as they come; `sort` once there are no more. `places`: the most that an amount has; `unread`: why rows could
+    not be read, with their number.
+    """
+
+    keys: Keys = field(default_factory=Keys)
+    rows: int = 0
+    places: int = 0
+    unread: dict[str, int] = field(default_factory=dict[str, int])
+    has_ids: bool = True
+    _digests: "array[int]" = field(default_factory=lambda: array("Q"))
+    _amounts: "array[int]" = field(default_factory=lambda: array("q"))
+    _numbers: "array[int]" = field(default_factory=lambda: array("I"))
+
+    def add(self, row: BilledRow) -> None:
+        """Take a row. Raises RequestError for too many."""
+        self.rows += 1
+        if self.rows > ROWS_MAX:
+            raise RequestError(f"there are more than {ROWS_MAX} rows: compare a shorter time")
+        key = SumKey(row.day, short_name(row.model), row.currency)
+        self.keys.of(key).add(row.amount, row.tokens)
+        self.places = max(self.places, row.places)
+        self.has_ids = self.has_ids and row.id is not None
+        units = int(row.amount.scaleb(PLACES))
+        if not self.has_ids or abs(units) > _LARGEST:
+            self.has_ids = False
+            return
+        self._digests.append(digest_of(row.id or ""))
+        self._amounts.append(units)
+        self._numbers.append(self.keys.number(key))
+
+    def leave(self, why: str) -> None:
+        """Count a row that cannot be read."""
+        self.unread[why] = self.unread.get(why, 0) + 1
+
+    def days(self) -> tuple[date, date] | None:
+        """The first and the last day; None without rows."""
+        days = [key.day for key in self.keys.keys]
+        return (min(days), max(days)) if days else None
+
+    def singles(self) -> "Singles":
+        """The calls by their ids."""
+        order = sorted(range(len(self._digests)), key=self._digests.__getitem__)
+        columns = [
+            array(column.typecode, map(column.__getitem__, order))
+            for column in (self._digests, self._amounts, self._numbers)
+        ]
+        return Singles(self.keys.keys, *columns)
+
+
+class Singles:
+    """Billed calls in the order of their digests, and how many of our calls each was found to be."""
+
+    def __init__(self, keys: list[SumKey], digests: "array[int]", amounts: "array[int]", numbers: "array[int]") -> None:
+        self._keys, self._digests, self._amounts, self._numbers = keys, digests, amounts, numbers
+        self._found = bytearray(len(digests))
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def find(self, ids: Iterable[str]) -> int | None:
+        """The place of the first row of one of these ids; None when there is none."""
+        for id_ in ids:
+            digest = digest_of(id_)
+            place = bisect_left(self._digests, digest)
+            if place < len(self._digests) and self._digests[place] == digest:
+                return place
+        return None
+
+    def take(self, place: int) -> int:
+        """Note that a call of ours is that row; how many were before."""
+        before = self._found[place]
+        self._found[place] = min(before + 1, 255)
+        return before
+
+    def row(self, place: int) -> tuple[SumKey, Decimal]:
+        """What a row says."""
+        return self._keys[self._numbers[place]], Decimal(self._amounts[place]).scaleb(-PLACES)
+
+    def doubled(self) -> Iterator[int]:
+        """Rows that say once more what the row of the same id before them said."""
+        return (place for place in range(1, len(self)) if self._digests[place] == self._digests[place - 1])
+
+    def missing(self) -> Iterator[int]:
+        """Rows of which no call of ours is, the first of each id."""
+        digests = self._digests
+        return (
+            place
+            for place in range(len(self))
+            if not self._found[place] and (place == 0 or digests[place] != digests[place - 1])
+        )

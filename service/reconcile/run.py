@@ -1,0 +1,133 @@
+"""One comparison, from a file of rows to what differs."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from service.errors import RequestError
+from service.imports.sources.pages import RowSource
+from service.query.model.scope import Scope
+from service.query.reader import Reader
+from service.reconcile.billed import Billed, Keys
+from service.reconcile.comparison import Differences, SingleComparison, Tolerance, compare_sums
+from service.reconcile.layouts import BilledRowError, StatementLayout, billed_row, flattened, layout_of
+from service.reconcile.recorded import Recorded
+
+Seen = Callable[[int, int], None]
+"""Told now and then how many rows of theirs, and how many calls of ours, were read."""
+
+
+def _unseen(_rows: int, _calls: int) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileRequest:
+    """What is compared. `layout` None: told by the names of the columns; `days` None: those of the source. `currency`:
+    of rows that name none. `tolerance`: a share of an amount.
+    """
+
+    name: str
+    zone: ZoneInfo
+    tolerance: Decimal
+    layout: str | None = None
+    days: tuple[date, date] | None = None
+    currency: str | None = None
+    accounts: tuple[str, ...] = ()
+    served: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What came of a comparison. `by_ids`: single calls were compared, not sums alone. `theirs` and `ours`: totals by
+    currency.
+    """
+
+    request: ReconcileRequest
+    layout: str
+    days: tuple[date, date]
+    made_at: datetime
+    rows: int
+    calls: int
+    by_ids: bool
+    unread: Mapping[str, int]
+    theirs: Mapping[str, Decimal]
+    ours: Mapping[str, Decimal]
+    differences: Differences
+
+
+async def reconcile(
+    source: RowSource, reader: Reader, scope: Scope, request: ReconcileRequest, seen: Seen = _unseen
+) -> Reconciliation:
+    """Compare a source with what was recorded. Raises RequestError and SourceError."""
+    layout, billed = await _read(source, request, seen)
+    days = request.days or billed.days()
+    if layout is None or days is None:
+        raise RequestError(f"`{request.name}` has no rows that can be read")
+    recorded = Recorded(reader, scope, days, request.zone, request.accounts, request.served)
+    tolerance, refused = Tolerance.of(request.tolerance, billed), await recorded.refused()
+    ours = Keys()
+    if billed.has_ids:
+        comparison, calls = SingleComparison(billed.singles(), tolerance, days), 0
+        async for call in recorded.calls():
+            comparison.see(call)
+            if days[0] <= call.key.day <= days[1]:
+                calls += 1
+                ours.of(call.key).add(call.amount, None)
+            if not calls % 10_000:
+                seen(billed.rows, calls)
+        differences = comparison.end(refused)
+    else:
+        ours = await recorded.sums()
+        differences = compare_sums(billed.keys, ours, tolerance, refused)
+    return Reconciliation(
+        request,
+        layout.name,
+        days,
+        datetime.now(UTC),
+        billed.rows,
+        sum(sums.rows for sums in ours.sums.values()),
+        billed.has_ids,
+        billed.unread,
+        _totals(billed.keys),
+        _totals(ours),
+        differences,
+    )
+
+
+async def _read(source: RowSource, request: ReconcileRequest, seen: Seen) -> tuple[StatementLayout | None, Billed]:
+    layout, billed = None, Billed()
+    async with aclosing(source.pages(None)) as pages:
+        async for page in pages:
+            for data in page.rows:
+                try:
+                    for row in flattened(_parsed(bytes(data))):
+                        if layout is None:
+                            layout = layout_of(set(row), request.layout)
+                        one = billed_row(layout, row, request.zone, request.currency)
+                        if request.days is None or request.days[0] <= one.day <= request.days[1]:
+                            billed.add(one)
+                except BilledRowError as error:
+                    billed.leave(str(error))
+            seen(billed.rows, 0)
+    return layout, billed
+
+
+def _parsed(data: bytes) -> Any:  # noqa: ANN401 - a value of JSON
+    try:
+        return json.loads(data, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise BilledRowError("is no JSON") from None
+
+
+def _totals(keys: Keys) -> dict[str, Decimal]:
+    totals: dict[str, Decimal] = {}
+    for key, sums in keys.sums.items():
+        if key.currency is not None:
+            totals[key.currency] = totals.get(key.currency, Decimal(0)) + sums.amount
+    return dict(sorted(totals.items()))

@@ -1,0 +1,242 @@
+"""What others bill is compared with what is recorded: every planted difference is found, and none is invented."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from ingesting import Ingest, call, ingesting
+
+from policies import Role
+from policies.policy.views import view_table
+from service.api.exports.requests import ExportRequest
+from service.export.files.encoders import ExportFormat
+from service.export.sources.source import encoder_for, file_parts, open_source
+from service.imports.sources.file import FileSource
+from service.query.model.scope import Scope
+from service.query.reader import Reader
+from service.reconcile.report import as_json, csv_text, html_text
+from service.reconcile.run import ReconcileRequest, Reconciliation, reconcile
+from service.storage.control.refusals import NO_ACCOUNT, RefusalCount, add_refusals
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+FIRST, SECOND = TODAY - timedelta(days=3), TODAY - timedelta(days=2)
+NOON = timedelta(hours=12)
+UTC_ZONE = ZoneInfo("UTC")
+
+
+class Books:
+    """A ledger, and whoever compares it with files."""
+
+    def __init__(self, ingest: Ingest, reader: Reader, folder: Path) -> None:
+        self.ingest, self.reader, self.folder = ingest, reader, folder
+        policy = ingest.applied.policy
+        self.scope = Scope("cli", Role.ADMIN, None, policy, view_table(policy, Role.ADMIN))
+
+    async def record(self, id_: str, moment: datetime, amount: str | None, **facts: Any) -> None:
+        money = {} if amount is None else {"amount": amount, "currency": facts.pop("currency", "USD")}
+        await self.ingest.report(call(id_, started_at=moment.isoformat(), **{"model": "m-1", **money, **facts}))
+
+    def file(self, rows: list[dict[str, Any]], name: str = "bill.csv") -> FileSource:
+        path = self.folder / name
+        if name.endswith(".csv"):
+            text = io.StringIO()
+            lines = csv.DictWriter(text, list({key: None for row in rows for key in row}))
+            lines.writeheader()
+            lines.writerows(rows)
+            path.write_text(text.getvalue())
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return FileSource(path)
+
+    async def compare(self, source: FileSource, **request: Any) -> Reconciliation:
+        asked: dict[str, Any] = {"name": "bill", "zone": UTC_ZONE, "tolerance": Decimal("0.001")} | request
+        return await reconcile(source, self.reader, self.scope, ReconcileRequest(**asked))
+
+
+@pytest.fixture
+async def books(database_url: str, tmp_path: Path) -> AsyncIterator[Books]:
+    async with ingesting(database_url, tmp_path) as ingest:
+        yield Books(ingest, await Reader.open(ingest.database, ingest.accounts, ingest.keyring), tmp_path)
+
+
+def found(result: Reconciliation) -> Counter[tuple[str, str, str, str]]:
+    """How many calls differ, by kind, day, model and currency."""
+    return Counter(
+        {
+            (key.kind.value, key.day.isoformat(), key.model, key.currency): one.calls
+            for key, one in result.differences.found.items()
+        }
+    )
+
+
+async def test_twelve_planted_differences_are_found_by_id_and_none_is_invented(books: Books) -> None:
+    """Two of most kinds among forty calls that agree, a failed one, a corrected one, and one from around midnight."""
+    rows: list[dict[str, Any]] = []
+
+    def bill(id_: str, moment: datetime, amount: str, **facts: Any) -> None:
+        rows.append(
+            {"id": id_, "time": moment.isoformat(), "model": "m-1", "currency": "USD", "amount": amount} | facts
+        )
+
+    for number in range(40):
+        moment = (FIRST, SECOND)[number % 2] + NOON + timedelta(seconds=number)
+        await books.record(f"same-{number}", moment, "0.25")
+        bill(f"same-{number}", moment + timedelta(seconds=30), "0.25")
+    late = SECOND + timedelta(days=1) - timedelta(seconds=1)
+    await books.record("over-midnight", SECOND - timedelta(seconds=1), "0.25")
+    bill("over-midnight", SECOND + timedelta(seconds=1), "0.25")
+    await books.record("failed", FIRST + NOON, None, status="failed", error={"type": "E"})
+    await books.record("corrected", FIRST + NOON, "0.5")
+    await books.record("refund", FIRST + NOON, "-0.2", corrects="corrected")
+    bill("corrected", FIRST + NOON, "0.3")
+    await books.record("by-their-id", FIRST + NOON, "0.25", provider_request_id="gen-17")
+    bill("gen-17", FIRST + NOON, "0.25")
+
+    bill("missing-here-1", FIRST + NOON, "0.7")
+    bill("missing-here-2", FIRST + NOON, "0.7")
+    await books.record("missing-there-1", FIRST + NOON, "0.9")
+    await books.record("missing-there-2", late, "0.9", model="openai/M-2-2026-01-01")
+    bill("same-0", FIRST + NOON, "0.25")
+    bill("same-2", FIRST + NOON, "0.25")
+    await books.record("other-name", FIRST + NOON, "0.25", provider_request_id="same-4")
+    await books.record("dearer", SECOND + NOON, "1.00")
+    bill("dearer", SECOND + NOON, "1.01")
+    await books.record("euros", SECOND + NOON, "1.00", currency="EUR")
+    bill("euros", SECOND + NOON, "1.00")
+    await books.record("unpriced-1", SECOND + NOON, None)
+    await books.record("unpriced-2", SECOND + NOON, None)
+    bill("unpriced-1", SECOND + NOON, "2")
+    bill("unpriced-2", SECOND + NOON, "2")
+    bill("refused", SECOND + NOON, "0.1")
+    await add_refusals(books.ingest.database.writer, [RefusalCount(SECOND + NOON, NO_ACCOUNT, 1, "FIELD_MISSING", 1)])
+
+    result = await books.compare(books.file(rows))
+
+    first, second = FIRST.date().isoformat(), SECOND.date().isoformat()
+    assert found(result) == {
+        ("MISSING_HERE", first, "m-1", "USD"): 2,
+        ("MISSING_THERE", first, "m-1", "USD"): 1,
+        ("MISSING_THERE", second, "m-2", "USD"): 1,
+        ("DOUBLED_THERE", first, "m-1", "USD"): 2,
+        ("DOUBLED_HERE", first, "m-1", "USD"): 1,
+        ("PRICED_DIFFERENTLY", second, "m-1", "USD"): 2,
+        ("UNPRICED", second, "m-1", "USD"): 2,
+        ("REFUSED", second, "m-1", "USD"): 1,
+    }
+    assert result.by_ids and sum(found(result).values()) == 12
+    lines = list(csv.DictReader(io.StringIO(csv_text(result))))
+    assert sum(int(line["calls"]) for line in lines) == 12
+    page = html_text(result)
+    assert "<script" not in page and "http" not in page and page.count("MISSING_THERE") == 3
+    json.dumps(as_json(result))
+
+
+async def test_twelve_planted_differences_are_found_in_sums(books: Books) -> None:
+    """Without ids, by day, model and currency: currencies stay apart, and what agrees is not named."""
+    days = [TODAY - timedelta(days=10 - number) for number in range(8)]
+    rows: list[dict[str, Any]] = []
+
+    def bill(number: int, model: str, amount: str, tokens: int, currency: str = "USD") -> None:
+        day = days[number].date().isoformat()
+        rows.append({"day": day, "model": model, "currency": currency, "amount": amount, "tokens": tokens})
+
+    async def record(number: int, model: str, amount: str | None, tokens: int, **facts: Any) -> None:
+        id_ = f"{number}-{model}-{facts}"
+        await books.record(id_, days[number] + NOON, amount, model=model, input_tokens=tokens, output_tokens=0, **facts)
+
+    for number in range(8):
+        await record(number, "same", "3.5", 100)
+        bill(number, "same", "3.5", 100)
+        await record(number, "same", "5", 100, currency="EUR")
+        bill(number, "same", "5", 100, currency="EUR")
+    for number in (0, 1):
+        bill(number, "only-there", "2", 50)
+        await record(number, "only-here", "2", 50)
+        await record(number, "twice-there", "2", 50)
+        bill(number, "twice-there", "4", 100)
+        await record(number, "twice-here", "4", 100)
+        bill(number, "twice-here", "2", 50)
+        await record(number, "dearer", "2", 50)
+        bill(number, "dearer", "2.5", 50)
+    await record(2, "unpriced", None, 50)
+    bill(2, "unpriced", "1", 50)
+    bill(3, "refused", "1", 50)
+    await add_refusals(books.ingest.database.writer, [RefusalCount(days[3] + NOON, NO_ACCOUNT, 1, "FIELD_MISSING", 7)])
+
+    result = await books.compare(books.file(rows, "bill.ndjson"))
+
+    day = [one.date().isoformat() for one in days]
+    assert {key: count for key, count in found(result).items() if key[2] != "same"} == found(result)
+    assert set(found(result)) == {
+        *((kind, day[number], model, "USD") for number in (0, 1) for kind, model in (
+            ("MISSING_HERE", "only-there"), ("MISSING_THERE", "only-here"), ("DOUBLED_THERE", "twice-there"),
+            ("DOUBLED_HERE", "twice-here"), ("PRICED_DIFFERENTLY", "dearer"),
+        )),
+        ("UNPRICED", day[2], "unpriced", "USD"),
+        ("REFUSED", day[3], "refused", "USD"),
+    }  # fmt: skip
+    assert not result.by_ids
+    assert result.theirs["EUR"] == result.ours["EUR"] == 40
+
+
+async def test_days_are_those_of_the_providers_time_zone(books: Books) -> None:
+    """A call at 20:00 UTC is of the next day in Shanghai: so compared nothing differs, by UTC all of it."""
+    for number in range(3):
+        await books.record(f"c{number}", FIRST + timedelta(hours=20, minutes=number), "1")
+    bill = [{"day": SECOND.date().isoformat(), "model": "m-1", "currency": "USD", "amount": "3"}]
+
+    there = await books.compare(books.file(bill), zone=ZoneInfo("Asia/Shanghai"))
+    days = (FIRST.date(), SECOND.date())
+    in_utc = await books.compare(books.file(bill), days=days)
+
+    assert found(there) == {}
+    assert {key[:2] for key in found(in_utc)} == {
+        ("MISSING_THERE", FIRST.date().isoformat()),
+        ("MISSING_HERE", SECOND.date().isoformat()),
+    }
+
+
+@pytest.mark.parametrize(("amount", "differs"), [("0.33", False), ("0.34", True)])
+async def test_what_an_invoice_rounds_is_no_difference(books: Books, amount: str, differs: bool) -> None:
+    """Cents may be off by half a cent a row, and by no more, where nothing else is tolerated."""
+    await books.record("c", FIRST + NOON, "0.334999")
+    bill = [{"day": FIRST.date().isoformat(), "model": "m-1", "currency": "USD", "amount": amount}]
+
+    result = await books.compare(books.file(bill), tolerance=Decimal(0))
+
+    assert bool(found(result)) is differs
+
+
+async def test_our_own_focus_rows_are_what_is_recorded(books: Books) -> None:
+    """An export as FOCUS, read back as a bill, differs in nothing, estimates and corrections included."""
+    await books.record("a", FIRST + NOON, "0.123456789012", account="acme")
+    await books.record("b", FIRST + NOON, None, model="gpt-4o", input_tokens=1000, output_tokens=10)
+    await books.record("back", FIRST + NOON, "-0.1", corrects="a", account="acme")
+    end = TODAY.strftime("%Y-%m-%dT00:00:00Z")
+    request = ExportRequest("FOCUS", ExportFormat.CSV.name, (), {"startedAt": {"lt": end}})
+    source = await open_source(books.reader, books.scope, request)
+    data = [part async for part, _ in file_parts(source, encoder_for(request, source.layout, {}))]
+    (books.folder / "focus.csv").write_bytes(b"".join(data))
+
+    result = await books.compare(FileSource(books.folder / "focus.csv"))
+
+    assert (result.layout, result.unread, found(result)) == ("focus", {}, {})
+    assert result.rows > 2 and result.theirs == result.ours
+
+
+async def test_only_the_accounts_that_are_asked_for_are_compared(books: Books) -> None:
+    """Calls of others are not missing in a bill of one account."""
+    await books.record("a", FIRST + NOON, "1", account="acme")
+    await books.record("b", FIRST + NOON, "1", account="other")
+    bill = [{"day": FIRST.date().isoformat(), "model": "m-1", "currency": "USD", "amount": "1"}]
+
+    assert found(await books.compare(books.file(bill), accounts=("acme",))) == {}
+    assert found(await books.compare(books.file(bill)))
