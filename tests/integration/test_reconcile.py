@@ -17,9 +17,11 @@ from ingesting import Ingest, call, ingesting
 from policies import Role
 from policies.policy.views import view_table
 from service.api.exports.requests import ExportRequest
+from service.errors import RequestError
 from service.export.files.encoders import ExportFormat
 from service.export.sources.source import encoder_for, file_parts, open_source
 from service.imports.sources.file import FileSource
+from service.query.model.errors import BadInputError, OutOfRetentionError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.reconcile.report import as_json, csv_text, html_text
@@ -240,3 +242,13 @@ async def test_only_the_accounts_that_are_asked_for_are_compared(books: Books) -
 
     assert found(await books.compare(books.file(bill), accounts=("acme",))) == {}
     assert found(await books.compare(books.file(bill)))
+
+
+@pytest.mark.parametrize("known", [{"id": "x"}, {}])
+async def test_days_that_are_purged_are_refused(books: Books, known: dict[str, str]) -> None:
+    """Nothing is said to be missing that was recorded once, and is gone; by sums these reach further back."""
+    day = (TODAY - timedelta(days=401 if known else 9 * 366)).date().isoformat()
+    bill = [{"day": day, "model": "m", "currency": "USD", "amount": "1"} | known]
+
+    with pytest.raises((RequestError, BadInputError, OutOfRetentionError)):
+        await books.compare(books.file(bill))
