@@ -6,7 +6,7 @@ DATA ?= .demo
 # Four for two cores: half of the time a worker waits, for a service that starts or for PostgreSQL.
 PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder -rfEs
 
-.PHONY: demo test test-pythons lint schema console screenshots bench soak-feed
+.PHONY: demo test test-pythons lint schema console screenshots bench soak-feed soak-console
 
 demo: .venv/installed
 	.venv/bin/python -m service serve --demo --data "$(DATA)"
@@ -46,6 +46,11 @@ screenshots: .venv/installed-for-tests
 SOAK_S ?= 3600
 soak-feed: .venv/installed-for-tests
 	CALLEDGER_TEST_SOAK_S=$(SOAK_S) .venv/bin/python -m pytest tests/integration/test_changes_killed.py -s -o timeout=0
+
+# How the console's heap grows while a page listens to new calls for SOAK_S seconds; an hour has to stay under 20 MB.
+soak-console: .venv/installed-for-tests
+	sh .ci/chromium
+	CALLEDGER_TEST_SOAK_S=$(SOAK_S) .venv/bin/python tests/tail_soak.py
 
 bench: .venv/installed-for-tests
 	.venv/bin/python -m benchmarks $(BENCH)

@@ -1,10 +1,11 @@
-"""`calledger` commands without what importing the service costs: forks of a process that has done so.
+"""`calledger` commands, `serve` too, without what importing the service costs: forks of a process that has done so.
 
 Each is a process of its own, with its arguments, streams, folder, environment and exit code. What a fork cannot show,
-that a command imports all that it needs, `running.fresh_command` does.
+that a command imports all that it needs, `running.fresh_command` and `RunningService(is_fresh=True)` do.
 
 Run as a script this is the process that forks. Over a socket it takes a byte a command, and with it the open files
-of what is wanted, standard input, output and error, and a pipe for the exit code. It ends when the socket is closed.
+of what is wanted, standard input, output and error, and a pipe, for the id of the process and then its exit code. It
+ends when the socket is closed.
 """
 
 import atexit
@@ -20,28 +21,76 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from select import select
 from tempfile import TemporaryFile
 from threading import Lock
-from typing import IO
+from typing import IO, Any
 
 TIMEOUT_S = 120
 FILES = 5
 ONE_PARENT = Lock()
 
 
+class Process:
+    """A command that runs, as `subprocess.Popen` has it."""
+
+    def __init__(self, answer: IO[str], stdout: IO[str]) -> None:
+        self.stdout, self.returncode = stdout, None
+        self._answer = answer
+        self.pid = int(answer.readline())
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select([self._answer], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired([str(self.pid)], timeout or 0)
+            with self._answer as answer:
+                self.returncode = int(answer.readline())
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.send_signal(signal.SIGKILL)
+
+
 def run(
     arguments: Sequence[str], *, stdin: str, environment: Mapping[str, str], folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder`. A negative exit code is the signal that ended it: SIGALRM after `TIMEOUT_S`."""
-    wanted = {"arguments": arguments, "environment": dict(environment), "folder": str(folder or Path.cwd())}
-    with (
-        file_of(json.dumps(wanted)) as order,
-        file_of(stdin) as given,
-        file_of("") as output,
-        file_of("") as errors,
-    ):
-        code = exit_code(order, given, output, errors)
+    with file_of(stdin) as given, file_of("") as output, file_of("") as errors:
+        with answer_of(order_for(arguments, environment, folder, TIMEOUT_S), given, output, errors) as answer:
+            code = int(answer.read().split()[1])
         return subprocess.CompletedProcess(list(arguments), code, content(output), content(errors))
+
+
+def start(arguments: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> Process:
+    """Start a command that says on standard output what is read of the process's `stdout`, and the rest in `log`."""
+    reading, writing = os.pipe()
+    with Path(os.devnull).open() as nothing, os.fdopen(writing, "w") as output:
+        answer = answer_of(order_for(arguments, environment, None, 0), nothing, output, log)
+    return Process(answer, os.fdopen(reading))
+
+
+def order_for(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None, timeout_s: int
+) -> Mapping[str, Any]:
+    return {
+        "arguments": list(arguments),
+        "environment": dict(environment),
+        "folder": str(folder or Path.cwd()),
+        "timeout_s": timeout_s,
+    }
 
 
 def file_of(text: str) -> IO[str]:
@@ -56,14 +105,15 @@ def content(file: IO[str]) -> str:
     return file.read()
 
 
-def exit_code(*files: IO[str]) -> int:
+def answer_of(order: Mapping[str, Any], *streams: IO[Any]) -> IO[str]:
+    """Where the id of the new process is to be read, and its exit code when it has ended."""
     ending, told = os.pipe()
     with ONE_PARENT:
         orders = parent()
-    with os.fdopen(ending) as answer:
-        socket.send_fds(orders, [b"c"], [*(file.fileno() for file in files), told])
-        os.close(told)
-        return int(answer.read())
+    with file_of(json.dumps(order)) as file:
+        socket.send_fds(orders, [b"c"], [*(one.fileno() for one in (file, *streams)), told])
+    os.close(told)
+    return os.fdopen(ending)
 
 
 @cache
@@ -100,8 +150,11 @@ def become_command(orders: socket.socket) -> None:
                 os.close(told)
                 orders.close()
                 return dress(*files)
+            os.write(told, f"{command}\n".encode())
+            for file in files:
+                os.close(file)
             _, status = os.waitpid(command, 0)
-            os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+            os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
             os._exit(0)
         for file in files:
             os.close(file)
@@ -117,9 +170,9 @@ def reap() -> None:
 
 def dress(order: int, *streams: int) -> None:
     """Take on what a command is given."""
-    signal.alarm(TIMEOUT_S)
     with os.fdopen(order) as file:
         wanted = json.load(file)
+    signal.alarm(wanted["timeout_s"])
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -130,8 +183,10 @@ def dress(order: int, *streams: int) -> None:
 
 
 def main(orders: int) -> None:
-    for module in (Path(__file__).parents[1] / "service" / "commands").glob("[a-z]*.py"):
-        import_module(f"service.commands.{module.stem}")
+    from service.cli import COMMANDS
+
+    for module in ("service.server.lifecycle", *(f"service.commands.{command.module}" for command in COMMANDS)):
+        import_module(module)
     become_command(socket.socket(fileno=orders))
     runpy.run_module("service", run_name="__main__", alter_sys=True)
 

@@ -1,8 +1,10 @@
 """A gateway under kills: it reports batches of calls, and again whatever it got no answer for."""
 
 import json
+import os
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -61,4 +63,12 @@ class Reporter(threading.Thread):
 
 
 def postmaster(service: RunningService) -> int:
-    return int((next(service.data.rglob("postmaster.pid"))).read_text().split()[0])
+    """The process of its PostgreSQL, once one runs: after a kill the file is the last one's for a while."""
+    ends = time.monotonic() + 60
+    while True:
+        with suppress(StopIteration, FileNotFoundError, IndexError, ProcessLookupError):
+            process = int(next(service.data.rglob("postmaster.pid")).read_text().split()[0])
+            os.kill(process, 0)
+            return process
+        assert time.monotonic() < ends, service.log.read_text()[-2_000:]
+        time.sleep(0.02)

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import forked
 
@@ -20,13 +20,16 @@ PYTHON_PATH = {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 
 class RunningService:
-    """`calledger serve` on a free port over `data`."""
+    """`calledger serve` on a free port over `data`. `is_fresh`: it imports for itself what it needs."""
 
-    def __init__(self, data: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *options: str, environment: Mapping[str, str] | None = None, is_fresh: bool = False
+    ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self._environment = {**os.environ, "CALLEDGER_LOG_FORMAT": "json", **(environment or {})}
-        self._options = options
+        self._arguments = ["serve", "--port", "0", "--data", str(data), *options]
+        self._is_fresh = is_fresh
         self.lines: list[str] = []
         self.url = ""
         self.start()
@@ -34,13 +37,7 @@ class RunningService:
     def start(self) -> None:
         """Start it and wait for its ready line; what it printed before is in `lines`."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve", "--port", "0", "--data", self.data, *self._options],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=self._environment,
-            )
+            self.process = (self._fresh if self._is_fresh else self._forked)(log)
         watchdog = threading.Timer(READY_S, self.process.kill)
         watchdog.start()
         self.lines = []
@@ -53,6 +50,13 @@ class RunningService:
             self.kill()
             raise RuntimeError(self.log.read_text())
         self.url = self.lines[-1].removeprefix("ready ")
+
+    def _forked(self, log: IO[bytes]) -> "subprocess.Popen[str] | forked.Process":
+        return forked.start(self._arguments, environment=self._environment, log=log)
+
+    def _fresh(self, log: IO[bytes]) -> "subprocess.Popen[str] | forked.Process":
+        command = [sys.executable, "-m", "service", *self._arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment)
 
     def stop(self) -> int:
         """Ask it to end, and wait until it has."""

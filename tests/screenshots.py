@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo_console import Demo, Language, Theme, console
+from console import Demo, Language, Theme, console
 from playwright.async_api import expect
 from running import RunningService
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from chromium import program
-from demo_console import Demo
+from console import Demo
 from running import RunningService
 
 

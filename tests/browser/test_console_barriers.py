@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from demo_console import PHONE, WIDE, Console, Demo, Language, Theme, console
+from console import PHONE, WIDE, Console, Demo, Language, Theme, console
 from playwright.async_api import expect
 
 # Each role once, each setting once: every page in every setting is looked at by the tests of the pages themselves.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from demo_console import PHONE, Console, Demo, console, texts
+from console import PHONE, Console, Demo, console, texts
 from playwright.async_api import Locator, expect
 
 ROWS_MAX = 60

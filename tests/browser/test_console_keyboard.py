@@ -2,7 +2,7 @@
 
 import re
 
-from demo_console import Demo, console
+from console import Demo, console
 from playwright.async_api import expect
 
 

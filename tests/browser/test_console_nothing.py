@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from console import console, consoles
+from chromium import browsing
+from console import signed_in
 from playwright.async_api import Browser, Page, expect
 from running import RunningService
 
@@ -52,7 +53,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with consoles() as opened:
+    async with browsing() as opened:
         yield opened
 
 
@@ -69,18 +70,18 @@ async def test_each_page_says_why_it_shows_nothing(
 ) -> None:
     """Each of the four reasons on each page, with the ways out: a time that finds something, and no filter."""
     viewer, auditor = [await asyncio.to_thread(service.new_key, role) for role in ("viewer", "auditor")]
-    async with console(browser, empty.url, empty.admin_key, f"{path}?range=24h") as page:
+    async with signed_in(browser, empty.url, empty.admin_key, f"{path}?range=24h") as page:
         await says(page, DATA)
         await expect(page.locator("main .empty")).to_contain_text("/v1/calls")
-    async with console(browser, service.url, viewer, f"{path}?{GONE}") as page:
+    async with signed_in(browser, service.url, viewer, f"{path}?{GONE}") as page:
         await says(page, RETENTION)
         await page.get_by_role("button", name="Last 7 days").click()
         await expect(page.get_by_text(RETENTION)).to_have_count(0)
-    async with console(browser, service.url, viewer, f"{path}?range=24h&model=none-such") as page:
+    async with signed_in(browser, service.url, viewer, f"{path}?range=24h&model=none-such") as page:
         await says(page, MATCH)
         await page.get_by_role("button", name="Clear the filters").click()
         await expect(page.get_by_text(MATCH)).to_have_count(0)
-    async with console(browser, service.url, auditor, path) as page:
+    async with signed_in(browser, service.url, auditor, path) as page:
         await says(page, "The role Auditor may not see this page.")
 
 
@@ -89,10 +90,10 @@ async def test_no_failure_and_failures_without_details_are_told_apart(
 ) -> None:
     """A time in which nothing failed, and one whose failures are in the logs alone, with the way there."""
     viewer = await asyncio.to_thread(service.new_key, "viewer")
-    async with console(browser, service.url, viewer, "errors?range=4h") as page:
+    async with signed_in(browser, service.url, viewer, "errors?range=4h") as page:
         await says(page, "No errors in this time")
         await expect(page.locator("main .empty")).to_contain_text("None of 1 calls failed.")
-    async with console(browser, service.url, viewer, "errors?range=24h") as page:
+    async with signed_in(browser, service.url, viewer, "errors?range=24h") as page:
         await says(page, "No details of errors in this time")
         await page.get_by_role("link", name="Its calls in the logs").click()
         await expect(page.locator(".calls-row")).to_have_count(1)
@@ -109,11 +110,11 @@ async def test_who_may_not_ask_for_sums_is_told_too(tmp_path: Path, browser: Bro
         for role in ("viewer", "support"):
             key = await asyncio.to_thread(running.new_key, role)
             for path, match in (("logs", MATCH), ("errors", "No errors in this time")):
-                async with console(browser, running.url, key, f"{path}?{GONE}") as page:
+                async with signed_in(browser, running.url, key, f"{path}?{GONE}") as page:
                     await says(page, RETENTION)
-                async with console(browser, running.url, key, f"{path}?range=24h&model=none-such") as page:
+                async with signed_in(browser, running.url, key, f"{path}?range=24h&model=none-such") as page:
                     await says(page, match)
-        async with console(browser, running.url, key, "costs") as page:
+        async with signed_in(browser, running.url, key, "costs") as page:
             await says(page, "The role Support may not see this page.")
     finally:
         await asyncio.to_thread(running.stop)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from console import console, consoles
+from chromium import browsing
+from console import signed_in
 from playwright.async_api import Browser, Locator, Page, expect
 from running import RunningService
 
@@ -47,7 +48,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with consoles() as opened:
+    async with browsing() as opened:
         yield opened
 
 
@@ -86,14 +87,14 @@ async def test_a_list_is_gone_through_and_back(
     service: RunningService, browser: Browser, address: str, table: str, size: int, further: str, back: str
 ) -> None:
     """Keys, kinds of errors and entries of the ledger."""
-    async with console(browser, service.url, service.admin_key, address) as page:
+    async with signed_in(browser, service.url, service.admin_key, address) as page:
         rows = page.get_by_role("table", name=table, exact=True).locator("tbody tr")
         await there_and_back(page, rows, size, further=further, back=back)
 
 
 async def test_another_order_begins_at_the_first_page(service: RunningService, browser: Browser) -> None:
     """A cursor is of one list alone: another order or filter is not gone on with in its middle."""
-    async with console(browser, service.url, service.admin_key, "errors?range=24h") as page:
+    async with signed_in(browser, service.url, service.admin_key, "errors?range=24h") as page:
         pager = page.get_by_role("navigation", name="Pages of the list")
         await pager.get_by_role("button", name="Next page").click()
         await expect(pager).to_contain_text("Page 2")
@@ -104,7 +105,7 @@ async def test_another_order_begins_at_the_first_page(service: RunningService, b
 
 async def test_deliveries_of_a_webhook_are_listed(service: RunningService, browser: Browser) -> None:
     """What was sent to a webhook, with what came of it, page by page."""
-    async with console(browser, service.url, service.admin_key, "operation?range=24h") as page:
+    async with signed_in(browser, service.url, service.admin_key, "operation?range=24h") as page:
         opens = page.get_by_role("button", name="Deliveries to https://example.com")
         await opens.click()
         rows = page.get_by_role("table", name="Deliveries to https://example.com").locator("tbody tr")

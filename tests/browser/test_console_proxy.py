@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import ClientSession, web
-from demo_console import Demo, console
+from console import Demo, console
 from playwright.async_api import expect
 
 PREFIX = "/tools/ledger"

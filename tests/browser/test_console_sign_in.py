@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from demo_console import Demo, console
+from console import Demo, console
 from playwright.async_api import expect
 
 ROLES = ("admin", "viewer", "partner", "support", "auditor", "compliance", "ingest")

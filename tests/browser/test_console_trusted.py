@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from console import console, consoles
+from chromium import browsing
+from console import signed_in
 from playwright.async_api import expect
 from running import RunningService
 
@@ -35,8 +36,8 @@ def status_of(service: RunningService, text: str) -> int:
 async def test_every_page_asks_what_it_asks_elsewhere(service: RunningService) -> None:
     """Each page of an administrator is answered, a call is opened, and live tail listens; other texts are refused."""
     async with (
-        consoles() as browser,
-        console(browser, service.url, service.admin_key, "logs?range=1h&live=1") as page,
+        browsing() as browser,
+        signed_in(browser, service.url, service.admin_key, "logs?range=1h&live=1") as page,
     ):
         await page.locator(".calls-row").first.click()
         await expect(page.locator("aside.call")).to_contain_text("Timeout")

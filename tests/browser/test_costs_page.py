@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
-from console import assert_accessible_everywhere, console, consoles
+from chromium import browsing
+from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
 
@@ -57,14 +58,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with consoles() as opened:
+    async with browsing() as opened:
         yield opened
 
 
 async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: RunningService, browser: Browser) -> None:
     """Totals beside the period before, groups, the chart's table, equal tokens and budgets: all of one currency."""
     key = await asyncio.to_thread(service.new_key, "viewer")
-    async with console(browser, service.url, key, "costs?range=24h") as page:
+    async with signed_in(browser, service.url, key, "costs?range=24h") as page:
         cost = page.locator(".figure", has_text="Cost").first
         await expect(cost).to_contain_text("0.45 USD")
         await expect(cost).to_contain_text("+125%")  # 0.20 the day before
@@ -99,7 +100,7 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
 
 async def test_a_bar_opens_its_calls(service: RunningService, browser: Browser) -> None:
     """A press on a bar leads to the list of its hour, in its currency, and the way back leads back."""
-    async with console(browser, service.url, service.admin_key, "costs?range=24h&money=EUR") as page:
+    async with signed_in(browser, service.url, service.admin_key, "costs?range=24h&money=EUR") as page:
         over = page.locator(".chart .u-over")
         await expect(over).to_be_visible()
         box = await over.bounding_box()
@@ -118,14 +119,14 @@ async def test_no_calls_a_purged_time_and_no_permission_are_told_apart(
     service: RunningService, browser: Browser
 ) -> None:
     """Each says what it is; an auditor has no page of costs."""
-    async with console(browser, service.url, service.admin_key, "costs?range=24h&model=nothing") as page:
+    async with signed_in(browser, service.url, service.admin_key, "costs?range=24h&model=nothing") as page:
         await expect(page.get_by_text("No call matches")).to_be_visible()
         await page.get_by_role("button", name="Clear the filters").click()
         await expect(page.locator(".figure").first).to_contain_text("0.45 USD")
-    async with console(browser, service.url, service.admin_key, "costs?from=2015-01-01T00:00:00Z&by=user") as page:
+    async with signed_in(browser, service.url, service.admin_key, "costs?from=2015-01-01T00:00:00Z&by=user") as page:
         await expect(page.get_by_text("This time is past what is kept")).to_be_visible()
     auditor = await asyncio.to_thread(service.new_key, "auditor")
-    async with console(browser, service.url, auditor, "costs") as page:
+    async with signed_in(browser, service.url, auditor, "costs") as page:
         await expect(page.get_by_text("The role Auditor may not see this page.")).to_be_visible()
         await expect(page.get_by_role("link", name="Costs")).to_have_count(0)
 

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
-from console import assert_accessible_everywhere, console, consoles
+from chromium import browsing
+from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
 
@@ -38,14 +39,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with consoles() as opened:
+    async with browsing() as opened:
         yield opened
 
 
 async def test_errors_are_grouped_and_lead_to_their_calls(service: RunningService, browser: Browser) -> None:
     """Kinds with their share of all calls and trend; one opens its newest errors, masked, and leads to the logs."""
     viewer = await asyncio.to_thread(service.new_key, "viewer")
-    async with console(browser, service.url, viewer, "errors?range=24h") as page:
+    async with signed_in(browser, service.url, viewer, "errors?range=24h") as page:
         await expect(page.get_by_text("4 of 16 calls failed (25%)")).to_be_visible()
         rows = page.get_by_role("table", name="Kinds of errors").locator("tbody tr")
         await expect(rows).to_have_count(2)
@@ -75,14 +76,14 @@ async def test_errors_are_grouped_and_lead_to_their_calls(service: RunningServic
 
 async def test_no_errors_no_calls_and_no_permission_are_told_apart(service: RunningService, browser: Browser) -> None:
     """A model without errors, a model without calls, a filter that errors do not know, and an auditor."""
-    async with console(
+    async with signed_in(
         browser, service.url, service.admin_key, "errors?range=24h&errorType=None&status=FAILED"
     ) as page:
         await expect(page.get_by_text("Errors are not chosen by Status")).to_be_visible()
-    async with console(browser, service.url, service.admin_key, "errors?range=24h&model=nothing") as page:
+    async with signed_in(browser, service.url, service.admin_key, "errors?range=24h&model=nothing") as page:
         await expect(page.get_by_text("No call matches")).to_be_visible()
     auditor = await asyncio.to_thread(service.new_key, "auditor")
-    async with console(browser, service.url, auditor, "errors") as page:
+    async with signed_in(browser, service.url, auditor, "errors") as page:
         await expect(page.get_by_text("The role Auditor may not see this page.")).to_be_visible()
 
 

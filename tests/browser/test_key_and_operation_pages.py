@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from console import assert_accessible_everywhere, console, consoles
+from chromium import browsing
+from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
 
@@ -36,13 +37,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with consoles() as opened:
+    async with browsing() as opened:
         yield opened
 
 
 async def test_a_key_is_made_shown_once_replaced_and_ended(service: RunningService, browser: Browser) -> None:
     """The secret is in the page once and works; its replacement works too; once ended, neither page nor key has it."""
-    async with console(browser, service.url, service.admin_key, "keys") as page:
+    async with signed_in(browser, service.url, service.admin_key, "keys") as page:
         await page.get_by_role("button", name="Make a key").click()
         dialog = page.get_by_role("dialog")
         await dialog.get_by_label("Role").select_option("VIEWER")
@@ -74,7 +75,7 @@ async def test_a_key_is_made_shown_once_replaced_and_ended(service: RunningServi
 
 async def test_operation_shows_health_refusals_and_webhooks(service: RunningService, browser: Browser) -> None:
     """The database answers, no key is lost, and what was refused stands by its reason."""
-    async with console(browser, service.url, service.admin_key, "operation?range=24h") as page:
+    async with signed_in(browser, service.url, service.admin_key, "operation?range=24h") as page:
         await expect(page.locator(".figure", has_text="Service and database")).to_contain_text("Ready")
         await expect(page.locator(".figure", has_text="Keyring")).to_contain_text("0 lost")
         refused = page.get_by_role("table", name="2 calls and requests, by reason").locator("tbody tr")
@@ -86,7 +87,7 @@ async def test_operation_shows_health_refusals_and_webhooks(service: RunningServ
 async def test_what_is_filtered_is_exported_and_downloaded(service: RunningService, browser: Browser) -> None:
     """The filter of the address becomes a file of these rows alone; it is removed, and a schedule made and stopped."""
     viewer = await asyncio.to_thread(service.new_key, "viewer")
-    async with console(browser, service.url, viewer, "exports?range=24h&model=m1") as page:
+    async with signed_in(browser, service.url, viewer, "exports?range=24h&model=m1") as page:
         await expect(page.get_by_text("No exports yet.")).to_be_visible()
         await expect(page.get_by_text("It will have 3 rows.")).to_be_visible()
         await page.get_by_role("button", name="Export", exact=True).click()
@@ -112,10 +113,10 @@ async def test_who_may_not_has_no_such_page(service: RunningService, browser: Br
     """A viewer has neither keys nor operation; one that reports has no exports."""
     viewer = await asyncio.to_thread(service.new_key, "viewer")
     for path in ("keys", "operation"):
-        async with console(browser, service.url, viewer, path) as page:
+        async with signed_in(browser, service.url, viewer, path) as page:
             await expect(page.get_by_text("The role Viewer may not see this page.")).to_be_visible()
     ingest = await asyncio.to_thread(service.new_key, "ingest")
-    async with console(browser, service.url, ingest, "exports") as page:
+    async with signed_in(browser, service.url, ingest, "exports") as page:
         await expect(page.get_by_text("The role Ingest may not see this page.")).to_be_visible()
 
 

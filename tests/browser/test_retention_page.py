@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from console import assert_accessible_everywhere, console, consoles
+from chromium import browsing
+from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, Page, Route, expect
 from running import RunningService
 
@@ -52,7 +53,7 @@ def verifier_key(service: RunningService) -> str:
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with consoles() as opened:
+    async with browsing() as opened:
         yield opened
 
 
@@ -67,7 +68,7 @@ async def test_the_browser_verifies_the_ledger(
     service: RunningService, auditor: str, checkpoint: str, verifier_key: str, browser: Browser
 ) -> None:
     """Each entry is proved by the newest checkpoint, which the key signed and which continues the one that was kept."""
-    async with console(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
+    async with signed_in(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
         await verify(page, verifier_key, checkpoint)
         verdict = page.locator(".verdict")
         await expect(verdict).to_have_class(re.compile("verdict-good"))
@@ -105,7 +106,7 @@ async def test_what_was_tampered_with_is_not_verified(
             data["inclusionProof"]["hashes"] = data["inclusionProof"]["hashes"][::-1]
         await route.fulfill(response=answer, body=json.dumps(body))
 
-    async with console(browser, service.url, auditor, "retention?part=kept&range=24h") as page:
+    async with signed_in(browser, service.url, auditor, "retention?part=kept&range=24h") as page:
         await page.route("**/graphql", change)
         await page.get_by_text("Ledger", exact=True).click()
         other = verifier_key[:-6] + ("AAAA" if verifier_key[-6:-2] != "AAAA" else "BBBB") + verifier_key[-2:]
@@ -119,7 +120,7 @@ async def test_an_auditor_finds_what_is_kept_destroyed_and_held(
     service: RunningService, auditor: str, browser: Browser
 ) -> None:
     """Classes with their windows, a hold with its entry, the policy with what each role gets, and a bundle."""
-    async with console(browser, service.url, auditor, "retention") as page:
+    async with signed_in(browser, service.url, auditor, "retention") as page:
         classes = page.get_by_role("table", name="Classes of data")
         await expect(classes.locator("tr", has_text="Billing").first).to_contain_text("400 d")
         await expect(page.locator(".figure", has_text="Overdue rows")).to_contain_text("as it should be")
@@ -144,7 +145,7 @@ async def test_a_statement_is_the_operators_and_the_ledger_knows_it(
 ) -> None:
     """The page names the command that makes one, and the last one's entry and digest, to hold a file against."""
     file = tmp_path / "statement.json"
-    async with console(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
+    async with signed_in(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
         await expect(page.get_by_text("calledger attest statement.json")).to_be_visible()
         await expect(page.get_by_text("None was made in the last year.")).to_be_visible()
         await asyncio.to_thread(service.command, "attest", str(file))
@@ -157,11 +158,11 @@ async def test_a_statement_is_the_operators_and_the_ledger_knows_it(
 async def test_a_viewer_sees_of_it_what_a_viewer_may(service: RunningService, browser: Browser) -> None:
     """A viewer has retention and the policy, no ledger and no holds; one that reports has no such page."""
     viewer = await asyncio.to_thread(service.new_key, "viewer")
-    async with console(browser, service.url, viewer, "retention?part=ledger") as page:
+    async with signed_in(browser, service.url, viewer, "retention?part=ledger") as page:
         await expect(page.get_by_role("table", name="Classes of data")).to_be_visible()
         assert await page.locator(".choice-option").filter(has_text="Ledger").count() == 0
     ingest = await asyncio.to_thread(service.new_key, "ingest")
-    async with console(browser, service.url, ingest, "retention") as page:
+    async with signed_in(browser, service.url, ingest, "retention") as page:
         await expect(page.get_by_text("The role Ingest may not see this page.")).to_be_visible()
 
 

@@ -105,6 +105,43 @@ async def test_a_cursor_far_back_prunes_what_is_newer(seeded: SeededLedger, monk
     assert max(bounds) <= first.rows[-1]["started_at"] + timedelta(microseconds=1)
 
 
+async def test_a_frontends_own_end_tells_where_rows_lie(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clock is not the database's: a list up to seconds ago is a newest one, and the next is found sooner."""
+    end = (await seeded.now() - timedelta(seconds=5)).isoformat()
+    query = f'{{ calls(first: 2, filter: {{startedAt: {{lt: "{end}"}}}}) {{ nodes {{ id }} }} }}'
+    spied = Spied(seeded, monkeypatch)
+    first = await seeded.data(query)
+    before = len(spied.statements)
+    assert await seeded.data(query) == first
+    assert len(spied.statements) - before < before - 2
+
+
+_MANY_CALLS = """
+INSERT INTO call SELECT (made.one).* FROM (
+    SELECT jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid(), 'source_id', 'many-' || n)) AS one
+    FROM (SELECT c FROM call c ORDER BY started_at DESC LIMIT 1) newest, generate_series(1, 20000) n
+) made
+"""
+
+
+@pytest.mark.parametrize("among", [Compare("model", "eq", "none-such"), Compare("model", "in", ("none-such",))])
+async def test_a_rare_model_is_looked_for_where_it_can_be(
+    seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch, among: Compare
+) -> None:
+    """A filter by a model asks each partition's index which pages can have it, for whoever sees all accounts too."""
+    async with seeded.database.owner.acquire() as connection:
+        await connection.execute(_MANY_CALLS)
+        await connection.execute("VACUUM ANALYZE call")
+    spied = Spied(seeded, monkeypatch)
+    await seeded.reader.page(seeded.scope(), CALLS, PageRequest(among), PageSelection(selection={"id": {}}))
+    sql, values = spied.statements[0]
+    async with seeded.database.reading(None) as connection:
+        plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *values))[0]["Plan"]
+
+    indexes = [node["Index Name"] for node in _nodes(plan) if node["Node Type"] == "Bitmap Index Scan"]
+    assert any(name.endswith("_model_idx") for name in indexes), indexes
+
+
 async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
     seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

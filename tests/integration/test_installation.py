@@ -54,7 +54,7 @@ def test_a_first_start_may_be_cut_short_anywhere(tmp_path: Path) -> None:
                 os.sched_yield()
             start.kill()
 
-    service = RunningService(data)
+    service = RunningService(data, is_fresh=True)
 
     assert service.request("POST", "/graphql", key=service.admin_key, body=VIEWER)[0] == 200
     keys = [line.split("\t") for line in service.command("keys", "list").stdout.splitlines()]

@@ -63,7 +63,7 @@ def half_sent(service: RunningService, body: bytes) -> socket.socket:
 
 @pytest.fixture(params=["1", "2"])
 def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningService]:
-    service = RunningService(tmp_path / "data", "--workers", request.param)
+    service = RunningService(tmp_path / "data", "--workers", request.param, is_fresh=True)
     yield service
     if service.process.poll() is None:
         service.stop()

@@ -17,7 +17,7 @@ from service.query.model.parameters import Params, storable
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, TimeRange, canonical
 from service.query.records.ordering import KEY, CursorError, Cursors, ordering_of
 from service.query.scan import statements
-from service.query.scan.ranges import Density, ScanRange, time_windows, values_of
+from service.query.scan.ranges import WITHOUT_ACCOUNT, Density, ScanRange, time_windows, values_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POLICY = load_preset("default")
@@ -47,6 +47,22 @@ def test_the_first_slice_is_as_wide_as_the_last_page_was() -> None:
     assert next(density.widths()) == timedelta(seconds=8)
     density.observe_unfilled(timedelta(days=1))
     assert next(density.widths()) == timedelta(hours=1)
+
+
+def test_slices_grow_behind_a_time_without_rows() -> None:
+    """After a night without a call the evening is not read whole: finely from where rows were, and never back."""
+    density = Density()
+    density.observe_page(timedelta(hours=8), timedelta(hours=8, seconds=30))
+    widths = list(density.widths())
+    assert widths[:4] == [*WITHOUT_ACCOUNT[:2], timedelta(hours=8, minutes=2), timedelta(hours=8, minutes=16)]
+    assert widths == sorted(set(widths))
+    assert widths[-4:] == list(WITHOUT_ACCOUNT[2:])
+    assert len(widths) <= 11
+
+
+def test_a_page_up_to_a_browsers_now_is_a_newest_one() -> None:
+    """A frontend names the end of its time by its own clock; the end of another time says nothing of newest rows."""
+    assert [Density.is_newest(NOW + timedelta(seconds=ago), NOW) for ago in (5, 0, -40, -90)] == [True] * 3 + [False]
 
 
 CURSORS = Cursors(bytes(32))

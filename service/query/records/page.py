@@ -264,18 +264,19 @@ class _Fetcher:
         """Note how dense rows lie at present, by the ages of a newest page over every account."""
         reading, ordering = self._reading, self._ordering
         start, end = limits(reading)
-        if reading.density is None:
+        if reading.density is None or not reading.density.is_newest(end, reading.now):
             return
-        if reading.predicate is not EVERYTHING or end < reading.now or not ordering.by_time:
+        if reading.predicate is not EVERYTHING or not ordering.by_time:
             return
         if any(scan_range.accounts is not None for scan_range in reading.scan_ranges):
             return
+        newest = min(end, reading.now)  # as `time_windows` counts: a clock that is behind makes no row older
         if filled:
             moments = [ordering.time_of(ordering.position(row)) for row in (rows[len(rows) // 2], rows[-1])]
-            middle, oldest = [reading.now - moment for moment in moments if moment is not None]
+            middle, oldest = [newest - moment for moment in moments if moment is not None]
             reading.density.observe_page(middle, oldest)
         else:
-            reading.density.observe_unfilled(reading.now - start)
+            reading.density.observe_unfilled(newest - start)
 
     def needs_rows(self, *, from_end: bool) -> bool:
         """Whether the rows of the page are asked for, or whether there are more past the end that is read towards."""

@@ -267,9 +267,9 @@ WITHOUT_ACCOUNT = (
     timedelta(days=130),
 )
 
-_WIDEST: Final = WITHOUT_ACCOUNT[0]
 _NARROWEST: Final = timedelta(milliseconds=100)
 _GROWTH: Final = 8
+_A_BROWSERS_NOW: Final = timedelta(minutes=1)
 
 
 class Density:
@@ -295,14 +295,22 @@ class Density:
     def widths(self) -> Iterator[timedelta]:
         """Yield how far back each window reaches, narrowest first.
 
-        At a thousand calls per second a page lies within a tenth of a second, otherwise within the last hour. Where the
-        density has changed since, a page takes a few more statements once, or one that reads too much.
+        At a thousand calls per second a page lies within a tenth of a second, otherwise within the last hour. Where no
+        call has come for longer, the windows grow as finely behind those that are empty. Where the density has changed
+        since, a page takes a few more statements once, or one that reads too much.
         """
-        spread = self.spread
-        while self.age + spread < _WIDEST:
-            yield self.age + spread
-            spread *= _GROWTH
-        yield from WITHOUT_ACCOUNT
+        passed, spread = timedelta(), self.spread
+        for width in WITHOUT_ACCOUNT:
+            while passed <= self.age and self.age + spread < width:
+                yield self.age + spread
+                spread *= _GROWTH
+            yield width
+            passed = width
+
+    @staticmethod
+    def is_newest(end: datetime, now: datetime) -> bool:
+        """Whether a list that ends there begins with the newest rows: a page's own clock may have named its end."""
+        return end >= now - _A_BROWSERS_NOW
 
 
 def time_windows(

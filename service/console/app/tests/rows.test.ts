@@ -22,6 +22,12 @@ describe("rows of a long list", () => {
     rows.need(0, 30);
     await settled();
     expect([rows.length, rows.more, asked]).toEqual([FIRST_PAGE, true, [null]]);
+    rows.need(0, 30);
+    await settled();
+    expect(asked, "nothing more before somebody scrolls").toEqual([null]);
+    rows.need(3, 33);
+    await settled();
+    expect([rows.length, asked.length]).toEqual([FIRST_PAGE + PAGE, 2]);
     while (rows.more) {
       rows.need(rows.length - 30, rows.length - 1);
       await settled();

@@ -67,13 +67,15 @@ export class Rows<Row> {
     return -1;
   }
 
-  /** Loads what is missing of these rows, and the page behind them when they come near the end. */
+  /** Loads what is missing of these rows, and the page behind them when they come near the end. Nobody has scrolled who
+   * is at the top: most filters are looked at no further. */
   need(first: number, last: number): void {
     if (this.problem !== null || this.#ended.signal.aborted) return;
     for (let page = Math.max(0, this.#pageOf(first)); page <= this.#pageOf(last); page++) {
       if (this.#pages[page]?.rows === null) void this.#fetch(page);
     }
-    if (this.more && last >= this.length - PAGE / 2) void this.#fetch(this.#pages.length);
+    const ahead = first > 0 ? PAGE / 2 : 1;
+    if (this.more && last >= this.length - ahead) void this.#fetch(this.#pages.length);
     this.#forget(first, last);
   }
 
