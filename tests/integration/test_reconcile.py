@@ -206,6 +206,17 @@ async def test_days_are_those_of_the_providers_time_zone(books: Books) -> None:
     }
 
 
+async def test_single_calls_are_of_the_days_of_the_time_zone_too(books: Books) -> None:
+    """What is missing there is said on the day that it was in Shanghai."""
+    await books.record("theirs", FIRST + timedelta(hours=20), "1")
+    await books.record("ours", FIRST + timedelta(hours=20), "1")
+    bill = [{"id": "theirs", "day": SECOND.date().isoformat(), "model": "m-1", "currency": "USD", "amount": "1"}]
+
+    result = await books.compare(books.file(bill), zone=ZoneInfo("Asia/Shanghai"))
+
+    assert found(result) == {("MISSING_THERE", SECOND.date().isoformat(), "m-1", "USD"): 1}
+
+
 @pytest.mark.parametrize(("amount", "differs"), [("0.33", False), ("0.34", True)])
 async def test_what_an_invoice_rounds_is_no_difference(books: Books, amount: str, differs: bool) -> None:
     """Cents may be off by half a cent a row, and by no more, where nothing else is tolerated."""
