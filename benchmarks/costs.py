@@ -104,7 +104,7 @@ class Ours:
     def sums(self, question: Question) -> Sums:
         return _by_key(
             (
-                row["key"][question.key],
+                question.value(row["key"]),
                 int(row["calls"]),
                 int(row["inputTokens"]),
                 int(row["outputTokens"]),

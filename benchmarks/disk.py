@@ -14,6 +14,7 @@ from benchmarks.calledger import Calledger
 from benchmarks.options import calls_of, parser
 from benchmarks.places import say
 from benchmarks.processes import machine
+from service.retention.rollups.tag_sums import EVERY_TABLE
 from service.retention.rollups.totals import DERIVED_SUMS
 
 # Partitions without rows are left out: each has a few pages of its own, whatever it holds.
@@ -34,7 +35,7 @@ _SIZES: Final = """
     ORDER BY store
 """
 _STORES: Final = ["call", "call_error", "usage_quarter", "usage_day"]
-_SUMS: Final = [sums.table for resting in DERIVED_SUMS.values() for sums in resting]
+_SUMS: Final = [*(sums.table for resting in DERIVED_SUMS.values() for sums in resting), *EVERY_TABLE]
 _INDEXES: Final = """
     SELECT
         regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') AS index,

@@ -25,6 +25,9 @@ from benchmarks.places import FOLDER, ROOT, say
 from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
 from service.ingest.preparation.batch_context import Sealer
+from service.retention.rollups.compaction import Compaction
+from service.retention.rollups.tag_keys import keep_tags
+from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, added
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
@@ -207,9 +210,10 @@ async def _fill(house: Calledger, calls: int) -> Filled:
         await _roll_up(runtime, tier, days)
         for statement in _RESTING.values():
             await runtime.database.owner.execute(statement, timeout=3600)
+        await _sum_by_tag(runtime, tier, days)
         say(f"  rollups summed, {time.monotonic() - begin:.0f} s")
         async with runtime.database.owner.acquire() as connection:
-            for table in (*Store, "usage_delta", *_RESTING):
+            for table in (*Store, "usage_delta", *_RESTING, *EVERY_TABLE):
                 await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
         # As maintenance does, a few an hour.
         while await pack(runtime.database.owner, runtime.partitions, datetime.now(UTC)):
@@ -287,6 +291,16 @@ async def _roll_up(runtime: Runtime, tier: int, days: Sequence[datetime]) -> Non
                     await connection.execute(statement, tier, day, day + timedelta(days=1), timeout=3600)
 
     await asyncio.gather(*(work() for _ in range(_CONNECTIONS)))
+
+
+async def _sum_by_tag(runtime: Runtime, tier: int, days: Sequence[datetime]) -> None:
+    await keep_tags(runtime.retention)
+    async with runtime.database.owner.acquire() as connection:
+        for day in days:
+            await remake_tags(
+                connection, tier, day, day + timedelta(days=1), sorted(runtime.applied.policy.summed_tags)
+            )
+    await Compaction(runtime.database.owner).compact_all()
 
 
 async def connect(house: Calledger) -> asyncpg.Connection:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 ZONE: Final = "Asia/Kolkata"
 MIDNIGHT: Final = timedelta(hours=18, minutes=30)
@@ -12,6 +12,8 @@ _SUMS: Final = "count(*) AS calls, sum(input_tokens) AS input, sum(output_tokens
 _FIGURES: Final = "calls inputTokens outputTokens amount { amount currency }"
 _PERCENTILES: Final = "calls latencyMs { p50 p95 p99 }"
 _RANKS: Final = "percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY latency_ms) AS latency"
+TEAM: Final = "TEAM"
+"""The tag `team`, by which calls are grouped as by a dimension."""
 _DIMENSIONS: Final = {"MODEL": "model", "ACCOUNT": "account", "API_KEY": "apiKey"}
 
 
@@ -27,12 +29,18 @@ class Question:
 
     @property
     def key(self) -> str | None:
-        """The field of a row's key that it is grouped by."""
-        return None if self.by is None else _DIMENSIONS[self.by]
+        """What of a row's key it is grouped by."""
+        return "tags { value }" if self.by == TEAM else None if self.by is None else _DIMENSIONS[self.by]
+
+    def value(self, key: dict[str, Any]) -> str | None:
+        """What a row is grouped by, of its key."""
+        return key["tags"][0]["value"] if self.by == TEAM else key[self.key or ""]
 
     @property
     def graphql(self) -> str:
         grouped = "" if self.by is None else f", groupBy: [{self.by}]"
+        if self.by == TEAM:
+            grouped = ', groupByTags: ["team"]'
         bucket = f', bucket: DAY, timeZone: "{ZONE}"' if self.local else ""
         key = f"key {{ {self.key or 'currency'} bucketStart }}"
         return f"""query ($from: DateTime!, $to: DateTime!) {{
@@ -44,7 +52,9 @@ class Question:
     @property
     def raw(self) -> str:
         """Columns: the key, the currency, the local day if it is by days, and the figures."""
-        key = {None: "NULL", "MODEL": "model", "API_KEY": "api_key", "ACCOUNT": "account_id"}[self.by]
+        key = {None: "NULL", TEAM: "tags ->> 'team'", "MODEL": "model", "API_KEY": "api_key", "ACCOUNT": "account_id"}[
+            self.by
+        ]
         named = "(SELECT name FROM account WHERE account.id = account_id)" if self.by == "ACCOUNT" else key
         day = f", date_trunc('day', started_at, '{ZONE}') AS day" if self.local else ""
         figures = f"count(*) AS calls, {_RANKS}" if self.latency else _SUMS
@@ -69,6 +79,8 @@ QUESTIONS: Final = {
     "zone": Question("by model and local day", "MODEL", local=True, peers=True),
     "accounts": Question("by account and local day", "ACCOUNT", local=True),
     "keys": Question("by API key and local day", "API_KEY", local=True),
+    "tags": Question("by tag, UTC days", TEAM),
+    "tags-zone": Question("by tag and local day", TEAM, local=True),
     "latency": Question("percentiles, UTC days", latency=True),
     "latency-zone": Question("percentiles by local day", local=True, latency=True),
 }

@@ -184,9 +184,11 @@ def dress(order: int, *streams: int) -> None:
 
 def main(orders: int) -> None:
     from service.cli import COMMANDS
+    from service.log_redaction import shared_redactor
 
     for module in ("service.server.lifecycle", *(f"service.commands.{command.module}" for command in COMMANDS)):
         import_module(module)
+    shared_redactor()  # compiled once
     become_command(socket.socket(fileno=orders))
     runpy.run_module("service", run_name="__main__", alter_sys=True)
 

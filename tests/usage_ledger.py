@@ -75,6 +75,12 @@ class Ledger:
     async def now(self) -> datetime:
         return await self.database.owner.fetchval("SELECT now()")
 
+    async def sum_tags(self, *keys: str) -> None:
+        """Sum by these tags, before there are calls."""
+        values = [(key, datetime(1970, 1, 1, tzinfo=UTC)) for key in keys]
+        statement = "INSERT INTO usage_tag_key (tag_key, summed_from) VALUES ($1, $2)"
+        await self.database.owner.executemany(statement, values)
+
     def reader(self, now: datetime, accounts: tuple[int, ...] | None = None, role: Role = Role.ADMIN) -> UsageReader:
         """What reads usage for a key of `role` bound to `accounts` (None: to none), as if it were `now`."""
         scope = Scope("key", role, accounts, self.policy, view_table(self.policy, role))

@@ -13,7 +13,21 @@ from typing import Literal, TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value as a JSON parser returns it."""
 
-Source: TypeAlias = Literal["native", "litellm", "otlp", "new-api", "one-api", "csv"]
+Source: TypeAlias = Literal[
+    "native",
+    "litellm",
+    "otlp",
+    "new-api",
+    "one-api",
+    "csv",
+    "langfuse",
+    "openrouter",
+    "helicone",
+    "cloudflare",
+    "portkey",
+    "bifrost",
+    "agentgateway",
+]
 """The gateway's family, whatever path its report came by."""
 
 AmountSource: TypeAlias = Literal["BILLED", "REPORTED", "ESTIMATED", "ROUNDED"]

@@ -178,6 +178,11 @@ class Policy:
         # Mappings do not hash; equal policies have equal names and versions, which is all that a hash promises.
         return hash((self.name, self.version, len(self.fields)))
 
+    @property
+    def summed_tags(self) -> frozenset[str]:
+        """The tags that costs can be grouped by, where tags are kept at all: there are sums of them."""
+        return self.tag_dimensions if self.action("Call.tags") is Action.KEEP else NO_STRINGS
+
     def action(self, field: str) -> Action:
         """What admission does to `field` (`Call.model`): drop, unless the policy says otherwise."""
         rule = self.fields.get(field)

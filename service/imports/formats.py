@@ -2,34 +2,104 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from policies import Source
-from service.ingest.formats.litellm.adapter import read_entry
+from service.errors import OperatorError
+from service.imports.sources.databases.table import SourceTable
+from service.ingest.formats.gateways.agentgateway import read_request_log
+from service.ingest.formats.gateways.bifrost import read_log as read_bifrost
+from service.ingest.formats.gateways.cloudflare import read_event
+from service.ingest.formats.gateways.helicone import read_request
+from service.ingest.formats.gateways.langfuse import read_observation
+from service.ingest.formats.gateways.openrouter import read_generation
+from service.ingest.formats.gateways.portkey import read_log as read_portkey
+from service.ingest.formats.litellm.spend_log import read_history
+from service.ingest.formats.mapped.reader import MappedReader
 from service.ingest.formats.native.reader import read_row
+from service.ingest.formats.newapi.adapter import read_log_row
+from service.ingest.formats.newapi.log_row import LogSettings
 from service.ingest.formats.opened import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What an operator says of a source's rows, beside their format. Each format names those that it takes."""
+    """What an operator says of a source's rows, beside their format; None: nothing. Each format names those it takes.
+
+    `quota_per_unit` of quota is one unit of `currency`; `account_by` is the column that names the account of a call;
+    `map` reads rows by a column map.
+    """
+
+    quota_per_unit: Decimal | None = None
+    currency: str | None = None
+    account_by: str | None = None
+    map: MappedReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImportFormat:
-    """A format of rows: whose it is, what reads a row, and which options it takes (fields of `ImportOptions`)."""
+    """A format of rows: whose it is, what reads a row, which options it takes (fields of `ImportOptions`), and the
+    table that has them in the gateway's database; None: it is not read from one.
+    """
 
     source: Source
     help: str
     reader: Callable[[ImportOptions], Reader]
     options: frozenset[str] = frozenset()
+    table: SourceTable | None = None
+
+
+_LOGS: Final = SourceTable(
+    "logs",
+    key="id",
+    needed=("user_id", "created_at", "type", "content", "model_name", "quota", "prompt_tokens", "completion_tokens"),
+    others=(
+        *("username", "token_name", "token_id", "channel_id", "use_time", "elapsed_time", "is_stream", "group", "ip"),
+        *("request_id", "upstream_request_id", "other"),
+    ),
+    long=frozenset(("content", "other")),
+)
+_LOG_OPTIONS: Final = frozenset(("quota_per_unit", "currency", "account_by"))
+
+
+def _log_reader(source: Literal["new-api", "one-api"], options: ImportOptions) -> Reader:
+    given = {name: value for name in _LOG_OPTIONS if (value := getattr(options, name)) is not None}
+    return partial(read_log_row, settings=LogSettings(source, **given))
+
+
+def mapped_reader(options: ImportOptions) -> Reader:
+    """What reads rows by the operator's column map. Raises OperatorError where there is none."""
+    if options.map is None:
+        raise OperatorError("a column map is needed: `--suggest-map` prints one to begin with, `--map FILE` takes it")
+    return options.map
 
 
 FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
     {
         "native": ImportFormat("native", "calls as `POST /v1/calls` takes them", lambda _: read_row),
-        "litellm": ImportFormat("litellm", "LiteLLM's callback payloads, as `POST /v1/litellm`", lambda _: read_entry),
+        "litellm": ImportFormat(
+            "litellm", "rows of LiteLLM's table `LiteLLM_SpendLogs`, or its callback's payloads", lambda _: read_history
+        ),
+        "langfuse": ImportFormat("langfuse", "observations of Langfuse's exports and API", lambda _: read_observation),
+        "openrouter": ImportFormat("openrouter", "OpenRouter's activity by generation", lambda _: read_generation),
+        "helicone": ImportFormat("helicone", "rows of Helicone's export tool and API", lambda _: read_request),
+        "cloudflare": ImportFormat("cloudflare", "AI Gateway's events of Logpush, or its logs", lambda _: read_event),
+        "portkey": ImportFormat("portkey", "rows of Portkey's log exports", lambda _: read_portkey),
+        "bifrost": ImportFormat("bifrost", "rows of Bifrost's table `logs`, or of its API", lambda _: read_bifrost),
+        "agentgateway": ImportFormat(
+            "agentgateway", "rows of agentgateway's table `request_logs`, or of its API", lambda _: read_request_log
+        ),
+        "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
+        "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
+        "new-api": ImportFormat(
+            "new-api", "new-api's table `logs`", partial(_log_reader, "new-api"), _LOG_OPTIONS, _LOGS
+        ),
+        "one-api": ImportFormat(
+            "one-api", "One API's table `logs`", partial(_log_reader, "one-api"), _LOG_OPTIONS, _LOGS
+        ),
     }
 )
 """By the name that `calledger import` takes."""

@@ -58,7 +58,9 @@ async def import_rows(
     try:
         async with ingesting(runtime) as (writer, refusals):
             way = Way(writer, refusals, long_rows, principal, form.source, form.reader(options))
-            tally = await bring_in(source, way, after=cursor, save=save, told=lambda tally: told(tally, before))
+            tally = await bring_in(
+                source, way, after=cursor, save=save, told=lambda tally: told(tally, before), before=before
+            )
     finally:
         await long_rows.close()
     await end_checkpoint(owner, digest)
@@ -73,7 +75,8 @@ async def try_rows(
     shown: list[dict[str, Any]] = []
     async with aclosing(source.pages(None)) as pages:
         async for page in pages:
-            shown += [tried(row, read, rules, prices) for row in page.rows[: most - len(shown)]]
+            some = page.rows[: most - len(shown)]
+            shown += [{"row": len(shown) + 1 + at, **tried(row, read, rules, prices)} for at, row in enumerate(some)]
             if len(shown) >= most:
                 break
     return shown

@@ -15,10 +15,12 @@ from service.ingest.results import RowResult, Status
 class Tally:
     """Counts of rows by outcome, of refusals and skipped rows by reason, and sums of money by currency.
 
-    `stored` are the sums of rows that are new here, `known` of those that were here already.
+    `stored` are the sums of rows that are new here, `known` of those that were here already; `before`: rows of the
+    source that an earlier run took.
     """
 
     rows: int = 0
+    before: int = 0
     statuses: Counter[Status] = field(default_factory=Counter[Status])
     refused: Counter[Refusal] = field(default_factory=Counter[Refusal])
     skipped: Counter[str] = field(default_factory=Counter[str])
@@ -30,14 +32,17 @@ class Tally:
 
     def add(self, rows: Sequence[Report | Rejection], results: Sequence[RowResult]) -> None:
         """Count rows with what became of them, in the same order."""
+        number = self.before + self.rows
         self.rows += len(rows)
         for row, result in zip(rows, results, strict=True):
+            number += 1
             self.statuses[result.status] += 1
             if result.dropped:
                 self.dropped.update(result.dropped)
             if result.code is not None:
                 self.refused[result.code] += 1
-                self.examples.setdefault(result.code, result.reason or "another call of this id is stored")
+                why = result.reason or "another call of this id is stored"
+                self.examples.setdefault(result.code, f"row {number:,}: {why}")
             elif result.status is Status.SKIPPED:
                 self.skipped[result.reason or ""] += 1
             elif isinstance(row, Report) and row.amount is not None and row.currency is not None:

@@ -10,7 +10,10 @@ from service.query.model.errors import QueryTimeoutError
 from service.query.model.parameters import Params
 from service.query.usage.report import CostRecords, reading_of, records_of, statement_of
 from service.query.usage.report_request import CostRequest
+from service.query.usage.report_sql import whole_sums
 from service.query.usage.source import UsageReader
+from service.query.usage.union_sql import UsageRead
+from service.storage.connection import Connection
 
 _TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
 """A report that is written to a file may take longer to begin than one that somebody waits for."""
@@ -22,16 +25,26 @@ async def stream_records(reader: UsageReader, request: CostRequest, size: int) -
     The rows wait in a cursor of the database. Raises as `read_records` does, before the first rows.
     """
     request = replace(request, total_figures=None, cursors=False, before=False, counted=False, fill=False)
-    reading, params = await reading_of(reader, request), Params()
-    if not reading.plan.segments:
+    for tag_sums in (True, False):
+        reading, params = await reading_of(reader, request, tag_sums=tag_sums), Params()
+        if not reading.plan.segments:
+            return
+        sql = statement_of(reader, request, reading, params, None).sql(reading, params)
+        async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
+            try:
+                async with connection.transaction(readonly=True, isolation="repeatable_read"):
+                    await connection.execute(_TIMEOUT)
+                    if not await _is_whole(connection, reading):
+                        continue
+                    cursor = await connection.cursor(sql, *params.values)
+                    while rows := await cursor.fetch(size):
+                        yield await records_of(reader, request, reading, rows)
+            except asyncpg.QueryCanceledError:
+                raise QueryTimeoutError from None
         return
-    sql = statement_of(reader, request, reading, params, None).sql(reading, params)
-    async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
-        try:
-            async with connection.transaction(readonly=True):
-                await connection.execute(_TIMEOUT)
-                cursor = await connection.cursor(sql, *params.values)
-                while rows := await cursor.fetch(size):
-                    yield await records_of(reader, request, reading, rows)
-        except asyncpg.QueryCanceledError:
-            raise QueryTimeoutError from None
+
+
+async def _is_whole(connection: Connection, reading: UsageRead) -> bool:
+    """Whether what is read has every call, in the snapshot of the transaction; single calls always have."""
+    params = Params()
+    return reading.tag is None or bool(await connection.fetchval(whole_sums(reading, params), *params.values))

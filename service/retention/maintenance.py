@@ -18,6 +18,7 @@ from service.retention.erasure.erasure import carry_out_erasures
 from service.retention.holds.holds import lift_expired, release_lifted
 from service.retention.purge.runner import run_purge
 from service.retention.replay import replay_tombstones
+from service.retention.rollups.tag_keys import forget_unlisted
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.idempotency_keys import forget_requests
 from service.storage.control.import_checkpoints import forget_checkpoints
@@ -89,6 +90,7 @@ async def maintain(context: RetentionContext) -> bool:
         "erasures": lambda: carry_out_erasures(context),
         "purge": purge,
         "fields removed": lambda: remove_withdrawn(context),
+        "sums of tags removed": lambda: forget_unlisted(context),
         "indexes packed": packing,
         "keys on record": lambda: record_keys(context),
         "accounts on record": lambda: record_accounts(context),

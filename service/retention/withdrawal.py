@@ -28,6 +28,8 @@ from service.retention.purge.planning import all_partitions
 from service.retention.purge_runs import SYSTEM, Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import regrouped
+from service.retention.rollups.tag_keys import forget_tags
+from service.retention.rollups.tag_sums import TABLES as TAG_TABLES
 from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
 from service.storage.connection import advisory_lock_if_free, affected
 from service.storage.notices import notify
@@ -132,6 +134,8 @@ def _parsed(document: str) -> Policy | None:
 
 
 async def _remove(context: RetentionContext, one: Withdrawal) -> int:
+    if one.tag is not None or one.field == _TAGS:
+        await forget_tags(context.owner, None if one.tag is None else [one.tag])
     removal, rows = Removal() if one.tag is not None else REMOVED[one.field], 0
     for part in await all_partitions(context.partitions):
         columns = {Store.CALL: removal.call, Store.CALL_ERROR: removal.error}.get(part.store, ())
@@ -190,9 +194,9 @@ async def _regroup(owner: asyncpg.Pool, part: Partition, key: str | None, figure
             histogram = "latency_buckets = '{}', latency_counts = '{}'"
             new = histogram if figure == "latency" else f"{figure} = 0"
             await connection.execute(f"UPDATE {part.store.value} SET {new} WHERE {where}", *bounds)  # noqa: S608
-            for sums in DERIVED_SUMS[part.store]:
-                if figure in sums.names:
-                    await connection.execute(f"UPDATE {sums.table} SET {figure} = 0 WHERE {where}", *bounds)  # noqa: S608
+            resting = [sums.table for sums in DERIVED_SUMS[part.store] if figure in sums.names]
+            for table in (*resting, *TAG_TABLES[part.store]):
+                await connection.execute(f"UPDATE {table} SET {figure} = 0 WHERE {where}", *bounds)  # noqa: S608
 
 
 async def _change_deltas(owner: asyncpg.Pool, key: str | None, figures: Sequence[str], value: str) -> None:
@@ -202,6 +206,7 @@ async def _change_deltas(owner: asyncpg.Pool, key: str | None, figures: Sequence
             await owner.execute(f"UPDATE {table} SET {key} = $1 WHERE {key} NOT IN ('', $1)", value)  # noqa: S608
     for figure in figures:
         new = "latency_buckets = '{}'" if figure == "latency" else f"{figure} = 0"
-        await owner.execute(f"UPDATE usage_delta SET {new}")  # noqa: S608
+        for table in ("usage_delta", "usage_tag_delta"):
+            await owner.execute(f"UPDATE {table} SET {new}")  # noqa: S608
         if figure == "amount":
             await owner.execute("UPDATE correction SET amount = 0")

@@ -21,6 +21,7 @@ from service.logs import get_logger
 from service.retention.audit.start_check import log_differences
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
+from service.retention.rollups.tag_keys import keep_tags_for_ever
 from service.runtime.runtime import Runtime, open_runtime
 from service.server.sockets import address_host, bind, listen
 from service.settings import Settings
@@ -145,6 +146,7 @@ def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     return [
         maintain_for_ever(runtime.retention, wake=wake),
         Compaction(runtime.database.owner, ensure=ensure).compact_for_ever(),
+        keep_tags_for_ever(runtime.retention),
         runtime.publisher.publish_for_ever(),
         listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice}),
         log_differences(runtime.retention),

@@ -8,7 +8,21 @@ from types import MappingProxyType
 from typing import Final
 
 SOURCE_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
-    {"native": 1, "litellm": 2, "otlp": 3, "new-api": 4, "one-api": 5, "csv": 6}
+    {
+        "native": 1,
+        "litellm": 2,
+        "otlp": 3,
+        "new-api": 4,
+        "one-api": 5,
+        "csv": 6,
+        "langfuse": 7,
+        "openrouter": 8,
+        "helicone": 9,
+        "cloudflare": 10,
+        "portkey": 11,
+        "bifrost": 12,
+        "agentgateway": 13,
+    }
 )
 """`call.source`: the gateway's family."""
 

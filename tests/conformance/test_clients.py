@@ -4,18 +4,18 @@ service: pages, partial answers, documents by id.
 
 import json
 import shutil
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from documents import questions
+from environments import environment
 from gql import Client, gql
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportQueryError
 from graphql import GraphQLScalarType, build_schema
-from packages import INSTALL_S, SOURCES, installed, run, skipped
+from packages import SOURCES, installed, run
 from running import RunningService
 
 ROOT = Path(__file__).parents[2]
@@ -178,17 +178,10 @@ def test_relay_pages_and_asks_again_by_node(trusting: RunningService, built: Pat
 
 def test_ariadne_codegen(service: RunningService, workshop: Path) -> None:
     """The client that ariadne-codegen makes, in an environment of its own, has moments and money of Python's types."""
-    environment = ROOT / ".venv-ariadne-codegen"
-    python, requirements = environment / "bin" / "python", SOURCES / "requirements.txt"
-    if not (environment / "installed").exists():
-        venv.create(environment, with_pip=True, clear=True)
-        done = run(python, "-m", "pip", "install", "-q", "-r", requirements, folder=workshop, within_s=INSTALL_S)
-        if done.returncode:
-            skipped(f"ariadne-codegen cannot be installed here: {done.stderr[-200:]}")
-        (environment / "installed").touch()
-    done = run(environment / "bin" / "ariadne-codegen", "--config", "ariadne.toml", folder=workshop)
+    folder = environment("ariadne-codegen", "-r", SOURCES / "requirements.txt")
+    done = run(folder / "bin" / "ariadne-codegen", "--config", "ariadne.toml", folder=workshop)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = said(service, python, "ariadne_program.py", folder=workshop)
+    found = said(service, folder / "bin" / "python", "ariadne_program.py", folder=workshop)
     assert found["ids"] == first_ids(service)
     assert found == {"ids": found["ids"], "amounts": ["Decimal"], "moment": "datetime", "codes": ["OUT_OF_RETENTION"]}
 

@@ -3,16 +3,15 @@
 import json
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 
 import pytest
+from environments import environment
 from running import RunningService
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = ROOT / ".venv-litellm"
 GATEWAY = Path(__file__).with_name("litellm_gateway.py")
 REQUIREMENT = "litellm==1.106.2"
 
@@ -33,19 +32,7 @@ query ($first: Int) {
 @pytest.fixture(scope="module")
 def litellm_python() -> Path:
     """LiteLLM in an environment of its own: its pins are not ours."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        done = subprocess.run(
-            [python, "-m", "pip", "install", "-q", REQUIREMENT],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            print(done.stderr)
-            pytest.skip(f"`{REQUIREMENT}` cannot be installed here: {done.stderr[-200:]}")
-    return python
+    return environment("litellm", REQUIREMENT) / "bin" / "python"
 
 
 @pytest.fixture(scope="module")

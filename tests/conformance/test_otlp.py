@@ -3,18 +3,16 @@
 import base64
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from environments import environment
 from model_provider import provider
 from running import RunningService
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = ROOT / ".venv-otlp"
 FOLDER = Path(__file__).with_name("otlp")
 CALLS = """
 query ($account: String!) {
@@ -35,15 +33,7 @@ FAILED = ("chat", "FAILED")
 @pytest.fixture(scope="module")
 def python() -> Path:
     """The applications' packages in an environment of their own: their pins are not ours."""
-    found = ENVIRONMENT / "bin" / "python"
-    if not found.exists():
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        command = [found, "-m", "pip", "install", "-q", "-r", FOLDER / "requirements.txt"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            print(done.stderr)
-            pytest.skip(f"the applications' packages cannot be installed here: {done.stderr[-200:]}")
-    return found
+    return environment("otlp", "-r", FOLDER / "requirements.txt") / "bin" / "python"
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,12 @@ SUMS = """
          FROM (SELECT calls FROM usage_day UNION ALL SELECT calls FROM usage_delta) d) AS day_calls,
         (SELECT sum(calls)::bigint
          FROM (SELECT calls FROM usage_quarter UNION ALL SELECT calls FROM usage_delta) q) AS calls,
-        (SELECT sum(amount) FROM (SELECT amount FROM usage_day UNION ALL SELECT amount FROM usage_delta) d) AS amount
+        (SELECT sum(amount) FROM (SELECT amount FROM usage_day UNION ALL SELECT amount FROM usage_delta) d) AS amount,
+        (SELECT sum(calls)::bigint
+         FROM (SELECT calls FROM usage_tag_day UNION ALL SELECT calls FROM usage_tag_delta) t) AS tagged,
+        (SELECT sum(amount) FROM (
+            SELECT amount FROM usage_tag_half_hour_all UNION ALL SELECT amount FROM usage_tag_delta
+        ) t) AS tagged_amount
 """
 
 
@@ -45,6 +50,7 @@ def some_calls(count: int) -> list[Reported]:
             amount_source=3 if number % 2 else 2,
             input_tokens=number,
             latency_ms=10 ** (number % 4),
+            tags={"team": f"team-{number % 4}"},
         )
         for number in range(count)
     ]
@@ -96,7 +102,10 @@ async def test_a_compaction_takes_a_bounded_number_of_deltas(ledger: Ledger) -> 
 
 
 async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> None:
-    """While two compactions run and a writer appends, rollups and deltas together never lose or double a call."""
+    """While two compactions run and a writer appends, rollups and deltas together never lose or double a call,
+    and neither do sums by tag.
+    """
+    await ledger.sum_tags("team")
     calls = some_calls(40)
     batches = 25
     done = asyncio.Event()
@@ -127,7 +136,8 @@ async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> No
     assert counts == sorted(counts)
     assert counts[-1] == batches * len(calls)
     for row in seen:
-        assert row["day_calls"] == row["calls"]
+        assert row["day_calls"] == row["calls"] == row["tagged"]
+        assert row["amount"] == row["tagged_amount"]
         whole, rest = divmod(row["calls"] or 0, len(calls))
         assert rest == 0
         assert Decimal(row["amount"] or 0) == whole * batch_amount
@@ -145,20 +155,23 @@ async def test_only_one_compaction_works_at_a_time(ledger: Ledger) -> None:
 
 async def test_a_compaction_that_is_killed_leaves_the_sums_right(ledger: Ledger) -> None:
     """A compaction whose server process dies in the middle has changed nothing; the next one merges all of it."""
+    await ledger.sum_tags("team")
     await ledger.report(some_calls(60))
     await ledger.compaction.compact()
     await ledger.report(some_calls(60))
     before = await ledger.database.owner.fetchrow(SUMS)
-    waiting = await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta")
+    waiting = await ledger.database.owner.fetchval(
+        "SELECT (SELECT count(*) FROM usage_delta) + (SELECT count(*) FROM usage_tag_delta)"
+    )
 
     async with ledger.database.owner.acquire() as blocker, blocker.transaction():
-        # It deletes its deltas, and then waits for this row of the rollup.
-        await blocker.execute("SELECT FROM usage_day LIMIT 1 FOR UPDATE")
+        # It deletes its deltas, and then waits for this row of the sums, which are changed last.
+        await blocker.execute("SELECT FROM usage_tag_day LIMIT 1 FOR UPDATE")
         compacting = asyncio.create_task(ledger.compaction.compact())
         while not (
             pid := await ledger.database.owner.fetchval(
                 "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() "
-                "AND query LIKE '%DELETE FROM usage_delta%' AND pid <> pg_backend_pid()"
+                "AND query LIKE '%DELETE FROM usage_tag_delta%' AND pid <> pg_backend_pid()"
             )
         ):
             assert not compacting.done()

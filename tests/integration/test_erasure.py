@@ -26,16 +26,15 @@ from service.retention.errors import ErasureError
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
 from service.retention.replay import replay_tombstones
-from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import Compaction
 
 TOKENS = "SELECT source_id FROM call WHERE user_token IS NOT NULL ORDER BY 1"
 SEALED = "SELECT model FROM call_error WHERE sealed IS NOT NULL ORDER BY 1"
 YESTERDAY = NOW - timedelta(days=1)
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-# What each of them makes an erasure wait for: the first of its calls; the folder, before it takes anything from sums.
+# What each of them makes an erasure wait for: the first of its calls; the first of its sums.
 BEFORE_THE_CALLS = "LOCK TABLE call IN SHARE MODE"
-BETWEEN_CALLS_AND_SUMS = f"SELECT pg_advisory_xact_lock({COMPACTION_LOCK})"
+BETWEEN_CALLS_AND_SUMS = "LOCK TABLE usage_quarter IN SHARE MODE"
 
 
 @pytest.fixture

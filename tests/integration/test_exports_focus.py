@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from uuid import UUID, uuid4
 
 import pyarrow.parquet as pq
 import pytest
+from environments import environment
 from evidence import Auditor
 from http_server import Served, serve
 from rows import SeededLedger, StoredCall, open_seeded
@@ -22,8 +22,6 @@ from rows import SeededLedger, StoredCall, open_seeded
 from policies.policy.model import Role
 from service.storage.ids import decode_call_id
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = ROOT / ".venv-focus"
 REQUIREMENTS = ("focus-validator==1.0.0", "multimethod<2")
 """The newest that PyPI has; of its pins it leaves out one."""
 OVERRIDES = Path(__file__).with_name("focus_overrides.yaml")
@@ -182,17 +180,7 @@ async def test_it_has_what_focus_1_2_calls_mandatory(served: Served, tmp_path: P
 @pytest.fixture(scope="module")
 def validator() -> Path:
     """The FinOps Foundation's own, in an environment of its own: its pins are not ours."""
-    program = ENVIRONMENT / "bin" / "focus-validator"
-    if not program.exists():
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        done = subprocess.run(
-            [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile", *REQUIREMENTS],
-            check=False, capture_output=True, text=True,
-        )  # fmt: skip
-        if done.returncode:
-            print(done.stderr)
-            pytest.skip(f"`{REQUIREMENTS}` cannot be installed here: {done.stderr[-200:]}")
-    return program
+    return environment("focus", *REQUIREMENTS)
 
 
 async def test_the_validator_of_the_finops_foundation_accepts_it(
@@ -208,9 +196,12 @@ async def test_the_validator_of_the_finops_foundation_accepts_it(
 
 
 def validated(validator: Path, path: Path) -> "subprocess.CompletedProcess[str]":
-    [packages] = ENVIRONMENT.glob("lib/python3*/site-packages")  # where it looks for its list of currencies
+    [packages] = validator.glob("lib/python3*/site-packages")  # where it looks for its list of currencies
     return subprocess.run(
-        [validator, "--data-file", path, "--validate-version", RULES, "--override-file", OVERRIDES],
+        [
+            *(validator / "bin" / "focus-validator", "--data-file", path),
+            *("--validate-version", RULES, "--override-file", OVERRIDES),
+        ],
         check=False, capture_output=True, text=True, cwd=packages,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from tortoise.context import TortoiseContext
 
 from migrations import __path__ as migration_folders
 from service.query.usage.rollup_tables import BY_KEY, OVER_ALL_ACCOUNTS
+from service.retention.rollups.tag_sums import EVERY_TABLE
 from service.storage.schema.catalogue import LIST, catalogue_differences, expected, found, tables
 from service.storage.schema.migrate import migrate
 from service.storage.schema.surroundings import surroundings_differences
@@ -32,6 +33,7 @@ STORES = ["call", "call_error", "usage_quarter", "usage_day", "usage_delta", "ca
 STORES += [*OVER_ALL_ACCOUNTS, BY_KEY.several, "ingest_refusal", "correction", "bill_claim", "idempotency_key"]
 STORES += ["import_checkpoint"]
 STORES += ["call_change", "call_change_new", "change_head", "change_epoch", "change_floor"]
+STORES += [*EVERY_TABLE, "usage_tag_key", "usage_tag_delta", "usage_tag_crowded"]
 
 
 async def columns(url: str) -> dict[str, str]:

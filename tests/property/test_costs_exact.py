@@ -301,6 +301,7 @@ async def filled(database_url: str) -> AsyncIterator[tuple[Ledger, list[Reported
     rng = random.Random(20261122)
     calls = [some_call(rng) for _ in range(700)]
     async with open_ledger(database_url) as ledger:
+        await ledger.sum_tags("team")
         for start in range(0, len(calls), 100):
             await ledger.report(calls[start : start + 100])
             await Compaction(ledger.database.owner, rows=40).compact()

@@ -22,9 +22,10 @@ from service.storage.ids import (
     from_milliseconds,
     uuid_time,
 )
+from service.storage.sources import SOURCE_NUMBERS
 
 accounts = st.integers(1, 2**31 - 1)
-sources = st.sampled_from(["native", "litellm", "otlp", "new-api", "one-api", "csv"])
+sources = st.sampled_from(list(SOURCE_NUMBERS))
 moments = st.integers(0, 4_102_444_800_000).map(from_milliseconds)
 source_ids = st.text(min_size=1, max_size=50)
 

@@ -298,7 +298,7 @@ async def all_pages(world: World, request: PageRequest, scope: Any, wanted: Page
         request = request._replace(before=edge) if request.from_end else request._replace(after=edge)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     predicate=predicates(NOW),
     size=st.integers(1, 60),

@@ -114,7 +114,7 @@ CHANGED = st.tuples(PIECES, st.sampled_from((str, str.upper, str.swapcase, lambd
 GLUE = st.sampled_from(["", " ", "=", ": ", '"', "\\n", "%22", "&quot;", "\n", "-", "\x00", "\x7f", "ｋ", "\ud800"])
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.lists(st.one_of(CHANGED, st.sampled_from(EXAMPLES), GLUE, st.text(max_size=8)), max_size=10).map("".join))
 def test_made_up_texts(text: str) -> None:
     """The same spans in texts made of pieces of examples, in other cases and with letters that fold to ASCII."""
@@ -131,7 +131,7 @@ def test_hints(rule: Rule) -> None:
     """A rule's hint is in every text in which its pattern is, whatever way the pattern can be met."""
     pattern, hint = re2.compile(rule.pattern, options()), re2.compile(rule.hint, options())
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(st.from_regex(WIDE.sub(lambda code: rf"\u{int(code[1], 16):04x}", rule.pattern)))
     def holds(text: str) -> None:
         if pattern.search(text):

@@ -11,6 +11,7 @@ import pytest
 
 from service.errors import OperatorError
 from service.imports.sources import pages
+from service.imports.sources.csv_rows import CsvForm
 from service.imports.sources.file import FileSource
 from service.imports.sources.pages import RowPage, SourceError
 from service.ingest.pipeline.long_rows import ROW_BYTES_MAX
@@ -18,6 +19,9 @@ from service.ingest.pipeline.long_rows import ROW_BYTES_MAX
 ROWS: Final = [
     {"id": f"r{number}", "text": 'a "quoted" [line]\n', "n": 1.5, "deep": {"a": [1, {}]}} for number in range(5)
 ]
+
+
+PLAIN: Final = CsvForm()
 
 
 def read(path: Path, after: str | None = None) -> list[RowPage]:
@@ -65,7 +69,7 @@ def test_csv_is_rows_by_its_names(tmp_path: Path) -> None:
         {"a": "1", "b": "x\ny"},
         {"b": "z"},
         {},
-        ["1", "2", "3"],
+        [3],
     ]
 
 
@@ -118,3 +122,81 @@ def test_a_bomb_of_one_line_is_never_held(tmp_path: Path) -> None:
     assert [json.loads(row) for row in first[1:]] == ROWS
     assert peak < 6 * ROW_BYTES_MAX
     assert pages.PAGE_BYTES <= ROW_BYTES_MAX
+
+
+def csv_of(path: Path, content: bytes, form: CsvForm = PLAIN) -> list[object]:
+    source = FileSource(written(path / "rows.csv", content), form)
+
+    async def all_rows() -> list[object]:
+        return [json.loads(bytes(row)) async for page in source.pages(None) for row in page.rows]
+
+    return asyncio.run(all_rows())
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        ("name,cost\nKöln,1\n".encode(), PLAIN),
+        ("\ufeffname;cost\nKöln;1\n".encode(), PLAIN),
+        ("name\tcost\nKöln\t1\n".encode("utf-16"), PLAIN),
+        ("\ufeffname,cost\r\nKöln,1\r\n".encode("utf-16-be"), PLAIN),
+        ("name,cost\nKöln,1\n".encode("cp1252"), CsvForm("cp1252")),
+        ("Köln#1\n".encode(), CsvForm(delimiter="#", names=("name", "cost"))),
+        (gzip.compress("name|cost\nKöln|1".encode()), PLAIN),
+    ],
+    ids=["commas", "semicolons, a mark", "tabs, UTF-16", "UTF-16 big", "a code page", "no header", "bars, gzip"],
+)
+def test_csv_in_any_encoding_and_with_any_delimiter(tmp_path: Path, content: bytes, form: CsvForm) -> None:
+    """The delimiter is the one that the header has most of, the encoding UTF-8, UTF-16 by its mark, or as said."""
+    assert csv_of(tmp_path, content, form) == [{"name": "Köln", "cost": "1"}]
+
+
+def test_a_line_that_cannot_be_read_costs_itself(tmp_path: Path) -> None:
+    """A quote without an end, cells too many or too few, bytes of another encoding: the lines behind them are read."""
+    content = b'a,b\n1,"x\n2,y\n"3"z,w\n4\n5,6,7\n6,\xff\n7,v,,\n8,"u\n\n9"\n'
+    assert csv_of(tmp_path, content) == [
+        "unreadable",
+        {"a": "2", "b": "y"},
+        "unreadable",
+        [1],
+        [3],
+        "unreadable",
+        {"a": "7", "b": "v"},
+        {"a": "8", "b": "u\n\n9"},
+    ]
+
+
+def test_nul_and_empty_columns(tmp_path: Path) -> None:
+    """A NUL character is a character, and a column without a name is one that no map can name."""
+    assert csv_of(tmp_path, b"a,,b\nx\x00y,1,2\n") == [{"a": "x\x00y", "": "1", "b": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"a,b,a\n1,2,3\n", "names `a` twice"),
+        (b",,\n1,2,3\n", "no header"),
+        (b",".join(b"c%d" % number for number in range(1025)) + b"\n", "more than 1024 columns"),
+        (b"a,b\n" + b'1,"x\n' * 200, "quotes have no end in 101 lines"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_refused_as_a_whole(tmp_path: Path, content: bytes, why: str) -> None:
+    """A header that names one column twice or none, too many columns, and quotes without an end everywhere."""
+    with pytest.raises(SourceError, match=why):
+        csv_of(tmp_path, content)
+
+
+def test_a_quote_without_an_end_holds_no_more_than_a_record(tmp_path: Path) -> None:
+    """Of a file behind such a quote no more is held than a record may have, and its rows are found all the same."""
+    rows = 400_000
+    path = written(tmp_path / "rows.csv", b'a,b\n0,"x\n' + b"1,yyyyyyyyyyyyyyyyyyyy\n" * rows)
+    tracemalloc.start()
+
+    async def counted() -> int:
+        return sum([len(page.rows) async for page in FileSource(path).pages(None)])
+
+    count = asyncio.run(counted())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == rows + 1
+    assert peak < 12 * ROW_BYTES_MAX

@@ -1,26 +1,47 @@
 """`calledger import`: the history of another gateway, by the way that its reports come."""
 
+import asyncio
+import dataclasses
 import json
+import os
+import re
 import sys
 import time
-from typing import Annotated, Final
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from service.commands.common import in_runtime, say
-from service.commands.options import Data, verb
+from service.commands.options import Data, one_of, verb
 from service.errors import OperatorError
 from service.imports.addresses import open_source
+from service.imports.column_maps import check_columns, form_of, load_map, suggest
 from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
 from service.imports.tally import Tally
+from service.ingest.formats.native.fields import CURRENCY
 from service.ingest.results import Status
 from service.runtime.runtime import Runtime
 
 app = verb()
+
+
+class AccountBy(StrEnum):
+    """The columns that may name a call's account."""
+
+    USERNAME = "username"
+    GROUP = "group"
+    TOKEN_NAME = "token_name"  # noqa: S105 - a column
+
+
+SECRET: Final = "CALLEDGER_SOURCE_SECRET"  # noqa: S105 - the name of a variable
+_SECRET_BYTES_MAX: Final = 4096
 
 _TRIED_ROWS: Final = 10
 _FORMATS: Final = "; ".join(f"{name}: {form.help}" for name, form in FORMATS.items())
@@ -32,6 +53,62 @@ def _format(name: str) -> str:
     return name
 
 
+def _positive(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal(0)
+    if not (number.is_finite() and 0 < number < 10**12):
+        raise typer.BadParameter(f"`{text[:40]}` is not a number above zero")
+    return number
+
+
+def _currency(text: str) -> str:
+    if not re.fullmatch(CURRENCY, text):
+        raise typer.BadParameter(f"`{text[:40]}` is not a code of 3 to 16 letters, such as `USD`")
+    return text.upper()
+
+
+def source_secret(file: Path | None) -> str | None:
+    """The password or token of a source, which no command line shows: from a file, or from the environment."""
+    if file is None:
+        return os.environ.get(SECRET) or None
+    with file.open("rb") as opened:
+        return opened.read(_SECRET_BYTES_MAX).decode("utf-8", "replace").strip() or None
+
+
+def refuse_options(form: ImportFormat, name: str, options: ImportOptions) -> None:
+    """Raise typer.BadParameter for an option that this format has no use for."""
+    for field in dataclasses.fields(options):
+        if getattr(options, field.name) is not None and field.name not in form.options:
+            raise typer.BadParameter(f"--{field.name.replace('_', '-')} means nothing for `{name}`")
+
+
+OfAccount: TypeAlias = Annotated[
+    AccountBy | None,
+    typer.Option(
+        parser=one_of(AccountBy),
+        metavar="COLUMN",
+        help="new-api, one-api: username, group or token_name is the account.",
+    ),
+]
+SecretFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A file that holds the password of the source, and nothing else [env: CALLEDGER_SOURCE_SECRET, the "
+        "password itself].",
+    ),
+]
+MapFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="FILE", help="csv, ndjson: which column is which field (docs/importing.md)."),
+]
+SuggestMap: TypeAlias = Annotated[
+    bool, typer.Option("--suggest-map", help="csv, ndjson: store nothing, print a column map to begin with.")
+]
+
+
 @app.command("import")
 def import_(
     form: Annotated[str, typer.Argument(metavar="FORMAT", callback=_format, help=f"{_FORMATS}.")],
@@ -39,12 +116,25 @@ def import_(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A file of JSON lines, a JSON array or CSV with a line of names, plain or gzip.",
+            help="A file of JSON lines, a JSON array or CSV with a line of names, plain or gzip; or a gateway's "
+            "database: sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://USER@HOST/NAME.",
         ),
     ],
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="The account of all calls; an account that is new is made.")
     ] = None,
+    map_: MapFile = None,
+    suggest_map: SuggestMap = False,
+    quota_per_unit: Annotated[
+        Decimal | None,
+        typer.Option(parser=_positive, metavar="N", help="new-api, one-api: quota that is 1 USD [default: 500000]."),
+    ] = None,
+    currency: Annotated[
+        str | None,
+        typer.Option(parser=_currency, metavar="CODE", help="new-api, one-api: what quota is [default: USD]."),
+    ] = None,
+    account_by: OfAccount = None,
+    secret_file: SecretFile = None,
     try_: Annotated[
         bool,
         typer.Option("--try", help=f"Store nothing: show the first {_TRIED_ROWS} rows as they would be stored."),
@@ -63,9 +153,18 @@ def import_(
     \b
     Example: calledger import native calls.ndjson.gz --account acme
     Example: calledger import litellm payloads.ndjson --try
+    Example: calledger import csv calls.csv --map calls.toml --account acme
+    Example: calledger import new-api postgresql://reader@db.internal/newapi --secret-file password.txt
     """
-    found, options = FORMATS[form], ImportOptions()
-    opened = open_source(found, source)
+    column_map = None if map_ is None else load_map(map_)
+    found, options = FORMATS[form], ImportOptions(quota_per_unit, currency, account_by, column_map)
+    refuse_options(found, form, options)
+    opened = open_source(found, source, source_secret(secret_file), csv=form_of(column_map))
+    if suggest_map:
+        say(asyncio.run(suggest(opened)))
+        return
+    if column_map is not None and (left := check_columns(opened, column_map)):
+        typer.echo(f"columns that are not kept: {', '.join(left)}", err=True)
     if try_:
         in_runtime(data, lambda runtime: _try(runtime, found, opened, options))
     else:
@@ -119,10 +218,10 @@ def _outcomes(tally: Tally) -> str:
 def _summary(tally: Tally) -> list[str]:
     lines = [f"{tally.rows:,} rows: {_outcomes(tally)}"]
     for name, sums in (("new", tally.stored), ("known before", tally.known)):
-        lines += [f"amount {name}: {amount:f} {currency}" for currency, amount in sorted(sums.items())]
+        lines += [f"amount {name}: {amount.normalize():f} {currency}" for currency, amount in sorted(sums.items())]
     lines += [f"skipped: {count:,} {reason}" for reason, count in tally.skipped.most_common()]
     for code, count in tally.refused.most_common():
-        lines.append(f"refused: {count:,} {code.value}, such as: {tally.examples[code]}")
+        lines.append(f"refused: {count:,} {code.value}, such as {tally.examples[code]}")
     if tally.dropped:
         dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.dropped.items()))
         lines.append(f"left out of rows: {dropped}")

@@ -4,6 +4,7 @@ from service.commands.common import in_runtime, progress, say
 from service.commands.options import Data, verb
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
+from service.retention.rollups.tag_keys import sum_history
 from service.runtime.runtime import Runtime
 
 app = verb()
@@ -17,6 +18,7 @@ def rebuild(data: Data = None) -> None:
     ledger that says how many calls and what amount its sums said before and say now. Killed at any moment, run it
     again to go on.
     Days whose calls were purged are in the sums alone: they stay as they are.
+    Calls that were there before the policy let costs be grouped by one of their tags are summed by it too.
 
     \b
     Example: calledger fsck; calledger rebuild-sums
@@ -37,4 +39,7 @@ async def _rebuild(runtime: Runtime) -> None:
         context.owner, ensure=lambda needs: context.partitions.ensure(context.policy(), needs)
     ).compact_all()
     derived = await rebuild_derived_sums(context)
+    tagged = await sum_history(context)
+    if tagged:
+        say(f"{tagged} days summed by tags that costs can be grouped by since later")
     say(f"{len(days)} days made anew from their calls, {derived} days of sums from their rollup; the others are right")

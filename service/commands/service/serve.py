@@ -16,8 +16,8 @@ from service.settings import PREFIX, Settings
 
 app = verb()
 log = get_logger()
-# Variables that are no settings: set by `serve` for its workers, and by the tests.
-_NO_SETTINGS: Final = ("CALLEDGER_WORKER_URL", "CALLEDGER_TEST_")
+# Variables that are no settings: set by `serve` for its workers, by `import` and by the tests.
+_NO_SETTINGS: Final = ("CALLEDGER_WORKER_URL", "CALLEDGER_SOURCE_SECRET", "CALLEDGER_TEST_")
 
 
 @app.command()

@@ -4,18 +4,18 @@ The file is read once, in a thread, a page at a time. Its cursor is the number o
 """
 
 import asyncio
-import csv
+import codecs
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import AsyncGenerator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-import orjson
-
 from service.errors import OperatorError
+from service.imports.sources.csv_rows import CsvForm, column_names, csv_rows
 from service.imports.sources.json_array import array_rows
 from service.imports.sources.pages import PAGE_BYTES, PAGE_ROWS, RowPage, SourceError
 from service.ingest.pipeline.long_rows import ROW_BYTES_MAX
@@ -24,15 +24,14 @@ _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n"
 _HEAD_BYTES: Final = 2**16
-_FIELD_CHARS_MAX: Final = ROW_BYTES_MAX // 4
-_NO_VALUE: Final = ("", r"\N")
-"""How PostgreSQL and MySQL write null."""
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 class FileSource:
     """A file of rows. Raises OperatorError, at once, where there is none that can be read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: CsvForm = CsvForm()) -> None:  # noqa: B008 - it cannot be changed
+        self._form = form
         self._path = path.absolute()
         try:
             with self._path.open("rb") as file:
@@ -48,6 +47,13 @@ class FileSource:
         """Its path, its size and a digest of its beginning."""
         return self._identity
 
+    def column_names(self) -> tuple[str, ...]:
+        """The names of its columns; none where it holds JSON. SourceError for a header that is none."""
+        with self._path.open("rb") as plain, _opened(plain) as file:
+            text = _decoded(file, self._form)
+            begin = text.read(_HEAD_BYTES).removeprefix(_BOM).lstrip(_BLANK)
+            return () if begin[:1] in (b"[", b"") or _is_json(begin) else column_names(_lines(text, begin), self._form)
+
     async def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
         """Pages behind so many rows."""
         taken = int(after or 0)
@@ -60,7 +66,7 @@ class FileSource:
     def _rows(self) -> Iterator[bytes]:
         try:
             with self._path.open("rb") as plain, _opened(plain) as file:
-                yield from _split(file)
+                yield from _split(_decoded(file, self._form), self._form)
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise SourceError(f"`{self._path}` is not whole: its gzip ends too early or is damaged") from None
         except OSError as error:
@@ -85,7 +91,17 @@ def _opened(plain: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", gzip.open(plain, "rb")) if zipped else plain
 
 
-def _split(file: BinaryIO) -> Iterator[bytes]:
+def _decoded(file: BinaryIO, form: CsvForm) -> BinaryIO:
+    """The file as UTF-8, where it is another encoding by the map or by its mark."""
+    begin = file.read(len(_BOM))
+    file.seek(0)
+    encoding = "utf-16" if begin[:2] in _UTF_16 else form.encoding
+    if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii"):
+        return file
+    return cast("BinaryIO", io.BufferedReader(_Transcoded(file, encoding)))
+
+
+def _split(file: BinaryIO, form: CsvForm) -> Iterator[bytes]:
     begin = file.read(len(_BOM))
     begin = b"" if begin == _BOM else begin
     while not (begin := begin.lstrip(_BLANK)):
@@ -96,7 +112,12 @@ def _split(file: BinaryIO) -> Iterator[bytes]:
     if first == b"[":
         return array_rows(file, begin)
     lines = _lines(file, begin)
-    return filter(bytes.strip, lines) if first in (b"{", b"n") else _csv_rows(lines)
+    return filter(bytes.strip, lines) if _is_json(begin) else csv_rows(lines, form)
+
+
+def _is_json(begin: bytes) -> bool:
+    """Whether the first line is an object or null, and no header of CSV such as `name,number`."""
+    return begin[:1] == b"{" or begin.split(b"\n", 1)[0].strip() == b"null"
 
 
 def _lines(file: BinaryIO, begin: bytes) -> Iterator[bytes]:
@@ -112,21 +133,31 @@ def _lines(file: BinaryIO, begin: bytes) -> Iterator[bytes]:
         line = file.readline(ROW_BYTES_MAX + 1)
 
 
-def _csv_rows(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """A JSON object of each line of CSV (RFC 4180), by the names of the first line; nothing for an empty cell.
+class _Transcoded(io.RawIOBase):
+    """A file of another encoding as UTF-8. Bytes that are none of it come out as they went in, to be refused."""
 
-    A line with more or fewer cells than names comes out as an array, for its own rejection.
-    """
-    csv.field_size_limit(_FIELD_CHARS_MAX)
-    records = csv.reader(line.decode("utf-8", "replace") for line in lines)
-    try:
-        names = [name.strip() for name in next(records, [])]
-        for cells in filter(None, records):
-            named = dict(zip(names, cells, strict=False))
-            yield orjson.dumps(
-                {name: cell for name, cell in named.items() if cell not in _NO_VALUE}
-                if len(cells) == len(names)
-                else cells
-            )
-    except csv.Error as error:
-        raise SourceError(f"line {records.line_num} is not CSV: {error}; what is before it was read") from None
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape" if _is_narrow(encoding) else "replace")
+        self._left = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # pyright: ignore[reportIncompatibleMethodOverride] - as BufferedReader calls it
+        """Fill the buffer as far as one chunk of the file reaches; 0 at the end."""
+        while not self._left:
+            chunk = self._file.read(_HEAD_BYTES)
+            self._left = self._decoder.decode(chunk, final=not chunk).encode("utf-8", "surrogateescape")
+            if not chunk:
+                break
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+
+def _is_narrow(encoding: str) -> bool:
+    """Whether undecodable bytes of it can be handed on: those of UTF-16 and UTF-32 cannot."""
+    return not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))

@@ -22,6 +22,8 @@ _MILLISECONDS: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}(?:Z|\+00:00)", re.ASCII
 )
 _LOOSE: Final = re.compile(r"[-0-9]{10}([Tt ])[:.0-9]{8,29}(.*)", re.ASCII)
+_PRINTED: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?![0-9])", re.ASCII)
+_PRINTED_CHARACTERS_MAX: Final = 48
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LATEST_SECONDS: Final = 253_402_214_400  # 9999-12-31: as far as a datetime reaches
@@ -46,6 +48,23 @@ def moment_of_loose_text(text: str) -> datetime:
     if match is None:
         raise MomentError
     return moment_of_text(f"{text[:10]}T{text[11:]}{'' if match[2] else 'Z'}")
+
+
+def moment_of_printed(text: str) -> datetime:
+    """A time as databases and programs write it: ISO 8601 with date and time to the second, a `T` or a space between,
+    any fraction, and an offset, without which it is UTC. Floored to milliseconds. MomentError.
+    """
+    if not _PRINTED.match(text) or len(text) > _PRINTED_CHARACTERS_MAX:
+        raise MomentError
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise MomentError from None
+    if moment < _EPOCH:
+        raise MomentError
+    micros = moment.microsecond
+    return moment if not micros % 1000 else moment.replace(microsecond=micros - micros % 1000)
 
 
 def is_time_of_error(moment: datetime, started_at: datetime) -> bool:
@@ -101,6 +120,16 @@ def money_of_text(text: str) -> Decimal:
     if value.normalize(_WIDE).as_tuple().exponent < -PLACES:  # pyright: ignore[reportOperatorIssue] - finite, as _FORM says
         raise MoneyError(f"has more than {PLACES} decimal places, which cannot be kept exactly: round it yourself")
     return _fixed(value)
+
+
+def money_of_printed(text: str) -> Decimal:
+    """The amount in a text that a program wrote a number as: exactly, where it has no more than twelve decimal places,
+    and else as `money_of_number` reads it, for then it is a binary float that was printed. MoneyError.
+    """
+    try:
+        return money_of_text(text)
+    except MoneyError:
+        return money_of_number(text)
 
 
 def plain_money_of_json(raw: bytes | Raw) -> Decimal | None:

@@ -82,7 +82,7 @@ class Prepared:
 
 # What these gateways report as the account is an id of their own, not a name that someone chose here: it does not
 # contradict a key that is bound to one account.
-_GATEWAY_IDS = frozenset({"litellm", "otlp"})
+_GATEWAY_IDS = SOURCE_NUMBERS.keys() - {"native", "csv"}
 NO_ACCOUNT = Rejection("`account` is required: the key is bound to several accounts", Refusal.FIELD_MISSING)
 OTHER_ACCOUNT = Rejection("`account` is none of those that the key is bound to", Refusal.ACCOUNT_NOT_ALLOWED)
 

@@ -35,7 +35,8 @@ class Branch:
     """What a predicate means inside one tier.
 
     `readable`: hashed values older than this are not there any more. `names`: accounts by name. `users`: the tokens of
-    each plain id that the predicate names. `tag_keys`: the tags that may be asked about.
+    each plain id that the predicate names. `tag_keys`: the tags that may be asked about. `tag_value`: the column of the
+    value where each row is of one tag; empty where rows are of calls that do not carry it.
     """
 
     tier: int
@@ -43,6 +44,7 @@ class Branch:
     names: Mapping[str, int]
     users: Mapping[str, UserTokens]
     tag_keys: Collection[str]
+    tag_value: str | None = None
 
 
 class Where:
@@ -74,6 +76,9 @@ class Where:
         # Older rows may hold a tag that is no longer listed: it matches no filter.
         if match.key not in self._branch.tag_keys or not storable(match.key):
             return FALSE
+        if self._branch.tag_value is not None:
+            of_value = [f"({self.text(self._branch.tag_value, one)})" for one in match.conditions]
+            return " AND ".join(of_value) or TRUE if self._branch.tag_value else FALSE
         key = self._params.bind(match.key, "text")
         value = f'(tags ->> {key}) COLLATE "C"'
         conditions = [f"({self.text(value, condition)})" for condition in match.conditions]

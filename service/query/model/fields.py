@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from service.query.model.field import Field, FieldKind, Filterable, Relation, by_name
-from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
+from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES, SOURCE_NUMBERS
 
 
 def _named(column: str, names: Mapping[int, str]) -> str:
@@ -98,7 +98,7 @@ CALL: Final = by_name(
     Field(
         "source",
         "String!",
-        "Adapter that reported it: native, litellm, otlp, new-api, one-api, csv.",
+        f"Adapter that reported it: {', '.join(SOURCE_NUMBERS)}.",
         "source(c_source)",
         filter=Filterable(
             _named("source", SOURCE_NAMES), FieldKind.TEXT, ("Call.source",), "Adapter that reported it."

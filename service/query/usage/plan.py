@@ -28,6 +28,7 @@ AHEAD: Final = timedelta(days=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT: Final = timedelta(microseconds=1)
 _NOTHING: Final = timedelta(0)
+_HALF_HOUR: Final = timedelta(minutes=30)
 _GRAIN: Final = {
     Store.CALL: timedelta(microseconds=1),
     Store.USAGE_QUARTER: timedelta(minutes=15),
@@ -135,10 +136,12 @@ def plan_usage(
     bucket: TimeBucket | None = None,
     zone: str = "UTC",
     calls_at_most: timedelta | None = None,
+    tagged_since: datetime | None = None,
 ) -> Plan:
     """How to answer for `time_range`; an open start means from the oldest moment since which nothing is gone.
 
     `rollups`: the sums can be read from the rollups; where they cannot, an open start reaches back `calls_at_most`.
+    `tagged_since`: sums by tag answer, which are of half hours, and begin then; single calls do before.
     Raises OutOfRetentionError when what is asked for is partly gone, and BucketError for too many buckets.
     """
     start, end = time_range.start or FAR_PAST, time_range.end or FAR_FUTURE
@@ -146,15 +149,20 @@ def plan_usage(
     if start > FAR_PAST and start >= end:
         return Plan((), start, start, Edges() if bucket else None)
     tries = [store for store in (Store.USAGE_DAY, Store.USAGE_QUARTER, Store.CALL) if rollups or store is Store.CALL]
+    if tagged_since is not None and start <= FAR_PAST and windows.complete_from(Store.CALL) < tagged_since:
+        tries = [Store.CALL]
     if start > FAR_PAST and not any(windows.holds(UsageSegment(store, start, start + _MOMENT)) for store in tries):
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
     refusal: BadInputError | OutOfRetentionError | None = None
     for store in tries:
         begin = start if start > FAR_PAST else windows.complete_from(store)
+        if tagged_since is not None and start <= FAR_PAST and store is not Store.CALL:
+            begin = max(begin, tagged_since)
         if start <= FAR_PAST and store is Store.CALL and calls_at_most is not None:
             begin = max(begin, min(end, windows.now) - calls_at_most)
         try:
-            return _plan(begin, end, windows, rollups=store is not Store.CALL, bucket=bucket, zone=zone)
+            summed = store is not Store.CALL or (tagged_since is not None and start <= FAR_PAST)
+            return _plan(begin, end, windows, rollups=summed, bucket=bucket, zone=zone, tagged_since=tagged_since)
         except (OutOfRetentionError, BucketError) as error:
             refusal = refusal or error if start > FAR_PAST else error
     assert refusal is not None, "there is always something to try"
@@ -165,19 +173,51 @@ def plan_usage(
 
 
 def _plan(
-    start: datetime, end: datetime, windows: RetentionWindows, *, rollups: bool, bucket: TimeBucket | None, zone: str
+    start: datetime,
+    end: datetime,
+    windows: RetentionWindows,
+    *,
+    rollups: bool,
+    bucket: TimeBucket | None,
+    zone: str,
+    tagged_since: datetime | None,
 ) -> Plan:
     if start >= end:
-        raise OutOfRetentionError(_refusal(windows, rollups=rollups))
+        raise OutOfRetentionError(_refusal(windows, rollups=rollups, tagged_since=tagged_since))
     cuts = edges(bucket, zone, start, end) if bucket else None
-    segments = _segments(start, end, cuts) if rollups else (UsageSegment(Store.CALL, start, end),)
+    if not rollups or (tagged_since is not None and not _are_half_hours(cuts or Edges())):
+        segments = (UsageSegment(Store.CALL, start, end),)
+    elif tagged_since is not None:
+        segments = _tagged_segments(start, end, cuts, tagged_since)
+    else:
+        segments = _segments(start, end, cuts, _GRAIN[Store.USAGE_QUARTER])
     if not all(windows.holds(segment) for segment in segments):
-        raise OutOfRetentionError(_refusal(windows, rollups=rollups))
+        raise OutOfRetentionError(_refusal(windows, rollups=rollups, tagged_since=tagged_since))
     return Plan(segments, start, end, cuts)
 
 
-def _refusal(windows: RetentionWindows, *, rollups: bool) -> str:
+def _tagged_segments(start: datetime, end: datetime, cuts: Edges | None, since: datetime) -> tuple[UsageSegment, ...]:
+    begin = min(max(start, since), end)
+    before = (UsageSegment(Store.CALL, start, begin),)
+    return tuple(_merged((*before, *_segments(begin, end, cuts, _HALF_HOUR))))
+
+
+def _are_half_hours(cuts: Edges) -> bool:
+    """Whether sums of half hours lie in one bucket each. The days of three time zones begin at other quarter hours."""
+    return all(
+        run.first == floor_to(run.first, _HALF_HOUR) and (run.count == 1 or run.step % _HALF_HOUR == _NOTHING)
+        for run in cuts.runs
+    )
+
+
+def _refusal(windows: RetentionWindows, *, rollups: bool, tagged_since: datetime | None = None) -> str:
     calls = windows.complete_from(Store.CALL)
+    if rollups and tagged_since is not None:
+        begin = max(tagged_since, windows.complete_from(Store.USAGE_DAY))
+        return (
+            f"sums by this tag are there from `{_text(begin)}` on, by UTC days, and single calls from `{_text(calls)}` "
+            "on: begin `startedAt` there"
+        )
     if not rollups and (users := windows.readable_from()) is not None:
         return (
             f"pseudonyms can be read from `{_text(users)}` on, and this filter asks for users: begin `startedAt` "
@@ -222,34 +262,34 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _segments(start: datetime, end: datetime, cuts: Edges | None) -> tuple[UsageSegment, ...]:
-    segments = tuple(_merged(_cut(start, end, cuts)))
+def _segments(start: datetime, end: datetime, cuts: Edges | None, fine: timedelta) -> tuple[UsageSegment, ...]:
+    segments = tuple(_merged(_cut(start, end, cuts, fine)))
     return segments if len(segments) <= SEGMENTS_MAX else tuple(_merged(_coarser(segments)))
 
 
-def _cut(start: datetime, end: datetime, cuts: Edges | None) -> Iterator[UsageSegment]:
+def _cut(start: datetime, end: datetime, cuts: Edges | None, fine: timedelta) -> Iterator[UsageSegment]:
     """The pieces of a range that is cut at `cuts`. Buckets of one run lie alike in the grains of the stores."""
     for run in cuts.inside(start, end) if cuts else ():
-        yield from _split(start, run.first)
-        alike = tuple(_merged(_split(run.first, run.first + run.step)))
+        yield from _split(start, run.first, fine)
+        alike = tuple(_merged(_split(run.first, run.first + run.step, fine)))
         if len(alike) == 1 and run.step % _GRAIN[alike[0].store] == _NOTHING:
             yield UsageSegment(alike[0].store, run.first, run.last)
         else:
             for first, last in pairwise(run):
-                yield from _split(first, last)
+                yield from _split(first, last, fine)
         start = run.last
-    yield from _split(start, end)
+    yield from _split(start, end, fine)
 
 
 def segments_of(start: datetime, end: datetime) -> tuple[UsageSegment, ...]:
     """What answers for one range that nothing cuts; no pieces when it is empty."""
-    return tuple(_merged(_split(start, end)))
+    return tuple(_merged(_split(start, end, _GRAIN[Store.USAGE_QUARTER])))
 
 
-def _split(start: datetime, end: datetime) -> Iterator[UsageSegment]:
-    """One range with nothing to cut inside it: calls, quarter hours, days, quarter hours, calls."""
+def _split(start: datetime, end: datetime, fine: timedelta) -> Iterator[UsageSegment]:
+    """One range with nothing to cut inside it: calls, quarter hours (or what is `fine`), days, quarter hours, calls."""
     quarter, day = Store.USAGE_QUARTER, Store.USAGE_DAY
-    first, last = ceil_to(start, _GRAIN[quarter]), floor_to(end, _GRAIN[quarter])
+    first, last = ceil_to(start, fine), floor_to(end, fine)
     if first >= last:
         yield UsageSegment(Store.CALL, start, end)
         return

@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params
 from service.query.model.predicate import fields_of
 from service.query.records.ordering import Cursors
+from service.query.scan import tag_tables
 from service.query.usage.percentiles import histogram_of
 from service.query.usage.report_request import NEEDS, CostRequest, check_request
 from service.query.usage.report_sql import (
@@ -29,6 +30,7 @@ from service.query.usage.report_sql import (
     GROUPS,
     ROW,
     TOTAL,
+    WHOLE,
     CostStatement,
     alias_of,
     grouping,
@@ -141,9 +143,11 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     Raises BadInputError, CursorError for a cursor of another report, ForbiddenError for what the role may not group or
     order by, OutOfRetentionError when the figures would need what is gone, QueryTimeoutError.
     """
-    reading, params, binding = await reading_of(reader, request), Params(), _binding(reader, request)
-    statement = statement_of(reader, request, reading, params, request.first + 1)
-    records = await _fetch(reader, statement, reading, params) if reading.plan.segments else []
+    binding, reading = _binding(reader, request), await reading_of(reader, request)
+    statement, records = await _answer(reader, request, reading)
+    if any(not int(record["calls"]) for record in records if record["kind"] == WHOLE):
+        reading = await reading_of(reader, request, tag_sums=False)
+        statement, records = await _answer(reader, request, reading)
     if any(int(record["calls"]) * statement.filled > FILLED_MAX for record in records if record["kind"] == GROUPS):
         raise BadInputError(
             f"filled buckets would be more than {FILLED_MAX} rows: narrow `startedAt`, take a wider `bucket`, or group "
@@ -161,8 +165,16 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     )
 
 
-async def reading_of(reader: UsageReader, request: CostRequest) -> UsageRead:
-    """What is read for the request, once it may be asked."""
+async def _answer(
+    reader: UsageReader, request: CostRequest, reading: UsageRead
+) -> tuple[CostStatement, list[asyncpg.Record]]:
+    params = Params()
+    statement = statement_of(reader, request, reading, params, request.first + 1)
+    return statement, await _fetch(reader, statement, reading, params) if reading.plan.segments else []
+
+
+async def reading_of(reader: UsageReader, request: CostRequest, *, tag_sums: bool = True) -> UsageRead:
+    """What is read for the request, once it may be asked. `tag_sums`: sums by tag may answer."""
     check_request(reader, request)
     sums = (*(_sums(request.row_figures) or ()), *(_sums(request.total_figures) or ()))
     rollups = not request.tags and all(DIMENSIONS[name].rollup is not None for name in request.dimensions)
@@ -173,17 +185,27 @@ async def reading_of(reader: UsageReader, request: CostRequest) -> UsageRead:
         bucket=request.bucket,
         zone=request.zone,
         corrections_moved=request.corrections_moved,
+        by_tag=request.tags if tag_sums and _summed_by_tag(request, sums) else None,
     )
     if request.corrections_moved and Store.CALL in reading.plan.stores():
         raise BadInputError(_ONLY_SUMS)
     return reading
 
 
+def _summed_by_tag(request: CostRequest, sums: Collection[str]) -> bool:
+    """Whether sums by tag have what is asked for, if they are of the tag."""
+    return (
+        tag_tables.DIMENSIONS.issuperset(request.dimensions)
+        and FIRST_TOKEN not in sums
+        and not request.corrections_moved
+    )
+
+
 def statement_of(
     reader: UsageReader, request: CostRequest, reading: UsageRead, params: Params, limit: int | None
 ) -> CostStatement:
     """What the request wants of `reading`, of at most `limit` rows (None: of all). Raises CursorError."""
-    keys = grouping(request.dimensions, request.tags, reading.plan.edges, reader.scope.policy, params)
+    keys = grouping(request.dimensions, request.tags, reading, params)
     terms, row_sums, total_sums = _order(request), _sums(request.row_figures), _sums(request.total_figures)
     return CostStatement(
         keys,

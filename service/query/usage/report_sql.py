@@ -2,29 +2,31 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from policies.policy.model import Policy, PseudonymPeriod
-from service.query.buckets.bucket_edges import Edges
 from service.query.buckets.edges_sql import bounds
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
 from service.query.records.ordering import Position
+from service.query.usage.plan import floor_to
 from service.query.usage.row_order import ORDERS, POSITION, RowOrder
 from service.query.usage.union_sql import MILLISECONDS, Column, UsageRead, UsageUnion
 
-ROW, TOTAL, COUNT, BEFORE, GROUPS = 0, 1, 2, 3, 4
+ROW, TOTAL, COUNT, BEFORE, GROUPS, WHOLE = 0, 1, 2, 3, 4, 5
 """Kinds of records. COUNT: `calls` is how many rows there are in all. BEFORE: there are rows before the page. GROUPS:
-of how many groups the buckets are filled."""
+of how many groups the buckets are filled. WHOLE: `calls` is 1 where the sums by tag have every call of the range."""
 FILLED_MAX: Final = 100_000
 """Rows that filling buckets may lead to."""
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_NO_TAG: Final = """''::text COLLATE "C" """
 _AMOUNT: Final = "coalesce(amount, 0)"
 
 
 def _sum(name: str, rollup: str, call: str) -> Column:
-    return Column(rollup, call, name, name)
+    return Column(rollup, call, name, name, name)
 
 
 SUMS: Final[Mapping[str, Column]] = {
@@ -44,7 +46,7 @@ SUMS: Final[Mapping[str, Column]] = {
 DIMENSIONS: Final[Mapping[str, Column]] = {
     "MODEL": Column("model", "model", "model"),
     "PROVIDER": Column("provider", "coalesce(provider, '')", "provider"),
-    "ACCOUNT": Column("account_id", "account_id", by_key="account_id"),
+    "ACCOUNT": Column("account_id", "account_id", by_key="account_id", by_tag="account_id"),
     "API_KEY": Column("api_key", "coalesce(api_key, '')", by_key="api_key"),
     "STATUS": Column("failed", "failed"),
     "OPERATION": Column(None, "coalesce(operation, '')"),
@@ -53,7 +55,7 @@ DIMENSIONS: Final[Mapping[str, Column]] = {
     # A token is one person's in its period alone; the plan sees to it that pseudonyms of the range can be read.
     "USER": Column(None, "coalesce(user_token || to_char(started_at, ' YYYY-MM-DD'), '') COLLATE \"C\""),
 }
-CURRENCY: Final = Column("currency", "coalesce(currency, '')", "currency", "currency")
+CURRENCY: Final = Column("currency", "coalesce(currency, '')", "currency", "currency", "currency")
 _TEXT: Final = frozenset({"MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_MODEL", "ERROR_TYPE", "USER"})
 
 
@@ -75,17 +77,16 @@ def alias_of(dimension: str) -> str:
     return "pseudonym" if dimension == "USER" else dimension.lower()
 
 
-def grouping(
-    dimensions: Iterable[str], tags: Sequence[str], edges: Edges | None, policy: Policy, params: Params
-) -> Grouping:
+def grouping(dimensions: Iterable[str], tags: Sequence[str], reading: UsageRead, params: Params) -> Grouping:
     """Keys `bucket`, `model` and so on, `tag0`, `tag1`, `currency`."""
+    edges, policy = reading.plan.edges, reading.policy
     columns: dict[str, Column] = {}
     texts = {"currency"}
     if edges is not None:
         # All of a rollup's row lies in one bucket, or the plan would have read a finer store.
         array = bounds(edges, params)
         rollup = f"width_bucket(bucket_at, {array})"
-        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {array})", rollup, rollup)
+        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {array})", rollup, rollup, rollup)
     for name in dimensions:
         columns[alias_of(name)] = (
             _by_month(DIMENSIONS[name]) if name == "USER" and _monthly(policy) else DIMENSIONS[name]
@@ -94,10 +95,16 @@ def grouping(
     for position, key in enumerate(tags):
         if not storable(key):
             raise BadInputError("a tag key cannot hold that character")
-        columns[f"tag{position}"] = Column(None, f"""coalesce(tags ->> {params.bind(key, "text")}, '') COLLATE "C" """)
+        column = Column(None, f"""coalesce(tags ->> {params.bind(key, "text")}, '') COLLATE "C" """)
+        columns[f"tag{position}"] = column if reading.tag is None else _of_rollups(column)
         texts.add(f"tag{position}")
     columns["currency"] = CURRENCY
     return Grouping(columns, frozenset(texts))
+
+
+def _of_rollups(tag: Column) -> Column:
+    """A tag beside its sums: the rollups' rows stand for calls without it."""
+    return Column(_NO_TAG, tag.call, _NO_TAG, _NO_TAG, "tag_value")
 
 
 def _monthly(policy: Policy) -> bool:
@@ -113,10 +120,10 @@ class CostStatement:
     """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS or of MILLISECONDS; None: not
     wanted.
 
-    `limit`: of rows; None: all of them. `after`: rows after this position alone. `positions`: where each row stands;
-    `counted`: how many there are in all; `before`: whether there are some before `after`; `filled`: each group has a
-    row for each of so many buckets, if these are FILLED_MAX rows at most. `money_alone`: a row may hold corrections and
-    no calls.
+    `limit`: of rows; None: all of them, and no word of whether sums by tag are whole. `after`: rows after this position
+    alone. `positions`: where each row stands; `counted`: how many there are in all; `before`: whether there are some
+    before `after`; `filled`: each group has a row for each of so many buckets, if these are FILLED_MAX rows at most.
+    `money_alone`: a row may hold corrections and no calls.
     """
 
     grouping: Grouping
@@ -159,6 +166,8 @@ class CostStatement:
             parts.append(self._fact(GROUPS, "(SELECT count(*) FROM kept)", aliases, "true", "(SELECT) AS one"))
         if self.before and self.after is not None:
             parts.append(self._fact(BEFORE, "count(*)", aliases, f"({beyond}) IS NOT TRUE"))
+        if reading.tag is not None and self.limit is not None:
+            parts.append(self._fact(WHOLE, f"({whole_sums(reading, params)})", aliases, "true", "(SELECT) AS one"))
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
     def _sums(self) -> list[str]:
@@ -223,6 +232,21 @@ class CostStatement:
 
     def _no_position(self) -> str:
         return f", NULL::text[] AS {POSITION}" if self.positions else ""
+
+
+def whole_sums(reading: UsageRead, params: Params) -> str:
+    """A SELECT of 1 where sums by tag have every call of the range, and of 0 where single calls must answer."""
+    assert reading.tag is not None, "only sums by tag can have less than the calls"
+    of_tag, crowded = f"tag_key = {params.bind(reading.tag.key, 'text')}", "true"
+    if reading.accounts is not None:
+        crowded = f"account_id = ANY ({params.bind(reading.accounts, 'integer[]')})"
+    since, end = (params.bind(moment, "timestamptz") for moment in (reading.tag.since, reading.plan.end))
+    start = params.bind(floor_to(reading.plan.start, timedelta(days=1)), "timestamptz")
+    return (
+        f"SELECT count(*) FROM usage_tag_key WHERE {of_tag} AND summed_from <= {since} AND unlisted_at IS NULL "  # noqa: S608
+        f"AND NOT EXISTS (SELECT FROM usage_tag_crowded WHERE {of_tag} AND {crowded} "
+        f"AND day >= {start} AND day < {end})"
+    )
 
 
 def _histograms(aliases: Iterable[str]) -> list[str]:

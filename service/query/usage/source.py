@@ -1,6 +1,6 @@
 """What costs and facets begin with: whose usage, which part of time, which stores."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from service.query.model.predicate import Predicate, TimeRange, fields_of, plain
 from service.query.model.scope import Scope
 from service.query.records.ordering import Cursors
 from service.query.scan.ranges import matching_account_ids, names_in_scope, scan_ranges_of, time_range_of
+from service.query.scan.tag_tables import SINCE, TagSums, key_of
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import RetentionWindows, TierPeriod, plan_usage
 from service.query.usage.union_sql import UsageRead, rollups_answer
@@ -52,9 +53,11 @@ class UsageReader:
         zone: str = "UTC",
         calls_at_most: timedelta | None = None,
         corrections_moved: bool = False,
+        by_tag: Sequence[str] | None = None,
     ) -> UsageRead:
         """Where the usage that matches lies. `rollups`: what is grouped by is in them; `users`: it is grouped by
-        pseudonyms, and begins where they can be read; for the rest see `plan_usage`.
+        pseudonyms, and begins where they can be read; `by_tag`: sums by tag may answer, if it is grouped by these tags
+        (None: they may not); for the rest see `plan_usage`.
 
         The account scope is applied here, by the same functions as for lists. Raises OutOfRetentionError when the
         filter needs what is gone.
@@ -70,16 +73,27 @@ class UsageReader:
             self.now,
             users=users or decomposed.by_user,
         )
+        tag = None if by_tag is None else await self._tag_sums(rest, by_tag)
         plan = plan_usage(
             time_range,
             windows,
-            rollups=rollups and rollups_answer(rest),
+            rollups=tag is not None or (rollups and rollups_answer(rest)),
             bucket=bucket,
             zone=zone,
             calls_at_most=calls_at_most,
+            tagged_since=tag and tag.since,
         )
         tokens = await self._users(rest, account_ids, names.values(), TimeRange(plan.start, plan.end))
-        return UsageRead(plan, windows, self.scope.policy, account_ids, names, rest, tokens, corrections_moved)
+        return UsageRead(plan, windows, self.scope.policy, account_ids, names, rest, tokens, corrections_moved, tag)
+
+    async def _tag_sums(self, predicate: Predicate, grouped: Sequence[str]) -> TagSums | None:
+        """The sums by the one tag that is asked about, if there are any."""
+        key = key_of(predicate, grouped)
+        if key is None or key not in self.scope.policy.summed_tags:
+            return None
+        async with self.database.reading(self.scope.accounts, key_id=self.scope.key_id) as connection:
+            since = await connection.fetchval(SINCE, key)
+        return None if since is None else TagSums(key, since)
 
     def _refuse_filter(self, predicate: Predicate) -> None:
         governed = (CALLS.filters[field].governed_by for field in fields_of(predicate) if field in CALLS.filters)

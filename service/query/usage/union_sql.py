@@ -16,7 +16,8 @@ from service.query.filters.to_sql import Branch, UserTokens, Where
 from service.query.model.catalog import CALL_FILTERS
 from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params
-from service.query.model.predicate import Predicate, fields_of
+from service.query.model.predicate import Predicate, TagMatch, conjuncts, fields_of
+from service.query.scan import tag_tables as tagged
 from service.query.usage import rollup_tables as overall
 from service.query.usage.plan import Plan, RetentionWindows, UsageSegment
 
@@ -57,19 +58,23 @@ _MOVED: Final = """(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts, over sums by API key.
-    None: not there.
+    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts, over sums by API key,
+    over sums by tag. None: not there.
     """
 
     rollup: str | None
     call: str
     overall: str | None = None
     by_key: str | None = None
+    by_tag: str | None = None
 
     def over(self, table: str) -> str:
         """The SQL expression of the column in `table`, one of the tables that the plan reads."""
         if table == "call":
             return self.call
+        if table in tagged.EVERY:
+            assert self.by_tag is not None, "sums by tag are asked only for what they have"
+            return self.by_tag
         if table in overall.OVER_ALL_ACCOUNTS:
             assert self.overall is not None, "sums of all accounts are asked only for what they have"
             return self.overall
@@ -104,7 +109,8 @@ def rollups_answer(predicate: Predicate) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UsageRead:
-    """What a report reads. `accounts`: account ids (None: every account); `names`: account ids by name, for the filter.
+    """What a report reads. `accounts`: account ids (None: every account); `names`: account ids by name, for the filter;
+    `tag`: the sums by tag that answer with the rollups, where the plan reads no calls.
 
     `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
     """
@@ -117,6 +123,7 @@ class UsageRead:
     predicate: Predicate
     users: Mapping[str, UserTokens]
     corrections_moved: bool = False
+    tag: tagged.TagSums | None = None
 
     @property
     def overall(self) -> bool:
@@ -130,7 +137,11 @@ class UsageRead:
 
     @property
     def _filters(self) -> set[str]:
-        return set(fields_of(self.predicate))
+        fields = set(fields_of(self.predicate))
+        return fields - {"tags"} if self.tag is not None else fields
+
+
+_OF_VALUES: Final = frozenset({tagged.DELTAS, *tagged.BY_ACCOUNT.values(), *tagged.OVER_ALL.values()})
 
 
 class UsageUnion:
@@ -168,10 +179,10 @@ class UsageUnion:
             """The statement that adds the latency sketches of one table by the group's keys."""
             keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
             names = ", ".join(self._keys)
-            if table in overall.OVER_ALL_ACCOUNTS:
+            if table in overall.OVER_ALL_ACCOUNTS or table in tagged.SKETCHED:
                 spread = f"SELECT {keys}, latency FROM {table} WHERE {condition}"  # noqa: S608 - our own names
                 return f"SELECT {names}, sum(latency) AS latency FROM ({spread}) AS spread GROUP BY {names}"  # noqa: S608
-            bin_, entries = _BINS.get(table, _BINS["usage"])
+            bin_, entries = _BINS.get("usage_delta" if table in tagged.UNSKETCHED else table, _BINS["usage"])
             bin_ = bin_.format(milliseconds=MILLISECONDS[alias])
             spread = f"SELECT {keys}, {bin_} AS bin, {entries} AS entries FROM {table} WHERE {condition}"  # noqa: S608
             added = (
@@ -197,13 +208,30 @@ class UsageUnion:
         return overall.BY_KEY if self._reading.by_key and all(column.by_key for column in columns) else None
 
     def _union(self, select: Select, tables: overall.Tables | None, more: Iterable[tuple[str, str]] = ()) -> str:
-        stores = self._stores() if tables is None else self._sums(tables)
-        branches = [select(table, condition) for table, condition in (*stores, *self._deltas(), *more)]
+        if self._reading.tag is not None and self._carries_tag:
+            sources = [*self._calls(), *self._tagged(self._reading.tag)]
+        else:
+            stores = self._stores() if tables is None else self._sums(tables)
+            sources = [*stores, *self._deltas(), *more]
+            if self._reading.tag is not None:
+                # What the rollups have more than sums by tag is of calls without the tag.
+                sources += [*self._tagged(self._reading.tag), *self._tagged(self._reading.tag, less=True)]
+        branches = [select(table, condition) for table, condition in sources]
         return "\nUNION ALL\n".join(branches or [select("call", "false")])
+
+    @property
+    def _carries_tag(self) -> bool:
+        """Whether only calls that carry the tag can match."""
+        return any(isinstance(part, TagMatch) for part in conjuncts(self._reading.predicate))
 
     def _stores(self) -> Iterator[tuple[str, str]]:
         for segment in self._reading.plan.segments:
             for tier, start in self._reading.windows.tiers(segment):
+                yield self._stored(segment, tier, start)
+
+    def _calls(self) -> Iterator[tuple[str, str]]:
+        for segment in self._reading.plan.segments:
+            for tier, start in self._reading.windows.tiers(segment) if segment.store is Store.CALL else ():
                 yield self._stored(segment, tier, start)
 
     def _stored(self, segment: UsageSegment, tier: int, start: datetime) -> tuple[str, str]:
@@ -219,6 +247,23 @@ class UsageUnion:
                     continue
                 for table, times in overall.ranges(tables, segment, start, plan.edges or Edges(), self._params):
                     yield table, self._condition(table, tier, times)
+
+    def _tagged(self, tag: tagged.TagSums, *, less: bool = False) -> Iterator[tuple[str, str]]:
+        """The sums by tag and their deltas; `less`: what they take out of the sums of calls without the tag."""
+        over_all = self._reading.overall and all(column.overall for column in self._keys.values())
+        tables = tagged.OVER_ALL if over_all else tagged.BY_ACCOUNT
+        ranges: dict[int, list[str]] = {}
+        for segment in self._reading.plan.segments:
+            for tier, start in self._reading.windows.tiers(segment) if segment.store is not Store.CALL else ():
+                times = self._range("bucket_at", start, segment.end)
+                ranges.setdefault(tier, []).append(f"({times})")
+                yield self._of_tag(tag, tables[segment.store], tier, times, less)
+        for tier, alternatives in ranges.items():
+            yield self._of_tag(tag, tagged.DELTAS, tier, f"({' OR '.join(alternatives)})", less)
+
+    def _of_tag(self, tag: tagged.TagSums, name: str, tier: int, times: str, less: bool) -> tuple[str, str]:
+        table = tagged.less(name) if less else name
+        return table, self._condition(table, tier, f"{times} AND tag_key = {self._params.bind(tag.key, 'text')}")
 
     def _deltas(self) -> Iterator[tuple[str, str]]:
         """There is one branch per tier: the table has no index, and is read once whatever the ranges."""
@@ -243,7 +288,8 @@ class UsageUnion:
     def _where(self, table: str, tier: int) -> str:
         reading = self._reading
         readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
-        branch = Branch(tier, readable, reading.names, reading.users, reading.policy.tag_keys)
+        value = None if table == "call" else "tag_value" if table in _OF_VALUES else ""
+        branch = Branch(tier, readable, reading.names, reading.users, reading.policy.tag_keys, value)
         return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
             reading.predicate
         )

@@ -34,6 +34,7 @@ from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.errors import PurgeClockError
 from service.retention.purge.detached import descriptions, detached_partitions
 from service.retention.purge_runs import Runs
+from service.retention.rollups.tag_check import TagDifference, check_tags, check_tags_of_all
 from service.retention.rollups.totals_check import DerivedDifference, check_derived_sums
 
 _NAMED_MAX: Final = 5
@@ -205,6 +206,10 @@ async def _usage(context: RetentionContext, _: datetime) -> Finding:
         return Finding(
             "usage", False, f"{len(wrong)} days of sums differ from their rollup: {_first_names(wrong)}; {_REBUILD}"
         )
+    by_tag = [_tag_difference(found) async for found in check_tags(owner, policy)]
+    by_tag += [_tag_difference(found) async for found in check_tags_of_all(owner, policy)]
+    if by_tag:
+        return Finding("usage", False, f"{len(by_tag)} days of sums by tag differ: {_first_names(by_tag)}; {_REBUILD}")
     short = [account async for account in check_corrections(owner, policy) if account not in half_erased]
     if short:
         named = _first_names([f"account {account}" for account in sorted(set(short))])
@@ -227,6 +232,10 @@ def _difference(found: UsageDifference) -> str:
 
 def _derived_difference(found: DerivedDifference) -> str:
     return f"{found.table} of tier {found.tier} on {found.day:%Y-%m-%d} ({found.keys} keys, against {found.store})"
+
+
+def _tag_difference(found: TagDifference) -> str:
+    return f"{found.table} of tier {found.tier} on {found.day:%Y-%m-%d} ({found.keys} sums)"
 
 
 def _first_names(names: Sequence[str]) -> str:

@@ -38,6 +38,7 @@ from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
+from service.retention.rollups.tag_sums import forget_account_tags
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
 from service.storage.connection import advisory_lock, affected
 from service.storage.control.idempotency_keys import forget_answers
@@ -269,6 +270,9 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure, know
         await notify(context.owner, "keys")
     rows = affected(await context.owner.execute(_DELETE_DELTAS, account_id))
     await context.owner.execute(FORGET_ACCOUNT, account_id)
+    async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
+        await forget_account_tags(connection, account_id)
     await context.owner.execute(_DELETE_BUDGETS, account_id)
     await context.owner.execute(_DELETE_WEBHOOKS, account_id)
     for part in await all_partitions(context.partitions):

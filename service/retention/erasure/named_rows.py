@@ -19,7 +19,8 @@ from policies.redaction import Persons
 from policies.retention import Partition
 from service.aside import Aside
 from service.retention.erasure.sealed_details import DetailKeys, details_without
-from service.storage.connection import Queryable
+from service.retention.erasure.tag_values import put_in, take_out
+from service.storage.connection import Connection, Queryable
 
 BATCH_ROWS: Final = 200
 """Rows that are read, and at most changed, at a time, so that work and transaction are short."""
@@ -123,14 +124,18 @@ class NamedRows:
         """These rows as they are now, locked until the transaction of `connection` ends."""
         return await connection.fetch(_LOCKED[self.part.store], *self._where, list(ids))
 
-    async def change(self, connection: Queryable, changed: Mapping[UUID, Row]) -> None:
+    async def change(self, connection: Connection, changed: Mapping[UUID, Row]) -> None:
         """Write the rows as `naming` returned them."""
-        columns = _COLUMNS[self.part.store]
+        columns, ids = _COLUMNS[self.part.store], list(changed)
+        if self.part.store is Store.CALL:
+            await take_out(connection, self._where, ids)
         for id_, row in changed.items():
             values = [row[name] for name in columns]
             await connection.execute(
                 _CHANGE[self.part.store], self.account, self.part.tier, row["moment"], id_, *values
             )
+        if self.part.store is Store.CALL:
+            await put_in(connection, self._where, ids)
 
 
 def _needle(user: str) -> str:

@@ -25,6 +25,7 @@ from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure_record import StoredErasure
 from service.retention.erasure.named_rows import NamedRows
 from service.retention.erasure.sealed_details import DetailKeys
+from service.retention.erasure.tag_values import forget_tag_values
 from service.retention.holds.escrow import RowFilter, RowsToHold, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
@@ -95,6 +96,7 @@ async def _search(context: RetentionContext, erasure: StoredErasure, user: str, 
             progress.done.add(part.name)
             await context.owner.execute(_SAVE, erasure.id, progress.encode(), 0)
         rows, holds = await forget_billing_names(context, erasure.account_id, Persons((user,)))
+        await forget_tag_values(context, erasure.account_id, Persons((user,)))
         progress.holds |= holds
         await context.owner.execute(_SAVE, erasure.id, progress.encode(), rows)
     finally:

@@ -13,6 +13,7 @@ import asyncpg
 
 from policies.policy.model import Store
 from service.logs import get_logger
+from service.retention.rollups.tag_sums import compact_tags
 from service.retention.rollups.totals import DERIVED_SUMS, added
 
 log = get_logger()
@@ -137,7 +138,9 @@ class Compaction:
         self._rows = rows
 
     async def compact(self) -> int:
-        """Compact at most `rows` deltas, and return how many. 0 also when another process is compacting."""
+        """Compact at most `rows` deltas, and as many of tags, and return how many. 0 also when another process is
+        compacting.
+        """
         try:
             return await self._compact_once()
         except asyncpg.CheckViolationError:
@@ -172,7 +175,8 @@ class Compaction:
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
                 return 0
-            return await connection.fetchval(_COMPACT, self._rows)
+            compacted = await connection.fetchval(_COMPACT, self._rows)
+            return compacted + await compact_tags(connection, self._rows)
 
     async def _needs(self) -> list[Need]:
         rows = await self._owner.fetch(_DAYS_OF_DELTAS)

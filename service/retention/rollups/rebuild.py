@@ -10,16 +10,17 @@ and the sums that are derived from a rollup are rebuilt from it.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from policies.policy.model import Policy, Store
-from policies.retention import cutoff
+from policies.policy.model import Store
 from service.query.usage.consistency import check_usage
-from service.query.usage.plan import ceil_to
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
+from service.retention.rollups.tag_check import check_tags, check_tags_of_all
+from service.retention.rollups.tag_keys import first_whole_day
+from service.retention.rollups.tag_sums import derive_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
 from service.storage.connection import Connection, one_row
@@ -27,6 +28,8 @@ from service.storage.statements.write import deltas_of
 
 _DAY: Final = timedelta(days=1)
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
+_TAGS: Final = "SELECT tag_key FROM usage_tag_key ORDER BY tag_key"
+"""The tags of which deltas are made."""
 _WINDOW: Final = "tier = $1 AND {time} >= $2 AND {time} < $3"
 _BUCKETS: Final = _WINDOW.format(time="bucket_at")
 _STARTED: Final = _WINDOW.format(time="started_at")
@@ -91,9 +94,11 @@ async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime
     now: datetime = await context.owner.fetchval("SELECT now()")
     catalogue = await context.partitions.catalogue([Store.CALL], sized=False)
     found = {(one.tier, one.day) async for one in check_usage(context.owner, policy)}
-    async for one in check_derived_sums(context.owner, policy):
-        if one.day >= _first_day(policy, one.tier, now):
-            found.add((one.tier, one.day))
+    found |= {(one.tier, one.day) async for one in check_tags(context.owner, policy)}
+    for check in (check_derived_sums, check_tags_of_all):
+        async for one in check(context.owner, policy):
+            if one.day >= first_whole_day(policy, one.tier, now):
+                found.add((one.tier, one.day))
     # The calls of a day without a partition are gone: its sums are all that is left.
     attached = [part for part in catalogue.partitions if part.name in catalogue.attached]
     return sorted(
@@ -111,6 +116,8 @@ async def rebuild_sums(
         async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, COMPACTION_LOCK)
             row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
+            keys = [row["tag_key"] for row in await connection.fetch(_TAGS)]
+            await remake_tags(connection, tier, day, day + _DAY, keys)
             facts = {
                 "tier": tier,
                 "day": f"{day:%Y-%m-%d}",
@@ -133,6 +140,12 @@ async def rebuild_derived_sums(context: RetentionContext) -> int:
             for statement in (delete, insert):
                 await connection.execute(statement, one.tier, one.day, one.day + _DAY)
         done += 1
+    async for one in check_tags_of_all(context.owner, policy):
+        async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+            await connection.execute(_LOCK, COMPACTION_LOCK)
+            keys = [row["tag_key"] for row in await connection.fetch(_TAGS)]
+            await derive_tags(connection, one.tier, one.day, keys)
+        done += 1
     return done
 
 
@@ -141,8 +154,3 @@ async def derive_again(connection: Connection, store: Store, tier: int, start: d
     for sums in DERIVED_SUMS.get(store, ()):
         for statement in _REBUILD_DERIVED[sums.table]:
             await connection.execute(statement, tier, start, end)
-
-
-def _first_day(policy: Policy, tier: int, now: datetime) -> datetime:
-    """The first UTC day of which all calls of a tier are within their window."""
-    return ceil_to(cutoff(policy, tier, Store.CALL, now).astimezone(UTC), _DAY)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from policies.policy.model import Store
 from policies.retention import Partition
+from service.retention.rollups.tag_sums import purged_tags
 from service.storage.connection import Connection
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -171,7 +172,7 @@ async def delete_empty_sums(connection: Connection, part: Partition) -> None:
 async def delete_sums(connection: Connection, part: Partition) -> None:
     """Delete the derived sums of the partition's time, in the transaction that drops the partition."""
     await _delete(connection, part, "")
-    for statement in _OTHERS_OF_TIME.get(part.store, ()):
+    for statement in (*_OTHERS_OF_TIME.get(part.store, ()), *purged_tags(part.store)):
         await connection.execute(statement, part.tier, part.start, part.end)
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final, LiteralString
 
 from service.storage.statements.changes import changes_of
+from service.storage.statements.tag_deltas import tag_deltas_of
 
 _FILLED: Final[tuple[LiteralString, ...]] = (
     "streamed",
@@ -102,7 +103,7 @@ _SAME_CALL: Final[LiteralString] = """
 _COUNTED_COLUMNS: Final[tuple[LiteralString, ...]] = (
     *("account_id", "tier", "started_at", "failed", "model", "provider", "api_key", "currency", "input_tokens"),
     *("output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "amount", "amount_source"),
-    "latency_ms",
+    *("latency_ms", "tags"),
 )
 _COUNTED: Final[LiteralString] = ", ".join(_COUNTED_COLUMNS)
 _BEFORE: Final[LiteralString] = ", ".join(f"call.{name}" for name in _COUNTED_COLUMNS)
@@ -130,7 +131,8 @@ WITH before AS MATERIALIZED (
 ), sides AS (
     SELECT 1 AS side, {_COUNTED} FROM after
     UNION ALL SELECT -1, {_COUNTED} FROM before
-), changes AS (
+), tag_deltas AS (
+{tag_deltas_of("sides", sided=True)}), changes AS (
 {changes_of("after", "2")})
 INSERT INTO usage_delta (
     bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,

@@ -6,6 +6,7 @@ A call is found by its id, whose time and tier prune partitions, or by its sourc
 from typing import Final, LiteralString
 
 from service.storage.statements.changes import changes_of
+from service.storage.statements.tag_deltas import tag_deltas_of
 
 # In the order in which every writer takes its locks, so that two writers of the same calls do not deadlock.
 LOCK_CORRECTED: Final[LiteralString] = """
@@ -102,9 +103,10 @@ WITH given AS (
 ), stored AS (
     INSERT INTO call ({_OWN}, {_INHERITED})
     SELECT {_OWN}, {_INHERITED} FROM whole JOIN kept USING (account_id, key)
-    RETURNING account_id, tier, id
+    RETURNING *
 ), changes AS (
-{changes_of("stored", "1")}), deltas AS (
+{changes_of("stored", "1")}), tag_deltas AS (
+{tag_deltas_of("stored", corrections=True)}), deltas AS (
     INSERT INTO usage_delta (
         bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
         cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets

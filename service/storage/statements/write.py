@@ -7,6 +7,7 @@ copied into a temporary table of the writer's own connection; a few are a parame
 from typing import Final, LiteralString
 
 from service.storage.statements.changes import changes_of
+from service.storage.statements.tag_deltas import tag_deltas_of
 
 STAGED_TABLE: Final = "call_staged"
 
@@ -148,7 +149,7 @@ stored AS (
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, tier, started_at, id, failed, model, provider, api_key, currency, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, amount, amount_source, latency_ms
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, amount, amount_source, latency_ms, tags
 ), errors AS (
     INSERT INTO call_error (
         occurred_at, started_at, id, fingerprint, user_token, account_id, tier, api_key, model, provider, error_type,
@@ -162,7 +163,8 @@ stored AS (
     JOIN stored ON stored.account_id = staged.account_id AND stored.id = staged.id
     WHERE staged.error_at IS NOT NULL
 ), deltas AS (
-{deltas_of("stored")}), changes AS (
+{deltas_of("stored")}), tag_deltas AS (
+{tag_deltas_of("stored")}), changes AS (
 {changes_of("stored", "0")})
 SELECT staged.account_id, staged.id
 FROM call_staged AS staged

@@ -76,9 +76,14 @@ def litellm_reader(_: bytes) -> Callable[[Row], Report | Rejection]:
 def read_entry(row: Row) -> Report | Rejection:
     """One StandardLoggingPayload as JSON text; never raises."""
     try:
-        return _PayloadReader(Payload.of(row)).report()
+        return report_of(Payload.of(row))
     except RowError as error:
         return Rejection(str(error), error.code)
+
+
+def report_of(payload: Payload) -> Report:
+    """The payload as the report of a call. Raises RowError."""
+    return _PayloadReader(payload).report()
 
 
 class _PayloadReader:

@@ -18,12 +18,12 @@ _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Payload(FigureReader):
-    """The fields of one entry."""
+    """The fields of one entry. `values`: those that are decoded already; they need not stand in `fields`."""
 
-    def __init__(self, fields: dict[str, Raw]) -> None:
+    def __init__(self, fields: dict[str, Raw], values: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.fields = fields
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, Any] = {} if values is None else values
         self.metadata = self.object("metadata")
         self.hidden = self.object("hidden_params")
         self.parameters = self.object("model_parameters")

@@ -61,10 +61,11 @@ def _parameters(attributes: Object) -> dict[str, Json]:
         found |= object_of_text(attributes.get(name))
     for prefix in names.PARAMETER_PREFIXES:
         found |= {name[len(prefix) :]: value for name, value in attributes.items() if name.startswith(prefix)}
-    return {name: _json(value) for name, value in found.items() if name in names.PARAMETERS and value is not None}
+    return {name: plain_json(value) for name, value in found.items() if name in names.PARAMETERS and value is not None}
 
 
-def _json(value: Value) -> Json:
+def plain_json(value: Value) -> Json:
+    """A value as a parameter of an error: lists and objects are none."""
     if isinstance(value, (bool, int, str)) or value is None:
         return value
     if isinstance(value, (list, dict)):

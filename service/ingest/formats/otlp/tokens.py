@@ -21,7 +21,7 @@ def read_tokens(figures: FigureReader, report: Report, attributes: Object) -> No
     """Give the report its counts."""
     details = object_of_text(attributes.get(names.LANGFUSE_USAGE))
     if details:
-        _read_details(figures, report, details)
+        read_details(figures, report, details)
         return
     report.input_tokens = _first(figures, attributes, names.INPUT_TOKENS)
     report.output_tokens = _first(figures, attributes, names.OUTPUT_TOKENS)
@@ -45,8 +45,10 @@ def _complete(report: Report, usage: Value) -> None:
         report.reasoning_tokens = counts.get("reasoning_tokens")
 
 
-def _read_details(figures: FigureReader, report: Report, details: Object) -> None:
-    """Langfuse's usage, in which parts of the input stand beside the rest of it, or OpenAI's names."""
+def read_details(figures: FigureReader, report: Report, details: Object) -> None:
+    """Give the report the counts of Langfuse's usage, in which parts of the input stand beside the rest of it, or that
+    has OpenAI's names.
+    """
     report.cache_read_tokens = _first(figures, details, _READ)
     report.cache_write_tokens = _first(figures, details, _WRITTEN)
     report.reasoning_tokens = _first(figures, details, _REASONING)

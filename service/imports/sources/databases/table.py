@@ -1,0 +1,112 @@
+"""A table of another program: which of its columns are read, and in which order."""
+
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import orjson
+
+from service.imports.sources.pages import RowPage, SourceError
+from service.logs import get_logger
+
+log = get_logger()
+
+_PAGE_ROWS: Final = 1_000
+TEXT_CHARACTERS_MAX: Final = 2**16
+"""What is read of a long text; an error's is cut to less."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table, the column by which it is read in order, and the names of columns that are wanted: those that every
+    version has, others, and those of them that may be long.
+    """
+
+    name: str
+    key: str
+    needed: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    long: frozenset[str] = frozenset()
+    overlap_rows: int = 2_000
+    """Keys are given before they are committed: so many rows are read again by whoever comes back for more."""
+
+
+class TableReader(Protocol):
+    """A connection that only reads. Its errors are SourceErrors."""
+
+    quote: str
+
+    async def columns(self, table: str) -> Collection[str]:
+        """The names of the table's columns; none where there is no such table."""
+        ...
+
+    async def rows(self, statement: str, after: int, limit: int) -> Sequence[dict[str, Any]]:
+        """The rows of a statement with two parameters."""
+        ...
+
+
+class TableSource:
+    """The rows of a table in the order of its key. `connect` opens a connection; `parameters` are how its driver writes
+    the first and the second one; `where` names the database without a secret.
+    """
+
+    def __init__(
+        self,
+        table: SourceTable,
+        connect: Callable[[], AbstractAsyncContextManager[TableReader]],
+        parameters: tuple[str, str],
+        where: str,
+    ) -> None:
+        self._table = table
+        self._connect = connect
+        self._parameters = parameters
+        self._where = where
+
+    @property
+    def identity(self) -> str:
+        """Where the database is, and its table."""
+        return f"{self._where} {self._table.name}"
+
+    def again_from(self, cursor: str) -> str:
+        """A cursor before `cursor`, from which what was committed late is found, too."""
+        return str(max(0, int(cursor) - self._table.overlap_rows))
+
+    async def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
+        """Pages of rows whose key is larger than `after`."""
+        reached = int(after or -1)
+        async with self._connect() as reader:
+            statement = self._statement(reader.quote, await reader.columns(self._table.name))
+            while rows := await reader.rows(statement, reached, _PAGE_ROWS):
+                reached = int(rows[-1][self._table.key])
+                yield RowPage([orjson.dumps(row, default=_text) for row in rows], str(reached))
+
+    def _statement(self, quote: str, columns: Collection[str]) -> str:
+        """The statement of a page. It is made of names of ours alone: of the table's, only whether they are there."""
+        table = self._table
+        missing = [name for name in (table.key, *table.needed) if name not in columns]
+        if missing:
+            names = ", ".join(f"`{name}`" for name in missing)
+            what = f"the table `{table.name}` has no {names}" if columns else f"there is no table `{table.name}`"
+            raise SourceError(f"{what}: is this the right database, and the right format?")
+        absent = [name for name in table.others if name not in columns]
+        if absent:
+            log.info("columns are missing, and what they would say", table=table.name, columns=absent)
+        chosen = [table.key, *table.needed, *(name for name in table.others if name in columns)]
+        names = ", ".join(self._chosen(name, quote) for name in chosen)
+        key, (first, second) = f"{quote}{table.key}{quote}", self._parameters
+        return (
+            f"SELECT {names} FROM {quote}{table.name}{quote} "  # noqa: S608 - names of our own
+            f"WHERE {key} > {first} ORDER BY {key} LIMIT {second}"
+        )
+
+    def _chosen(self, name: str, quote: str) -> str:
+        quoted = f"{quote}{name}{quote}"
+        return f"substr({quoted}, 1, {TEXT_CHARACTERS_MAX}) AS {quoted}" if name in self._table.long else quoted
+
+
+def _text(value: object) -> object:
+    """A value that is none of JSON's as text."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    return str(value)

@@ -1,0 +1,118 @@
+"""A check that sums by tag are those of the calls that carry the tags, and that those over all accounts add up those by
+account. Part of fsck.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, LiteralString
+
+import asyncpg
+
+from policies.policy.model import Policy, Store
+from policies.retention import cutoff
+from service.query.usage.plan import ceil_to
+from service.retention.rollups.tag_sums import NAMES, PLAIN, SKETCHED, TABLES
+from service.storage.statements.tag_deltas import tag_rows_of
+
+_DAY: Final = timedelta(days=1)
+_STRIDE: Final = timedelta(days=28)
+"""The time of which one statement compares sums with sums."""
+_KEY: Final = "account_id, tier, tag_key, tag_value, currency"
+_LISTED: Final = ", ".join(PLAIN)
+_EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in NAMES)
+_WHERE: Final = "tier = $1 AND bucket_at >= $2 AND bucket_at < $3"
+_CALLS: Final[LiteralString] = "(SELECT * FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3) AS kept"
+_MADE: Final = tag_rows_of(_CALLS, corrections=True, chosen="tag_key = ANY ($4::text[])")
+# Every side is read in one statement, so that neither a compaction nor a writer can come between them.
+_DIFFERENCES: Final = f"""
+    WITH both_have AS MATERIALIZED (
+        SELECT 1 AS side, bucket_at, {_KEY}, {_LISTED}, {SKETCHED} AS latency
+        FROM usage_tag_delta WHERE {_WHERE} AND tag_key = ANY ($4::text[])
+        UNION ALL
+        SELECT -1, bucket_at, {_KEY}, {_LISTED}, {SKETCHED} FROM ({_MADE}) AS made
+    ), kept AS (
+        SELECT * FROM both_have WHERE NOT EXISTS (
+            SELECT FROM usage_tag_crowded AS crowded
+            WHERE crowded.account_id = both_have.account_id AND crowded.tier = both_have.tier
+                AND crowded.tag_key = both_have.tag_key AND crowded.day = date_trunc('day', bucket_at, 'UTC')
+        )
+    ), sides AS (
+        SELECT 'usage_tag_half_hour' AS name, * FROM kept
+        UNION ALL SELECT 'usage_tag_day', side, date_trunc('day', bucket_at, 'UTC'), {_KEY}, {_LISTED}, latency
+        FROM kept
+        UNION ALL SELECT 'usage_tag_half_hour', 1, bucket_at, {_KEY}, {_LISTED}, latency
+        FROM usage_tag_half_hour WHERE {_WHERE} AND tag_key = ANY ($4::text[])
+        UNION ALL SELECT 'usage_tag_day', 1, bucket_at, {_KEY}, {_LISTED}, latency
+        FROM usage_tag_day WHERE {_WHERE} AND tag_key = ANY ($4::text[])
+    ), wrong AS (
+        SELECT name FROM sides WHERE account_id <> ALL (
+            ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL)
+        )
+        GROUP BY name, bucket_at, {_KEY} HAVING NOT ({_EQUAL})
+    )
+    SELECT name, count(*) AS keys FROM wrong GROUP BY name ORDER BY name
+"""  # noqa: S608 - names of our own
+"""How many sums by tag of a UTC day are not those of the calls."""
+
+
+def _of_all(by_account: str, over_all: str) -> str:
+    """The UTC days on which sums over all accounts are not those by account."""
+    key = _KEY.removeprefix("account_id, ")
+    return f"""
+        WITH sides AS (
+            SELECT 1 AS side, bucket_at, {key}, {_LISTED}, latency FROM {over_all} WHERE {_WHERE}
+            UNION ALL SELECT -1, bucket_at, {key}, {_LISTED}, latency FROM {by_account} WHERE {_WHERE}
+        ), wrong AS (
+            SELECT bucket_at FROM sides GROUP BY bucket_at, {key} HAVING NOT ({_EQUAL})
+        )
+        SELECT date_trunc('day', bucket_at, 'UTC') AS day, count(*) AS keys FROM wrong GROUP BY 1 ORDER BY 1
+    """  # noqa: S608 - names of our own
+
+
+_OF_ALL: Final = {(store, tables[1]): _of_all(*tables) for store, tables in TABLES.items()}
+_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+_SUMMED: Final = "SELECT tag_key, summed_from FROM usage_tag_key WHERE unlisted_at IS NULL AND summed_from IS NOT NULL"
+"""The tags of which there are sums, and since when."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagDifference:
+    """A UTC day of a tier on which `keys` sums by tag are wrong."""
+
+    table: str
+    tier: int
+    day: datetime
+    keys: int
+
+
+async def check_tags(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[TagDifference]:
+    """Compare every UTC day of which all calls are still there, day by day, for the tags that are summed by then.
+
+    Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
+    """
+    now: datetime = await owner.fetchval("SELECT now()")
+    tomorrow = ceil_to(now.astimezone(UTC), _DAY)
+    since = {row["tag_key"]: row["summed_from"] for row in await owner.fetch(_SUMMED)}
+    for (tier,) in await owner.fetch(_TIERS) if since else ():
+        day = ceil_to(max(cutoff(policy, tier, Store.CALL, now), min(since.values())).astimezone(UTC), _DAY)
+        while day <= tomorrow:
+            keys = sorted(key for key, begin in since.items() if begin <= day)
+            end = day + _DAY if day < tomorrow else datetime.max.replace(tzinfo=UTC)
+            for row in await owner.fetch(_DIFFERENCES, tier, day, end, keys):
+                yield TagDifference(row["name"], tier, day, row["keys"])
+            day += _DAY
+
+
+async def check_tags_of_all(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[TagDifference]:
+    """Compare the sums over all accounts with those by account, within their windows."""
+    now: datetime = await owner.fetchval("SELECT now()")
+    last = ceil_to(now.astimezone(UTC), _DAY)
+    for (tier,) in await owner.fetch(_TIERS):
+        for (store, table), statement in _OF_ALL.items():
+            start = ceil_to(cutoff(policy, tier, store, now), _DAY)
+            while start <= last:
+                end = start + _STRIDE if start + _STRIDE <= last else datetime.max.replace(tzinfo=UTC)
+                for row in await owner.fetch(statement, tier, start, end):
+                    yield TagDifference(table, tier, row["day"], row["keys"])
+                start = end if end <= last else last + _DAY

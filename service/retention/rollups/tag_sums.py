@@ -1,0 +1,203 @@
+"""Sums by tag, in half hours and UTC days, by account and over all accounts: made of deltas as rollups are.
+
+A tag whose values are too many on a UTC day of an account (CROWDED_MIN) is not summed for that account and day, so that
+sums stay few whatever clients report. The mark `usage_tag_crowded` says so, and single calls answer instead.
+Everything here wants the lock of compaction.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from policies.policy.model import Store
+from service.storage.connection import Connection
+from service.storage.statements.tag_deltas import tag_deltas_of
+
+CROWDED_MIN: Final = 1_000
+"""More values of a tag than so many, of an account on a UTC day, are not summed."""
+COMPACT_ROWS: Final = 50_000
+"""How many deltas one transaction takes at most."""
+
+PLAIN: Final = (
+    "calls", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "priced", "amount", "estimated", "wasted",
+)  # fmt: skip
+NAMES: Final = (*PLAIN, "latency")
+"""What is summed. A histogram is one number, twelve digits for each of its buckets."""
+_ONE_DAY: Final = timedelta(days=1)
+_ALL: Final = "tier, tag_key, tag_value, currency"
+_BY_ACCOUNT: Final = f"account_id, {_ALL}"
+_DAY: Final = "date_trunc('day', bucket_at, 'UTC')"
+_LISTED: Final = ", ".join(NAMES)
+_SUMMED: Final = ", ".join(f"sum({name}) AS {name}" for name in NAMES)
+TABLES: Final[Mapping[Store, tuple[str, str]]] = {
+    Store.USAGE_QUARTER: ("usage_tag_half_hour", "usage_tag_half_hour_all"),
+    Store.USAGE_DAY: ("usage_tag_day", "usage_tag_day_all"),
+}
+"""The sums by account and over all of them, by the rollup whose window they have."""
+BY_ACCOUNT: Final = tuple(table for table, _ in TABLES.values())
+EVERY_TABLE: Final = tuple(table for both in TABLES.values() for table in both)
+SKETCHED: Final = """coalesce((
+    SELECT sum(calledger_latency_sketch(bin, entries)) FROM (
+        SELECT greatest(bin, -1 - bin)::smallint AS bin, sum(sign(bin + 0.5)) AS entries
+        FROM unnest(latency_buckets) AS bin GROUP BY 1
+    ) AS binned
+), 0)"""
+"""The latencies of a delta as the sums have them."""
+
+
+def _added(table: str, bucket: str, key: str, rows: str) -> str:
+    """A CTE that adds `rows` to a table, ordered by time, so that rows of one time are stored together."""
+    both = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in NAMES)
+    return f"""
+    {table}_done AS (
+        INSERT INTO {table} (bucket_at, {key}, {_LISTED})
+        SELECT {bucket} AS bucket_at, {key}, {_SUMMED} FROM {rows} GROUP BY 1, {key} ORDER BY 1
+        ON CONFLICT (bucket_at, {key}) DO UPDATE SET {both}
+        RETURNING bucket_at, {key}
+    )"""  # noqa: S608 - names of our own
+
+
+# The latencies are added up before they become numbers: of thousands of deltas each has a few.
+_COMPACT: Final = f"""
+    WITH gone AS (
+        DELETE FROM usage_tag_delta
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_tag_delta LIMIT $1))
+        RETURNING *
+    ), kept AS (
+        SELECT * FROM gone WHERE NOT EXISTS (
+            SELECT FROM usage_tag_crowded AS crowded
+            WHERE crowded.account_id = gone.account_id AND crowded.tier = gone.tier
+                AND crowded.tag_key = gone.tag_key AND crowded.day = date_trunc('day', gone.bucket_at, 'UTC')
+        )
+    ), sketches AS (
+        SELECT bucket_at, {_BY_ACCOUNT}, sum(calledger_latency_sketch(bin, entries)) AS latency
+        FROM (
+            SELECT bucket_at, {_BY_ACCOUNT}, greatest(bin, -1 - bin)::smallint AS bin, sum(sign(bin + 0.5)) AS entries
+            FROM kept, unnest(latency_buckets) AS bin GROUP BY bucket_at, {_BY_ACCOUNT}, 7
+        ) AS binned GROUP BY bucket_at, {_BY_ACCOUNT}
+    ), summed AS (
+        SELECT bucket_at, {_BY_ACCOUNT}, {", ".join(PLAIN)}, coalesce(latency, 0) AS latency
+        FROM (
+            SELECT bucket_at, {_BY_ACCOUNT}, {", ".join(f"sum({name}) AS {name}" for name in PLAIN)}
+            FROM kept GROUP BY bucket_at, {_BY_ACCOUNT}
+        ) AS plain LEFT JOIN sketches USING (bucket_at, {_BY_ACCOUNT})
+    ), {_added("usage_tag_half_hour", "bucket_at", _BY_ACCOUNT, "summed")},
+    {_added("usage_tag_half_hour_all", "bucket_at", _ALL, "summed")},
+    {_added("usage_tag_day", _DAY, _BY_ACCOUNT, "summed")},
+    {_added("usage_tag_day_all", _DAY, _ALL, "summed")}
+    SELECT deltas, account_id, tier, tag_key, bucket_at AS day
+    FROM (SELECT count(*) AS deltas FROM gone) AS counted
+    LEFT JOIN (SELECT DISTINCT account_id, tier, tag_key, bucket_at FROM usage_tag_day_done) AS days ON true
+"""  # noqa: S608 - names of our own
+"""Compacts deltas; how many, and the days of accounts and tags that have more now."""
+_CROWDED: Final = """
+    SELECT account_id, tier, tag_key, day
+    FROM unnest($1::integer[], $2::smallint[], $3::text[], $4::timestamptz[]) AS found (account_id, tier, tag_key, day)
+    WHERE (
+        SELECT count(DISTINCT tag_value) FROM usage_tag_day AS sums
+        WHERE sums.account_id = found.account_id AND sums.tier = found.tier AND sums.tag_key = found.tag_key
+            AND sums.bucket_at = found.day
+    ) > $5
+"""
+"""Which of these days of accounts have too many values of a tag."""
+_MARK: Final = "INSERT INTO usage_tag_crowded (account_id, tier, tag_key, day) VALUES ($1, $2, $3, $4)"
+_OF_DAY: Final = (
+    "account_id = $1 AND tier = $2 AND tag_key = $3 AND bucket_at >= $4 AND bucket_at < $4 + interval '1 day'"
+)
+_FORGET_DAY: Final = tuple(f"DELETE FROM {table} WHERE {_OF_DAY}" for table in BY_ACCOUNT)  # noqa: S608
+_OF_TIME: Final = "tier = $1 AND bucket_at >= $2 AND bucket_at < $3"
+_SOME_TAGS: Final = f"{_OF_TIME} AND tag_key = ANY ($4::text[])"
+_DERIVE: Final = tuple(
+    statement
+    for by_account, over_all in TABLES.values()
+    for statement in (
+        f"DELETE FROM {over_all} WHERE {_SOME_TAGS}",  # noqa: S608
+        f"""
+        INSERT INTO {over_all} (bucket_at, {_ALL}, {_LISTED}) SELECT bucket_at, {_ALL}, {_SUMMED}
+        FROM {by_account} WHERE {_SOME_TAGS} GROUP BY bucket_at, {_ALL} ORDER BY bucket_at
+        """,  # noqa: S608
+    )
+)
+_GONE: Final = ",\n".join(
+    f"{table}_gone AS (DELETE FROM {table} WHERE {_SOME_TAGS})"  # noqa: S608
+    for table in (*EVERY_TABLE, "usage_tag_delta")
+)
+_CALLS: Final = """(
+    SELECT * FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND account_id <> ALL (
+        ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT')
+    )
+) AS kept"""
+# One statement has one snapshot: a call that commits meanwhile is not summed, and its delta is not deleted.
+_REMAKE: Final = f"""
+    WITH {_GONE},
+    crowded_gone AS (
+        DELETE FROM usage_tag_crowded WHERE tier = $1 AND day >= $2 AND day < $3 AND tag_key = ANY ($4::text[])
+    )
+    {tag_deltas_of(_CALLS, corrections=True, chosen="tag_key = ANY ($4::text[])")}
+"""  # noqa: S608
+"""Deletes the sums of some tags in the UTC days of a tier, and makes deltas of the calls."""
+_LESS: Final = ", ".join(f"{name} = sums.{name} - gone_sums.{name}" for name in NAMES)
+_SAME: Final = " AND ".join(f"sums.{name} = gone_sums.{name}" for name in ("bucket_at", *_ALL.split(", ")))
+_NOTHING_LEFT: Final = " AND ".join(f"{name} = 0" for name in NAMES)
+_FORGET_ACCOUNT: Final = (
+    "DELETE FROM usage_tag_delta WHERE account_id = $1",
+    "DELETE FROM usage_tag_crowded WHERE account_id = $1",
+    *(
+        f"""
+        WITH gone AS (DELETE FROM {by_account} WHERE account_id = $1 RETURNING *), gone_sums AS (
+            SELECT bucket_at, {_ALL}, {_SUMMED} FROM gone GROUP BY bucket_at, {_ALL}
+        )
+        UPDATE {over_all} AS sums SET {_LESS} FROM gone_sums WHERE {_SAME}
+        """  # noqa: S608
+        for by_account, over_all in TABLES.values()
+    ),
+)
+_FORGET_EMPTY: Final = tuple(f"DELETE FROM {over_all} WHERE {_NOTHING_LEFT}" for _, over_all in TABLES.values())  # noqa: S608
+_PURGED: Final[Mapping[Store, tuple[str, ...]]] = {
+    store: tuple(f"DELETE FROM {table} WHERE {_OF_TIME}" for table in tables)  # noqa: S608
+    for store, tables in TABLES.items()
+}
+_PURGE_MARKS: Final = "DELETE FROM usage_tag_crowded WHERE tier = $1 AND day >= $2 AND day < $3"
+"""Delete the marks of days whose sums are purged."""
+
+
+async def compact_tags(connection: Connection, rows: int, *, crowded_min: int = CROWDED_MIN) -> int:
+    """Compact at most `rows` deltas in the transaction of `connection`; how many."""
+    found = await connection.fetch(_COMPACT, rows)
+    days = [tuple(row)[1:] for row in found if row["account_id"] is not None]
+    if days:
+        columns = [list(column) for column in zip(*days, strict=True)]
+        for row in await connection.fetch(_CROWDED, *columns, crowded_min):
+            account, tier, key, day = row
+            await connection.execute(_MARK, account, tier, key, day)
+            for statement in _FORGET_DAY:
+                await connection.execute(statement, account, tier, key, day)
+            await derive_tags(connection, tier, day, [key])
+    return found[0]["deltas"]
+
+
+async def derive_tags(connection: Connection, tier: int, day: datetime, keys: list[str]) -> None:
+    """Make the sums over all accounts of one UTC day and some tags anew from those by account."""
+    for statement in _DERIVE:
+        await connection.execute(statement, tier, day, day + _ONE_DAY, keys)
+
+
+async def remake_tags(connection: Connection, tier: int, start: datetime, end: datetime, keys: list[str]) -> None:
+    """Make the sums of some tags anew from the calls of a tier, between two UTC midnights."""
+    await connection.execute(_REMAKE, tier, start, end, keys)
+
+
+async def forget_account_tags(connection: Connection, account: int) -> None:
+    """Delete all that is summed by tag of an account."""
+    for statement in _FORGET_ACCOUNT:
+        await connection.execute(statement, account)
+    for statement in _FORGET_EMPTY:
+        await connection.execute(statement)
+
+
+def purged_tags(store: Store) -> Iterator[str]:
+    """Statements that delete the sums of a rollup's partition: of its tier, from its beginning to its end."""
+    yield from _PURGED.get(store, ())
+    if store is Store.USAGE_DAY:
+        yield _PURGE_MARKS
