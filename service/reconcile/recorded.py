@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from policies import Store
+from policies.retention import cutoff
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.exports.kinds import ExportGrouping
@@ -68,6 +70,13 @@ class Recorded:
         """The first moment of the first day, and of the day after the last."""
         first, last = self.days
         return tuple(datetime.combine(day, time(), self.zone).astimezone(UTC) for day in (first, last + _DAY))  # pyright: ignore[reportReturnType] - two
+
+    async def refuse_purged(self) -> None:
+        """Raise RequestError where calls of these days are gone: they would all seem to be missing here."""
+        now, policy = await self.reader.clock.now(), self.scope.policy
+        first = max(cutoff(policy, tier.number, Store.CALL, now) for tier in policy.tiers.values())
+        if self.bounds()[0] < first:
+            raise RequestError(f"calls before {first:%Y-%m-%d} may be gone: name later days by --since and --until")
 
     async def calls(self) -> AsyncIterator[RecordedCall]:
         """Each call, from a day before until a day after: theirs may be of the day on which it ended."""

@@ -73,6 +73,7 @@ async def reconcile(
     tolerance, refused = Tolerance.of(request.tolerance, billed), await recorded.refused()
     ours = Keys()
     if billed.has_ids:
+        await recorded.refuse_purged()
         comparison, calls = SingleComparison(billed.singles(), tolerance, days), 0
         async for call in recorded.calls():
             comparison.see(call)

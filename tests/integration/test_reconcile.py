@@ -17,9 +17,11 @@ from ingesting import Ingest, call, ingesting
 from policies import Role
 from policies.policy.views import view_table
 from service.api.exports.requests import ExportRequest
+from service.errors import RequestError
 from service.export.files.encoders import ExportFormat
 from service.export.sources.source import encoder_for, file_parts, open_source
 from service.imports.sources.file import FileSource
+from service.query.model.errors import BadInputError, OutOfRetentionError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.reconcile.report import as_json, csv_text, html_text
@@ -204,6 +206,17 @@ async def test_days_are_those_of_the_providers_time_zone(books: Books) -> None:
     }
 
 
+async def test_single_calls_are_of_the_days_of_the_time_zone_too(books: Books) -> None:
+    """What is missing there is said on the day that it was in Shanghai."""
+    await books.record("theirs", FIRST + timedelta(hours=20), "1")
+    await books.record("ours", FIRST + timedelta(hours=20), "1")
+    bill = [{"id": "theirs", "day": SECOND.date().isoformat(), "model": "m-1", "currency": "USD", "amount": "1"}]
+
+    result = await books.compare(books.file(bill), zone=ZoneInfo("Asia/Shanghai"))
+
+    assert found(result) == {("MISSING_THERE", SECOND.date().isoformat(), "m-1", "USD"): 1}
+
+
 @pytest.mark.parametrize(("amount", "differs"), [("0.33", False), ("0.34", True)])
 async def test_what_an_invoice_rounds_is_no_difference(books: Books, amount: str, differs: bool) -> None:
     """Cents may be off by half a cent a row, and by no more, where nothing else is tolerated."""
@@ -240,3 +253,13 @@ async def test_only_the_accounts_that_are_asked_for_are_compared(books: Books) -
 
     assert found(await books.compare(books.file(bill), accounts=("acme",))) == {}
     assert found(await books.compare(books.file(bill)))
+
+
+@pytest.mark.parametrize("known", [{"id": "x"}, {}])
+async def test_days_that_are_purged_are_refused(books: Books, known: dict[str, str]) -> None:
+    """Nothing is said to be missing that was recorded once, and is gone; by sums these reach further back."""
+    day = (TODAY - timedelta(days=401 if known else 9 * 366)).date().isoformat()
+    bill = [{"day": day, "model": "m", "currency": "USD", "amount": "1"} | known]
+
+    with pytest.raises((RequestError, BadInputError, OutOfRetentionError)):
+        await books.compare(books.file(bill))

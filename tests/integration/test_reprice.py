@@ -156,6 +156,17 @@ async def test_an_amount_that_is_billed_later_takes_the_place_of_the_estimate_an
     await assert_sums_are_right(ingest)
 
 
+async def test_a_bill_may_be_less_than_what_the_estimate_was_lowered_by(ingest: Ingest) -> None:
+    """What took the estimate down is taken back with it, and is not held against the bill."""
+    await report_priced(ingest, SECOND, call("estimate", **TOKENS))
+    await reprice(ingest, prices("0.5"))
+
+    [verdict] = await ingest.report(call("estimate", amount="1", currency="USD", **TOKENS))
+
+    assert (verdict.status, (await net(ingest))["estimate"]) == (Status.COMPLETED, ("1", 2))
+    await assert_sums_are_right(ingest)
+
+
 async def test_what_a_gateway_corrected_and_what_is_in_another_currency_is_left(ingest: Ingest) -> None:
     """A correction that was reported is a bill: the estimate under it is not ours to change any more."""
     await report_priced(ingest, FIRST, call("corrected", **TOKENS), call("dollars", **TOKENS))
