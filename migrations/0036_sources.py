@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0034_model_index")]
+    dependencies = [("calledger", "0035_tag_sums")]
 
     operations = [
         ops.RunSQL(
