@@ -132,7 +132,7 @@ STEPS = [
     "recorded KEYS_DESTROYED",
     *["partition detached"] * 3,
     "recorded DETACHED",
-    *["held rows copied", *["index dropped"] * 4, "partition dropped"] * 2,
+    *["held rows copied", *["index dropped"] * 5, "partition dropped"] * 2,
     *["held rows copied", "index dropped", "partition dropped"],
     "recorded DROPPED",
     "verified",

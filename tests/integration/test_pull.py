@@ -80,7 +80,7 @@ def test_the_service_pulls_a_log(service: RunningService, gateway: LogServer, to
         assert time.monotonic() < deadline, service.log.read_text()
         time.sleep(0.1)
     assert calls(service, "shop") == 300
-    gateway.log += [consumed(400, created_at=NOW), consumed(401, created_at=int(time.time()) - 100)]
+    gateway.log += [consumed(400, created_at=int(time.time()) - 200), consumed(401, created_at=int(time.time()) - 100)]
     done = pulled(service, "shop")
     assert done.returncode == 0, done.stderr
     assert calls(service, "shop") == 302

@@ -17,7 +17,7 @@ from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted
 
 WEEKS = 6
-INDEXES = 4
+INDEXES = 5
 """Of a partition of calls."""
 AT_ONCE = 2
 """Connections that a purge has while it drops: one for its lock, and one for what goes."""

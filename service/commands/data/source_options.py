@@ -14,6 +14,8 @@ from service.commands.options import one_of
 from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.ingest.formats.native.fields import CURRENCY
 
+_CURRENCY: Final = re.compile(CURRENCY)
+
 
 class AccountBy(StrEnum):
     """The columns that may name a call's account."""
@@ -45,7 +47,7 @@ def _positive(text: str) -> Decimal:
 
 
 def _currency(text: str) -> str:
-    if not re.fullmatch(CURRENCY, text):
+    if not _CURRENCY.fullmatch(text):
         raise typer.BadParameter(f"`{text[:40]}` is not a code of 3 to 16 letters, such as `USD`")
     return text.upper()
 
