@@ -47,11 +47,11 @@ async def bring_in(
     *,
     after: str | None,
     save: Callable[[str, int], Awaitable[None]],
-    told: Callable[[Tally], None] = lambda _: None,
+    progress: Callable[[Tally], None] = lambda _: None,
     before: int = 0,
 ) -> Tally:
     """Store what `source` has behind `after`. `save` gets the cursor of each page once it is stored, and its rows;
-    `told` hears of every page; `before` is how many rows there are in front of `after`.
+    `progress` hears of every page; `before` is how many rows there are in front of `after`.
 
     Raises SourceError when the source fails, and DatabaseUnavailableError: what was saved until then is stored.
     """
@@ -60,7 +60,7 @@ async def bring_in(
         async for page in taken:
             await _store(page, way, tally)
             await save(page.cursor, len(page.rows))
-            told(tally)
+            progress(tally)
     return tally
 
 

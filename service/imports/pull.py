@@ -158,6 +158,6 @@ class _Held:
 
 def options_of(source: PullSource) -> ImportOptions:
     """The options that a source was added with."""
-    said = source.options
-    quota = said.get("quota_per_unit")
-    return ImportOptions(None if quota is None else Decimal(quota), said.get("currency"), said.get("account_by"))
+    options = source.options
+    quota = options.get("quota_per_unit")
+    return ImportOptions(None if quota is None else Decimal(quota), options.get("currency"), options.get("account_by"))

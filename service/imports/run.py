@@ -31,11 +31,11 @@ async def import_rows(
     *,
     account: str | None,
     restart: bool,
-    told: Callable[[Tally, int], None],
+    progress: Callable[[Tally, int], None],
 ) -> Tally:
     """Import all rows of `source`, those of the account `account` (None: each of the account that it names).
 
-    It goes on behind the checkpoint of an import that was broken off, unless `restart`. `told` hears of every page,
+    It goes on behind the checkpoint of an import that was broken off, unless `restart`. `progress` hears of every page,
     with how many rows were before this run. Raises as `bring_in` does.
     """
     owner = runtime.database.owner
@@ -59,7 +59,7 @@ async def import_rows(
         async with ingesting(runtime) as (writer, refusals):
             way = Way(writer, refusals, long_rows, principal, form.source, form.reader(options))
             tally = await bring_in(
-                source, way, after=cursor, save=save, told=lambda tally: told(tally, before), before=before
+                source, way, after=cursor, save=save, progress=lambda tally: progress(tally, before), before=before
             )
     finally:
         await long_rows.close()

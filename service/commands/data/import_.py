@@ -126,12 +126,12 @@ async def _import(
     with progress:
         task = progress.add_task("reading", total=None)
 
-        def told(tally: Tally, before: int) -> None:
+        def show(tally: Tally, before: int) -> None:
             """Show how far it is."""
             rate = tally.rows / max(time.monotonic() - begun, 1e-3)
             progress.update(task, description=f"{before + tally.rows:,} rows, {rate:,.0f}/s, {_outcomes(tally)}")
 
-        tally = await import_rows(runtime, form, source, options, account=account, restart=restart, told=told)
+        tally = await import_rows(runtime, form, source, options, account=account, restart=restart, progress=show)
     for line in _summary(tally):
         say(line)
     return tally.refused.total()

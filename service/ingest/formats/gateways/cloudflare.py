@@ -119,9 +119,16 @@ def _report(fields: EventFields, others: Mapping[str, Raw]) -> Report:
 
 
 def _derived(fields: EventFields) -> str:
-    told = (fields.timestamp, fields.gateway, fields.provider, fields.model, fields.requested_model, fields.status_code)
+    identity = (
+        fields.timestamp,
+        fields.gateway,
+        fields.provider,
+        fields.model,
+        fields.requested_model,
+        fields.status_code,
+    )
     cost = (fields.cached, fields.metrics, bytes(fields.endpoint), bytes(fields.request_body))  # which is encrypted
-    return derived_id(*told, *cost)
+    return derived_id(*identity, *cost)
 
 
 def _metadata(cells: Cells, fields: EventFields) -> Object:

@@ -41,12 +41,12 @@ def failure(
 ) -> ErrorReport:
     """The error of `report`. `body`: what the provider answered, of which its `error` is read."""
     inner = inside(body, "error")
-    told: Object = inner if isinstance(inner, dict) else body or {}
+    error: Object = inner if isinstance(inner, dict) else body or {}
     in_time = ended_at is not None and is_time_of_error(ended_at, report.started_at)
     return ErrorReport(
-        type=text_of(told.get("type")) or _BY_STATUS.get(status or 0, _UNKNOWN),
-        code=text_of(told.get("code")) or (None if status is None else str(status)),
-        message=message or any_length_text(told.get("message")),
+        type=text_of(error.get("type")) or _BY_STATUS.get(status or 0, _UNKNOWN),
+        code=text_of(error.get("code")) or (None if status is None else str(status)),
+        message=message or any_length_text(error.get("message")),
         parameters=asked_for(parameters),
         occurred_at=ended_at if in_time else None,
     )

@@ -120,8 +120,8 @@ def _report(fields: LogFields, others: Mapping[str, Raw]) -> Report:
 
 def _derived(fields: LogFields) -> str:
     """What tells one call from another, apart from what it said."""
-    told = (fields.created_at, fields.trace_id, fields.ai_org, fields.ai_model, fields.req_units, fields.res_units)
-    return derived_id(*told, fields.cost, fields.response_time, fields.response_status_code, fields.virtual_key)
+    identity = (fields.created_at, fields.trace_id, fields.ai_org, fields.ai_model, fields.req_units, fields.res_units)
+    return derived_id(*identity, fields.cost, fields.response_time, fields.response_status_code, fields.virtual_key)
 
 
 def _attempt(cells: Cells, retries: Value) -> int | None:
