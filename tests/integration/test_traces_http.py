@@ -95,7 +95,7 @@ async def test_a_call_keeps_the_span_that_it_is_a_part_of(service: RunningServic
     exporter, trace = Exporter(service), "a4" * 16
     await exporter.export(recent(2, trace, parent=1))
     await exporter.export(recent(1, trace))
-    asked = "{ calls(filter: {traceId: {eq: \"%s\"}%s}) { nodes { sourceId parentSpanId } } }"
+    asked = '{ calls(filter: {traceId: {eq: "%s"}%s}) { nodes { sourceId parentSpanId } } }'
     both = service.ask(service.admin_key, asked % (trace, ""))["data"]["calls"]["nodes"]
     parts = service.ask(service.admin_key, asked % (trace, ', parentSpanId: {eq: "0000000000000001"}'))
 
