@@ -22,6 +22,7 @@ from service.retention.rollups.tag_keys import forget_unlisted
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.idempotency_keys import forget_requests
 from service.storage.control.import_checkpoints import forget_checkpoints
+from service.storage.control.key_spending import forget_spending
 from service.storage.control.refusals import forget_refusals
 from service.storage.database import Database
 from service.storage.packing import pack
@@ -96,6 +97,7 @@ async def maintain(context: RetentionContext) -> bool:
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
         "repeated requests forgotten": lambda: forget_requests(context.owner),
+        "spending forgotten": lambda: forget_spending(context.owner),
         "imports forgotten": lambda: forget_checkpoints(context.owner),
     }
     # All of them run, even if one fails.

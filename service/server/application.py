@@ -18,8 +18,7 @@ from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
 from service.server.middleware import Handler, Middleware, Request, error_answer
-from service.server.process_metrics import ProcessCollector
-from service.shared import METRICS
+from service.server.process_metrics import METRICS, ProcessCollector
 from service.storage.readiness import Readiness
 
 log = get_logger()

@@ -2,6 +2,7 @@
 
 - `owner` migrates, maintains partitions and compacts usage deltas; it acts as the user of the address
 - `writer` inserts admitted calls; it has the role `calledger_app_all` and binary codecs, for COPY
+- `spending` settles what API keys spend, so that no long statement keeps that waiting; it has the same role
 - `reading()` serves queries; for keys that are bound to accounts it has the role `calledger_app` under row-level
   security, for other keys the role `calledger_app_all`; text codecs keep numbers exact
 """
@@ -76,11 +77,18 @@ class Database:
     """The pools, and in words what this server lacks of row-level security (`missing_protections`)."""
 
     def __init__(
-        self, url: str, owner: asyncpg.Pool, writer: asyncpg.Pool, scoped: asyncpg.Pool, unscoped: asyncpg.Pool
+        self,
+        url: str,
+        owner: asyncpg.Pool,
+        writer: asyncpg.Pool,
+        spending: asyncpg.Pool,
+        scoped: asyncpg.Pool,
+        unscoped: asyncpg.Pool,
     ) -> None:
         self.url = url
         self.owner = owner
         self.writer = writer
+        self.spending = spending
         self.missing_protections: tuple[str, ...] = ()
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
@@ -102,6 +110,7 @@ class Database:
             url,
             await _pool(url, None, max_size=3),
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
+            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=1),
             await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
@@ -123,7 +132,7 @@ class Database:
     async def close(self) -> None:
         """Close all pools and the connections of the control tables."""
         await self._control.close_connections()
-        for pool in (self._scoped, self._unscoped, self.writer, self.owner):
+        for pool in (self._scoped, self._unscoped, self.spending, self.writer, self.owner):
             await pool.close()
 
     def reading(self, accounts: tuple[int, ...] | None, *, key_id: str | None = None) -> "ReadLease":
