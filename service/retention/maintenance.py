@@ -22,10 +22,10 @@ from service.retention.rollups.tag_keys import forget_unlisted
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.idempotency_keys import forget_requests
 from service.storage.control.import_checkpoints import forget_checkpoints
-from service.storage.control.key_spending import forget_spending
 from service.storage.control.refusals import forget_refusals
 from service.storage.database import Database
 from service.storage.packing import pack
+from service.storage.shared.key_spending import forget_spending
 from service.tasks import set_within
 
 log = get_logger()

@@ -24,9 +24,9 @@ from service.server.sockets import address_host, bind, listen
 from service.server.workers import READY, workers
 from service.settings import Settings
 from service.storage.control.policies import refuse_unledgered
-from service.storage.election import work_while_elected
 from service.storage.notices import listen_for_ever
 from service.storage.partitions import Need
+from service.storage.shared.election import work_while_elected
 from service.tasks import background
 
 log = get_logger()

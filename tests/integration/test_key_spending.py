@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.api.execution.buckets import UNSETTLED_SHARE, Bucket, Buckets
-from service.storage.control.key_spending import forget_spending, settle
 from service.storage.database import Database
+from service.storage.shared.key_spending import forget_spending, settle
 
 CAPACITY = 6_400
 SHARE = CAPACITY // UNSETTLED_SHARE

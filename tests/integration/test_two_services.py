@@ -20,7 +20,7 @@ from webhook_service import ALLOWED, CREATE
 
 from policies.policy.document import preset_text
 from service.api.execution.buckets import UNSETTLED_SHARE
-from service.storage import election
+from service.storage.shared import election
 
 BUDGET = 3_000
 PROCESSES = 4

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from service.logs import get_logger
-from service.storage.control.key_spending import settle
 from service.storage.database import Database
 from service.storage.errors import DatabaseUnavailableError, is_unavailable
+from service.storage.shared.key_spending import settle
 
 log = get_logger()
 
