@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     database_url: Annotated[str | None, Field(description="a PostgreSQL (15 or later) to use instead of our own")] = (
         None
     )
+    replica_url: Annotated[
+        str | None,
+        Field(
+            description="a streaming replica of CALLEDGER_DATABASE_URL that answers queries as far as it has caught up"
+        ),
+    ] = None
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = DEFAULT_PORT
     workers: Annotated[int, Field(ge=1, le=64, description="processes that share the port")] = 1

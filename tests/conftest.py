@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -87,6 +87,7 @@ class Server:
     programs: Path
     folder: Path
     identity: processes.Identity
+    options: Mapping[str, str] = field(default_factory=dict)
     _superuser: subprocess.Popen[str] | None = field(default=None, init=False)
     _template: str | None = field(default=None, init=False)
 
@@ -127,12 +128,12 @@ class Server:
 
 
 @contextmanager
-def running_server(programs: Path) -> Iterator[Server]:
-    """A throwaway cluster of `programs`, started, and gone afterwards."""
+def running_server(programs: Path, **options: str) -> Iterator[Server]:
+    """A throwaway cluster of `programs`, started with these settings of PostgreSQL, and gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="calledger-test-", dir=SHORT_FOLDER))
     try:
         folder.chmod(0o711)
-        server = Server(programs, folder, processes.choose_identity(programs / "postgres", folder))
+        server = Server(programs, folder, processes.choose_identity(programs / "postgres", folder), options)
         os.chown(folder, *server.identity.owner)
         initialise(server)
         with (folder / "server.log").open("wb") as log:
@@ -174,7 +175,7 @@ def initialise(server: Server) -> None:
 
 
 def server_command(server: Server) -> list[str | Path]:
-    options = {**SERVER_OPTIONS, "unix_socket_directories": str(server.folder)}
+    options = {**SERVER_OPTIONS, **server.options, "unix_socket_directories": str(server.folder)}
     settings = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
     return [server.programs / "postgres", "-D", server.folder / "cluster", *settings]
 
@@ -183,7 +184,7 @@ def await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
     """Return once the server says in its pid file that it takes connections."""
     deadline = time.monotonic() + START_TIMEOUT_S
     pid_file = folder / "cluster" / "postmaster.pid"
-    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")):
+    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith(("ready", "standby"))):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError((folder / "server.log").read_text())
         time.sleep(0.02)

@@ -121,7 +121,10 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
             await refuse_empty_database(url)
         await migrate(url)
         database = await Database.open(
-            url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms
+            url,
+            replica_url=settings.replica_url,
+            read_connections=settings.read_connections,
+            statement_timeout_ms=settings.statement_timeout_ms,
         )
         try:
             runtime = await _assemble(settings, database, serving=serving)

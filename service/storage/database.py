@@ -9,7 +9,7 @@
 
 import asyncio
 import os
-from typing import Any, Final
+from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -18,10 +18,11 @@ from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
 from service.storage.connection import Connection
-from service.storage.errors import DatabaseError
+from service.storage.errors import DatabaseError, is_unavailable
 from service.storage.schema import row_security
 from service.storage.schema.row_security import SCOPED_ROLE, UNSCOPED_ROLE
 from service.storage.schema.tortoise import tortoise_config
+from service.storage.shared.replica import ANSWER_S, READS, Replica
 
 _USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, $2)"
 """Which of the two reading roles this user may use."""
@@ -30,6 +31,10 @@ _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = curre
 
 _SHARES: Final = 4
 _PROCESSORS_A_STATEMENT: Final = 2
+
+
+# What ends a read of a replica: it has gone, or replays what removes rows that the read still needs (SQLSTATE 40001).
+_CUT_OFF: Final = (asyncpg.SerializationError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
 
 def share_of_a_key(connections: int, processors: int) -> int:
@@ -92,13 +97,16 @@ class Database:
         self.missing_protections: tuple[str, ...] = ()
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
+        self.replica: ReplicaReaders | None = None
         self._share = share_of_a_key(scoped.get_max_size(), os.cpu_count() or 1)
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._control = TortoiseContext()
 
     @classmethod
-    async def open(cls, url: str, *, read_connections: int = 8, statement_timeout_ms: int = 15_000) -> "Database":
-        """Open pools on a migrated database. Raises DatabaseError when it does not answer."""
+    async def open(
+        cls, url: str, *, replica_url: str | None = None, read_connections: int = 8, statement_timeout_ms: int = 15_000
+    ) -> "Database":
+        """Open pools on a migrated database, and on its replica. Raises DatabaseError when it does not answer."""
         roles = await _usable_roles(url)
         read = {
             "max_size": read_connections,
@@ -114,6 +122,11 @@ class Database:
             await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
+        if replica_url is not None:
+            scoped = await _pool(replica_url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read)
+            unscoped = await _pool(replica_url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read)
+            asked = await _pool(url, None, max_size=2)
+            database.replica = ReplicaReaders(Replica(asked), asked, Readers(scoped), Readers(unscoped))
         await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
         database.missing_protections = await _missing_protections(database.owner, roles)
         return database
@@ -132,6 +145,8 @@ class Database:
     async def close(self) -> None:
         """Close all pools and the connections of the control tables."""
         await self._control.close_connections()
+        if self.replica is not None:
+            await self.replica.close()
         for pool in (self._scoped, self._unscoped, self.spending, self.writer, self.owner):
             await pool.close()
 
@@ -214,6 +229,20 @@ class Readers:
         await self._pool.close()
 
 
+class ReplicaReaders(NamedTuple):
+    """The replica, and connections to it for reading as a scope's role or as one that sees all."""
+
+    replica: Replica
+    asked: asyncpg.Pool
+    scoped: Readers
+    unscoped: Readers
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for pool in (self.scoped, self.unscoped, self.asked):
+            await pool.close()
+
+
 def _alive(connection: PoolConnectionProxy) -> bool:
     """Whether it can be used; one that the server ended has left the pool by itself."""
     try:
@@ -224,31 +253,71 @@ def _alive(connection: PoolConnectionProxy) -> bool:
 
 class ReadLease:
     """A context: a connection for reading, which sees `accounts` only (None: what its role sees). With `key_id` it is
-    of the share of that API key.
+    of the share of that API key, and may be one to the replica.
     """
 
-    __slots__ = ("_accounts", "_connection", "_readers", "_share")
+    __slots__ = ("_accounts", "_connection", "_readers", "_replica", "_share")
+    _ANYWHERE: ClassVar[bool] = False
+    """Whether it may be one to the replica in any case."""
 
     def __init__(self, database: Database, accounts: tuple[int, ...] | None, key_id: str | None = None) -> None:
         self._readers = database.readers(accounts)
+        self._replica = database.replica if self._ANYWHERE or key_id is not None else None
         self._accounts = accounts
         self._share = None if key_id is None else database.share_of(key_id)
 
     async def __aenter__(self) -> Connection:
         if self._share is not None:
             await self._share.acquire()
-        connection = self._readers.at_hand(self._accounts)
+        connection = self._readers.at_hand(self._accounts) if self._replica is None else None
         if connection is None:
             try:
-                connection = await self._readers.take(self._accounts)
+                connection = await self._any()
             except BaseException:
                 self._return_share()
                 raise
         self._connection = connection
         return connection
 
+    async def _any(self) -> PoolConnectionProxy:
+        """A connection to the replica where it may answer, and else to the primary."""
+        if self._replica is not None:
+            primary, readers = self._readers, self._replica
+            self._readers = readers.unscoped if self._accounts is None else readers.scoped
+            connection = await self._of_replica(readers.replica)
+            READS.labels("primary" if connection is None else "replica").inc()
+            if connection is not None:
+                return connection
+            self._readers, self._replica = primary, None
+            if (connection := primary.at_hand(self._accounts)) is not None:
+                return connection
+        return await self._readers.take(self._accounts)
+
+    async def _of_replica(self, replica: Replica) -> PoolConnectionProxy | None:
+        """A connection to the replica that has replayed what the primary had on disk when it was asked for."""
+        if not replica.is_usable:
+            return None
+        connection = None
+        try:
+            position = await replica.position()
+            async with asyncio.timeout(ANSWER_S):
+                connection = self._readers.at_hand(self._accounts) or await self._readers.take(self._accounts)
+                if await replica.has_replayed(connection, position):
+                    return connection
+        except BaseException as error:
+            if connection is not None:
+                await self._readers.give_back(connection)
+            if not is_unavailable(error) and not isinstance(error, asyncpg.PostgresError):
+                raise
+            replica.failed(error)
+            return None
+        await self._readers.give_back(connection)
+        return None
+
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._return_share()
+        if self._replica is not None and kind is not None and issubclass(kind, _CUT_OFF):
+            self._replica.replica.failed(kind())
         if kind is not None or not self._readers.keep(self._connection, self._accounts):
             await self._readers.give_back(self._connection)
 
