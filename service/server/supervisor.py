@@ -116,7 +116,7 @@ async def work(settings: Settings, url: str, announce: Announce) -> None:
     # A policy that was applied since the service began is in force for a worker that comes later, too.
     settings = settings.model_copy(update={"database_url": url, "policy": None})
     async with (
-        open_runtime(settings) as runtime,
+        open_runtime(settings, migrated=True) as runtime,
         (await loading)(runtime, bind(settings, shared=True)),
     ):
         announce(READY)
