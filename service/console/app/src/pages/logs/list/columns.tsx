@@ -108,10 +108,10 @@ export const SHOWN_AT_FIRST: readonly string[] = [
   "outputTokens",
   "amount",
   "latencyMs",
+  "errorType",
   "apiKey",
   "timeToFirstTokenMs",
   "provider",
-  "errorType",
 ];
 
 /** The columns that an address or a store names, of those that there are; what it does not know is left out. */
