@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the tables."""
 
-    dependencies = [("calledger", "0036_sources")]
+    dependencies = [("calledger", "0037_parent_span")]
 
     operations = [
         ops.RunSQL(
