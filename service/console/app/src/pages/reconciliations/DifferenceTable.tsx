@@ -36,11 +36,13 @@ export function DifferenceTable({ differences, total, byIds }: Props) {
           name: "ids",
           title: word.someCalls,
           cell: ({ callIds }) =>
-            callIds?.map((id, index) => (
-              <Link key={id} href={linkTo("logs", { range: "90d", call: id })} className="recon-call" title={id} aria-label={word.openCall(id)}>
-                {index + 1}
-              </Link>
-            )) ?? "–",
+            callIds == null || callIds.length === 0
+              ? "–"
+              : callIds.map((id, index) => (
+                  <Link key={id} href={linkTo("logs", { range: "90d", call: id })} className="recon-call" title={id} aria-label={word.openCall(id)}>
+                    {index + 1}
+                  </Link>
+                )),
         },
       ]}
     />
