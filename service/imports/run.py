@@ -8,10 +8,10 @@ from typing import Any, Final
 from policies import Role
 from service.access.issuing import check_account
 from service.access.principal import Principal
+from service.imports.counts import ImportCounts
 from service.imports.formats import ImportFormat, ImportOptions
 from service.imports.importer import Way, bring_in
 from service.imports.sources.pages import RowSource
-from service.imports.tally import Tally
 from service.imports.trial import tried
 from service.ingest.pipeline.long_rows import LongRows
 from service.ingest.preparation.batch_context import rules_in_force
@@ -31,8 +31,8 @@ async def import_rows(
     *,
     account: str | None,
     restart: bool,
-    progress: Callable[[Tally, int], None],
-) -> Tally:
+    progress: Callable[[ImportCounts, int], None],
+) -> ImportCounts:
     """Import all rows of `source`, those of the account `account` (None: each of the account that it names).
 
     It goes on behind the checkpoint of an import that was broken off, unless `restart`. `progress` hears of every page,
@@ -58,13 +58,13 @@ async def import_rows(
     try:
         async with ingesting(runtime) as (writer, refusals):
             way = Way(writer, refusals, long_rows, principal, form.source, form.reader(options))
-            tally = await bring_in(
-                source, way, after=cursor, save=save, progress=lambda tally: progress(tally, before), before=before
+            counts = await bring_in(
+                source, way, after=cursor, save=save, progress=lambda counts: progress(counts, before), before=before
             )
     finally:
         await long_rows.close()
     await end_checkpoint(owner, digest)
-    return tally
+    return counts
 
 
 async def try_rows(
