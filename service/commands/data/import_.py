@@ -137,13 +137,13 @@ async def _import(
     return counts.refused.total()
 
 
-def _outcomes(counts: ImportCounts) -> str:
+def _outcomes(imported: ImportCounts) -> str:
     counts = {
-        "stored": counts.statuses[Status.ACCEPTED],
-        "completed": counts.statuses[Status.COMPLETED],
-        "duplicates": counts.statuses[Status.DUPLICATE],
-        "skipped": counts.statuses[Status.SKIPPED],
-        "refused": counts.refused.total(),
+        "stored": imported.statuses[Status.ACCEPTED],
+        "completed": imported.statuses[Status.COMPLETED],
+        "duplicates": imported.statuses[Status.DUPLICATE],
+        "skipped": imported.statuses[Status.SKIPPED],
+        "refused": imported.refused.total(),
     }
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"
 
