@@ -61,21 +61,21 @@ def _kept(columns: str) -> str:
 
 
 _COPIED_CALL: Final = """EXISTS (
-    SELECT FROM call_held AS copy
+    SELECT 1 FROM call_held AS copy
     WHERE copy.account_id = kept.account_id AND copy.hold_id = held_by.id AND copy.tier = kept.tier
         AND copy.started_at = kept.started_at AND copy.id = kept.id
 )"""
 _COPIED_ERROR: Final = """EXISTS (
-    SELECT FROM call_error_held AS copy
+    SELECT 1 FROM call_error_held AS copy
     WHERE copy.account_id = kept.account_id AND copy.hold_id = held_by.id AND copy.tier = kept.tier
         AND copy.occurred_at = kept.occurred_at AND copy.id = kept.id
 )"""
 NOT_COPIED: Final = {
-    Store.CALL: f"EXISTS (SELECT FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES} AND NOT {_COPIED_CALL})",
+    Store.CALL: f"EXISTS (SELECT 1 FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES} AND NOT {_COPIED_CALL})",  # noqa: S608
     Store.CALL_ERROR: f"""EXISTS (
-        SELECT FROM hold AS held_by
+        SELECT 1 FROM hold AS held_by
         WHERE {ACTIVE} AND {MATCHES} AND held_by.classes ?| ARRAY['operational', 'personal'] AND NOT {_COPIED_ERROR}
-    )""",
+    )""",  # noqa: S608
 }
 """The condition that a hold names the row and has no copy of it yet, by store."""
 _COPY_CALLS: Final = f"""
@@ -135,7 +135,7 @@ _COUNT_HELD: Final = {
     store: f"""
         SELECT count(*) FROM {store.value} AS kept
         WHERE kept.tier = $2 AND kept.{time} >= $3 AND kept.{time} < $4 AND EXISTS (
-            SELECT FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES}
+            SELECT 1 FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES}
         )
     """  # noqa: S608
     for store, time in ((Store.CALL, "started_at"), (Store.CALL_ERROR, "occurred_at"))
