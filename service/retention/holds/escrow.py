@@ -71,14 +71,19 @@ _COPIED_ERROR: Final = """EXISTS (
     WHERE copy.account_id = kept.account_id AND copy.hold_id = held_by.id AND copy.tier = kept.tier
         AND copy.occurred_at = kept.occurred_at AND copy.id = kept.id
 )"""
-NOT_COPIED: Final = {
+_NOT_COPIED: Final = {
     Store.CALL: f"EXISTS (SELECT 1 FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES} AND NOT {_COPIED_CALL})",  # noqa: S608
     Store.CALL_ERROR: f"""EXISTS (
         SELECT 1 FROM hold AS held_by
         WHERE {ACTIVE} AND {MATCHES} AND held_by.classes ?| ARRAY['operational', 'personal'] AND NOT {_COPIED_ERROR}
     )""",  # noqa: S608
 }
-"""The condition that a hold names the row and has no copy of it yet, by store."""
+# By its number and not by the row's column: Citus then knows that all of it is in one place.
+NOT_COPIED: Final = {
+    store: condition.replace(".account_id = kept.account_id", ".account_id = $2")
+    for store, condition in _NOT_COPIED.items()
+}
+"""The condition that a hold names a row of the account $2 and has no copy of it yet, by store."""
 _COPY_CALLS: Final = f"""
     WITH copied AS (
         INSERT INTO call_held ({_CALL}, user_token, hold_id)
