@@ -17,6 +17,8 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
+from service.storage.citus.engine import POSTGRESQL, Engine, engine_of
+from service.storage.citus.proof import missing_proof
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, is_unavailable
 from service.storage.readers import Readers, ReplicaReaders
@@ -50,25 +52,6 @@ def uuid_of(value: UUID | str) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
 
 
-class ScopedConnection(asyncpg.Connection):
-    """A connection that remembers which accounts' rows it may see."""
-
-    __slots__ = ("_accounts",)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to asyncpg
-        super().__init__(*args, **kwargs)
-        self._accounts: tuple[int, ...] | None = None
-
-    async def see_only(self, accounts: tuple[int, ...]) -> None:
-        """Set row-level security to `accounts`; a round trip only when they differ from the last ones."""
-        if accounts != self._accounts:
-            self._accounts = None
-            await self.execute(
-                "SELECT set_config('calledger.accounts', $1, false)", f"{{{','.join(map(str, accounts))}}}"
-            )
-            self._accounts = accounts
-
-
 async def _no_reset(_: object) -> None:
     """Do nothing: connections keep no state between requests but the scope, which is set anew."""
 
@@ -95,6 +78,7 @@ class Database:
         self.owner = owner
         self.writer = writer
         self.spending = spending
+        self.engine = POSTGRESQL
         self.missing_protections: tuple[str, ...] = ()
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
@@ -108,28 +92,31 @@ class Database:
         cls, url: str, *, replica_url: str | None = None, read_connections: int = 8, statement_timeout_ms: int = 15_000
     ) -> "Database":
         """Open pools on a migrated database, and on its replica. Raises DatabaseError when it does not answer."""
-        roles = await _usable_roles(url)
+        roles, engine = await _surveyed(url)
         read = {
             "max_size": read_connections,
-            "connection_class": ScopedConnection,
+            "connection_class": engine.scoped,
             "init": _text_codecs,
             "statement_timeout_ms": statement_timeout_ms,
         }
         database = cls(
             url,
-            await _pool(url, None, max_size=3),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=1),
-            await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
+            await _pool(url, engine, None, max_size=3),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=1),
+            await _pool(url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
+        database.engine = engine
         if replica_url is not None:
-            scoped = await _pool(replica_url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read)
-            unscoped = await _pool(replica_url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read)
-            asked = await _pool(url, None, max_size=2)
+            scoped = await _pool(replica_url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read)
+            unscoped = await _pool(replica_url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read)
+            asked = await _pool(url, engine, None, max_size=2)
             database.replica = ReplicaReaders(Replica(asked), asked, Readers(scoped), Readers(unscoped))
         await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
         database.missing_protections = await _missing_protections(database.owner, roles)
+        unproved = await missing_proof(database.owner, database.reading, engine)
+        database.missing_protections += () if unproved is None else (unproved,)
         return database
 
     async def _open_control_tables(self, role: str | None) -> None:
@@ -248,7 +235,8 @@ class ReadLease:
             self._share.release()
 
 
-async def _usable_roles(url: str) -> frozenset[str]:
+async def _surveyed(url: str) -> tuple[frozenset[str], Engine]:
+    """Which of our roles are usable there, and what the server wants."""
     try:
         connection = await asyncpg.connect(url)
     except (OSError, asyncpg.PostgresError) as error:
@@ -257,19 +245,22 @@ async def _usable_roles(url: str) -> frozenset[str]:
         # Since PostgreSQL 16 a member of a role may lack the right to become it (SET).
         becoming = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
         rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE], becoming)
-        return frozenset(row["rolname"] for row in rows)
+        return frozenset(row["rolname"] for row in rows), await engine_of(connection)
     finally:
         await connection.close()
 
 
 async def _pool(
     url: str,
+    engine: Engine,
     role: str | None,
     *,
     statement_timeout_ms: int | None = None,
     **options: Any,  # noqa: ANN401 - asyncpg's
 ) -> asyncpg.Pool:
     server_settings = {"application_name": "calledger", "timezone": "UTC", "datestyle": "ISO", "jit": "off"}
+    server_settings |= engine.settings
+    options = {"connection_class": engine.plain, **options}
     if role is not None:
         server_settings["role"] = role
     if statement_timeout_ms is not None:
