@@ -1,10 +1,13 @@
 """Every setting of the service. Each is read from the environment as `CALLEDGER_<NAME>`."""
 
 import re
+from dataclasses import dataclass
+from datetime import time
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 from pydantic import AfterValidator, Field, ValidationError
@@ -63,6 +66,32 @@ def checked_price_sources(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class NightlyTime:
+    """A time of each day, by the clock of a time zone."""
+
+    time: time
+    zone: ZoneInfo
+
+
+def nightly_time(text: str) -> NightlyTime:
+    """`03:30`, or `03:30 Asia/Shanghai`. Raises ValueError."""
+    clock, _, zone = text.strip().partition(" ")
+    try:
+        if len(clock) != len("03:30"):
+            raise ValueError
+        return NightlyTime(time.fromisoformat(clock), ZoneInfo(zone.strip() or "UTC"))
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        raise ValueError(f"`{text[:60]}` is no time of day such as `03:30` or `03:30 Asia/Shanghai`") from None
+
+
+def checked_nightly_time(text: str | None) -> str | None:
+    """A time of day as it was given. Raises ValueError for what is none."""
+    if text:
+        nightly_time(text)
+    return text
+
+
 class Settings(BaseSettings):
     """The settings of an operator. Units are last in the names."""
 
@@ -74,6 +103,12 @@ class Settings(BaseSettings):
     database_url: Annotated[str | None, Field(description="a PostgreSQL (15 or later) to use instead of our own")] = (
         None
     )
+    replica_url: Annotated[
+        str | None,
+        Field(
+            description="a streaming replica of CALLEDGER_DATABASE_URL that answers queries as far as it has caught up"
+        ),
+    ] = None
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = DEFAULT_PORT
     workers: Annotated[int, Field(ge=1, le=64, description="processes that share the port")] = 1
@@ -102,6 +137,20 @@ class Settings(BaseSettings):
         Decimal,
         Field(ge=0, lt=1, description="share of an amount by which `calledger reconcile` lets two sides differ"),
     ] = Decimal("0.001")
+    reconcile_at: Annotated[
+        str | None,
+        AfterValidator(checked_nightly_time),
+        Field(
+            description="time of day at which `serve` compares sources with what is recorded, such as `03:30` (UTC) or "
+            "`03:30 Asia/Shanghai`, whose days are then compared; by default never"
+        ),
+    ] = None
+
+    @property
+    def reconcile_time(self) -> NightlyTime | None:
+        """What CALLEDGER_RECONCILE_AT says."""
+        return None if self.reconcile_at is None else nightly_time(self.reconcile_at)
+
     keyring: Annotated[
         str | None, Field(description="where data keys live: `file:DIR` or `postgres:URL`; by default `DATA/keyring`")
     ] = None
@@ -129,6 +178,13 @@ class Settings(BaseSettings):
         int,
         Field(ge=1, le=720, description="hours that an exported file can be fetched before it is removed"),
     ] = 24
+    exports: Annotated[
+        str | None,
+        Field(
+            description="where exported files are kept, for services on several machines: a folder that they share, or "
+            "`s3:BUCKET/PREFIX` with the extra `s3`; by default `DATA/exports`"
+        ),
+    ] = None
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest body of a report, after gzip")] = 128 * 2**20
     queue_rows: Annotated[int, Field(ge=1, description="calls that may wait for the writer before 503")] = 20_000
     batch_rows: Annotated[int, Field(ge=1, le=20_000, description="calls that one commit takes at most")] = 2_000
