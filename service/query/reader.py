@@ -25,6 +25,7 @@ from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.records.walk import Walk
+from service.query.scan.cold import ColdRows
 from service.query.scan.ranges import (
     DatabaseClock,
     Density,
@@ -132,8 +133,13 @@ class Reader:
         binding = Cursors.bound(f"({table.kind!r}, {ranges.scope}, {order!r}, {decomposed.text!r})")
         return ListRead(
             table, scope, ranges.account_ids, scan_ranges, time_range, decomposed.rest, ranges.names, users, now,
-            binding, self._densities[table.name], self.accounts.erased,
+            binding, self._densities[table.name], self.accounts.erased, self._cold(table),
         )  # fmt: skip
+
+    def _cold(self, table: Table) -> ColdRows | None:
+        """The files of the table's rows, where there are any."""
+        files = self.clock.files if table is CALLS else ()
+        return ColdRows(self.database.cold, files) if files else None
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""
@@ -188,7 +194,8 @@ class Reader:
             return {}
         now = await self.clock.now()
         async with self.connection(scope) as connection:
-            return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now)
+            cold = self._cold(table)
+            return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now, cold)
 
     async def corrections(
         self, scope: Scope, keys: Sequence[RowKey], selection: Selection
@@ -198,7 +205,8 @@ class Reader:
             return {}
         now = await self.clock.now()
         async with self.connection(scope) as connection:
-            return await corrections_by_call(connection, keys, selection, scope, self.accounts, now)
+            cold = self._cold(CALLS)
+            return await corrections_by_call(connection, keys, selection, scope, self.accounts, now, cold)
 
     async def corrected_by(self, scope: Scope, keys: Sequence[RowKey]) -> Mapping[tuple[int, str], Decimal]:
         """What all corrections of each call add to its amount, by the call's (account, id)."""
@@ -206,7 +214,7 @@ class Reader:
             return {}
         now = await self.clock.now()
         async with self.connection(scope) as connection:
-            return await corrections_summed(connection, keys, scope, self.accounts, now)
+            return await corrections_summed(connection, keys, scope, self.accounts, now, self._cold(CALLS))
 
     async def usage(self, scope: Scope) -> UsageReader:
         """What reads usage for this scope, at the database's present time.
@@ -215,7 +223,9 @@ class Reader:
         plan, and all of them begin at once.
         """
         await next_turn()
-        return UsageReader(self.database, self.accounts, scope, await self.clock.now(), self.cursors, self.keyring)
+        now = await self.clock.now()
+        cold = self._cold(CALLS)
+        return UsageReader(self.database, self.accounts, scope, now, self.cursors, self.keyring, cold)
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""

@@ -13,10 +13,13 @@ from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.account_names import record_accounts
 from service.retention.audit.key_record import record_keys
+from service.retention.cold.freeze import freeze
+from service.retention.cold.thaw import sweep, thaw_held
 from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
 from service.retention.holds.holds import lift_expired, release_lifted
 from service.retention.purge.runner import run_purge
+from service.retention.purge_runs import SYSTEM
 from service.retention.replay import replay_tombstones
 from service.retention.rollups.tag_keys import forget_unlisted
 from service.retention.withdrawal import remove_withdrawn
@@ -83,6 +86,13 @@ async def maintain(context: RetentionContext) -> bool:
         ):
             log.info("an index was packed", index=index)
 
+    async def cold() -> None:
+        """Move past partitions to files, and bring back what holds name; remove files that nothing lists."""
+        await sweep(context)
+        await thaw_held(context)
+        if context.cold_age is not None:
+            await freeze(context, context.cold_age, actor=SYSTEM, most=1)
+
     work = {
         "tombstones replayed": lambda: replay_tombstones(context.owner, context.keyring, context.ledger),
         "partitions made ahead": ahead,
@@ -92,6 +102,7 @@ async def maintain(context: RetentionContext) -> bool:
         "fields removed": lambda: remove_withdrawn(context),
         "sums of tags removed": lambda: forget_unlisted(context),
         "indexes packed": packing,
+        "calls moved to files": cold,
         "keys on record": lambda: record_keys(context),
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),

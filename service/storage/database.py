@@ -16,6 +16,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
+from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
 from service.storage.schema import row_security
@@ -82,6 +83,8 @@ class Database:
         self.owner = owner
         self.writer = writer
         self.missing_protections: tuple[str, ...] = ()
+        self.cold: ColdTier | None = None
+        """The folder of files of calls, where the process has one."""
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
         self._share = share_of_a_key(scoped.get_max_size(), os.cpu_count() or 1)
@@ -122,6 +125,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all pools and the connections of the control tables."""
+        if self.cold is not None:
+            self.cold.close()
         await self._control.close_connections()
         for pool in (self._scoped, self._unscoped, self.writer, self.owner):
             await pool.close()

@@ -14,6 +14,7 @@ from service.query.model.scope import Scope
 from service.query.records.change_sums import HourlySum, checksum_of, sum_changes
 from service.query.records.feed_days import FeedDays
 from service.query.records.feed_places import FeedPlaces, Wrong, calls_of, places_of
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import encode_raw_ids
 from service.storage.statements.changes import ChangeKind
@@ -51,14 +52,19 @@ ORDER BY position LIMIT 50
 """An account's rows of the feed in an hour, some at a time."""
 
 
-async def check_feed(owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition]) -> tuple[list[str], str]:
-    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls.
+async def check_feed(
+    owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition], frozen: FrozenTimes | None = None
+) -> tuple[list[str], str]:
+    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls; `frozen`: the times
+    of which calls are in files, which are not looked at.
 
     Nothing is changed, and the service may write, purge and erase meanwhile.
     """
     now: datetime = await owner.fetchval("SELECT clock_timestamp()") + _MARGIN
-    places, days = FeedPlaces(owner, policy, now), FeedDays(owner, policy, now)
+    frozen = frozen or FrozenTimes(())
+    places, days = FeedPlaces(owner, policy, now, frozen), FeedDays(owner, policy, now)
     await places.walk()
+    partitions = [part for part in partitions if not frozen.touch(part.tier, part.start, part.end)]
     await days.compare(partitions, places.checked_until)
     wrong = [*places.wrong, *days.wrong]
     hours = 0
@@ -72,11 +78,14 @@ async def check_feed(owner: asyncpg.Pool, policy: Policy, partitions: Sequence[P
             if until > last["floor"]
         ]
     gone = f"; {places.gone} places went with their calls" if places.gone else ""
-    return [one.text for one in wrong if one.account_id not in last["erased"]], (
-        f"{places.changes} changes up to place {places.checked_until} in order, {places.changes - places.past} of them "
-        f"within the window, each with its call; {days.calls} calls, each with its place, {days.compared} days of them "
-        f"compared id by id; `changeSums` of {hours} hours made again from the calls{gone}"
+    gone += f"; of {places.in_files} the calls are in files, and were not looked at" if places.in_files else ""
+    looked_at = (
+        f"{places.changes} changes up to place {places.checked_until} in order, "
+        f"{places.changes - places.past - places.in_files} of them within the window, each with its call; {days.calls} "
+        f"calls, each with its place, {days.compared} days of them compared id by id; `changeSums` of {hours} hours "
+        f"made again from the calls{gone}"
     )
+    return [one.text for one in wrong if one.account_id not in last["erased"]], looked_at
 
 
 async def _compare_sums(owner: asyncpg.Pool, policy: Policy, now: datetime, wrong: list[Wrong]) -> int:

@@ -32,6 +32,7 @@ from policies.retention import (
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.lost_keys import given_up_keys
+from service.retention.purge.cold_rows import ColdSurvey
 from service.retention.purge.detached import (
     TIMES,
     Detached,
@@ -170,7 +171,9 @@ async def report(
         keys = _KeyringKeys(context, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
     async with connection.transaction(readonly=True):
-        survey = _Survey(connection, context.owner, policy, now, earlier, None if accounts is None else list(accounts))
+        cold = await ColdSurvey.read(context, connection, accounts)
+        some = None if accounts is None else list(accounts)
+        survey = _Survey(connection, context.owner, policy, now, earlier, some, cold)
         classes = await survey.classes(parts, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
@@ -188,8 +191,10 @@ class _Survey:
         now: datetime,
         earlier: Sequence[Earlier],
         accounts: list[int] | None,
+        cold: ColdSurvey,
     ) -> None:
         self._connection = connection
+        self._cold = cold
         self._owner = owner
         self._policy = policy
         self._now = now
@@ -237,6 +242,7 @@ class _Survey:
         for part in outside:
             async with self._owner.acquire() as connection:
                 detached[part] = await detached_rows(connection, part, self._accounts)
+            detached[part] = await self._cold.beside(detached[part], part)
         overdue = [await self._count(store, tier, part.start, part.end) for part in parts if part.name in late]
         past = [part for part in parts if part.start < cut]
         hidden = [await self._count(store, tier, part.start, min(part.end, cut)) for part in past]
@@ -262,12 +268,14 @@ class _Survey:
             start = part.start if since is None else max(part.start, since)
             if start < part.end:
                 moment = await self._connection.fetchval(_OLDEST[store], tier, start, part.end, self._accounts)
-                if moment is not None:
-                    return moment
+                moments = [moment, (await self._cold.rows(store, tier, start, part.end)).oldest]
+                if any(moments):
+                    return min(moment for moment in moments if moment is not None)
         return None
 
     async def _count(self, store: Store, tier: int, start: datetime, end: datetime) -> int:
-        return await self._connection.fetchval(_COUNT[store], tier, start, end, self._accounts)
+        stored: int = await self._connection.fetchval(_COUNT[store], tier, start, end, self._accounts)
+        return stored + (await self._cold.rows(store, tier, start, end)).rows
 
     async def _held(self, window: Window, tier: int) -> int:
         statement = _HELD.get(window.store)
