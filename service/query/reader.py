@@ -38,6 +38,7 @@ from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierPeriod, refuse_unreadable
 from service.query.usage.source import UsageReader
 from service.query.usage.total_count import count_rows
+from service.storage.cold.errors import ColdFileError
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database, ReadLease
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
@@ -72,22 +73,34 @@ class Reader:
     ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
-        async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
+        try:
+            async with self.connection(scope) as connection:
+                return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
+        except ColdFileError:
+            await self._look_again()
+        return await self.page(scope, table, request, page_selection, columns)
 
     async def walk(
         self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection, walk: Walk
     ) -> Page:
         """The next page of a list that is read to its end, oldest first. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
-        async with self.connection(scope) as connection:
-            return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
+        try:
+            async with self.connection(scope) as connection:
+                return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
+        except ColdFileError:
+            await self._look_again()
+        return await self.walk(scope, table, request, page_selection, walk)
 
     async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
         """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
         reading = await self.prepare(scope, CALLS, request.predicate, "changes")
-        async with self.connection(scope) as connection:
-            return await read_changes(connection, reading, request, selection, self.cursors)
+        try:
+            async with self.connection(scope) as connection:
+                return await read_changes(connection, reading, request, selection, self.cursors)
+        except ColdFileError:
+            await self._look_again()
+        return await self.changes(scope, request, selection)
 
     async def newest_change(self, scope: Scope, predicate: Predicate) -> str:
         """The cursor behind the newest change, to go on with from now on."""
@@ -135,6 +148,15 @@ class Reader:
             table, scope, ranges.account_ids, scan_ranges, time_range, decomposed.rest, ranges.names, users, now,
             binding, self._densities[table.name], self.accounts.erased, self._cold(table),
         )  # fmt: skip
+
+    async def _look_again(self) -> None:
+        """See whether a file that could not be read is listed still: its rows may have come back meanwhile. If it is,
+        raise the error that is handled.
+        """
+        known = self.clock.files
+        await self.clock.refresh()
+        if self.clock.files == known:
+            raise  # noqa: PLE0704 - what the caller handles
 
     def _cold(self, table: Table) -> ColdRows | None:
         """The files of the table's rows, where there are any."""
@@ -193,9 +215,13 @@ class Reader:
         if not keys:
             return {}
         now = await self.clock.now()
-        async with self.connection(scope) as connection:
-            cold = self._cold(table)
-            return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now, cold)
+        try:
+            async with self.connection(scope) as connection:
+                cold = self._cold(table)
+                return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now, cold)
+        except ColdFileError:
+            await self._look_again()
+        return await self.rows(scope, table, keys, selection)
 
     async def corrections(
         self, scope: Scope, keys: Sequence[RowKey], selection: Selection

@@ -308,19 +308,21 @@ class _Fetcher:
             conditions.append(lambda _, text=text: text)
 
         fixed = self._lone
+        alone = len(self._reading.scan_ranges) == 1
+        texts = alone and (fixed.texts_only if fixed is not None else self._page_selection.texts)
         lone = None if fixed is None else self._placed(fixed.projection.columns, texts=fixed.texts_only)
 
         def columns(scan_range: ScanRange) -> Mapping[str, str]:
             """The columns of one scan range: the selected ones, and those of the order."""
             if lone is not None:
                 return lone
-            texts = self._page_selection.texts and len(self._reading.scan_ranges) == 1
             return self._placed(self._project(params, scan_range).columns, texts=texts)
 
         order_by = self._ordering.order_by(backward=backward)
         text = statements.page(
-            self._reading.table, scan_ranges, time_range, columns, conditions, order_by, limit, params, given
-        )
+            self._reading.table, scan_ranges, time_range, columns, conditions, order_by, limit, params, given,
+            self._ordering.by_key(backward=backward) if texts else None,
+        )  # fmt: skip
         return text, params.values
 
     def _text_of(self, fixed: FixedColumns, scan_range: ScanRange, time_range: TimeRange, backward: bool) -> str:

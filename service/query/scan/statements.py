@@ -23,10 +23,12 @@ def page(
     limit: int,
     params: Params,
     given: GivenRows | None = None,
+    together: str | None = None,
 ) -> str:
     """The first `limit` rows of all scan ranges. Each has its own order and limit, so that it stops early.
 
-    `given`: rows of files, which are read beside those of the table.
+    `given`: rows of files, which are read beside those of the table. `together`: the order of all parts, where they do
+    not select what `order_by` names.
     """
     size = params.bind(limit, "bigint")
     conditions = tuple(conditions)
@@ -39,7 +41,7 @@ def page(
     ]
     if len(parts) == 1:
         return parts[0]
-    return f"{' UNION ALL '.join(f'({part})' for part in parts)} ORDER BY {order_by} LIMIT {size}"
+    return f"{' UNION ALL '.join(f'({part})' for part in parts)} ORDER BY {together or order_by} LIMIT {size}"
 
 
 def count(

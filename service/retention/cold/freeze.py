@@ -282,14 +282,17 @@ def _write_all(taken: int, data: bytes) -> None:
 
 def _settle(unfinished: Path, path: Path) -> None:
     """Have the file on the disk, under its name."""
-    for target in (unfinished, path.parent):
-        if target is path.parent:
-            unfinished.rename(path)
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _sync(unfinished)
+    unfinished.rename(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sha256(path: Path) -> str:
