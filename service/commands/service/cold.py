@@ -1,7 +1,7 @@
 """`calledger cold`: calls of past partitions in files."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -40,7 +40,7 @@ def status(data: Data = None) -> None:
             for file in await cold_files(context.owner)
         ]
         table(("partition", "from", "to", "calls", "bytes", "state", "file"), rows)
-        wrong, _ = await check_cold(context, await context.owner.fetchval("SELECT clock_timestamp()"))
+        wrong, _ = await check_cold(context, datetime.now(UTC))
         return wrong
 
     wrong = in_runtime(data, work)

@@ -33,7 +33,7 @@ from service.ingest.results import Status
 from service.logs import get_logger
 from service.storage.cold.catalogue import LATE_AGE
 from service.storage.cold.errors import ColdFileError
-from service.storage.cold.moving import CallKey, kept_in_place
+from service.storage.cold.moving import ColdKey, kept_in_place
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseUnavailableError
@@ -246,17 +246,17 @@ class BatchStore:
             await self._pool.release(connection)
 
 
-def late_keys(calls: Sequence[Prepared], now: datetime) -> dict[int, CallKey]:
+def late_keys(calls: Sequence[Prepared], now: datetime) -> dict[int, ColdKey]:
     """Where calls lie that are so old that they may be in a file, or that are corrected and are; by position."""
-    late, found = now - LATE_AGE, dict[int, CallKey]()
+    late, found = now - LATE_AGE, dict[int, ColdKey]()
     for position, call in enumerate(calls):
         corrected = call.correction.call_key if call.correction is not None else None
         if corrected is not None:
             tier, started_at, id_ = corrected
             if started_at < late:
-                found[position] = CallKey(call.account_id, tier, started_at, id_)
+                found[position] = ColdKey(call.account_id, tier, started_at, id_)
         elif call.started_at < late:
-            found[position] = CallKey(call.account_id, call.tier, call.started_at, call.id)
+            found[position] = ColdKey(call.account_id, call.tier, call.started_at, call.id)
     return found
 
 

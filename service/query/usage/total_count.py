@@ -68,6 +68,7 @@ def _usages(reading: ListRead) -> list[UsageReading] | None:
 
 
 def _by_rollups(reading: ListRead, usages: Sequence[UsageReading], params: Params) -> str:
+    """The statement that adds up sums, and counts the calls of erased accounts."""
     counts = [_summed(usage, "calls", params) for usage in usages]
     if erased := _erased(reading):
         account_ids = erased[0].accounts

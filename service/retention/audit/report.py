@@ -172,8 +172,7 @@ async def report(
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
     async with connection.transaction(readonly=True):
         cold = await ColdSurvey.read(context, connection, accounts)
-        some = None if accounts is None else list(accounts)
-        survey = _Survey(connection, context.owner, policy, now, earlier, some, cold)
+        survey = _Survey(connection, context.owner, policy, now, earlier, cold)
         classes = await survey.classes(parts, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
@@ -190,7 +189,6 @@ class _Survey:
         policy: Policy,
         now: datetime,
         earlier: Sequence[Earlier],
-        accounts: list[int] | None,
         cold: ColdSurvey,
     ) -> None:
         self._connection = connection
@@ -199,7 +197,7 @@ class _Survey:
         self._policy = policy
         self._now = now
         self._earlier = earlier
-        self._accounts = accounts
+        self._accounts = cold.accounts
 
     async def classes(
         self, parts: Iterable[Partition], outside: Sequence[Detached], keys: "_KeyringKeys"
@@ -268,9 +266,9 @@ class _Survey:
             start = part.start if since is None else max(part.start, since)
             if start < part.end:
                 moment = await self._connection.fetchval(_OLDEST[store], tier, start, part.end, self._accounts)
-                moments = [moment, (await self._cold.rows(store, tier, start, part.end)).oldest]
-                if any(moments):
-                    return min(moment for moment in moments if moment is not None)
+                in_file = (await self._cold.rows(store, tier, start, part.end)).oldest
+                if moment is not None or in_file is not None:
+                    return min(one for one in (moment, in_file) if one is not None)
         return None
 
     async def _count(self, store: Store, tier: int, start: datetime, end: datetime) -> int:

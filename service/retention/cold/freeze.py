@@ -69,6 +69,7 @@ _LISTED_AS: Final = """
 """How a partition was when its file was written, and whether readers know the file."""
 _LOCK_ROWS: Final = "LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"
 _DELETE: Final = "DELETE FROM {table}"
+"""Delete the rows of a partition that are in its file."""
 # Whoever changes rows of several partitions in several transactions, and has not ended.
 _UNDER_CHANGE: Final = "SELECT EXISTS (SELECT FROM erasure WHERE finished_at IS NULL)"
 """Whether an erasure has begun and not ended."""

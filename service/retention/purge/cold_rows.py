@@ -19,7 +19,7 @@ class ColdSurvey:
     def __init__(self, context: RetentionContext, files: Sequence[ColdFile], accounts: Sequence[int] | None) -> None:
         self._context = context
         self._files = [file for file in files if file.frozen]
-        self._accounts = None if accounts is None else tuple(accounts)
+        self.accounts = None if accounts is None else list(accounts)
 
     @classmethod
     async def read(
@@ -32,7 +32,8 @@ class ColdSurvey:
         """What there is of a store's rows between two moments."""
         count, oldest = 0, list[datetime]()
         for file in overlapping(self._files, tier, start, end) if store is Store.CALL else ():
-            wanted = Wanted(file, self._accounts, max(start, file.start), min(end, file.end))
+            accounts = None if self.accounts is None else tuple(self.accounts)
+            wanted = Wanted(file, accounts, max(start, file.start), min(end, file.end))
             found, first = await tier_of(self._context).survey(wanted)
             count += found
             oldest += [] if first is None else [first]

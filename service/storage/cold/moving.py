@@ -24,7 +24,7 @@ _OF_CALLS: Final = "WHERE cold.id = ANY ($2::uuid[]) OR cold.correction_of = ANY
 _LET_GO: Final = "SELECT pg_advisory_unlock_shared($1)"
 
 
-class CallKey(NamedTuple):
+class ColdKey(NamedTuple):
     """Where a call lies; `id` is its UUID in hexadecimal digits."""
 
     account_id: int
@@ -34,6 +34,7 @@ class CallKey(NamedTuple):
 
 
 def _insertion(table: str, columns: Collection[str], where: str) -> str:
+    """The statement that inserts given rows, unless they are there."""
     names = ", ".join(f'"{name}"' for name in columns)
     return (
         f"INSERT INTO {table} ({names}) SELECT {names} "  # noqa: S608 - names of the catalogue
@@ -53,7 +54,7 @@ async def bring_back(connection: Connection, cold: ColdTier, file: ColdFile, tab
 
 @asynccontextmanager
 async def kept_in_place(
-    connection: Connection, cold: ColdTier | None, keys: Collection[CallKey]
+    connection: Connection, cold: ColdTier | None, keys: Collection[ColdKey]
 ) -> AsyncIterator[None]:
     """During the block, those of these calls that are in files are in `call`, and no rows move into files.
 
@@ -69,7 +70,7 @@ async def kept_in_place(
             await connection.execute(_LET_GO, LOCK)
 
 
-async def _bring_back_some(connection: Connection, cold: ColdTier | None, keys: Collection[CallKey]) -> None:
+async def _bring_back_some(connection: Connection, cold: ColdTier | None, keys: Collection[ColdKey]) -> None:
     files = [file for file in await cold_files(connection) if file.frozen]
     for file in files:
         wanted = [key for key in keys if overlapping([file], key.tier, key.started_at, key.started_at + _TICK)]

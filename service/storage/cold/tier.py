@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
     end: datetime
 
 
-class Found(NamedTuple):
+class FoundRows(NamedTuple):
     """Where rows of some files lie, by their time."""
 
     wanted: Sequence[Wanted]
@@ -65,13 +65,13 @@ class ColdTier:
 
     async def find(
         self, wanted: Sequence[Wanted], *, newest_first: bool = False, moments: Collection[datetime] | None = None
-    ) -> Found:
+    ) -> FoundRows:
         """Where these rows lie; only those at `moments` where they are given.
 
         Raises ColdFileError, and TooManyRowsError where too much would have to be looked at.
         """
 
-        def look() -> Found:
+        def look() -> FoundRows:
             """Read the keys of each file."""
             from service.storage.cold.parquet import FoundKeys
 
@@ -80,11 +80,11 @@ class ColdTier:
             if sum(file.rows_near(*part) for file, part in zip(files, parts, strict=True)) > LOOKED_AT_MAX:
                 raise TooManyRowsError
             tables = [file.keys(*part, moments) for file, part in zip(files, parts, strict=True)]
-            return Found(wanted, FoundKeys(tables, newest_first=newest_first))
+            return FoundRows(wanted, FoundKeys(tables, newest_first=newest_first))
 
         return await self._run(look, [one.file for one in wanted])
 
-    async def give(self, found: Found, first: int, last: int, columns: Collection[str] | None) -> GivenRows:
+    async def give(self, found: FoundRows, first: int, last: int, columns: Collection[str] | None) -> GivenRows:
         """The rows from the `first` to before the `last` that were found, with these columns (None: all).
 
         Raises ColdFileError.
