@@ -5,10 +5,12 @@ rows of one account are found without reading the others. Every column is kept a
 too. This module loads pyarrow, which takes 80 MB: only who has a file imports it.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from uuid import UUID
 
 import orjson
 import pyarrow as pa
@@ -41,7 +43,15 @@ _ARROW: Final[Mapping[str, pa.DataType]] = {
 }
 _UUID: Final = pa.binary(16)
 # Values that are alike in few ways are listed once a group; random ones would only fill the list.
-_RANDOM: Final = frozenset({"id", "digest", "correction_of"})
+_RANDOM: Final = frozenset({"id", "source_uuid", "digest", "correction_of"})
+# An id begins with the milliseconds of its call, which `started_at` has: the rest of it is stored, and its beginning
+# where that is another. Source ids that are UUIDs take a half as bytes.
+_BESIDE: Final[Mapping[str, tuple[str, pa.DataType]]] = {
+    "id": ("id_head", pa.binary(6)),
+    "source_id": ("source_uuid", pa.binary(16)),
+}
+_HEAD: Final = 6
+_CANONICAL: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _ASCENDING: Final = frozenset({"started_at", "recorded_at", "error_at", "corrected_at"})
 
 
@@ -61,18 +71,18 @@ def write_file(path: Path, types: ColumnTypes, rows: BinaryIO) -> int:
             false_values=["f"],
         ),
     )
-    schema = pa.schema(
-        [pa.field(name, _stored(types[name])) for name in names], metadata={_NAMED: orjson.dumps(dict(types))}
-    )
+    fields = [pa.field(name, _stored(name, types[name])) for name in names]
+    fields += [pa.field(*_BESIDE[name]) for name in names if name in _BESIDE]
+    schema = pa.schema(fields, metadata={_NAMED: orjson.dumps(dict(types))})
     written = 0
     with pq.ParquetWriter(
         path,
         schema,
         compression="zstd",
         compression_level=_LEVEL,
-        use_dictionary=[name for name in names if name not in _RANDOM | _ASCENDING],  # pyright: ignore[reportArgumentType] - a list too
+        use_dictionary=[name for name in schema.names if name not in _RANDOM | _ASCENDING],  # pyright: ignore[reportArgumentType] - a list too
         column_encoding={name: "DELTA_BINARY_PACKED" for name in names if name in _ASCENDING}
-        | {name: "BYTE_STREAM_SPLIT" for name in names if name in _RANDOM},
+        | {name: "BYTE_STREAM_SPLIT" for name in schema.names if name in _RANDOM},
         write_statistics=["account_id", "started_at"],  # pyright: ignore[reportArgumentType] - a list too
     ) as writer:
         held: list[pa.Table] = []
@@ -90,19 +100,39 @@ def write_file(path: Path, types: ColumnTypes, rows: BinaryIO) -> int:
     return written
 
 
-def _stored(type_: str) -> pa.DataType:
+def _stored(name: str, type_: str) -> pa.DataType:
+    if name == "id":
+        return pa.binary(16 - _HEAD)
     return _UUID if READ_AS[type_] == "uuid" else _ARROW[READ_AS[type_]]
 
 
 def _as_stored(table: pa.Table, schema: pa.Schema, types: ColumnTypes) -> pa.Table:
     """The table with UUIDs as bytes, which come as hexadecimal digits."""
-    columns = [
-        pa.array([None if text is None else bytes.fromhex(text) for text in column.to_pylist()], _UUID)
+    columns = {
+        name: pa.array([None if text is None else bytes.fromhex(text) for text in column.to_pylist()], _UUID)
         if READ_AS[types[name]] == "uuid"
         else column
         for name, column in zip(table.column_names, table.columns, strict=True)
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    }
+    heads = [_head(moment) for moment in columns["started_at"].to_pylist()]
+    ids: list[bytes] = columns["id"].to_pylist()
+    texts: list[str] = columns["source_id"].to_pylist()
+    are_uuids = [_CANONICAL.fullmatch(text) is not None for text in texts]
+    packed = {
+        "id": [id_[_HEAD:] for id_ in ids],
+        "id_head": [None if id_[:_HEAD] == head else id_[:_HEAD] for id_, head in zip(ids, heads, strict=True)],
+        "source_id": [None if is_uuid else text for text, is_uuid in zip(texts, are_uuids, strict=True)],
+        "source_uuid": [
+            bytes.fromhex(text.replace("-", "")) if is_uuid else None
+            for text, is_uuid in zip(texts, are_uuids, strict=True)
+        ],
+    }
+    columns |= {name: pa.array(values, schema.field(name).type) for name, values in packed.items()}
+    return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _head(moment: int) -> bytes:
+    return (moment // 1000).to_bytes(_HEAD, "big")
 
 
 class CallFile:
@@ -160,7 +190,7 @@ class CallFile:
         names = [name for name in self.types if columns is None or name in columns]
         for group in pc.unique(keys.column("group")).to_pylist():
             rows = keys.filter(pc.equal(keys.column("group"), group)).column("row")
-            table = self._file.read_row_group(group, columns=names).take(rows)
+            table = self._file.read_row_group(group, columns=_read_for(names)).take(rows)
             yield from self._as_json(table)
 
     def every_record(self, rows: int) -> Iterator[list[bytes]]:
@@ -169,8 +199,15 @@ class CallFile:
             yield list(self._as_json(batch))
 
     def _as_json(self, rows: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
-        names = rows.schema.names
-        values = [_values(self.types[name], rows.column(name).to_pylist()) for name in names]
+        columns = {name: rows.column(name).to_pylist() for name in rows.schema.names}
+        names = [name for name in self.types if name in columns]
+        if "id" in columns:
+            parts = zip(columns["id_head"], columns["started_at"], columns["id"], strict=True)
+            columns["id"] = [(head or _head(moment)) + rest for head, moment, rest in parts]
+        if "source_id" in columns:
+            pairs = zip(columns["source_id"], columns["source_uuid"], strict=True)
+            columns["source_id"] = [text if raw is None else str(UUID(bytes=raw)) for text, raw in pairs]
+        values = [_values(self.types[name], columns[name]) for name in names]
         for row in zip(*values, strict=True):
             yield orjson.dumps({name: value for name, value in zip(names, row, strict=True) if value is not None})
 
@@ -241,6 +278,12 @@ class FoundKeys:
         """The keys of one file among those from `first` to before `last`."""
         part = self._keys.slice(first, last - first)
         return part.filter(pc.equal(part.column("file"), number))
+
+
+def _read_for(names: Collection[str]) -> list[str]:
+    """The columns of a file that have the values of these."""
+    read = [*names, *(_BESIDE[name][0] for name in names if name in _BESIDE)]
+    return read if "id" not in names or "started_at" in names else [*read, "started_at"]
 
 
 def _bounds(column: Any) -> tuple[int, int]:  # noqa: ANN401 - pyarrow says no types
