@@ -161,7 +161,7 @@ class Reader:
     def _cold(self, table: Table) -> ColdRows | None:
         """The files of the table's rows, where there are any."""
         files = self.clock.files if table is CALLS else ()
-        return ColdRows(self.database.cold, files) if files else None
+        return ColdRows(self.database.cold, files, self.clock.logs_parameters) if files else None
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""

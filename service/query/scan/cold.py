@@ -19,7 +19,7 @@ from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import TICK, ScanRange
 from service.storage.cold.catalogue import ColdFile, overlapping
 from service.storage.cold.columns import KEY_COLUMNS
-from service.storage.cold.errors import ColdFileError, TooManyRowsError
+from service.storage.cold.errors import LOGGED, ColdFileError, TooManyRowsError
 from service.storage.cold.tier import ColdTier, GivenRows, Wanted
 from service.storage.connection import Connection
 
@@ -47,10 +47,14 @@ class Reading(NamedTuple):
 
 
 class ColdRows(NamedTuple):
-    """The files that a reading may touch, and what reads them (None: this process has no folder of files)."""
+    """The files that a reading may touch, and what reads them (None: this process has no folder of files).
+
+    `logs_parameters`: rows that are handed to a statement would get into the server's log, and are not.
+    """
 
     tier: ColdTier | None
     files: Sequence[ColdFile]
+    logs_parameters: bool = False
 
     def wanted(self, scan_ranges: Sequence[ScanRange], time_range: TimeRange) -> list[Wanted]:
         """The parts of files in which rows of these ranges can lie."""
@@ -180,6 +184,8 @@ class ColdRows(NamedTuple):
         """What reads the files. Raises ColdFileError where this process has no folder of them."""
         if self.tier is None:
             raise ColdFileError(f"calls from `{wanted[0].file.start:%Y-%m-%d}` on are in files that are not here")
+        if self.logs_parameters and any(one.file.frozen for one in wanted):
+            raise ColdFileError(LOGGED)
         return self.tier
 
 

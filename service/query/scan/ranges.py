@@ -28,6 +28,7 @@ from service.storage.connection import one_row
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
+from service.storage.statements.write import LOGS_PARAMETERS
 
 SCAN_RANGES_MAX: Final = 8
 TICK: Final = timedelta(microseconds=1)
@@ -341,8 +342,8 @@ def time_windows(
         yield TimeRange(lower, end)
 
 
-_NOW = f"SELECT clock_timestamp() AS now, {AS_JSON} AS files"
-"""The database's time, and which files of calls there are."""
+_NOW = f"SELECT clock_timestamp() AS now, {AS_JSON} AS files, {LOGS_PARAMETERS} AS logs"
+"""The database's time, which files of calls there are, and whether its log gets the parameters of statements."""
 _TRUSTED_SECONDS = 10.0
 
 
@@ -357,6 +358,8 @@ class DatabaseClock:
         self._database = database
         self._ahead = ahead
         self._measured: tuple[float, datetime] | None = None
+        self.logs_parameters = False
+        """Whether the server writes parameters into its log: rows of files are no parameters then."""
         self.files: tuple[ColdFile, ...] = ()
         """The files of calls at the last measurement. One is listed for longer than this is trusted before it answers
         for its rows (`service.retention.cold`)."""
@@ -378,7 +381,7 @@ class DatabaseClock:
         measured_at = time.monotonic()
         try:
             async with self._database.reading(None) as connection:
-                moment, files = await one_row(connection, _NOW)
+                moment, files, self.logs_parameters = await one_row(connection, _NOW)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
         moment += self._ahead

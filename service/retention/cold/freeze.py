@@ -44,16 +44,19 @@ from service.storage.cold.catalogue import (
     take_lock,
 )
 from service.storage.cold.columns import column_types, rows_in_order
-from service.storage.cold.errors import ColdFileError, ColdTierError, PyarrowMissingError
+from service.storage.cold.errors import LOGGED, ColdFileError, ColdTierError, PyarrowMissingError
 from service.storage.connection import Connection, one_row
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import quoted
+from service.storage.statements.write import LOGS_PARAMETERS
 
 log = get_logger()
 
 LEASE: Final = timedelta(minutes=2)
 """How long a file is listed before it answers. Every reader looks at the list every ten seconds, and no statement takes
 half a minute."""
+_LOGS: Final = f"SELECT {LOGS_PARAMETERS}"
+"""Whether the server's log gets the parameters of statements."""
 _LOCKS: Final = (COLD, PURGE, ERASURE, WITHDRAWAL)
 _TRY: Final = "SELECT pg_try_advisory_lock($1)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock($1)"
@@ -132,6 +135,8 @@ async def freeze(
     """
     if find_spec("pyarrow") is None:
         raise PyarrowMissingError
+    if await context.owner.fetchval(_LOGS):
+        raise ColdTierError(LOGGED)
     async with _alone(context.owner) as ours:
         if not ours:
             return []

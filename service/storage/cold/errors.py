@@ -1,6 +1,13 @@
 """Errors of the files of calls."""
 
+from typing import Final
+
 from service.errors import OperatorError, RequestError, ServiceError
+
+LOGGED: Final = (
+    "the database writes parameters of statements into its log, and calls of the cold tier would get there: nothing is "
+    "answered of their time until `log_parameter_max_length` is 0, or statements are not logged"
+)
 
 
 class ColdTierError(OperatorError):

@@ -19,8 +19,12 @@ _ROWS: Final = 2_000
 _TICK: Final = timedelta(microseconds=1)
 _SHARE: Final = "SELECT pg_advisory_lock_shared($1)"
 """Keep rows from moving to files, until it is unlocked or the connection ends."""
-_OF_CALLS: Final = "WHERE cold.id = ANY ($2::uuid[]) OR cold.correction_of = ANY ($2::uuid[])"
-# A call's corrections come back with it: they are added up when another one is judged.
+_OF_CALLS: Final = "WHERE cold.id = ANY ($1::uuid[]) OR cold.correction_of = ANY ($1::uuid[])"
+# A call's corrections come with it: they are added up when another one is judged.
+
+_GIVEN: Final = "CREATE TEMPORARY TABLE IF NOT EXISTS cold_given (given json) ON COMMIT DELETE ROWS"
+_EMPTY: Final = "DELETE FROM cold_given"
+"""Forget the rows that were inserted before."""
 _LET_GO: Final = "SELECT pg_advisory_unlock_shared($1)"
 
 
@@ -34,11 +38,11 @@ class ColdKey(NamedTuple):
 
 
 def _insertion(table: str, columns: Collection[str], where: str) -> str:
-    """The statement that inserts given rows, unless they are there."""
+    """The statement that inserts the rows of `cold_given`, unless they are there."""
     names = ", ".join(f'"{name}"' for name in columns)
     return (
         f"INSERT INTO {table} ({names}) SELECT {names} "  # noqa: S608 - names of the catalogue
-        f"FROM json_populate_recordset(NULL::call, $1::json) AS cold {where} ON CONFLICT DO NOTHING"
+        f"FROM cold_given, json_populate_recordset(NULL::call, given) AS cold {where} ON CONFLICT DO NOTHING"
     )
 
 
@@ -49,7 +53,16 @@ async def bring_back(connection: Connection, cold: ColdTier, file: ColdFile, tab
     """
     statement = _insertion(table, await column_types(connection), "")
     async for rows in cold.batches(file, _ROWS):
-        await connection.execute(statement, rows)
+        await _insert(connection, statement, rows)
+
+
+async def _insert(connection: Connection, statement: str, rows: str, *values: object) -> None:
+    """Insert rows that are given as a JSON array. They are copied, for no log gets what is copied."""
+    async with connection.transaction():
+        await connection.execute(_GIVEN)
+        await connection.execute(_EMPTY)
+        await connection.copy_records_to_table("cold_given", records=[(rows,)], columns=["given"])
+        await connection.execute(statement, *values)
 
 
 @asynccontextmanager
@@ -85,4 +98,4 @@ async def _bring_back_some(connection: Connection, cold: ColdTier | None, keys: 
             types = await column_types(connection)
             given = await cold.give(found, first, min(first + _ROWS, len(found.keys)), types)
             statement = _insertion("call", types, _OF_CALLS)
-            await connection.execute(statement, given.rows, [key.id for key in wanted])
+            await _insert(connection, statement, given.rows, [key.id for key in wanted])
