@@ -78,7 +78,7 @@ async def corrections_by_call(
         params = Params()
         condition = _of_calls(inside, params)
         columns = {**_project(CALLS, selection, scope, params, scan_range).columns, **_KEY_COLUMNS}
-        listed = _listed(columns)
+        listed = statements.selected(columns)
         given = await _given(cold, scan_range, inside, f"{listed} {condition} corrected_at")
         sql = statements.union(
             CALLS, [scan_range], _time_range(inside), listed, [lambda _, c=condition: c], params, given
@@ -147,10 +147,6 @@ def _of_calls(keys: Sequence[RowKey], params: Params) -> str:
     )
 
 
-def _listed(columns: Mapping[str, str]) -> str:
-    return ", ".join(name if name == sql else f"{sql} AS {name}" for name, sql in columns.items())
-
-
 def shown(table: Table, selection: Selection, scope: Scope) -> frozenset[str]:
     """The fields whose values this role gets."""
     return _project(table, selection, scope, Params(), ScanRange(0, None, FAR_FUTURE, FAR_FUTURE, scope.policy)).shown
@@ -177,12 +173,12 @@ async def _fetch(
         f"AND id = ANY ({params.bind(tuple(sorted({key.id for key in keys})), 'uuid[]')})"
     )
 
-    def columns(_: ScanRange) -> dict[str, str]:
+    def columns(_: ScanRange) -> str:
         """The columns of one row by key: the selected ones, and what identifies it."""
         selected = _project(table, selection, scope, params, scan_range).columns
-        return {**selected, "account_id": "account_id", table.time: table.time, "id": "id"}
+        return statements.selected({**selected, "account_id": "account_id", table.time: table.time, "id": "id"})
 
-    given = await _given(cold, scan_range, keys, " ".join(columns(scan_range).values()))
+    given = await _given(cold, scan_range, keys, columns(scan_range))
     order = f"{table.time}, id"
     sql = statements.page(
         table, [scan_range], time_range, columns, [lambda _: condition], order, len(keys), params, given

@@ -49,7 +49,7 @@ class ListRead(NamedTuple):
         def render(scan_range: ScanRange) -> str:
             """The filter as SQL for the rows of one scan range."""
             tag_keys = scan_range.policy.tag_keys
-            branch = Branch(scan_range.tier, scan_range.readable, self.names, self.users, tag_keys)
+            branch = Branch(scan_range.tier, lambda: scan_range.readable, self.names, self.users, tag_keys)
             return Where(self.table.filters, params, branch).render(self.predicate)
 
         return render

@@ -9,7 +9,8 @@ from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import ScanRange
 from service.storage.cold.tier import GivenRows
 
-Columns = Callable[[ScanRange], Mapping[str, str]]
+Columns = Callable[[ScanRange], str]
+"""What to select of a scan range, as `selected` writes it."""
 Condition = Callable[[ScanRange], str]
 
 
@@ -33,7 +34,7 @@ def page(
     size = params.bind(limit, "bigint")
     conditions = tuple(conditions)
     parts = [
-        f"SELECT {_select(columns(scan_range))} FROM {source}"
+        f"SELECT {columns(scan_range)} FROM {source}"
         f" WHERE {_within(table, scan_range, time_range, conditions, params)}"
         f" ORDER BY {order_by} LIMIT {size}"
         for scan_range in scan_ranges
@@ -83,7 +84,8 @@ def sources(table: str, params: Params, given: GivenRows | None) -> tuple[str, .
     return table, f"calledger_cold({files}, {rows}) AS {table}"
 
 
-def _select(columns: Mapping[str, str]) -> str:
+def selected(columns: Mapping[str, str]) -> str:
+    """The text after `SELECT`, of SQL by alias."""
     return ", ".join(name if name == sql else f"{sql} AS {name}" for name, sql in columns.items())
 
 
