@@ -9,24 +9,25 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from policies import Store
+from policies.retention import cutoff
 from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.account_names import record_accounts
 from service.retention.audit.key_record import record_keys
-from service.retention.cold.freeze import freeze
-from service.retention.cold.thaw import sweep, thaw_held
+from service.retention.cold.freeze import keep_cold
 from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
 from service.retention.holds.holds import lift_expired, release_lifted
 from service.retention.purge.runner import run_purge
-from service.retention.purge_runs import SYSTEM
 from service.retention.replay import replay_tombstones
 from service.retention.rollups.tag_keys import forget_unlisted
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.idempotency_keys import forget_requests
-from service.storage.control.import_checkpoints import forget_checkpoints
 from service.storage.control.refusals import forget_refusals
 from service.storage.database import Database
+from service.storage.gateways.import_checkpoints import forget_checkpoints
+from service.storage.gateways.reconciliations import forget_reconciliations
 from service.storage.packing import pack
 from service.tasks import set_within
 
@@ -86,12 +87,14 @@ async def maintain(context: RetentionContext) -> bool:
         ):
             log.info("an index was packed", index=index)
 
-    async def cold() -> None:
-        """Move past partitions to files, and bring back what holds name; remove files that nothing lists."""
-        await sweep(context)
-        await thaw_held(context)
-        if context.cold_age is not None:
-            await freeze(context, context.cold_age, actor=SYSTEM, most=1)
+    async def comparisons() -> None:
+        """Forget comparisons whose calls may be purged by now."""
+        now, policy = await context.owner.fetchval("SELECT clock_timestamp()"), context.policy()
+        until = [
+            max(cutoff(policy, tier.number, store, now) for tier in policy.tiers.values()).date()
+            for store in (Store.CALL, Store.USAGE_DAY)
+        ]
+        await forget_reconciliations(context.owner, *until)
 
     work = {
         "tombstones replayed": lambda: replay_tombstones(context.owner, context.keyring, context.ledger),
@@ -102,12 +105,13 @@ async def maintain(context: RetentionContext) -> bool:
         "fields removed": lambda: remove_withdrawn(context),
         "sums of tags removed": lambda: forget_unlisted(context),
         "indexes packed": packing,
-        "calls moved to files": cold,
+        "calls moved to files": lambda: keep_cold(context),
         "keys on record": lambda: record_keys(context),
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
         "repeated requests forgotten": lambda: forget_requests(context.owner),
         "imports forgotten": lambda: forget_checkpoints(context.owner),
+        "comparisons forgotten": comparisons,
     }
     # All of them run, even if one fails.
     return all([await _done(context, name, run) for name, run in work.items()])

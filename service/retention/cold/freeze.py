@@ -29,10 +29,11 @@ from policies.policy.model import Store
 from policies.retention import Partition, cutoff
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
-from service.retention.cold.thaw import thaw, tier_of
+from service.retention.cold.thaw import sweep, thaw, thaw_held, tier_of
 from service.retention.context import RetentionContext
 from service.retention.holds.escrow import ACTIVE
 from service.retention.locks import COLD, ERASURE, PURGE, WITHDRAWAL
+from service.retention.purge_runs import SYSTEM
 from service.storage.cold.catalogue import (
     AGE_MIN,
     ColdFile,
@@ -57,6 +58,8 @@ LEASE: Final = timedelta(minutes=2)
 half a minute."""
 _LOGS: Final = f"SELECT {LOGS_PARAMETERS}"
 """Whether the server's log gets the parameters of statements."""
+_CITUS: Final = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
+"""Whether the database is spread over several."""
 _LOCKS: Final = (COLD, PURGE, ERASURE, WITHDRAWAL)
 _TRY: Final = "SELECT pg_try_advisory_lock($1)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock($1)"
@@ -103,6 +106,16 @@ class Candidate:
     reason: str | None = None
 
 
+async def keep_cold(context: RetentionContext) -> None:
+    """Do one round: move what is past the age that the operator set, bring back what holds name, and remove files that
+    nothing lists.
+    """
+    await sweep(context)
+    await thaw_held(context)
+    if context.cold_age is not None:
+        await freeze(context, context.cold_age, actor=SYSTEM, most=2)
+
+
 async def candidates(context: RetentionContext, age: timedelta) -> list[Candidate]:
     """The partitions of calls that ended longer ago than `age` and have no file, oldest first."""
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
@@ -137,6 +150,8 @@ async def freeze(
         raise PyarrowMissingError
     if await context.owner.fetchval(_LOGS):
         raise ColdTierError(LOGGED)
+    if await context.owner.fetchval(_CITUS):
+        raise ColdTierError("calls do not move to files on Citus: their partitions are spread over its nodes")
     async with _alone(context.owner) as ours:
         if not ours:
             return []

@@ -7,6 +7,7 @@ alone reads and writes them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import orjson
 
 from service.errors import RequestError
 from service.storage.connection import Queryable, affected, one_row, record_of
+from service.storage.database import uuid_of
 
 SOURCES_MAX: Final = 100
 LEASE: Final = timedelta(seconds=90)
@@ -31,7 +33,15 @@ _ADD: Final = """
     ON CONFLICT (name) DO NOTHING
 """
 _ALL: Final = f"SELECT {_COLUMNS} FROM source ORDER BY name"  # noqa: S608 - names of our own
-_REMOVE: Final = "DELETE FROM source WHERE name = $1"
+EVERY_SOURCE: Final = f"SELECT {_COLUMNS} FROM source ORDER BY created_at, id"  # noqa: S608
+"""All sources, to be held against the ledger."""
+# What is sealed is not for those who only look.
+_SHOWN: Final = _COLUMNS.replace(" sealed,", " ''::bytea AS sealed,")
+_PAGE: Final = f"SELECT {_SHOWN} FROM source WHERE name > $1 ORDER BY name LIMIT $2"  # noqa: S608
+_ONE: Final = f"SELECT {_SHOWN} FROM source WHERE id = $1"  # noqa: S608
+_COUNT: Final = "SELECT count(*)::integer FROM source"
+_REMOVE: Final = "DELETE FROM source WHERE name = $1 RETURNING id"
+_FORGET_OF_ACCOUNT: Final = "DELETE FROM source WHERE account_id = $1"
 _LEASE: Final = f"""
     UPDATE source SET leased_until = clock_timestamp() + $1::interval WHERE id = (
         SELECT id FROM source WHERE ($2::text IS NULL AND due_at <= clock_timestamp() OR name = $2)
@@ -122,18 +132,52 @@ async def add_source(owner: Queryable, new: NewSource) -> None:
 
 async def all_sources(owner: Queryable) -> list[PullSource]:
     """Every source, by name."""
-    return [_source(row) for row in await owner.fetch(_ALL)]
+    return [source_of(row) for row in await owner.fetch(_ALL)]
 
 
-async def remove_source(owner: Queryable, name: str) -> bool:
-    """Remove a source with its secret; False where there is none of that name. Calls that it brought stay."""
-    return affected(await owner.execute(_REMOVE, name)) > 0
+def source_facts(source: NewSource | PullSource) -> Mapping[str, Any]:
+    """The facts of SOURCE_ADDED, with a digest of name, format, address and options."""
+    of = [source.name, source.format, source.shown_address, dict(source.options)]
+    digest = sha256(orjson.dumps(of, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return {
+        "source": str(source.id),
+        "account": source.account_id,
+        "every_s": source.every_s,
+        "of": f"sha256:{digest}",
+    }
+
+
+async def page_sources(source: Queryable, size: int, behind: str) -> list[PullSource]:
+    """Sources that `source` may see, by name, behind a name; without what is sealed."""
+    return [source_of(row) for row in await source.fetch(_PAGE, behind, size)]
+
+
+async def get_source(source: Queryable, id_: UUID) -> PullSource | None:
+    """One source, if `source` may see it; without what is sealed."""
+    row = await source.fetchrow(_ONE, id_)
+    return None if row is None else source_of(row)
+
+
+async def count_sources(source: Queryable) -> int:
+    """How many sources `source` may see."""
+    return await source.fetchval(_COUNT)
+
+
+async def remove_source(owner: Queryable, name: str) -> UUID | None:
+    """Remove a source with its secret; None where there is none of that name. Calls that it brought stay."""
+    id_ = await owner.fetchval(_REMOVE, name)
+    return None if id_ is None else uuid_of(id_)
+
+
+async def forget_sources_of(owner: Queryable, account_id: int) -> None:
+    """Remove the sources of an erased account, which would bring its calls in again."""
+    await owner.execute(_FORGET_OF_ACCOUNT, account_id)
 
 
 async def lease_source(owner: Queryable, name: str | None = None) -> PullSource | None:
     """The source that has been due for longest, or the one of this name, for this process alone; None for none."""
     row = await owner.fetchrow(_LEASE, LEASE, name)
-    return None if row is None else _source(row)
+    return None if row is None else source_of(row)
 
 
 async def prolong_source(owner: Queryable, source: PullSource, until: datetime) -> datetime:
@@ -175,6 +219,8 @@ async def sources_state(owner: asyncpg.Pool) -> tuple[int, float]:
     return row["failing"], row["oldest_s"]
 
 
-def _source(row: asyncpg.Record) -> PullSource:
+def source_of(row: asyncpg.Record) -> PullSource:
+    """A row of `source`."""
     options: Any = row["options"]
-    return record_of(PullSource, row, options=orjson.loads(options) if isinstance(options, str) else options)
+    options = orjson.loads(options) if isinstance(options, str) else options
+    return record_of(PullSource, row, id=uuid_of(row["id"]), options=options)

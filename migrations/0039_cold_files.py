@@ -29,7 +29,7 @@ $$
 class Migration(migrations.Migration):
     """Make the table and the function."""
 
-    dependencies = [("calledger", "0037_parent_span")]
+    dependencies = [("calledger", "0038_reconciliations")]
 
     operations = [
         ops.RunSQL(
