@@ -197,7 +197,7 @@ class Where:
         if compare.operator == "isNull":
             return f"cardinality({sql}) = 0" if compare.value else f"cardinality({sql}) > 0"
         positive = positive_of(compare)
-        some = f"EXISTS (SELECT FROM unnest({sql}) AS rule WHERE {self.text('rule', positive)})"
+        some = f"EXISTS (SELECT 1 FROM unnest({sql}) AS rule WHERE {self.text('rule', positive)})"
         return some if positive.operator == compare.operator else f"NOT {some}"
 
     def flag(self, sql: str, compare: Compare) -> str:
