@@ -14,12 +14,14 @@ demo: .venv/installed
 test: .venv/installed-for-tests lint
 	sh .ci/postgresql
 	sh .ci/chromium
+	sh .ci/mariadb
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 # The same tests on every Python from 3.11 to 3.14 that is here; PYTHONS names programs instead.
 test-pythons: .venv/installed-for-tests
 	sh .ci/postgresql
 	sh .ci/chromium
+	sh .ci/mariadb
 	PYTEST_ARGS="$(PYTEST_ARGS)" PYTHONS="$(PYTHONS)" sh .ci/test-pythons
 
 # Left to itself, pyright asks npm for a newer one, and reads a pyrightconfig.json of the folders above.
