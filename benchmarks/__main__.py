@@ -77,6 +77,7 @@ PROGRAMS: Final = {
     "freeze": Program(),
     "feed": Program(),
     "console": Program(),
+    "citus": Program(),
 }
 
 

@@ -241,6 +241,7 @@ class TimedReading(ReadLease):
     """A connection that the database keeps to a scope; a statement that takes too long is QueryTimeoutError."""
 
     __slots__ = ()
+    _ANYWHERE = True
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await super().__aexit__(kind)

@@ -28,6 +28,7 @@ from service.storage.database import Database
 from service.storage.gateways.import_checkpoints import forget_checkpoints
 from service.storage.gateways.reconciliations import forget_reconciliations
 from service.storage.packing import pack
+from service.storage.shared.key_spending import forget_spending
 from service.tasks import set_within
 
 log = get_logger()
@@ -108,6 +109,7 @@ async def maintain(context: RetentionContext) -> bool:
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
         "repeated requests forgotten": lambda: forget_requests(context.owner),
+        "spending forgotten": lambda: forget_spending(context.owner),
         "imports forgotten": lambda: forget_checkpoints(context.owner),
         "comparisons forgotten": comparisons,
     }

@@ -106,11 +106,14 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, *, serving: bool = False, existing: bool = False) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, *, serving: bool = False, existing: bool = False, migrated: bool = False
+) -> AsyncIterator[Runtime]:
     """Find or start the database, bring it to the newest schema, and open what works on it.
 
     The service (`serving`) runs the embedded database itself; a command shares the one that runs already. A command
-    that only reads needs an `existing` ledger, because a mistyped path must not become an empty one.
+    that only reads needs an `existing` ledger, because a mistyped path must not become an empty one. A worker's parent
+    has `migrated` the database: where a newer version has done so since, the worker goes on as its neighbours do.
 
     Raises OperatorError when the installation cannot work as it is set up, or there is none and `existing`.
     """
@@ -119,9 +122,13 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
     async with address.database(data=settings.data, database_url=settings.database_url, serving=serving) as url:
         if existing and settings.database_url is not None:
             await refuse_empty_database(url)
-        await migrate(url)
+        if not migrated:
+            await migrate(url)
         database = await Database.open(
-            url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms
+            url,
+            replica_url=settings.replica_url,
+            read_connections=settings.read_connections,
+            statement_timeout_ms=settings.statement_timeout_ms,
         )
         try:
             runtime = await _assemble(settings, database, serving=serving)

@@ -165,6 +165,7 @@ stored AS (
     FROM call_staged AS staged
     JOIN stored ON stored.account_id = staged.account_id AND stored.id = staged.id
     WHERE staged.error_at IS NOT NULL
+    RETURNING 1
 ), deltas AS (
 {deltas_of("stored")}), tag_deltas AS (
 {tag_deltas_of("stored")}), changes AS (
@@ -172,7 +173,7 @@ stored AS (
 SELECT staged.account_id, staged.id
 FROM call_staged AS staged
 WHERE NOT EXISTS (
-    SELECT FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
+    SELECT 1 FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
 )
 """  # noqa: S608 - our own text
 
