@@ -74,6 +74,7 @@ PROGRAMS: Final = {
     "ledger": Program(quick=("20000",), to_file=False, figures=_ledger),
     "purge": Program(),
     "exports": Program(),
+    "imports": Program(),
     "freeze": Program(),
     "feed": Program(),
     "console": Program(),
