@@ -23,7 +23,7 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     """
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
     from service.api.document import PATH, document
-    from service.api.execution.buckets import Buckets
+    from service.api.execution.limits import Buckets
     from service.api.execution.trusted_documents import read_trusted_documents
     from service.api.http import LedgerView
     from service.api.schema import build_schema

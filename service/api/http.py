@@ -32,11 +32,10 @@ from service.api.answers import (
     refused_by,
 )
 from service.api.calls.recorded import Tempo
-from service.api.execution.buckets import Buckets
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.idempotency import HEADER
-from service.api.execution.limits import BODY_BYTES_MAX, decoded
+from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
 from service.api.execution.trusted_documents import TrustedDocuments
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.entrance import Entrance

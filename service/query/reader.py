@@ -40,8 +40,9 @@ from service.query.usage.source import UsageReader
 from service.query.usage.total_count import count_rows
 from service.storage.cold.errors import ColdFileError
 from service.storage.control.accounts import Accounts
-from service.storage.database import Database, ReadLease
+from service.storage.database import Database
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
+from service.storage.readers import ReadLease
 
 _NOBODY: Final[Mapping[str, UserTokens]] = MappingProxyType({})
 

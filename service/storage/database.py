@@ -9,24 +9,23 @@
 
 import asyncio
 import os
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
 from service.storage.citus.engine import POSTGRESQL, Engine, engine_of
 from service.storage.citus.proof import missing_proof
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
-from service.storage.errors import DatabaseError, is_unavailable
-from service.storage.readers import Readers, ReplicaReaders
+from service.storage.errors import DatabaseError
+from service.storage.readers import Readers, ReadLease, ReplicaReaders
 from service.storage.schema import row_security
 from service.storage.schema.row_security import SCOPED_ROLE, UNSCOPED_ROLE
 from service.storage.schema.tortoise import tortoise_config
-from service.storage.shared.replica import ANSWER_S, READS, Replica
+from service.storage.shared.replica import Replica
 
 _USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, $2)"
 """Which of the two reading roles this user may use."""
@@ -35,10 +34,6 @@ _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = curre
 
 _SHARES: Final = 4
 _PROCESSORS_A_STATEMENT: Final = 2
-
-
-# What ends a read of a replica: it has gone, or replays what removes rows that the read still needs (SQLSTATE 40001).
-_CUT_OFF: Final = (asyncpg.SerializationError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
 
 def share_of_a_key(connections: int, processors: int) -> int:
@@ -83,8 +78,8 @@ class Database:
         self.missing_protections: tuple[str, ...] = ()
         self.cold: ColdTier | None = None
         """The folder of files of calls, where the process has one."""
-        self._scoped = Readers(scoped)
-        self._unscoped = Readers(unscoped)
+        self.scoped = Readers(scoped)
+        self.unscoped = Readers(unscoped)
         self.replica: ReplicaReaders | None = None
         self._share = share_of_a_key(scoped.get_max_size(), os.cpu_count() or 1)
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -140,10 +135,10 @@ class Database:
         await self._control.close_connections()
         if self.replica is not None:
             await self.replica.close()
-        for pool in (self._scoped, self._unscoped, self.spending, self.writer, self.owner):
+        for pool in (self.scoped, self.unscoped, self.spending, self.writer, self.owner):
             await pool.close()
 
-    def reading(self, accounts: tuple[int, ...] | None, *, key_id: str | None = None) -> "ReadLease":
+    def reading(self, accounts: tuple[int, ...] | None, *, key_id: str | None = None) -> ReadLease:
         """A context with a connection on which PostgreSQL shows only rows of `accounts`; None sees every account.
 
         `key_id`: for statements that may take long. An API key has its share of the connections for them at a time:
@@ -157,87 +152,6 @@ class Database:
         if share is None:
             share = self._shares[key_id] = asyncio.Semaphore(self._share)
         return share
-
-    def readers(self, accounts: tuple[int, ...] | None) -> Readers:
-        """Connections whose role is kept to a scope's accounts, or sees all."""
-        return self._unscoped if accounts is None else self._scoped
-
-
-class ReadLease:
-    """A context: a connection for reading, which sees `accounts` only (None: what its role sees). With `key_id` it is
-    of the share of that API key, and may be one to the replica.
-    """
-
-    __slots__ = ("_accounts", "_connection", "_readers", "_replica", "_share")
-    _ANYWHERE: ClassVar[bool] = False
-    """Whether it may be one to the replica in any case."""
-
-    def __init__(self, database: Database, accounts: tuple[int, ...] | None, key_id: str | None = None) -> None:
-        self._readers = database.readers(accounts)
-        self._replica = database.replica if self._ANYWHERE or key_id is not None else None
-        self._accounts = accounts
-        self._share = None if key_id is None else database.share_of(key_id)
-
-    async def __aenter__(self) -> Connection:
-        if self._share is not None:
-            await self._share.acquire()
-        connection = self._readers.at_hand(self._accounts) if self._replica is None else None
-        if connection is None:
-            try:
-                connection = await self._any()
-            except BaseException:
-                self._return_share()
-                raise
-        self._connection = connection
-        return connection
-
-    async def _any(self) -> PoolConnectionProxy:
-        """A connection to the replica where it may answer, and else to the primary."""
-        if self._replica is not None:
-            primary, readers = self._readers, self._replica
-            self._readers = readers.unscoped if self._accounts is None else readers.scoped
-            connection = await self._of_replica(readers.replica)
-            READS.labels("primary" if connection is None else "replica").inc()
-            if connection is not None:
-                return connection
-            self._readers, self._replica = primary, None
-            if (connection := primary.at_hand(self._accounts)) is not None:
-                return connection
-        return await self._readers.take(self._accounts)
-
-    async def _of_replica(self, replica: Replica) -> PoolConnectionProxy | None:
-        """A connection to the replica that has replayed what the primary had on disk when it was asked for."""
-        if not replica.is_usable:
-            return None
-        connection = None
-        try:
-            position = await replica.position()
-            async with asyncio.timeout(ANSWER_S):
-                connection = self._readers.at_hand(self._accounts) or await self._readers.take(self._accounts)
-                if await replica.has_replayed(connection, position):
-                    return connection
-        except BaseException as error:
-            if connection is not None:
-                await self._readers.give_back(connection)
-            if not is_unavailable(error) and not isinstance(error, asyncpg.PostgresError):
-                raise
-            replica.failed(error)
-            return None
-        self._readers.keep(connection, self._accounts)
-        return None
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._return_share()
-        if self._replica is not None and kind is not None and issubclass(kind, _CUT_OFF):
-            self._replica.replica.failed(kind())
-        if kind is None:
-            self._readers.keep(self._connection, self._accounts)
-        else:
-            await self._readers.give_back(self._connection)
-
-    def _return_share(self) -> None:
-        if self._share is not None:
-            self._share.release()
 
 
 async def _surveyed(url: str) -> tuple[frozenset[str], Engine]:

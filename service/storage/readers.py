@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from service.storage.shared.replica import Replica
+from service.storage.connection import Connection
+from service.storage.errors import is_unavailable
+from service.storage.shared.replica import ANSWER_S, READS, Replica
 
 
 class Readers:
@@ -128,6 +130,99 @@ class ReplicaReaders(NamedTuple):
         """Close the connections."""
         for pool in (self.scoped, self.unscoped, self.asked):
             await pool.close()
+
+
+class Lends(Protocol):
+    """What a lease is taken of: connections whose role is kept to a scope's accounts, and such whose role sees all."""
+
+    scoped: Readers
+    unscoped: Readers
+    replica: ReplicaReaders | None
+
+    def share_of(self, key_id: str) -> asyncio.Semaphore:
+        """The connections that an API key may have at a time for long statements."""
+        ...
+
+
+# What ends a read of a replica: it has gone, or replays what removes rows that the read still needs (SQLSTATE 40001).
+_CUT_OFF: Final = (asyncpg.SerializationError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
+
+
+class ReadLease:
+    """A context: a connection for reading, which sees `accounts` only (None: what its role sees). With `key_id` it is
+    of the share of that API key, and may be one to the replica.
+    """
+
+    __slots__ = ("_accounts", "_connection", "_readers", "_replica", "_share")
+    _ANYWHERE: ClassVar[bool] = False
+    """Whether it may be one to the replica in any case."""
+
+    def __init__(self, database: Lends, accounts: tuple[int, ...] | None, key_id: str | None = None) -> None:
+        self._readers = database.unscoped if accounts is None else database.scoped
+        self._replica = database.replica if self._ANYWHERE or key_id is not None else None
+        self._accounts = accounts
+        self._share = None if key_id is None else database.share_of(key_id)
+
+    async def __aenter__(self) -> Connection:
+        if self._share is not None:
+            await self._share.acquire()
+        connection = self._readers.at_hand(self._accounts) if self._replica is None else None
+        if connection is None:
+            try:
+                connection = await self._any()
+            except BaseException:
+                self._return_share()
+                raise
+        self._connection = connection
+        return connection
+
+    async def _any(self) -> PoolConnectionProxy:
+        """A connection to the replica where it may answer, and else to the primary."""
+        if self._replica is not None:
+            primary, readers = self._readers, self._replica
+            self._readers = readers.unscoped if self._accounts is None else readers.scoped
+            connection = await self._of_replica(readers.replica)
+            READS.labels("primary" if connection is None else "replica").inc()
+            if connection is not None:
+                return connection
+            self._readers, self._replica = primary, None
+            if (connection := primary.at_hand(self._accounts)) is not None:
+                return connection
+        return await self._readers.take(self._accounts)
+
+    async def _of_replica(self, replica: Replica) -> PoolConnectionProxy | None:
+        """A connection to the replica that has replayed what the primary had on disk when it was asked for."""
+        if not replica.is_usable:
+            return None
+        connection = None
+        try:
+            position = await replica.position()
+            async with asyncio.timeout(ANSWER_S):
+                connection = self._readers.at_hand(self._accounts) or await self._readers.take(self._accounts)
+                if await replica.has_replayed(connection, position):
+                    return connection
+        except BaseException as error:
+            if connection is not None:
+                await self._readers.give_back(connection)
+            if not is_unavailable(error) and not isinstance(error, asyncpg.PostgresError):
+                raise
+            replica.failed(error)
+            return None
+        self._readers.keep(connection, self._accounts)
+        return None
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._return_share()
+        if self._replica is not None and kind is not None and issubclass(kind, _CUT_OFF):
+            self._replica.replica.failed(kind())
+        if kind is None:
+            self._readers.keep(self._connection, self._accounts)
+        else:
+            await self._readers.give_back(self._connection)
+
+    def _return_share(self) -> None:
+        if self._share is not None:
+            self._share.release()
 
 
 def _alive(connection: PoolConnectionProxy) -> bool:

@@ -184,7 +184,7 @@ async def test_the_scope_holds_without_row_level_security(ledger: Ledger, dimens
     await ledger.report(usd("1", account=account, model=account, operation=account) for account in ("mine", "theirs"))
     await ledger.compaction.compact()
     await ledger.report(usd("1", account=account, model=account, operation=account) for account in ("mine", "theirs"))
-    ledger.database._scoped, scoped = ledger.database._unscoped, ledger.database._scoped
+    ledger.database.scoped, scoped = ledger.database.unscoped, ledger.database.scoped
     try:
         for accounts, expected in (((numbers["mine"],), 2), ((), 0)):
             request = CostRequest(dimensions=[dimension], row_figures=CALLS, total_figures=CALLS)
@@ -192,7 +192,7 @@ async def test_the_scope_holds_without_row_level_security(ledger: Ledger, dimens
             assert sum(total.sums["calls"] for total in report.totals) == expected
             assert "theirs" not in str(report)
     finally:
-        ledger.database._scoped = scoped
+        ledger.database.scoped = scoped
 
 
 async def test_a_key_without_accounts_sees_nothing(ledger: Ledger) -> None:

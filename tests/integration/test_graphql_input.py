@@ -11,7 +11,7 @@ from eight_calls import open_eight_calls
 from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import Role
-from service.api.execution.buckets import Bucket
+from service.api.execution.limits import Bucket
 
 TEXT_FIELDS = [
     *("sourceId", "account", "apiKey", "model", "servedModel", "provider", "operation", "currency"),

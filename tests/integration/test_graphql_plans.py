@@ -24,7 +24,7 @@ class Spied:
 
     def __init__(self, seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
         self.statements: list[tuple[str, tuple[Any, ...]]] = []
-        connection_class = seeded.database._scoped._pool._connection_class
+        connection_class = seeded.database.scoped._pool._connection_class
         fetch = connection_class.fetch
         spied = self
 

@@ -17,8 +17,8 @@ from prometheus_client import REGISTRY
 
 from policies import Role
 from policies.policy.views import view_table
-from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
+from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import ServiceError
 from service.ingest.formats.native.reader import read_native

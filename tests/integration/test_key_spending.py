@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.api.execution.buckets import UNSETTLED_SHARE, Bucket, Buckets
+from service.api.execution.limits import UNSETTLED_SHARE, Bucket, Buckets
 from service.storage.database import Database
 from service.storage.shared.key_spending import forget_spending, settle
 

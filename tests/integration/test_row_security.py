@@ -28,10 +28,11 @@ from service.storage.control.export_schedules import add_schedule
 from service.storage.control.exports import StoredExportKind, request_export
 from service.storage.control.webhook_deliveries import add_delivery
 from service.storage.control.webhooks import NewWebhook, add_webhook
-from service.storage.database import Database, ReadLease
+from service.storage.database import Database
 from service.storage.gateways.pull_sources import NewSource, add_source
 from service.storage.gateways.reconciliations import DifferenceRecord, NewReconciliation, add_reconciliation
 from service.storage.numbering import number_changes
+from service.storage.readers import ReadLease
 from service.storage.schema import row_security
 from service.storage.schema.migrate import migrate
 

@@ -58,7 +58,7 @@ async def test_a_key_has_its_share_of_the_connections(database: Database) -> Non
     """A long statement of a key beyond its share waits until one is done, or one that waits has gone; other keys', and
     what is short, do not wait.
     """
-    share = share_of_a_key(database._scoped._pool.get_max_size(), os.cpu_count() or 1)
+    share = share_of_a_key(database.scoped._pool.get_max_size(), os.cpu_count() or 1)
     running = [database.reading((1,), key_id="busy") for _ in range(share)]
     leases = [database.reading((1,), key_id="busy") for _ in range(2)]
     for lease in running:
@@ -117,9 +117,9 @@ async def test_who_waits_for_a_connection_is_handed_one_with_its_own_scope(any_d
 
 async def test_a_scoped_connection_whose_scope_was_never_set_sees_nothing(database: Database) -> None:
     """A connection sees no row until a scope is set."""
-    connection = await database._scoped._pool.acquire()
+    connection = await database.scoped._pool.acquire()
     assert await connection.fetchval(COUNT) == 0
-    await database._scoped._pool.release(connection)
+    await database.scoped._pool.release(connection)
 
 
 async def test_readers_cannot_write(database: Database) -> None:

@@ -19,7 +19,7 @@ from running import RunningService
 from webhook_service import ALLOWED, CREATE
 
 from policies.policy.document import preset_text
-from service.api.execution.buckets import UNSETTLED_SHARE
+from service.api.execution.limits import UNSETTLED_SHARE
 from service.storage.shared import election
 
 BUDGET = 3_000

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.policy.document import load_preset
-from service.api.execution.buckets import Bucket, Buckets
+from service.api.execution.limits import Bucket, Buckets
 from service.query.filters.to_sql import fingerprint_text, parse_fingerprint
 from service.query.model.catalog import CALLS
 from service.query.model.parameters import Params, storable

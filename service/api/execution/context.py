@@ -17,9 +17,8 @@ from strawberry.types.execution import ExecutionResult
 
 from service.access.idempotency import Idempotency
 from service.access.principal import Principal
-from service.api.execution.buckets import Bucket
 from service.api.execution.errors import Code, refused
-from service.api.execution.limits import check_variables
+from service.api.execution.limits import Bucket, check_variables
 from service.ledger import Ledger
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
