@@ -70,6 +70,8 @@ BARS: Final = {
     "console/rows": Bar("rows in the page while scrolling", "rows", 60, 40, more=False),
     "console/long frames": Bar("frames of over 50 ms while scrolling", "frames", 0, 0, more=False),
     "console/heap": Bar("growth of the heap over an hour's calls on live tail", "MB", 20, 5, more=False),
+    "citus/page": Bar(f"{PAGE} on Citus, two workers, against one PostgreSQL", "x req/s", 0.5, 0.8),
+    "citus/ingest": Bar("ingest on Citus, two workers, against one PostgreSQL", "x rows/s", 0.5, 0.8),
     "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),
 }
 

@@ -58,6 +58,7 @@ COMMANDS: Final = (
     CommandEntry("attest", "evidence.attest", "Write the periodic statement of retention."),
     CommandEntry("verify", "evidence.verify", "Check a bundle of evidence. Needs neither server nor database."),
     CommandEntry("migrate", "service.migrate", "Bring the database to the newest schema."),
+    CommandEntry("scale-out", "service.scale_out", "Spread the ledger over several machines.", is_noun=True),
     CommandEntry(
         "work", "service.work", "One of several processes that answer; started by `serve --workers`.", hidden=True
     ),

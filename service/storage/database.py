@@ -9,7 +9,7 @@
 
 import asyncio
 import os
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -17,8 +17,11 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
+from service.storage.citus.engine import POSTGRESQL, Engine, engine_of
+from service.storage.citus.proof import missing_proof
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, is_unavailable
+from service.storage.readers import Readers, ReplicaReaders
 from service.storage.schema import row_security
 from service.storage.schema.row_security import SCOPED_ROLE, UNSCOPED_ROLE
 from service.storage.schema.tortoise import tortoise_config
@@ -49,25 +52,6 @@ def uuid_of(value: UUID | str) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
 
 
-class ScopedConnection(asyncpg.Connection):
-    """A connection that remembers which accounts' rows it may see."""
-
-    __slots__ = ("_accounts",)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to asyncpg
-        super().__init__(*args, **kwargs)
-        self._accounts: tuple[int, ...] | None = None
-
-    async def see_only(self, accounts: tuple[int, ...]) -> None:
-        """Set row-level security to `accounts`; a round trip only when they differ from the last ones."""
-        if accounts != self._accounts:
-            self._accounts = None
-            await self.execute(
-                "SELECT set_config('calledger.accounts', $1, false)", f"{{{','.join(map(str, accounts))}}}"
-            )
-            self._accounts = accounts
-
-
 async def _no_reset(_: object) -> None:
     """Do nothing: connections keep no state between requests but the scope, which is set anew."""
 
@@ -94,6 +78,7 @@ class Database:
         self.owner = owner
         self.writer = writer
         self.spending = spending
+        self.engine = POSTGRESQL
         self.missing_protections: tuple[str, ...] = ()
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
@@ -107,28 +92,31 @@ class Database:
         cls, url: str, *, replica_url: str | None = None, read_connections: int = 8, statement_timeout_ms: int = 15_000
     ) -> "Database":
         """Open pools on a migrated database, and on its replica. Raises DatabaseError when it does not answer."""
-        roles = await _usable_roles(url)
+        roles, engine = await _surveyed(url)
         read = {
             "max_size": read_connections,
-            "connection_class": ScopedConnection,
+            "connection_class": engine.scoped,
             "init": _text_codecs,
             "statement_timeout_ms": statement_timeout_ms,
         }
         database = cls(
             url,
-            await _pool(url, None, max_size=3),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=1),
-            await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
+            await _pool(url, engine, None, max_size=3),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=1),
+            await _pool(url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
+        database.engine = engine
         if replica_url is not None:
-            scoped = await _pool(replica_url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read)
-            unscoped = await _pool(replica_url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read)
-            asked = await _pool(url, None, max_size=2)
+            scoped = await _pool(replica_url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read)
+            unscoped = await _pool(replica_url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read)
+            asked = await _pool(url, engine, None, max_size=2)
             database.replica = ReplicaReaders(Replica(asked), asked, Readers(scoped), Readers(unscoped))
         await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
         database.missing_protections = await _missing_protections(database.owner, roles)
+        unproved = await missing_proof(database.owner, database.reading, engine)
+        database.missing_protections += () if unproved is None else (unproved,)
         return database
 
     async def _open_control_tables(self, role: str | None) -> None:
@@ -165,90 +153,9 @@ class Database:
             share = self._shares[key_id] = asyncio.Semaphore(self._share)
         return share
 
-    def readers(self, accounts: tuple[int, ...] | None) -> "Readers":
+    def readers(self, accounts: tuple[int, ...] | None) -> Readers:
         """Connections whose role is kept to a scope's accounts, or sees all."""
         return self._unscoped if accounts is None else self._scoped
-
-
-class Readers:
-    """Connections of one pool for reading. They are kept at hand between requests, each for the accounts that it sees:
-    a pool's own lending costs a task and a lock each time, another scope a round trip.
-    """
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
-        self._idle: list[tuple[tuple[int, ...] | None, PoolConnectionProxy]] = []
-        self._waiting = 0
-
-    def at_hand(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy | None:
-        """The connection that was given back last, if it sees just these accounts."""
-        if self._idle and self._idle[-1][0] == accounts:
-            connection = self._idle.pop()[1]
-            return connection if _alive(connection) else None
-        return None
-
-    async def take(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
-        """Any connection, made to see these accounts (None: what its role sees)."""
-        connection = await self._any(accounts)
-        if accounts is not None:
-            try:
-                # The proxy hands this on to our ScopedConnection.
-                await connection.see_only(accounts)  # pyright: ignore[reportAttributeAccessIssue]
-            except BaseException:
-                await self._pool.release(connection)
-                raise
-        return connection
-
-    async def _any(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
-        self._idle.sort(key=lambda idle: idle[0] == accounts)
-        while self._idle:
-            connection = self._idle.pop()[1]
-            if _alive(connection):
-                return connection
-        self._waiting += 1
-        try:
-            return await self._pool.acquire()
-        finally:
-            self._waiting -= 1
-
-    def keep(self, connection: PoolConnectionProxy, accounts: tuple[int, ...] | None) -> bool:
-        """Keep it at hand, as one that sees these accounts; not when somebody waits for one."""
-        if self._waiting:
-            return False
-        self._idle.append((accounts, connection))
-        return True
-
-    async def give_back(self, connection: PoolConnectionProxy) -> None:
-        """Have the pool look after it: something failed on it, or somebody waits."""
-        await self._pool.release(connection)
-
-    async def close(self) -> None:
-        """Close the idle connections and the pool."""
-        while self._idle:
-            await self._pool.release(self._idle.pop()[1])
-        await self._pool.close()
-
-
-class ReplicaReaders(NamedTuple):
-    """The replica, and connections to it for reading as a scope's role or as one that sees all."""
-
-    replica: Replica
-    asked: asyncpg.Pool
-    scoped: Readers
-    unscoped: Readers
-
-    async def close(self) -> None:
-        """Close the connections."""
-        for pool in (self.scoped, self.unscoped, self.asked):
-            await pool.close()
-
-
-def _alive(connection: PoolConnectionProxy) -> bool:
-    """Whether it can be used; one that the server ended has left the pool by itself."""
-    try:
-        return not connection.is_closed()
-    except asyncpg.InterfaceError:
-        return False
 
 
 class ReadLease:
@@ -311,14 +218,16 @@ class ReadLease:
                 raise
             replica.failed(error)
             return None
-        await self._readers.give_back(connection)
+        self._readers.keep(connection, self._accounts)
         return None
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._return_share()
         if self._replica is not None and kind is not None and issubclass(kind, _CUT_OFF):
             self._replica.replica.failed(kind())
-        if kind is not None or not self._readers.keep(self._connection, self._accounts):
+        if kind is None:
+            self._readers.keep(self._connection, self._accounts)
+        else:
             await self._readers.give_back(self._connection)
 
     def _return_share(self) -> None:
@@ -326,7 +235,8 @@ class ReadLease:
             self._share.release()
 
 
-async def _usable_roles(url: str) -> frozenset[str]:
+async def _surveyed(url: str) -> tuple[frozenset[str], Engine]:
+    """Which of our roles are usable there, and what the server wants."""
     try:
         connection = await asyncpg.connect(url)
     except (OSError, asyncpg.PostgresError) as error:
@@ -335,19 +245,22 @@ async def _usable_roles(url: str) -> frozenset[str]:
         # Since PostgreSQL 16 a member of a role may lack the right to become it (SET).
         becoming = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
         rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE], becoming)
-        return frozenset(row["rolname"] for row in rows)
+        return frozenset(row["rolname"] for row in rows), await engine_of(connection)
     finally:
         await connection.close()
 
 
 async def _pool(
     url: str,
+    engine: Engine,
     role: str | None,
     *,
     statement_timeout_ms: int | None = None,
     **options: Any,  # noqa: ANN401 - asyncpg's
 ) -> asyncpg.Pool:
     server_settings = {"application_name": "calledger", "timezone": "UTC", "datestyle": "ISO", "jit": "off"}
+    server_settings |= engine.settings
+    options = {"connection_class": engine.plain, **options}
     if role is not None:
         server_settings["role"] = role
     if statement_timeout_ms is not None:

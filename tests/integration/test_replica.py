@@ -54,7 +54,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]
     folder = tmp_path_factory.mktemp("replica")
     create_kek_file(folder / "kek")
     with (
-        running_server(processes.bundled_programs(), synchronous_commit="on", wal_level="replica") as primary,
+        running_server(processes.bundled_programs(), {"synchronous_commit": "on", "wal_level": "replica"}) as primary,
         primary.database(template=primary.template()) as url,
         running_replica(primary) as replica,
     ):

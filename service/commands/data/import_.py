@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -19,6 +20,7 @@ from service.commands.data.source_options import (
     FormatArgument,
     QuotaPerUnit,
     SecretFile,
+    Since,
     UserId,
     refuse_options,
     source_secret,
@@ -27,10 +29,10 @@ from service.commands.options import Data, verb
 from service.errors import OperatorError
 from service.imports.addresses import open_source
 from service.imports.column_maps import check_columns, form_of, load_map, suggest
+from service.imports.counts import ImportCounts
 from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
-from service.imports.tally import Tally
 from service.ingest.results import Status
 from service.runtime.runtime import Runtime
 
@@ -67,6 +69,7 @@ def import_(
     account_by: AccountColumn = None,
     secret_file: SecretFile = None,
     user_id: UserId = None,
+    since: Since = None,
     try_: Annotated[
         bool,
         typer.Option("--try", help=f"Store nothing: show the first {_TRIED_ROWS} rows as they would be stored."),
@@ -87,12 +90,13 @@ def import_(
     Example: calledger import litellm payloads.ndjson --try
     Example: calledger import csv calls.csv --map calls.toml --account acme
     Example: calledger import new-api postgresql://reader@db.internal/newapi --secret-file password.txt
+    Example: calledger import new-api sqlite:////opt/new-api/one-api.db --since 2026-11-01
     Example: calledger import new-api https://gateway.internal --secret-file token.txt --user-id 1
     """
     column_map = None if map_ is None else load_map(map_)
     found, options = FORMATS[form], ImportOptions(quota_per_unit, currency, account_by, column_map)
     refuse_options(found, form, options)
-    opened = open_source(found, source, source_secret(secret_file), user_id, csv=form_of(column_map))
+    opened = open_source(found, source, source_secret(secret_file), user_id, csv=form_of(column_map), since=since)
     if suggest_map:
         say(asyncio.run(suggest(opened)))
         return
@@ -101,7 +105,7 @@ def import_(
     if try_:
         in_runtime(data, lambda runtime: _try(runtime, found, opened, options))
     else:
-        refused = in_runtime(data, lambda runtime: _import(runtime, found, opened, options, account, restart))
+        refused = in_runtime(data, lambda runtime: _import(runtime, found, opened, options, (account, restart, since)))
         if refused:
             raise OperatorError(f"{refused:,} rows were refused: what is above says why")
 
@@ -112,9 +116,14 @@ async def _try(runtime: Runtime, form: ImportFormat, source: RowSource, options:
 
 
 async def _import(
-    runtime: Runtime, form: ImportFormat, source: RowSource, options: ImportOptions, account: str | None, restart: bool
+    runtime: Runtime,
+    form: ImportFormat,
+    source: RowSource,
+    options: ImportOptions,
+    which: tuple[str | None, bool, datetime | None],
 ) -> int:
-    """Import, and say what became of the rows; how many were refused."""
+    """Import, and say what became of the rows; how many were refused. `which`: account, whether anew, since when."""
+    account, restart, since = which
     progress = Progress(
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
@@ -126,36 +135,38 @@ async def _import(
     with progress:
         task = progress.add_task("reading", total=None)
 
-        def show(tally: Tally, before: int) -> None:
+        def show(counts: ImportCounts, before: int) -> None:
             """Show how far it is."""
-            rate = tally.rows / max(time.monotonic() - begun, 1e-3)
-            progress.update(task, description=f"{before + tally.rows:,} rows, {rate:,.0f}/s, {_outcomes(tally)}")
+            rate = counts.rows / max(time.monotonic() - begun, 1e-3)
+            progress.update(task, description=f"{before + counts.rows:,} rows, {rate:,.0f}/s, {_outcomes(counts)}")
 
-        tally = await import_rows(runtime, form, source, options, account=account, restart=restart, progress=show)
-    for line in _summary(tally):
+        counts = await import_rows(
+            runtime, form, source, options, account=account, restart=restart, since=since, progress=show
+        )
+    for line in _summary(counts):
         say(line)
-    return tally.refused.total()
+    return counts.refused.total()
 
 
-def _outcomes(tally: Tally) -> str:
+def _outcomes(imported: ImportCounts) -> str:
     counts = {
-        "stored": tally.statuses[Status.ACCEPTED],
-        "completed": tally.statuses[Status.COMPLETED],
-        "duplicates": tally.statuses[Status.DUPLICATE],
-        "skipped": tally.statuses[Status.SKIPPED],
-        "refused": tally.refused.total(),
+        "stored": imported.statuses[Status.ACCEPTED],
+        "completed": imported.statuses[Status.COMPLETED],
+        "duplicates": imported.statuses[Status.DUPLICATE],
+        "skipped": imported.statuses[Status.SKIPPED],
+        "refused": imported.refused.total(),
     }
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"
 
 
-def _summary(tally: Tally) -> list[str]:
-    lines = [f"{tally.rows:,} rows: {_outcomes(tally)}"]
-    for name, sums in (("new", tally.stored), ("known before", tally.known)):
+def _summary(counts: ImportCounts) -> list[str]:
+    lines = [f"{counts.rows:,} rows: {_outcomes(counts)}"]
+    for name, sums in (("new", counts.stored), ("known before", counts.known)):
         lines += [f"amount {name}: {amount.normalize():f} {currency}" for currency, amount in sorted(sums.items())]
-    lines += [f"skipped: {count:,} {reason}" for reason, count in tally.skipped.most_common()]
-    for code, count in tally.refused.most_common():
-        lines.append(f"refused: {count:,} {code.value}, such as {tally.examples[code]}")
-    if tally.dropped:
-        dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.dropped.items()))
+    lines += [f"skipped: {count:,} {reason}" for reason, count in counts.skipped.most_common()]
+    for code, count in counts.refused.most_common():
+        lines.append(f"refused: {count:,} {code.value}, such as {counts.examples[code]}")
+    if counts.dropped:
+        dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.dropped.items()))
         lines.append(f"left out of rows: {dropped}")
     return lines

@@ -18,6 +18,7 @@ from service.retention.lost_keys import lost_on_record
 from service.retention.purge.detached import detached_partitions
 from service.runtime.runtime import Runtime
 from service.settings import Settings
+from service.storage.citus.distribution import described
 from service.storage.control.api_keys import count_keys
 from service.storage.control.webhook_deliveries import backlog
 from service.storage.errors import DatabaseError, is_unavailable
@@ -74,6 +75,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
     facts = [
         ("data", str(runtime.settings.data)),
         ("database", f"PostgreSQL {version}, {whose}, {size}"),
+        *await _citus(runtime),
         ("keyring", runtime.keyring.describe()),
         *_unsealed(runtime),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
@@ -98,6 +100,13 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("protections", "all there")
     ]
     return facts
+
+
+async def _citus(runtime: Runtime) -> list[tuple[str, str]]:
+    """The cluster, where the ledger is on one. What a read finds of the walls on its workers is among protections."""
+    async with runtime.database.owner.acquire() as connection:
+        cluster = await described(connection)
+    return [] if cluster is None else [("citus", cluster)]
 
 
 def _unnamed(policy: Policy) -> list[tuple[str, str]]:

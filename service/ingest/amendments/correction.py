@@ -19,6 +19,7 @@ from service.ingest.metrics import STEEP_CORRECTIONS
 from service.ingest.preparation.preparation import Correction, Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
+from service.storage.citus.locks import fetch_locked
 from service.storage.connection import Connection, record_of
 from service.storage.ids import milliseconds
 from service.storage.statements.correct import (
@@ -145,9 +146,8 @@ async def _targets(
             if not isinstance(corrected_key, Rejection) and corrected_key[0] == tier
         ]
         positions, accounts, moments, ids = (list(column) for column in zip(*of_tier, strict=True))
-        rows = await connection.fetch(
-            LOCK_CORRECTED, positions, accounts, moments, ids, tier, min(moments), max(moments)
-        )
+        values = (positions, accounts, moments, ids, tier, min(moments), max(moments))
+        rows = await fetch_locked(connection, LOCK_CORRECTED, accounts, *values)
         before = await corrected_before(connection, tier, accounts, moments, ids)
         for row in rows:
             id_, is_correction = row["id"].hex, row["correction_of"] is not None

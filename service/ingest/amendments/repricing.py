@@ -23,6 +23,7 @@ from service.ingest.amendments.correction import Corrected, corrected_before
 from service.ingest.amendments.own_correction import OwnCorrection, store_own_corrections
 from service.ingest.preparation.preparation import parts_json
 from service.ingest.prices.price_list import Prices
+from service.storage.citus.locks import fetch_locked
 from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
@@ -165,11 +166,13 @@ class Repricing:
             await connection.execute(DURABLE_COMMITS)
             await connection.execute(CREATE_STAGED)
             async with connection.transaction():
-                moments = [row["started_at"] for row in rows]
-                locked = await connection.fetch(
+                moments, accounts = [row["started_at"] for row in rows], {row["account_id"] for row in rows}
+                locked = await fetch_locked(
+                    connection,
                     LOCK_TO_PRICE,
+                    accounts,
                     rows[0]["tier"],
-                    list({row["account_id"] for row in rows}),
+                    list(accounts),
                     list(set(moments)),
                     [row["id"] for row in rows],
                     min(moments),

@@ -61,7 +61,7 @@ _WRONG_TIER_BY_STORE: Final = {
 _WITHOUT_ERROR: Final = """
     SELECT count(*) FROM call
     WHERE tier = $1 AND error_at >= $2 AND NOT EXISTS (
-        SELECT FROM call_error AS led
+        SELECT 1 FROM call_error AS led
         WHERE led.account_id = call.account_id AND led.tier = call.tier
             AND led.occurred_at = call.error_at AND led.id = call.id
     )

@@ -30,7 +30,7 @@ _ERASED: Final = "ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT')"
 # written in UTC and in one form, so that they compare as text.
 _SUMMED: Final = f"""
     SELECT days.calls + deltas.calls + corrections.calls AS summed, counted.calls AS counted, EXISTS (
-        SELECT FROM purge_run
+        SELECT 1 FROM purge_run
         WHERE id IS DISTINCT FROM $4 AND jsonb_path_exists(
             plan,
             '$.partitions[*] ? (@.store == "usage_day" && @.tier == $tier && @.from < $end && @.to > $start)',

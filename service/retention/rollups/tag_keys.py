@@ -44,7 +44,7 @@ _UNLIST: Final = """
 """Note which tags the policy lists, and since when it does not."""
 _SINCE: Final = """
     UPDATE usage_tag_key SET summed_from = CASE WHEN $3 AND NOT (
-        EXISTS (SELECT FROM call WHERE started_at < $2) OR EXISTS (SELECT FROM usage_day WHERE bucket_at < $2)
+        EXISTS (SELECT 1 FROM call WHERE started_at < $2) OR EXISTS (SELECT 1 FROM usage_day WHERE bucket_at < $2)
     ) THEN $4 ELSE $2 END
     WHERE tag_key = ANY ($1::text[])
 """

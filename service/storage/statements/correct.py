@@ -5,11 +5,13 @@ A call is found by its id, whose time and tier prune partitions, or by its sourc
 
 from typing import Final, LiteralString
 
+from service.storage.citus.locks import lock_of
 from service.storage.statements.changes import changes_of
 from service.storage.statements.tag_deltas import tag_deltas_of
 
 # In the order in which every writer takes its locks, so that two writers of the same calls do not deadlock.
-LOCK_CORRECTED: Final[LiteralString] = """
+LOCK_CORRECTED: Final = lock_of(
+    """
 SELECT
     wanted.position, call.account_id, call.tier, call.started_at, call.id, call.source, call.source_id, call.amount,
     call.currency, call.correction_of
@@ -17,9 +19,10 @@ FROM unnest($1::integer[], $2::integer[], $3::timestamptz[], $4::uuid[])
     AS wanted (position, account_id, started_at, id)
 JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.started_at AND call.id = wanted.id
 WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
-ORDER BY call.account_id, call.started_at, call.id
-FOR UPDATE OF call
-"""
+""",
+    "ORDER BY call.account_id, call.started_at, call.id",
+    parameters=7,
+)
 """Lock the calls that corrections name by our id."""
 
 CALLS_OF_SOURCE_ID: Final[LiteralString] = """
@@ -63,7 +66,7 @@ JOIN correction ON correction.account_id = wanted.account_id AND correction.key 
 _INHERITED: Final[LiteralString] = (
     "failed, streamed, model, served_model, provider, operation, api_key, user_token, tags, error_type, error_code, "
     "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
-    "provider_request_id, team_id, organization_id"
+    "provider_request_id, team_id, organization_id, parent_span_id"
 )
 INHERITED: Final = frozenset(_INHERITED.split(", "))
 """The columns that a correction inherits from its call."""
