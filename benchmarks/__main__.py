@@ -77,6 +77,7 @@ PROGRAMS: Final = {
     "feed": Program(),
     "console": Program(),
     "citus": Program(),
+    "workers": Program(),
 }
 
 
