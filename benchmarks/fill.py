@@ -166,12 +166,12 @@ def folder(calls: int) -> Path:
     return path
 
 
-def filled(house: Calledger, calls: int) -> Filled:
-    """See to it that the running `house` holds `calls` calls, by loading them unless they are there already."""
-    found = _fit(house.data)
+def filled(calledger: Calledger, calls: int) -> Filled:
+    """See to it that the running `calledger` holds `calls` calls, by loading them unless they are there already."""
+    found = _fit(calledger.data)
     if found is None:
-        found = asyncio.run(_fill(house, calls))
-        (house.data / _MARK).write_text(json.dumps(asdict(found)))
+        found = asyncio.run(_fill(calledger, calls))
+        (calledger.data / _MARK).write_text(json.dumps(asdict(found)))
     return found
 
 
@@ -192,11 +192,11 @@ def _version() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
 
 
-async def _fill(house: Calledger, calls: int) -> Filled:
+async def _fill(calledger: Calledger, calls: int) -> Filled:
     begin = time.monotonic()
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     start = midnight - timedelta(days=DAYS)
-    async with open_runtime(Settings(data=house.data)) as runtime:
+    async with open_runtime(Settings(data=calledger.data)) as runtime:
         policy = runtime.applied.policy
         tier = policy.tiers[policy.default_tier].number
         numbers = await runtime.accounts.ensure(sample.ACCOUNTS)
@@ -303,6 +303,6 @@ async def _sum_by_tag(runtime: Runtime, tier: int, days: Sequence[datetime]) -> 
     await Compaction(runtime.database.owner).compact_all()
 
 
-async def connect(house: Calledger) -> asyncpg.Connection:
+async def connect(calledger: Calledger) -> asyncpg.Connection:
     """A connection as the owner, as the service's own are set up."""
-    return await asyncpg.connect(house.database_url, server_settings={"timezone": "UTC", "jit": "off"})
+    return await asyncpg.connect(calledger.database_url, server_settings={"timezone": "UTC", "jit": "off"})

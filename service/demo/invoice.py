@@ -28,14 +28,14 @@ _EVERY: Final = 40
 class _Invoice:
     """Rows of a bill, as a file of them would have them."""
 
-    identity: Final = ACTOR
-
     def __init__(self, rows: list[bytes]) -> None:
+        self.identity = ACTOR
         self._rows = rows
 
-    async def pages(self, _after: str | None) -> AsyncGenerator[RowPage, None]:
-        """All rows at once."""
-        yield RowPage(self._rows, "")
+    async def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
+        """All rows at once, and none behind them."""
+        if after is None:
+            yield RowPage(self._rows, "all")
 
 
 async def compare_invoice(runtime: Runtime, now: datetime) -> None:

@@ -20,18 +20,20 @@ from service.access.principal import Principal
 from service.api.exports.links import PARAMETER, open_link
 from service.api.exports.requests import ExportRequest
 from service.api.exports.types import decode_export_id, encode_export_id
-from service.content_coding import Coding, Compressor, Places, chosen, compressor
+from service.content_coding import Coding, CompressionSlots, Compressor, chosen, compressor
 from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
 from service.export.asker import asker_of
-from service.export.folder import ExportFolder
+from service.export.store import ExportStore
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.http import refusal
+from service.logs import get_logger
 from service.query.records.ordering import Cursors
 from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord, ExportState, StoredExportKind, get_export
 from service.storage.errors import DatabaseUnavailableError
 
+log = get_logger()
 PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17
 _OF_UNCHANGED: Final = ("ETag", "Vary", "Cache-Control")
@@ -53,10 +55,10 @@ _TYPES: Final = {
 class Download:
     """Answers downloads in one process."""
 
-    def __init__(self, runtime: Runtime, folder: ExportFolder) -> None:
+    def __init__(self, runtime: Runtime, store: ExportStore) -> None:
         self._runtime = runtime
-        self._folder = folder
-        self._compressing = Places(_COMPRESSED_AT_ONCE, of_one=_COMPRESSED_OF_ONE)
+        self._store = store
+        self._compressing = CompressionSlots(_COMPRESSED_AT_ONCE, of_one=_COMPRESSED_OF_ONE)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The file or a part of it, or 404; 401 without a key that lives."""
@@ -68,7 +70,7 @@ class Download:
         if record is None or file is None:
             raise web.HTTPNotFound
         coding = _coding(request, record)
-        with file, self._compressing.place_of(record.requested_by) if coding else nullcontext() as free:
+        with file, self._compressing.slot(record.requested_by) if coding else nullcontext() as free:
             return await _sent(request, record, file, coding if free else None)
 
     async def _reached(self, request: web.Request) -> ExportRecord | None:
@@ -105,9 +107,13 @@ class Download:
     async def _opened(self, record: ExportRecord) -> BinaryIO | None:
         assert record.bytes is not None, "what is ready has a size"
         try:
-            return await asyncio.to_thread(self._folder.open, record.id, record.bytes)
-        except OSError:
+            file = await asyncio.to_thread(self._store.open, record.id, record.bytes)
+        except OSError as error:
+            log.error("the file of an export cannot be read", reason=error.strerror)
             return None
+        if file is None:
+            log.error("the file of an export is not here: services on several machines share CALLEDGER_EXPORTS")
+        return file
 
 
 def _coding(request: web.Request, record: ExportRecord) -> Coding | None:

@@ -1,5 +1,5 @@
-"""The places of the change feed, one after the other: none is missing, doubled or out of order, and each leads to its
-call. Some thousand changes are in memory at a time.
+"""The positions of the change feed, one after the other: none is missing, doubled or out of order, and each leads to
+its call. Some thousand changes are in memory at a time.
 """
 
 import time
@@ -14,6 +14,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.logs import get_logger
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import from_milliseconds
 from service.storage.statements.changes import ID_BYTES, ChangeKind
@@ -25,6 +26,7 @@ STRETCH: Final = 5_000
 _GROWTH: Final = 8
 _WRONG_MAX: Final = 1_000
 _NAMED: Final = 6
+_TICK: Final = timedelta(microseconds=1)
 AHEAD: Final = timedelta(days=2)
 """A call is reported a day before it starts at the earliest."""
 _SAY_EVERY_S: Final = 10.0
@@ -55,7 +57,7 @@ FROM unnest($1::integer[], $2::timestamptz[], $3::uuid[])
 JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.started_at AND call.id = wanted.id
 WHERE call.tier = $4 AND call.started_at >= $5 AND call.started_at <= $6
 """
-"""The calls of some places of one tier, between their first and last start."""
+"""The calls of some changes of one tier, between their first and last start."""
 
 
 class Wrong(NamedTuple):
@@ -65,7 +67,7 @@ class Wrong(NamedTuple):
     text: str
 
 
-class Place(NamedTuple):
+class FeedChange(NamedTuple):
     """A change as its row in the feed has it. `started_at` is None where the id names no time."""
 
     account_id: int
@@ -77,18 +79,19 @@ class Place(NamedTuple):
     recorded_at: datetime
 
     def __str__(self) -> str:
-        return f"place {self.position} of account {self.account_id}"
+        return f"position {self.position} of account {self.account_id}"
 
 
-class FeedPlaces:
+class FeedPositions:
     """A walk along the feed up to its newest position at the start.
 
     `wrong`: what was found, a thousand at most; `gaps`: the newest stretches that have no row, as (after, until),
-    and `gone`, how many places these and all others are; `checked_until`: the newest position.
+    and `gone`, how many positions these and all others are; `checked_until`: the newest position.
     """
 
-    def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime) -> None:
+    def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime, frozen: FrozenTimes) -> None:
         self._owner = owner
+        self._frozen = frozen
         self._policy = policy
         self._now = now
         self._reached = 0
@@ -97,21 +100,21 @@ class FeedPlaces:
         self.checked_until = 0
         self.wrong: list[Wrong] = []
         self.gaps: deque[tuple[int, int]] = deque(maxlen=_NAMED)
-        self.gone = self.changes = self.past = 0
+        self.gone = self.changes = self.past = self.in_files = 0
 
     async def walk(self) -> None:
         """Look at every row, in the order of positions."""
         head = await one_row(self._owner, _HEAD)
         self.checked_until = head["position"]
         for position in head["beyond"]:
-            self._add(None, f"place {position} of the feed is newer than the newest that was given")
+            self._add(None, f"position {position} of the feed is newer than the newest that was given")
         lower, width = 0, STRETCH
         while lower < self.checked_until:
             upper = min(lower + width, self.checked_until)
             rows = await self._owner.fetch(_ROWS, lower, upper)
-            places = [place for row in rows if self._is_in_order(row) for place in places_of(row)]
-            self.changes += len(places)
-            await self._look_up(places)
+            changes = [change for row in rows if self._is_in_order(row) for change in changes_of(row)]
+            self.changes += len(changes)
+            await self._look_up(changes)
             lower, width = upper, STRETCH if rows else width * _GROWTH
             self._say(lower)
         self._pass_to(self.checked_until)
@@ -126,7 +129,7 @@ class FeedPlaces:
             log.info("the change feed is being checked", position=position, of=self.checked_until)
 
     def _pass_to(self, position: int) -> None:
-        """Note the places between the last row and this position, which have none."""
+        """Note the positions between the last row and this position, which have none."""
         if position > self._reached:
             self.gaps.append((self._reached, position))
             self.gone += position - self._reached
@@ -134,7 +137,7 @@ class FeedPlaces:
     def _is_in_order(self, row: Row) -> bool:
         """Whether a row holds whole changes; says what is wrong with it, and with its order."""
         position, size, kind = row["position"], len(row["ids"]), row["kind"]
-        name = f"place {position} of account {row['account_id']}"
+        name = f"position {position} of account {row['account_id']}"
         if not size or size % ID_BYTES or kind not in set(ChangeKind):
             self._add(row["account_id"], f"{name} holds no whole changes")
             return False
@@ -143,53 +146,59 @@ class FeedPlaces:
             self._add(row["account_id"], f"{name} begins at {before + 1}, and {self._reached} is taken")
         self._pass_to(before)
         if self._newest is not None and row["recorded_at"] < self._newest:
-            self._add(row["account_id"], f"{name} was recorded before the place before it")
+            self._add(row["account_id"], f"{name} was recorded before the position before it")
         self._reached, self._newest = position, max(row["recorded_at"], self._newest or row["recorded_at"])
         return True
 
-    async def _look_up(self, places: Sequence[Place]) -> None:
-        by_tier: dict[int, list[Place]] = {}
-        for place in places:
-            if place.started_at is None or place.started_at > self._now + AHEAD:
-                self._add(place.account_id, f"{place} is of a call that starts in the future")
-            elif place.started_at < cutoff(self._policy, place.tier, Store.CALL, self._now):
+    async def _look_up(self, changes: Sequence[FeedChange]) -> None:
+        by_tier: dict[int, list[FeedChange]] = {}
+        for change in changes:
+            if change.started_at is None or change.started_at > self._now + AHEAD:
+                self._add(change.account_id, f"{change} is of a call that starts in the future")
+            elif change.started_at < cutoff(self._policy, change.tier, Store.CALL, self._now):
                 self.past += 1
+            elif self._frozen.touch(change.tier, change.started_at, change.started_at + _TICK):
+                self.in_files += 1
             else:
-                by_tier.setdefault(place.tier, []).append(place)
+                by_tier.setdefault(change.tier, []).append(change)
         for tier, of_tier in by_tier.items():
             for at in range(0, len(of_tier), STRETCH):
                 await self._compare(tier, of_tier[at : at + STRETCH])
 
-    async def _compare(self, tier: int, places: Sequence[Place]) -> None:
-        """Each of these places, of one tier and within its window, has its call, recorded before it."""
-        found = await calls_of(self._owner, tier, places)
-        for number, place in enumerate(places, 1):
+    async def _compare(self, tier: int, changes: Sequence[FeedChange]) -> None:
+        """Each of these changes, of one tier and within its window, has its call, recorded before it."""
+        found = await calls_of(self._owner, tier, changes)
+        for number, change in enumerate(changes, 1):
             call = found.get(number)
             if call is None:
-                self._add(place.account_id, f"{place} is of call `{UUID(bytes=place.id)}`, which is not there")
-            elif call["correction"] != (place.kind == ChangeKind.CORRECTION):
-                self._add(place.account_id, f"{place} takes call `{UUID(bytes=place.id)}` for another kind of change")
-            elif call["recorded_at"] is not None and call["recorded_at"] > place.recorded_at:
-                self._add(place.account_id, f"{place} was recorded before its call `{UUID(bytes=place.id)}` was")
+                self._add(change.account_id, f"{change} is of call `{UUID(bytes=change.id)}`, which is not there")
+            elif call["correction"] != (change.kind == ChangeKind.CORRECTION):
+                self._add(
+                    change.account_id, f"{change} takes call `{UUID(bytes=change.id)}` for another kind of change"
+                )
+            elif call["recorded_at"] is not None and call["recorded_at"] > change.recorded_at:
+                self._add(change.account_id, f"{change} was recorded before its call `{UUID(bytes=change.id)}` was")
 
 
-async def calls_of(owner: asyncpg.Pool, tier: int, places: Sequence[Place]) -> dict[int, Row]:
-    """The calls of some places of one tier, by the place's number, from 1: `id`, `recorded_at`, `correction`."""
-    moments = [place.started_at for place in places if place.started_at is not None]
-    ids, accounts = [place.id.hex() for place in places], [place.account_id for place in places]
-    if len(moments) < len(places) or not places:
+async def calls_of(owner: asyncpg.Pool, tier: int, changes: Sequence[FeedChange]) -> dict[int, Row]:
+    """The calls of some changes of one tier, by the change's number, from 1: `id`, `recorded_at`, `correction`."""
+    moments = [change.started_at for change in changes if change.started_at is not None]
+    ids, accounts = [change.id.hex() for change in changes], [change.account_id for change in changes]
+    if len(moments) < len(changes) or not changes:
         return {}
     rows = await owner.fetch(_CALLS, accounts, moments, ids, tier, min(moments), max(moments))
     return {row["number"]: row for row in rows}
 
 
-def places_of(row: Row) -> list[Place]:
-    """The places that a row of the feed holds."""
+def changes_of(row: Row) -> list[FeedChange]:
+    """The changes that a row of the feed holds."""
     account, tier, kind, recorded_at = row["account_id"], row["tier"], row["kind"], row["recorded_at"]
     ids: bytes = row["ids"]
     first = row["position"] - len(ids) // ID_BYTES + 1
     return [
-        Place(account, tier, kind, ids[at : at + ID_BYTES], _started_at(ids[at : at + 6]), first + index, recorded_at)
+        FeedChange(
+            account, tier, kind, ids[at : at + ID_BYTES], _started_at(ids[at : at + 6]), first + index, recorded_at
+        )
         for index, at in enumerate(range(0, len(ids), ID_BYTES))
     ]
 
