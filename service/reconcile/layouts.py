@@ -164,8 +164,8 @@ def layout_of(names: set[str], wanted: str | None = None) -> StatementLayout:
         return found
     kinds = ", ".join(one.name for one in LAYOUTS)
     raise RequestError(
-        f"the columns are of no bill that is known ({kinds}): an invoice needs `day`, `model`, `currency`, `amount`, or "
-        "`--column amount=COLUMN` and so on for others' names"
+        f"the columns are of no bill that is known ({kinds}): an invoice needs `day`, `model`, `currency` and "
+        "`amount`, or `--column amount=COLUMN` and so on for others' names"
     )
 
 

@@ -150,13 +150,8 @@ def reconcile(
               calledger reconcile rechnung.csv --column day=Datum --column model=Modell --column amount=Betrag
               calledger reconcile https://gateway.internal --from new-api --secret-file token.txt --user-id 1
     """
-    if (since is None) != (until is None):
-        raise typer.BadParameter("give both --since and --until, or neither")
-    if since is not None and until is not None and since > until:
-        raise typer.BadParameter("--since must not be later than --until")
-    columns = dict(map(_column, column or ()))
+    days, columns = _days(since, until), dict(map(_column, column or ()))
     share, zone = (None if tolerance is None else _share(tolerance)), _zone(time_zone)
-
     where = _Where(source, layout, quota_per_unit, currency, source_secret(secret_file), user_id)
     opened = where.opened(None if since is None else datetime.combine(since, time(), zone))
 
@@ -167,7 +162,7 @@ def reconcile(
             zone=zone,
             tolerance=runtime.settings.reconcile_tolerance if share is None else share,
             layout=layout or ("invoice" if column else None),
-            days=None if since is None or until is None else (since, until),
+            days=days,
             currency=currency,
             accounts=tuple(account or ()),
             served=served,
@@ -234,6 +229,16 @@ class _Where:
     def read(self, zone: ZoneInfo) -> CallRows | None:
         """What reads the rows of a log; None for those of a bill."""
         return None if self.log is None else CallRows(self.kind or "", self.log.reader(self.options), zone)
+
+
+def _days(since: date | None, until: date | None) -> tuple[date, date] | None:
+    if since is None or until is None:
+        if since is not until:
+            raise typer.BadParameter("give both --since and --until, or neither")
+        return None
+    if since > until:
+        raise typer.BadParameter("--since must not be later than --until")
+    return since, until
 
 
 def _share(text: str) -> Decimal:
