@@ -66,6 +66,7 @@ PROGRAMS: Final = {
     "redaction": Program(quick=("--alone",), figures=_redaction),
     "startup": Program(),
     "disk": Program(),
+    "cold": Program(),
     "page": Program(),
     "ingest": Program(),
     "costs": Program(),

@@ -41,6 +41,8 @@ BARS: Final = {
     "costs/growth": Bar("cost by model when the calls grow ten-fold in the same days", "x CPU", 1.3, 1.1, more=False),
     "phoenix/ingest": Bar("ingest over HTTP until stored, against Arize Phoenix", "x rows/s", 1, 10),
     "phoenix/summary": Bar("tokens, money and median latency of everything, against Phoenix", "x faster", 1, 10),
+    "cold/call": Bar("disk per call in the cold tier", "bytes", 60, 45, more=False),
+    "cold/page": Bar("page of an account from the cold tier", "ms", 50, 15, more=False),
     "startup/first": Bar("first start to ready, embedded", "s", 6, 3, more=False),
     "startup/next": Bar("next start to ready", "s", 2, 1, more=False),
     "memory/rest": Bar("resident memory of the service at rest", "MB", 200, 120, more=False),
