@@ -232,7 +232,7 @@ def await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
     """Return once the server says in its pid file that it takes connections."""
     deadline = time.monotonic() + START_TIMEOUT_S
     pid_file = folder / "cluster" / "postmaster.pid"
-    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")):
+    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith(("ready", "standby"))):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError((folder / "server.log").read_text())
         time.sleep(0.02)
