@@ -16,7 +16,7 @@ def test_one_postgresql_is_no_cluster(debian_15: Server, tmp_path: Path) -> None
             assert "this database has no Citus: on the coordinator and every worker install it" in done.stderr
 
 
-def test_the_embedded_postgresql_is_one_machine(debian_15: Server, tmp_path: Path) -> None:  # noqa: ARG001 - not on Citus
+def test_the_embedded_postgresql_is_one_machine(debian_15: Server, tmp_path: Path) -> None:
     """Without an address it says that the embedded database stays on its machine, and starts none."""
     done = bare_command("scale-out", "citus", "--data", str(tmp_path / "none"))
     assert done.returncode == 1
