@@ -44,6 +44,7 @@ COMMANDS: Final = (
     CommandEntry("reprice", "data.reprice", "Price stored calls by the price lists of now."),
     CommandEntry("reconcile", "data.reconcile", "Compare what others bill with what is recorded here."),
     CommandEntry("purge", "data.purge", "Destroy what is past its window, now."),
+    CommandEntry("cold", "service.cold", "Move calls of past partitions to files, and back.", is_noun=True),
     CommandEntry(
         "hold", "data.hold", "Keep rows past their window for a legal case, and let go of them.", is_noun=True
     ),

@@ -174,6 +174,14 @@ class Settings(BaseSettings):
     purge_delay: Annotated[
         int, Field(ge=0, description="hours that destruction by a change of policy waits, unless its plan is named")
     ] = 72
+    cold_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="days after their end that partitions of calls move to files in `DATA/cold` (35 or more, with "
+            "the extra `parquet`); 0: never",
+        ),
+    ] = 0
     export_hours: Annotated[
         int,
         Field(ge=1, le=720, description="hours that an exported file can be fetched before it is removed"),
@@ -226,6 +234,11 @@ class Settings(BaseSettings):
     ] = True
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
+
+    @property
+    def cold_folder(self) -> Path:
+        """The folder of files of calls, `DATA/cold`."""
+        return self.data / "cold"
 
     @property
     def origins(self) -> tuple[str, ...]:

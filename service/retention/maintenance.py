@@ -15,6 +15,7 @@ from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.account_names import record_accounts
 from service.retention.audit.key_record import record_keys
+from service.retention.cold.freeze import keep_cold
 from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
 from service.retention.holds.holds import lift_expired, release_lifted
@@ -105,6 +106,7 @@ async def maintain(context: RetentionContext) -> bool:
         "fields removed": lambda: remove_withdrawn(context),
         "sums of tags removed": lambda: forget_unlisted(context),
         "indexes packed": packing,
+        "calls moved to files": lambda: keep_cold(context),
         "keys on record": lambda: record_keys(context),
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),

@@ -26,6 +26,7 @@ from service.runtime.bootstrap import (
     warn_of_unnamed,
 )
 from service.settings import Settings
+from service.storage.cold.tier import ColdTier
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy, applied_policy, refuse_unledgered
 from service.storage.database import Database
@@ -75,6 +76,7 @@ class Runtime:
             ledger=self.ledger,
             purge_delay=timedelta(hours=self.settings.purge_delay),
             keyring_backup_days=self.settings.keyring_backup_days,
+            cold_age=timedelta(days=self.settings.cold_days) if self.settings.cold_days else None,
         )
 
     async def reload_policy(self) -> None:
@@ -130,6 +132,7 @@ async def open_runtime(
             read_connections=settings.read_connections,
             statement_timeout_ms=settings.statement_timeout_ms,
         )
+        database.cold = ColdTier(settings.cold_folder)
         try:
             runtime = await _assemble(settings, database, serving=serving)
             try:

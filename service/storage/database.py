@@ -19,6 +19,7 @@ from tortoise.context import TortoiseContext, get_current_context
 
 from service.storage.citus.engine import POSTGRESQL, Engine, engine_of
 from service.storage.citus.proof import missing_proof
+from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, is_unavailable
 from service.storage.readers import Readers, ReplicaReaders
@@ -80,6 +81,8 @@ class Database:
         self.spending = spending
         self.engine = POSTGRESQL
         self.missing_protections: tuple[str, ...] = ()
+        self.cold: ColdTier | None = None
+        """The folder of files of calls, where the process has one."""
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
         self.replica: ReplicaReaders | None = None
@@ -132,6 +135,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all pools and the connections of the control tables."""
+        if self.cold is not None:
+            self.cold.close()
         await self._control.close_connections()
         if self.replica is not None:
             await self.replica.close()

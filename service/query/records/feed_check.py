@@ -14,6 +14,7 @@ from service.query.model.scope import Scope
 from service.query.records.change_sums import HourlySum, checksum_of, sum_changes
 from service.query.records.feed_days import FeedDays
 from service.query.records.feed_positions import FeedPositions, Wrong, calls_of, changes_of
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import encode_raw_ids
 from service.storage.statements.changes import ChangeKind
@@ -51,14 +52,19 @@ ORDER BY position LIMIT 50
 """An account's rows of the feed in an hour, some at a time."""
 
 
-async def check_feed(owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition]) -> tuple[list[str], str]:
-    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls.
+async def check_feed(
+    owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition], frozen: FrozenTimes | None = None
+) -> tuple[list[str], str]:
+    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls; `frozen`: the times
+    of which calls are in files, which are not looked at.
 
     Nothing is changed, and the service may write, purge and erase meanwhile.
     """
     now: datetime = await owner.fetchval("SELECT clock_timestamp()") + _MARGIN
-    positions, days = FeedPositions(owner, policy, now), FeedDays(owner, policy, now)
+    frozen = frozen or FrozenTimes(())
+    positions, days = FeedPositions(owner, policy, now, frozen), FeedDays(owner, policy, now)
     await positions.walk()
+    partitions = [part for part in partitions if not frozen.touch(part.tier, part.start, part.end)]
     await days.compare(partitions, positions.checked_until)
     wrong = [*positions.wrong, *days.wrong]
     hours = 0
@@ -72,12 +78,15 @@ async def check_feed(owner: asyncpg.Pool, policy: Policy, partitions: Sequence[P
             if until > last["floor"]
         ]
     gone = f"; {positions.gone} positions went with their calls" if positions.gone else ""
-    return [one.text for one in wrong if one.account_id not in last["erased"]], (
+    gone += f"; of {positions.in_files} the calls are in files, and were not looked at" if positions.in_files else ""
+    within = positions.changes - positions.past - positions.in_files
+    looked_at = (
         f"{positions.changes} changes up to position {positions.checked_until} in order, "
-        f"{positions.changes - positions.past} of them within the window, each with its call; "
+        f"{within} of them within the window, each with its call; "
         f"{days.calls} calls, each with its position, {days.compared} days of them compared id by id; "
         f"`changeSums` of {hours} hours made again from the calls{gone}"
     )
+    return [one.text for one in wrong if one.account_id not in last["erased"]], looked_at
 
 
 async def _compare_sums(owner: asyncpg.Pool, policy: Policy, now: datetime, wrong: list[Wrong]) -> int:

@@ -14,6 +14,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.logs import get_logger
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import from_milliseconds
 from service.storage.statements.changes import ID_BYTES, ChangeKind
@@ -25,6 +26,7 @@ STRETCH: Final = 5_000
 _GROWTH: Final = 8
 _WRONG_MAX: Final = 1_000
 _NAMED: Final = 6
+_TICK: Final = timedelta(microseconds=1)
 AHEAD: Final = timedelta(days=2)
 """A call is reported a day before it starts at the earliest."""
 _SAY_EVERY_S: Final = 10.0
@@ -87,8 +89,9 @@ class FeedPositions:
     and `gone`, how many positions these and all others are; `checked_until`: the newest position.
     """
 
-    def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime) -> None:
+    def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime, frozen: FrozenTimes) -> None:
         self._owner = owner
+        self._frozen = frozen
         self._policy = policy
         self._now = now
         self._reached = 0
@@ -97,7 +100,7 @@ class FeedPositions:
         self.checked_until = 0
         self.wrong: list[Wrong] = []
         self.gaps: deque[tuple[int, int]] = deque(maxlen=_NAMED)
-        self.gone = self.changes = self.past = 0
+        self.gone = self.changes = self.past = self.in_files = 0
 
     async def walk(self) -> None:
         """Look at every row, in the order of positions."""
@@ -154,6 +157,8 @@ class FeedPositions:
                 self._add(change.account_id, f"{change} is of a call that starts in the future")
             elif change.started_at < cutoff(self._policy, change.tier, Store.CALL, self._now):
                 self.past += 1
+            elif self._frozen.touch(change.tier, change.started_at, change.started_at + _TICK):
+                self.in_files += 1
             else:
                 by_tier.setdefault(change.tier, []).append(change)
         for tier, of_tier in by_tier.items():

@@ -10,6 +10,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage.plan import ceil_to
+from service.storage.cold.catalogue import FrozenTimes
 
 _DAY: Final = timedelta(days=1)
 _KEY: Final = "account_id, tier, model, provider, api_key, failed, currency"
@@ -114,16 +115,20 @@ class UsageDifference:
 
 
 async def check_usage(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[UsageDifference]:
-    """Compare every UTC day of which all calls are still there, day by day: memory does not grow with the calls.
+    """Compare every UTC day of which all calls are still there, and none in files, day by day: memory does not grow
+    with the calls.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
     tomorrow = ceil_to(now.astimezone(UTC), _DAY)
+    frozen = await FrozenTimes.read(owner)
     for (tier,) in await owner.fetch(_TIERS):
         start = ceil_to(cutoff(policy, tier, Store.CALL, now), _DAY)
         while start <= tomorrow:
             end = start + _DAY if start < tomorrow else datetime.max.replace(tzinfo=UTC)
-            for row in await owner.fetch(_STATEMENT, tier, start, end, [store.value for store in _STORES]):
+            stores = [store.value for store in _STORES]
+            rows = [] if frozen.touch(tier, start, end) else await owner.fetch(_STATEMENT, tier, start, end, stores)
+            for row in rows:
                 yield UsageDifference(Store(row["store"]), row["account_id"], tier, start, *row[2:])
             start += _DAY

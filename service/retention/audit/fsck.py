@@ -30,12 +30,14 @@ from service.retention.audit.fsck_record import check_record
 from service.retention.audit.fsck_rows import check_bills, check_copies, check_ids, say_what_was_not_compared
 from service.retention.audit.fsck_sealed import check_keyring, check_sealed
 from service.retention.audit.record_check import COMPARED, check_of
+from service.retention.cold.check import check_cold
 from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.errors import PurgeClockError
 from service.retention.purge.detached import descriptions, detached_partitions
 from service.retention.purge_runs import Runs
 from service.retention.rollups.tag_check import TagDifference, check_tags, check_tags_of_all
 from service.retention.rollups.totals_check import DerivedDifference, check_derived_sums
+from service.storage.cold.catalogue import FrozenTimes
 
 _NAMED_MAX: Final = 5
 
@@ -214,13 +216,15 @@ async def _usage(context: RetentionContext, _: datetime) -> Finding:
     if short:
         named = _first_names([f"account {account}" for account in sorted(set(short))])
         return Finding("usage", False, f"corrections by their own time differ from those by their calls' time: {named}")
-    return Finding("usage", True, "rollups and deltas are the sums of the calls")
+    frozen = len((await FrozenTimes.read(owner)).times)
+    beside = f"; of the days of {frozen} partitions, whose calls are in files, it was not looked at" if frozen else ""
+    return Finding("usage", True, f"rollups and deltas are the sums of the calls{beside}")
 
 
 async def _feed(context: RetentionContext, _: datetime) -> Result:
     catalogue = await context.partitions.catalogue(sized=False)
     calls = [part for part in catalogue.partitions if part.store is Store.CALL]
-    return await check_feed(context.owner, context.policy(), calls)
+    return await check_feed(context.owner, context.policy(), calls, await FrozenTimes.read(context.owner))
 
 
 def _difference(found: UsageDifference) -> str:
@@ -265,6 +269,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "errors": _errors,
     "usage": _usage,
     "feed": _as_check("feed", _feed),
+    "cold tier": _as_check("cold tier", check_cold),
     "ids": _as_check("ids", check_ids),
     "held copies": _as_check("held copies", check_copies),
     "bills": _as_check("bills", check_bills),

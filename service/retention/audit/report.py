@@ -30,6 +30,7 @@ from policies.retention import (
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.lost_keys import given_up_keys
+from service.retention.purge.cold_rows import ColdSurvey
 from service.retention.purge.detached import (
     TIMES,
     Detached,
@@ -156,9 +157,8 @@ async def report(
         keys = _KeyringKeys(context, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
     async with connection.transaction(readonly=True):
-        survey = _Survey(
-            connection, context.database, policy, now, earlier, None if accounts is None else list(accounts)
-        )
+        cold = await ColdSurvey.read(context, connection, accounts)
+        survey = _Survey(connection, context.database, policy, now, earlier, cold)
         classes = await survey.classes(parts, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
@@ -175,15 +175,16 @@ class _Survey:
         policy: Policy,
         now: datetime,
         earlier: Sequence[Earlier],
-        accounts: list[int] | None,
+        cold: ColdSurvey,
     ) -> None:
         self._connection = connection
+        self._cold = cold
         self._owner = database.owner
         self._oldest_of = OLDEST[database.engine.probes_by_account]
         self._policy = policy
         self._now = now
         self._earlier = earlier
-        self._accounts = accounts
+        self._accounts = cold.accounts
 
     async def classes(
         self, parts: Iterable[Partition], outside: Sequence[Detached], keys: "_KeyringKeys"
@@ -226,6 +227,7 @@ class _Survey:
         for part in outside:
             async with self._owner.acquire() as connection:
                 detached[part] = await detached_rows(connection, part, self._accounts)
+            detached[part] = await self._cold.beside(detached[part], part)
         overdue = [await self._count(store, tier, part.start, part.end) for part in parts if part.name in late]
         past = [part for part in parts if part.start < cut]
         hidden = [await self._count(store, tier, part.start, min(part.end, cut)) for part in past]
@@ -251,12 +253,14 @@ class _Survey:
             start = part.start if since is None else max(part.start, since)
             if start < part.end:
                 moment = await self._connection.fetchval(self._oldest_of[store], tier, start, part.end, self._accounts)
-                if moment is not None:
-                    return moment
+                in_file = (await self._cold.rows(store, tier, start, part.end)).oldest
+                if moment is not None or in_file is not None:
+                    return min(one for one in (moment, in_file) if one is not None)
         return None
 
     async def _count(self, store: Store, tier: int, start: datetime, end: datetime) -> int:
-        return await self._connection.fetchval(_COUNT[store], tier, start, end, self._accounts)
+        stored: int = await self._connection.fetchval(_COUNT[store], tier, start, end, self._accounts)
+        return stored + (await self._cold.rows(store, tier, start, end)).rows
 
     async def _held(self, window: Window, tier: int) -> int:
         statement = _HELD.get(window.store)

@@ -13,6 +13,7 @@ from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage.plan import ceil_to
 from service.retention.rollups.tag_sums import NAMES, PLAIN, SKETCHED, TABLES
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.statements.tag_deltas import tag_rows_of
 
 _DAY: Final = timedelta(days=1)
@@ -87,19 +88,22 @@ class TagDifference:
 
 
 async def check_tags(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[TagDifference]:
-    """Compare every UTC day of which all calls are still there, day by day, for the tags that are summed by then.
+    """Compare every UTC day of which all calls are still there, and none in files, day by day, for the tags that are
+    summed by then.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
     tomorrow = ceil_to(now.astimezone(UTC), _DAY)
     since = {row["tag_key"]: row["summed_from"] for row in await owner.fetch(_SUMMED)}
+    frozen = await FrozenTimes.read(owner)
     for (tier,) in await owner.fetch(_TIERS) if since else ():
         day = ceil_to(max(cutoff(policy, tier, Store.CALL, now), min(since.values())).astimezone(UTC), _DAY)
         while day <= tomorrow:
             keys = sorted(key for key, begin in since.items() if begin <= day)
             end = day + _DAY if day < tomorrow else datetime.max.replace(tzinfo=UTC)
-            for row in await owner.fetch(_DIFFERENCES, tier, day, end, keys):
+            rows = [] if frozen.touch(tier, day, end) else await owner.fetch(_DIFFERENCES, tier, day, end, keys)
+            for row in rows:
                 yield TagDifference(row["name"], tier, day, row["keys"])
             day += _DAY
 

@@ -81,6 +81,8 @@ GUARDS: Final = (
     Guard("usage_tag_crowded", _READ, _BY_ACCOUNT),
     Guard("usage_tag_half_hour_all", _READ),
     Guard("usage_tag_day_all", _READ),
+    # Times and sizes of files, of no account.
+    Guard("cold_file", _READ, "", secured=False),
     # The policy's tags, of no account.
     Guard("usage_tag_key", _READ, "", secured=False),
     Guard("ingest_refusal", _WRITE, _BY_ACCOUNT),
