@@ -79,6 +79,7 @@ PROGRAMS: Final = {
     "feed": Program(),
     "console": Program(),
     "citus": Program(),
+    "workers": Program(),
 }
 
 
