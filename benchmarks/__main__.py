@@ -76,6 +76,7 @@ PROGRAMS: Final = {
     "freeze": Program(),
     "feed": Program(),
     "console": Program(),
+    "growth": Program(),
 }
 
 

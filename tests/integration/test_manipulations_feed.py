@@ -13,6 +13,7 @@ from retaining import NOW
 
 from service.query.records import change_sums, feed_days, feed_places
 from service.retention.audit.fsck import CHECKS, Finding
+from service.retention.audit.incremental.run import FsckRun
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 
@@ -43,7 +44,7 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
 async def look(case: Case) -> Finding:
     """What the check finds."""
     context = case.retained.retention
-    return await CHECKS["feed"](context, NOW)
+    return await CHECKS["feed"](await FsckRun.open(context))
 
 
 async def detail(case: Case) -> str:

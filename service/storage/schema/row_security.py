@@ -98,6 +98,7 @@ GUARDS: Final = (
     Guard("idempotency_key", ()),
     Guard("import_checkpoint", ()),
     Guard("source", ()),
+    Guard("fsck_result", ()),
     Guard("installation", _WRITE, secured=False),
     # Readable because an export expires when another policy is in force.
     Guard("policy_version", _READ, "", secured=False),
