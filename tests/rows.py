@@ -80,6 +80,7 @@ class StoredCall:
     cache_hit: bool | None = None
     attempt: int | None = None
     trace_id: str | None = None
+    parent_span_id: str | None = None
     session_id: str | None = None
     deployment: str | None = None
     team: str | None = None
@@ -101,6 +102,7 @@ _COPIED = [
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
     *("error_code", "source", "cache_hit", "attempt", "trace_id"),
     *(
+        "parent_span_id",
         "session_id",
         "deployment",
         "team",

@@ -31,6 +31,7 @@ def _call(index: int, moment: Any) -> StoredCall:
         name: draw.choice(TEXTS)
         for name in (
             *("served_model", "provider", "operation", "api_key", "error_type", "user", "trace_id", "session_id"),
+            "parent_span_id",
             *(
                 "deployment",
                 "team",

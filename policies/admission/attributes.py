@@ -18,6 +18,7 @@ _KNOWN_MAX: Final = 8192
 # Attributes that are text, by the field that the policy names. Of ids every call may have others.
 _IDS: Final = {
     "Call.traceId": "trace_id",
+    "Call.parentSpanId": "parent_span_id",
     "Call.sessionId": "session_id",
     "Call.providerRequestId": "provider_request_id",
 }
@@ -52,7 +53,10 @@ class AttributeAdmission:
             and _names(attributes) in self._known
             and all(
                 text is None or is_made_id(text) is not None
-                for text in (attributes.trace_id, attributes.session_id, attributes.provider_request_id)
+                for text in (
+                    *(attributes.trace_id, attributes.parent_span_id),
+                    *(attributes.session_id, attributes.provider_request_id),
+                )
             )
             and (
                 attributes.units is None

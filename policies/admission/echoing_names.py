@@ -12,7 +12,7 @@ from policies.redaction import ContentIndex
 from policies.redaction.echoes.identifiers import is_model
 from policies.redaction.text import bounded
 
-_JOINING: Final = ("trace_id", "session_id", "provider_request_id")
+_JOINING: Final = ("trace_id", "parent_span_id", "session_id", "provider_request_id")
 _LABELS: Final = ("deployment", "team", "team_id", "organization", "organization_id", "normalized_error")
 _NAME_CHARS_MAX: Final = 200
 _CHARS_MAX: Final = {"api_key": 200, "served_model": 200, "provider": 100, "operation": 100}

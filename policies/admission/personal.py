@@ -28,6 +28,7 @@ _TEXTS: Final = {
 }
 _MORE_TEXTS: Final = {
     "Call.traceId": "trace_id",
+    "Call.parentSpanId": "parent_span_id",
     "Call.sessionId": "session_id",
     "Call.providerRequestId": "provider_request_id",
     "Call.deployment": "deployment",
@@ -37,7 +38,7 @@ _MORE_TEXTS: Final = {
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
-_JOINING: Final = ("trace_id", "session_id", "provider_request_id")
+_JOINING: Final = ("trace_id", "parent_span_id", "session_id", "provider_request_id")
 _LABELS: Final = ("deployment", "team", "team_id", "organization", "organization_id", "normalized_error")
 _PARAMETERS: Final = ("user", "user_id", "end_user", "end_user_id", "safety_identifier")
 # A short value that is part of such an id is there by chance.

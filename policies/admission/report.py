@@ -55,8 +55,9 @@ class AmountPart:
 class Attributes:
     """What few gateways report of a call: what it belongs to, how it was routed, what it used beside tokens.
 
-    `attempt` counts from 1: the second is the first retry or fallback. `units` are by name (`images`, `seconds`,
-    `searches`), each zero or more.
+    `parent_span_id` is the id of the call or the span that it is a part of, in the trace of `trace_id`. `attempt`
+    counts from 1: the second is the first retry or fallback. `units` are by name (`images`, `seconds`, `searches`),
+    each zero or more.
     """
 
     trace_id: str | None = None
@@ -71,6 +72,7 @@ class Attributes:
     units: dict[str, Decimal] | None = None
     team_id: str | None = None
     organization_id: str | None = None
+    parent_span_id: str | None = None
 
 
 @dataclass(slots=True)

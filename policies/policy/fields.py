@@ -72,6 +72,7 @@ CALL_FIELDS: Final[Mapping[str, CallField]] = {
     "errorCode": CallField(text=True, removal=Removal(("error_code",))),
     "error": CallField(),
     "traceId": CallField(text=True, removal=Removal(("trace_id",))),
+    "parentSpanId": CallField(text=True, removal=Removal(("parent_span_id",))),
     "sessionId": CallField(text=True, removal=Removal(("session_id",))),
     "attempt": CallField(removal=Removal(("attempt",))),
     "cacheHit": CallField(removal=Removal(("cache_hit",))),

@@ -37,6 +37,15 @@ _FLUSH_S: Final = 0.05
 class Request(web.Request):
     """A request whose answer gets its headers whoever sends it: handler, dispatcher or a stream that is begun early."""
 
+    async def read(self) -> bytes:
+        """The body, as ever. One that came with its head is taken in one step: aiohttp looks for more of it, and has
+        the parser look too.
+        """
+        content = self.content
+        if self._read_bytes is None and content.is_eof() and content.total_bytes <= self._client_max_size:
+            self._read_bytes = content.read_nowait()
+        return await super().read()
+
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         added: Mapping[str, str] | None = self.get(HEADERS)
         if added is not None:

@@ -8,6 +8,7 @@
 
 import asyncio
 import os
+from collections import deque
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -148,19 +149,20 @@ class Database:
 
 class Readers:
     """Connections of one pool for reading. They are kept at hand between requests, each for the accounts that it sees:
-    a pool's own lending costs a task and a lock each time, another scope a round trip.
+    a pool's own lending costs a task and a lock each time, another scope a round trip. Where all are lent, whoever has
+    waited longest is handed the next one that comes back.
     """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._idle: list[tuple[tuple[int, ...] | None, PoolConnectionProxy]] = []
-        self._waiting = 0
+        self._waiting: deque[asyncio.Future[PoolConnectionProxy | None]] = deque()
+        self._taken = 0  # of the pool's places: by connections that are idle here or lent, or are being opened
 
     def at_hand(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy | None:
         """The connection that was given back last, if it sees just these accounts."""
         if self._idle and self._idle[-1][0] == accounts:
-            connection = self._idle.pop()[1]
-            return connection if _alive(connection) else None
+            return self._pop_idle()
         return None
 
     async def take(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
@@ -171,38 +173,84 @@ class Readers:
                 # The proxy hands this on to our ScopedConnection.
                 await connection.see_only(accounts)  # pyright: ignore[reportAttributeAccessIssue]
             except BaseException:
-                await self._pool.release(connection)
+                await self.give_back(connection)
                 raise
         return connection
 
     async def _any(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
         self._idle.sort(key=lambda idle: idle[0] == accounts)
         while self._idle:
-            connection = self._idle.pop()[1]
-            if _alive(connection):
+            connection = self._pop_idle()
+            if connection is not None:
                 return connection
-        self._waiting += 1
+        if self._taken < self._pool.get_max_size():
+            self._taken += 1
+        else:
+            connection = await self._handed()
+            if connection is not None:
+                return connection
         try:
             return await self._pool.acquire()
-        finally:
-            self._waiting -= 1
+        except BaseException:
+            self._leave()
+            raise
 
-    def keep(self, connection: PoolConnectionProxy, accounts: tuple[int, ...] | None) -> bool:
-        """Keep it at hand, as one that sees these accounts; not when somebody waits for one."""
-        if self._waiting:
-            return False
-        self._idle.append((accounts, connection))
-        return True
+    async def _handed(self) -> PoolConnectionProxy | None:
+        """A connection that comes back, or None for the place of one that does not."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if not waiting.cancelled():  # it was handed one at the same moment
+                connection = waiting.result()
+                if connection is None:
+                    self._leave()
+                else:
+                    self.keep(connection, None)
+            raise
+
+    def keep(self, connection: PoolConnectionProxy, accounts: tuple[int, ...] | None) -> None:
+        """Hand it to who waits, or keep it at hand, as one that sees these accounts."""
+        if not _alive(connection):
+            self._leave()
+        elif not self._hand(connection):
+            self._idle.append((accounts, connection))
 
     async def give_back(self, connection: PoolConnectionProxy) -> None:
-        """Have the pool look after it: something failed on it, or somebody waits."""
-        await self._pool.release(connection)
+        """Have the pool look after it: something failed on it."""
+        try:
+            await self._pool.release(connection)
+        finally:
+            self._leave()
 
     async def close(self) -> None:
         """Close the idle connections and the pool."""
         while self._idle:
             await self._pool.release(self._idle.pop()[1])
         await self._pool.close()
+
+    def _pop_idle(self) -> PoolConnectionProxy | None:
+        """The connection that was given back last, unless it has ended meanwhile."""
+        connection = self._idle.pop()[1]
+        if _alive(connection):
+            return connection
+        self._leave()
+        return None
+
+    def _leave(self) -> None:
+        """Give a place of the pool to who waits, or back."""
+        if not self._hand(None):
+            self._taken -= 1
+
+    def _hand(self, connection: PoolConnectionProxy | None) -> bool:
+        """Whether somebody waited for it."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(connection)
+                return True
+        return False
 
 
 def _alive(connection: PoolConnectionProxy) -> bool:
@@ -240,7 +288,9 @@ class ReadLease:
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._return_share()
-        if kind is not None or not self._readers.keep(self._connection, self._accounts):
+        if kind is None:
+            self._readers.keep(self._connection, self._accounts)
+        else:
             await self._readers.give_back(self._connection)
 
     def _return_share(self) -> None:

@@ -253,21 +253,50 @@ async def test_the_list_is_ordered_by_a_column(service: RunningService) -> None:
         await expect(rows(page).first).to_contain_text("300 ms")
 
 
-async def test_new_calls_are_counted_and_shown_when_asked(service: RunningService) -> None:
-    """Live, calls that are recorded are counted and move nothing; a press shows them."""
+async def test_time_is_turned_around(service: RunningService) -> None:
+    """The newest calls are first until the switch says otherwise; the address says it, with the call that is open."""
+    async with signed_in(service, service.new_key("viewer"), "logs?range=7d&model=gpt-4o-mini") as (_, page):
+        await expect(rows(page).first).to_contain_text("101")
+        await rows(page).first.locator("[role=gridcell]").first.click()
+        opened = parameters(page)["call"]
+        await page.get_by_role("button", name="Newest first; change to: Oldest first").click()
+        await expect(rows(page).first).to_contain_text(f"{100 + CALLS - 2:,}")
+        assert (parameters(page)["sort"], parameters(page)["call"]) == (["-startedAt"], opened)
+        await expect(page.get_by_role("button", name="Live")).to_be_disabled()
+        for top, row in ((1280, 42), (2880, 92)):
+            await page.locator(".calls").evaluate("(grid, top) => grid.scrollTo(0, top)", top)
+            number = CALLS - 2 - 3 * (row - 2)
+            await expect(page.locator(f"[aria-rowindex='{row}']")).to_contain_text(f"{100 + number:,}")
+        await page.get_by_role("button", name="Oldest first").click()
+        await expect(rows(page).first).to_contain_text("101")
+        assert "sort" not in parameters(page)
+
+
+async def test_new_calls_come_on_top_or_are_counted(service: RunningService) -> None:
+    """Live, calls that are recorded come on top by themselves; while somebody points at the list they are counted and
+    move nothing, and a press shows them.
+    """
     ingest = service.new_key("ingest")
+
+    async def report(*names: str) -> None:
+        for name in names:
+            fresh = call(1, id=f"live-{name}", model=name, started_at=datetime.now(UTC).isoformat())
+            await asyncio.to_thread(service.report, ingest, fresh)
+
     async with signed_in(service, service.new_key("viewer"), "logs?range=1h") as (_, page):
         await rows(page).first.wait_for()
         await page.get_by_role("button", name="Live").click()
         await expect(page.locator(".live-live")).to_be_visible()
-        before = await rows(page).first.inner_text()
-        for number in range(2):
-            fresh = call(1, id=f"live-{number}", model="brand-new", started_at=datetime.now(UTC).isoformat())
-            await asyncio.to_thread(service.report, ingest, fresh)
-        await expect(page.get_by_role("button", name="2 new calls: show")).to_be_visible(timeout=WAIT_MS)
-        assert await rows(page).first.inner_text() == before
+        await report("by-itself")
+        await expect(rows(page).first).to_contain_text("by-itself")
+        await expect(page.get_by_role("button", name="new call: show")).to_have_count(0)
+
+        await rows(page).nth(3).hover()
+        await report("one", "two")
+        await expect(page.get_by_role("button", name="2 new calls: show")).to_be_visible()
+        await expect(rows(page).first).to_contain_text("by-itself")
         await page.get_by_role("button", name="2 new calls: show").click()
-        await expect(rows(page).first).to_contain_text("brand-new")
+        await expect(rows(page).first).to_contain_text("two")
         await expect(page.get_by_role("button", name="new calls: show")).to_have_count(0)
         assert parameters(page)["live"] == ["1"]
 

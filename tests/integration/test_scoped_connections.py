@@ -77,6 +77,44 @@ async def test_a_key_has_its_share_of_the_connections(database: Database) -> Non
     assert not database.share_of("busy").locked()
 
 
+async def test_who_waits_for_a_connection_is_handed_one_with_its_own_scope(any_database_url: str) -> None:
+    """With fewer connections than requests each sees its own accounts; one that is cancelled while it waits, or at the
+    moment in which it is handed one, takes none away, and neither does one that the server has ended.
+    """
+    database = await Database.open(any_database_url, read_connections=2)
+    await database.owner.execute(PARTITION)
+    for account in (1, 1, 2, 3):
+        await database.writer.execute(INSERT, account, DAY)
+
+    async def counted(accounts: tuple[int, ...], *, ends: bool = False) -> int:
+        async with database.reading(accounts) as connection:
+            if ends:
+                await database.owner.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+            return await connection.fetchval(COUNT)
+
+    rows = {(1,): 2, (2,): 1, (1, 3): 3}
+    for _ in range(3):
+        asked = [accounts for accounts in rows for _ in range(5)]
+        held = [database.reading((1,)) for _ in range(2)]
+        for lease in held:
+            await lease.__aenter__()
+        tasks = [asyncio.create_task(counted(accounts, ends=index == 4)) for index, accounts in enumerate(asked)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        await held[0].__aexit__(None)  # hands it to the second, before that one runs
+        tasks[1].cancel()
+        await held[1].__aexit__(None)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        gone = [index for index, count in enumerate(found) if isinstance(count, BaseException)]
+        assert gone == [0, 1, 4]
+        assert [found[index] for index in range(15) if index not in gone] == [
+            rows[accounts] for index, accounts in enumerate(asked) if index not in gone
+        ]
+    async with asyncio.timeout(20), database.reading((2,)) as one, database.reading((1,)) as other:
+        assert (await one.fetchval(COUNT), await other.fetchval(COUNT)) == (1, 2)
+    await database.close()
+
+
 async def test_a_scoped_connection_whose_scope_was_never_set_sees_nothing(database: Database) -> None:
     """A connection sees no row until a scope is set."""
     connection = await database._scoped._pool.acquire()

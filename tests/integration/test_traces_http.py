@@ -90,6 +90,19 @@ async def test_what_is_refused_is_counted_and_said(service: RunningService) -> N
     assert ("otlp", "TOO_OLD") in counted
 
 
+async def test_a_call_keeps_the_span_that_it_is_a_part_of(service: RunningService) -> None:
+    """The parent's id is kept, can be filtered by, and is null of a span without one; the parent comes later, alone."""
+    exporter, trace = Exporter(service), "a4" * 16
+    await exporter.export(recent(2, trace, parent=1))
+    await exporter.export(recent(1, trace))
+    asked = '{ calls(filter: {traceId: {eq: "%s"}%s}) { nodes { sourceId parentSpanId } } }'
+    both = service.ask(service.admin_key, asked % (trace, ""))["data"]["calls"]["nodes"]
+    parts = service.ask(service.admin_key, asked % (trace, ', parentSpanId: {eq: "0000000000000001"}'))
+
+    assert {one["sourceId"][-1]: one["parentSpanId"] for one in both} == {"1": None, "2": "0000000000000001"}
+    assert [one["sourceId"][-1] for one in parts["data"]["calls"]["nodes"]] == ["2"]
+
+
 async def test_another_amount_for_a_known_span_is_a_conflict(service: RunningService) -> None:
     """The same ids with another amount are refused, and the stored figure stays."""
     exporter = Exporter(service)

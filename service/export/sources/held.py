@@ -35,6 +35,7 @@ _CALL_COLUMNS: Final = (
     *("source_id", "started_at", "model", "served_model", "provider", "operation", "api_key", "streamed"),
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
     *("latency_ms", "time_to_first_token_ms", "error_type", "error_code", "trace_id", "session_id", "attempt"),
+    "parent_span_id",
     *(
         "cache_hit",
         "deployment",

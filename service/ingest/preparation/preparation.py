@@ -143,7 +143,7 @@ _OTHER_ACCOUNT = Rejection("`corrects` names a call of another account", Refusal
 _NO_DETAILS: tuple[None, ...] = (None,) * 6
 _NO_FAILURE: tuple[None, ...] = (None,) * 9
 """The columns of STAGED_COLUMNS from `error_type` to `sealed`."""
-_NO_ATTRIBUTES: tuple[None, ...] = (None,) * 12
+_NO_ATTRIBUTES: tuple[None, ...] = (None,) * 13
 """The columns of STAGED_COLUMNS from `cache_hit` on."""
 _NOTHING_MORE = _NO_FAILURE + _NO_ATTRIBUTES
 
@@ -341,6 +341,7 @@ def _attributes(attributes: Attributes) -> tuple[Any, ...]:
         orjson.dumps({name: f"{quantity:f}" for name, quantity in units.items()}).decode() if units else None,
         attributes.team_id,
         attributes.organization_id,
+        attributes.parent_span_id,
     )
 
 

@@ -34,13 +34,14 @@ class UserTokens:
 class Branch:
     """What a predicate means inside one tier.
 
-    `readable`: hashed values older than this are not there any more. `names`: accounts by name. `users`: the tokens of
-    each plain id that the predicate names. `tag_keys`: the tags that may be asked about. `tag_value`: the column of the
-    value where each row is of one tag; empty where rows are of calls that do not carry it.
+    `readable` says what hashed values are older than that are not there any more; few predicates ask. `names`:
+    accounts by name. `users`: the tokens of each plain id that the predicate names. `tag_keys`: the tags that may be
+    asked about. `tag_value`: the column of the value where each row is of one tag; empty where rows are of calls that
+    do not carry it.
     """
 
     tier: int
-    readable: datetime
+    readable: Callable[[], datetime]
     names: Mapping[str, int]
     users: Mapping[str, UserTokens]
     tag_keys: Collection[str]
@@ -160,7 +161,7 @@ class Where:
 
     def user(self, sql: str, compare: Compare) -> str:
         """The comparison of a user's token, true only while pseudonyms of the row can be read."""
-        readable = f"started_at >= {self._params.bind(self._branch.readable, 'timestamptz')} AND {sql} IS NOT NULL"
+        readable = f"started_at >= {self._params.bind(self._branch.readable(), 'timestamptz')} AND {sql} IS NOT NULL"
         match compare.operator:
             case "isNull":
                 return f"NOT ({readable})" if compare.value else readable

@@ -254,6 +254,12 @@ CALL: Final = by_name(
         "What a call has in common with its retries and fallbacks, and with their traces.",
         filter=FieldKind.TEXT,
     ),
+    Field(
+        "parentSpanId",
+        "String",
+        "The id of the span that the call is a part of, which may be another call of the trace: its sourceId ends so.",
+        filter=FieldKind.TEXT,
+    ),
     Field("sessionId", "String", "The conversation or session that the call is part of.", filter=FieldKind.TEXT),
     Field(
         "attempt",

@@ -71,7 +71,7 @@ async def corrections_by_call(
         condition = _of_calls(inside, params)
         columns = {**_project(CALLS, selection, scope, params, scan_range).columns, **_KEY_COLUMNS}
         sql = statements.union(
-            CALLS, [scan_range], _time_range(inside), _listed(columns), [lambda _, c=condition: c], params
+            CALLS, [scan_range], _time_range(inside), statements.selected(columns), [lambda _, c=condition: c], params
         )
         for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
             of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
@@ -121,10 +121,6 @@ def _of_calls(keys: Sequence[RowKey], params: Params) -> str:
     )
 
 
-def _listed(columns: Mapping[str, str]) -> str:
-    return ", ".join(name if name == sql else f"{sql} AS {name}" for name, sql in columns.items())
-
-
 def shown(table: Table, selection: Selection, scope: Scope) -> frozenset[str]:
     """The fields whose values this role gets."""
     return _project(table, selection, scope, Params(), ScanRange(0, None, FAR_FUTURE, FAR_FUTURE, scope.policy)).shown
@@ -150,10 +146,10 @@ async def _fetch(
         f"AND id = ANY ({params.bind(tuple(sorted({key.id for key in keys})), 'uuid[]')})"
     )
 
-    def columns(_: ScanRange) -> dict[str, str]:
+    def columns(_: ScanRange) -> str:
         """The columns of one row by key: the selected ones, and what identifies it."""
         selected = _project(table, selection, scope, params, scan_range).columns
-        return {**selected, "account_id": "account_id", table.time: table.time, "id": "id"}
+        return statements.selected({**selected, "account_id": "account_id", table.time: table.time, "id": "id"})
 
     sql = statements.page(
         table, [scan_range], time_range, columns, [lambda _: condition], f"{table.time}, id", len(keys), params

@@ -131,6 +131,7 @@ class Ordering:
         self.names = tuple((term.field, term.descending) for term in terms)
         self.by_time = len(terms) == 1 and terms[0].field == table.time_order
         self.descending = terms[0].descending
+        self._order_by = {backward: self._written_order(backward) for backward in (False, True)}
 
     def columns(self, *, texts: bool = False) -> dict[str, str]:
         """What has to be selected to tell where a row stands. `texts`: by time, as MOMENT and KEY say."""
@@ -141,6 +142,9 @@ class Ordering:
 
     def order_by(self, *, backward: bool) -> str:
         """The text after `ORDER BY`. `backward`: in the opposite direction, from the end of the list."""
+        return self._order_by[backward]
+
+    def _written_order(self, backward: bool) -> str:
         terms = [
             f"{self._name(index)} {_direction(descending != backward)} {'NULLS FIRST' if backward else 'NULLS LAST'}"
             for index, (_, descending) in enumerate(self.terms)

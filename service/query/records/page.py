@@ -59,9 +59,9 @@ class PageSelection:
 class FixedColumns:
     """The columns of a selection that are the same in every scan range (`fixed_projection`), for pages asked for often.
 
-    `statements`: the statements with these columns that were put together before, by everything else that their text
-    depends on. `texts_only`: time and id of a row are only copied into the answer, so rows may have them as
-    `ordering.MOMENT` and `ordering.KEY`.
+    `statements`: the statements with these columns that were put together before, and what they select, by everything
+    else that their text depends on. `texts_only`: time and id of a row are only copied into the answer, so rows may
+    have them as `ordering.MOMENT` and `ordering.KEY`.
     """
 
     projection: Projection
@@ -103,7 +103,7 @@ class ListRead(NamedTuple):
         def render(scan_range: ScanRange) -> str:
             """The filter as SQL for the rows of one scan range."""
             tag_keys = scan_range.policy.tag_keys
-            branch = Branch(scan_range.tier, scan_range.readable, self.names, self.users, tag_keys)
+            branch = Branch(scan_range.tier, lambda: scan_range.readable, self.names, self.users, tag_keys)
             return Where(self.table.filters, params, branch).render(self.predicate)
 
         return render
@@ -327,15 +327,12 @@ class _Fetcher:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)
 
-        fixed = self._lone
-        lone = None if fixed is None else self._placed(fixed.projection.columns, texts=fixed.texts_only)
-
-        def columns(scan_range: ScanRange) -> Mapping[str, str]:
-            """The columns of one scan range: the selected ones, and those of the order."""
-            if lone is not None:
-                return lone
+        def columns(scan_range: ScanRange) -> str:
+            """What is selected of one scan range, and of the order."""
+            if self._lone is not None:
+                return self._fixed_select(self._lone)
             texts = self._page_selection.texts and len(self._reading.scan_ranges) == 1
-            return self._placed(self._project(params, scan_range).columns, texts=texts)
+            return statements.selected(self._placed(self._project(params, scan_range).columns, texts=texts))
 
         order_by = self._ordering.order_by(backward=backward)
         text = statements.page(
@@ -348,18 +345,25 @@ class _Fetcher:
         key = (self._ordering.names, backward, scan_range.accounts is None, self.account is None)
         text = fixed.statements.get(key)
         if text is None:
-            order_by = self._ordering.order_by(backward=backward)
-            columns = self._placed(fixed.projection.columns, texts=fixed.texts_only)
             text = fixed.statements[key] = statements.page(
                 self._reading.table,
                 [scan_range],
                 time_range,
-                lambda _: columns,
+                lambda _: self._fixed_select(fixed),
                 self._reading.only,
-                order_by,
+                self._ordering.order_by(backward=backward),
                 0,
                 Params(),
             )
+        return text
+
+    def _fixed_select(self, fixed: FixedColumns) -> str:
+        """What every statement with these columns selects in this order. It is written once."""
+        key = (self._ordering.names, self.account is None)
+        text = fixed.statements.get(key)
+        if text is None:
+            columns = self._placed(fixed.projection.columns, texts=fixed.texts_only)
+            text = fixed.statements[key] = statements.selected(columns)
         return text
 
     def _placed(self, selected: Mapping[str, str], *, texts: bool) -> Mapping[str, str]:

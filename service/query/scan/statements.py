@@ -8,7 +8,8 @@ from service.query.model.parameters import Params
 from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import ScanRange
 
-Columns = Callable[[ScanRange], Mapping[str, str]]
+Columns = Callable[[ScanRange], str]
+"""What to select of a scan range, as `selected` writes it."""
 Condition = Callable[[ScanRange], str]
 
 
@@ -26,7 +27,7 @@ def page(
     size = params.bind(limit, "bigint")
     conditions = tuple(conditions)
     parts = [
-        f"SELECT {_select(columns(scan_range))} FROM {table.name}"
+        f"SELECT {columns(scan_range)} FROM {table.name}"
         f" WHERE {_within(table, scan_range, time_range, conditions, params)}"
         f" ORDER BY {order_by} LIMIT {size}"
         for scan_range in scan_ranges
@@ -64,7 +65,8 @@ def union(
     )
 
 
-def _select(columns: Mapping[str, str]) -> str:
+def selected(columns: Mapping[str, str]) -> str:
+    """The text after `SELECT`, of SQL by alias."""
     return ", ".join(name if name == sql else f"{sql} AS {name}" for name, sql in columns.items())
 
 

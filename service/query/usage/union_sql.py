@@ -289,7 +289,7 @@ class UsageUnion:
         reading = self._reading
         readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
         value = None if table == "call" else "tag_value" if table in _OF_VALUES else ""
-        branch = Branch(tier, readable, reading.names, reading.users, reading.policy.tag_keys, value)
+        branch = Branch(tier, lambda: readable, reading.names, reading.users, reading.policy.tag_keys, value)
         return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
             reading.predicate
         )

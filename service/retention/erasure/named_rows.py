@@ -29,14 +29,14 @@ _LABELS: Final = (
     "error_type", "deployment", "team", "team_id", "organization", "organization_id", "normalized_error",
     "served_model", "operation",
 )  # fmt: skip
-_IDS: Final = ("trace_id", "session_id", "provider_request_id")
+_IDS: Final = ("trace_id", "parent_span_id", "session_id", "provider_request_id")
 # A row that may name the person: it has the beginning of the id, or characters that can be spelled in several ways.
 _MAY_NAME: Final = (
     "(strpos(lower({text}), $6) > 0 OR octet_length({text}) > char_length({text}) OR {text} ~ '[%\\\\&]')"
 )
 _CALL_TEXT: Final = """concat_ws(E'\\n', source_id, error_type, error_code, tags::text, deployment, team, team_id,
-    organization_id, organization, normalized_error, trace_id, session_id, provider_request_id, served_model,
-    operation)"""
+    organization_id, organization, normalized_error, trace_id, parent_span_id, session_id, provider_request_id,
+    served_model, operation)"""
 _ERROR_TEXT: Final = "concat_ws(E'\\n', error_type, error_code)"
 _CALL_COLUMNS: Final = ("source_id", *_LABELS, "error_code", "tags", *_IDS)
 _ERROR_COLUMNS: Final = ("error_type", "error_code", "rules", "rule_counts", "sealed")

@@ -48,7 +48,8 @@ _CALL: Final = (
     "reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed, streamed, amount, "
     "source_id, model, served_model, provider, operation, api_key, currency, error_type, error_code, corrects, tags, "
     "amount_parts, cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
-    "provider_request_id, units, team_id, organization_id, amount_unknown, correction_of, corrected_at, recorded_at"
+    "provider_request_id, units, team_id, organization_id, amount_unknown, correction_of, corrected_at, recorded_at, "
+    "parent_span_id"
 )
 _ERROR: Final = (
     "occurred_at, started_at, id, fingerprint, account_id, tier, api_key, model, provider, error_type, error_code, "

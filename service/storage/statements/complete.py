@@ -25,6 +25,7 @@ _FILLED: Final[tuple[LiteralString, ...]] = (
     "time_to_first_token_ms",
     "cache_hit",
     "trace_id",
+    "parent_span_id",
     "session_id",
     "deployment",
     "normalized_error",

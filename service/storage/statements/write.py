@@ -63,6 +63,7 @@ _STAGED: Final[dict[LiteralString, LiteralString]] = {
     "units": "jsonb",
     "team_id": 'text COLLATE "C"',
     "organization_id": 'text COLLATE "C"',
+    "parent_span_id": 'text COLLATE "C"',
 }
 
 STAGED_COLUMNS: Final[tuple[str, ...]] = tuple(_STAGED)
@@ -136,14 +137,16 @@ stored AS (
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount, source_id, model, served_model, provider, operation, api_key, currency, error_type,
         error_code, corrects, tags, amount_parts, amount_unknown, cache_hit, attempt, trace_id, session_id, deployment,
-        team, organization, normalized_error, provider_request_id, units, team_id, organization_id
+        team, organization, normalized_error, provider_request_id, units, team_id, organization_id,
+        parent_span_id
     )
     SELECT
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount::numeric, source_id, model, served_model, provider, operation, api_key, currency, error_type,
         error_code, corrects, tags, amount_parts, amount_unknown, cache_hit, attempt, trace_id, session_id, deployment,
-        team, organization, normalized_error, provider_request_id, units, team_id, organization_id
+        team, organization, normalized_error, provider_request_id, units, team_id, organization_id,
+        parent_span_id
     FROM call_staged
     ORDER BY account_id, tier, started_at, id
     ON CONFLICT DO NOTHING

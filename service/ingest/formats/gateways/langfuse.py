@@ -48,6 +48,7 @@ class ObservationFields(msgspec.Struct):
 
     id: Any = None
     trace_id: Any = None
+    parent_observation_id: Any = None
     type: Any = None
     start_time: Any = None
     end_time: Any = None
@@ -78,7 +79,6 @@ class ObservationFields(msgspec.Struct):
     scores: Raw = NOTHING
     # What says nothing of a call beside what is above, as prices of which the cost is made.
     project_id: Raw = NOTHING
-    parent_observation_id: Raw = NOTHING
     version: Raw = NOTHING
     prompt_name: Raw = NOTHING
     prompt_version: Raw = NOTHING
@@ -132,7 +132,9 @@ def _report(fields: ObservationFields, operation: str, others: Mapping[str, Raw]
         operation=operation,
         user=cells.label("user_id", fields.user_id),
         attributes=Attributes(
-            trace_id=cells.label("trace_id", fields.trace_id), session_id=cells.label("session_id", fields.session_id)
+            trace_id=cells.label("trace_id", fields.trace_id),
+            session_id=cells.label("session_id", fields.session_id),
+            parent_span_id=cells.label("parent_observation_id", fields.parent_observation_id),
         ),
         tags=_tags(cells, fields),
     )

@@ -36,7 +36,7 @@ _TEXT_CHARACTERS_MAX: Final = 1024
 
 _TEXTS: Final = """
     id model account api_key user served_model provider operation currency corrects trace_id session_id deployment team
-    team_id organization organization_id normalized_error provider_request_id
+    team_id organization organization_id normalized_error provider_request_id parent_span_id
 """
 _COUNTS: Final = """
     input_tokens output_tokens cache_read_tokens cache_write_tokens reasoning_tokens attempt

@@ -37,6 +37,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "time_to_first_token_ms": "time_to_first_token_ms ttft ttft_ms time_to_first_token first_token_ms",
     "streamed": "streamed stream is_stream streaming",
     "trace_id": "trace_id traceid",
+    "parent_span_id": "parent_span_id parentspanid parent_id parent_observation_id",
     "session_id": "session_id sessionid conversation_id thread_id",
     "team": "team team_name",
 }

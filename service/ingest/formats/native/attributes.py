@@ -25,6 +25,7 @@ class AttributeFields(Struct, kw_only=True):
     """The fields of a row that few gateways report."""
 
     trace_id: _Text = None
+    parent_span_id: _Text = None
     session_id: _Text = None
     attempt: Annotated[int, Meta(ge=1, le=ATTEMPT_MAX)] | None = None
     cache_hit: bool | None = None
@@ -54,6 +55,7 @@ def read_attributes(report: Report, fields: AttributeFields) -> None:
         units,
         fields.team_id or None,
         fields.organization_id or None,
+        fields.parent_span_id or None,
     )
     if attributes != _NOTHING:
         report.attributes = attributes

@@ -217,6 +217,7 @@ def _report(facts: Facts) -> Report:
 def _has_attributes(facts: Facts) -> bool:
     return (
         facts.trace_id is not None
+        or facts.parent_span_id is not None
         or facts.session_id is not None
         or facts.attempt is not None
         or facts.cache_hit is not None

@@ -56,6 +56,7 @@ def read_belongings(span: Span, report: Report, attributes: Object) -> None:
     hit = attributes.get(names.CACHE_HIT)
     report.attributes = Attributes(
         trace_id=span.trace_id,
+        parent_span_id=span.parent_id,
         session_id=first_text(attributes, names.SESSION),
         cache_hit=hit if isinstance(hit, bool) else None,
         team=first_text(attributes, names.TEAM),

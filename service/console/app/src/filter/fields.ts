@@ -37,6 +37,7 @@ export const CHOICE_FIELDS = [
   { name: "team", governs: "Call.team", kind: "text" },
   { name: "user", governs: "Call.user", kind: "user" },
   { name: "traceId", governs: "Call.traceId", kind: "text" },
+  { name: "parentSpanId", governs: "Call.parentSpanId", kind: "text" },
   { name: "sessionId", governs: "Call.sessionId", kind: "text" },
   { name: "deployment", governs: "Call.deployment", kind: "text" },
   { name: "id", governs: "Call.id", kind: "id" },

@@ -1,5 +1,5 @@
 import { useWords } from "../../language/useWords";
-import { percent } from "../../numbers/figures";
+import { compact, percent } from "../../numbers/figures";
 import { words } from "./words";
 
 interface Props {
@@ -8,7 +8,7 @@ interface Props {
   good: "less" | "more" | "neither";
 }
 
-/** More than this says no more than that there was next to nothing before. */
+/** Above it, how many times as much it is says more than a percentage does. */
 const MOST = 9.99;
 
 /** By how much something differs from the period before: by a sign and words, not by colour alone. */
@@ -19,8 +19,7 @@ export function Changed({ change, good }: Props) {
   const kind = good === "neither" || Math.abs(change) < 0.005 ? "" : (good === "more") === more ? "changed-good" : "changed-bad";
   return (
     <span className={`changed ${kind}`} title={word.changedHint}>
-      {more ? "+" : change < 0 ? "−" : "±"}
-      {Math.abs(change) > MOST ? `>${percent(MOST)}` : percent(Math.abs(change))}
+      {change > MOST ? `×${compact(Math.round(change + 1))}` : `${more ? "+" : change < 0 ? "−" : "±"}${percent(Math.abs(change))}`}
       <span className="unseen"> {word.changedHint}</span>
     </span>
   );

@@ -14,17 +14,20 @@ import { useHistogram } from "./histogram/useHistogram";
 import { CallTable } from "./list/CallTable";
 import { COLUMNS, columnsOf } from "./list/columns";
 import { ListState } from "./list/ListState";
-import { NEWEST_FIRST, orderOf, textOf } from "./list/order";
+import { NEWEST_FIRST, type Order, orderOf, textOf } from "./list/order";
+import { OrderSwitch } from "./list/OrderSwitch";
+import { useBehindRows } from "./list/useBehindRows";
 import { useCalls } from "./list/useCalls";
 import "./logs.css";
 import { Summary } from "./Summary";
+import { useFollow } from "./tail/useFollow";
 import { useTail } from "./tail/useTail";
 import { Toolbar } from "./Toolbar";
 
 /** The calls of a time: filters with counts at the side, bars over time, the list, and the open call at its right. */
 export default function LogsPage() {
   const session = useSession();
-  const { range, period, refresh } = useRange();
+  const { range, refresh } = useRange();
   const [parameters, change] = useAddress();
   const { filter, callFilter, choose, bound, clear } = useFilter();
   const [storedColumns, storeColumns] = useStored("columns");
@@ -34,15 +37,18 @@ export default function LogsPage() {
   const named = parameters.get("columns") ?? storedColumns;
   const shown = useMemo(() => columnsOf(named, seen), [named, seen]);
   const order = orderOf(parameters.get("sort"));
-  const rows = useCalls(callFilter, order, shown);
-  const menus = useFacets(callFilter);
-  const counted = useHistogram(callFilter, period);
+  const { rows, stale } = useCalls(callFilter, order, shown);
+  const counting = useBehindRows(callFilter, stale);
+  const menus = useFacets(counting);
+  const counted = useHistogram(counting, counting !== callFilter);
   const open = parameters.get("call");
   const show = useCallback((id: string | null) => change({ call: id }, { replace: new URLSearchParams(location.search).has("call") }), [change]);
 
   const canTail = session.mayAsk("callRecorded") && (range.kind === "relative" || range.to === null) && textOf(order) === textOf(NEWEST_FIRST);
   const live = canTail && parameters.get("live") === "1";
   const tailed = useTail(callFilter, live);
+  useFollow(tailed.fresh > 0, live && open === null, refresh);
+  const sort = (next: Order) => change({ sort: textOf(next) });
   const changeColumns = (names: readonly string[] | null) => {
     const text = names?.join(",") ?? null;
     storeColumns(text);
@@ -71,13 +77,16 @@ export default function LogsPage() {
         />
         <FilterChips filter={filter} choose={choose} bound={bound} />
         <HistogramChart counted={counted} />
-        <Summary counted={counted} />
-        <ListState rows={rows} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem}>
+        <Summary counted={counted}>
+          <OrderSwitch order={order} sort={sort} />
+        </Summary>
+        <ListState rows={rows} stale={stale} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem}>
           <CallTable
             rows={rows}
             columns={shown}
             order={order}
-            sort={(next) => change({ sort: textOf(next) })}
+            sort={sort}
+            stale={stale}
             open={open}
             show={show}
             choose={choose}

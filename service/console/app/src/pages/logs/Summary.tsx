@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import { useWords } from "../../language/useWords";
 import { sum } from "../../numbers/decimal";
 import { count } from "../../numbers/figures";
@@ -9,13 +10,14 @@ import { second, useZone } from "../../time/zone";
 import type { Counted } from "./histogram/useHistogram";
 import { words } from "./words";
 
-/** How many calls there are in all, how many failed, and what they cost; each currency by itself. */
-export function Summary({ counted }: { counted: Counted }) {
+/** How many calls there are in all, how many failed, and what they cost; each currency by itself. At its end what else is
+ * said of the list. */
+export function Summary({ counted, children }: { counted: Counted; children: ReactNode }) {
   const word = useWords(words);
   const call = useWords(callWords);
   const zone = useZone();
   const { totals, bars } = counted;
-  if (totals === null) return <div className="summary" />;
+  if (totals === null) return <div className="summary">{children}</div>;
   const calls = sum(totals.map((row) => row.calls));
   const errors = sum(totals.map((row) => row.errors));
   const rows = bars === null ? [] : bars.succeeded.map((succeeded, index) => ({ at: bars.edges[index] ?? "", succeeded, failed: bars.failed[index] ?? 0 }));
@@ -24,8 +26,9 @@ export function Summary({ counted }: { counted: Counted }) {
       <strong>{word.total(count(calls), calls)}</strong>
       {errors !== "0" && <span className="summary-bad">{word.failed(count(errors))}</span>}
       {totals.map(({ amount }) => amount && <Amount key={amount.currency} amount={amount.amount} currency={amount.currency} />)}
+      {children}
       {rows.length > 0 && (
-        <span className="summary-table">
+        <span>
           <Popover label={word.histogramTable} kind="quiet" side="end" text={word.asTable}>
             <PlainTable
               caption={word.histogramTable}

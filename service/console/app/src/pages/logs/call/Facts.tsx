@@ -14,7 +14,7 @@ import type { Call } from "./useCall";
 import { words } from "./words";
 
 const NAMES = ["model", "servedModel", "provider", "operation", "account", "apiKey", "team", "organization", "deployment"] as const;
-const IDS = ["user", "traceId", "sessionId", "sourceId", "providerRequestId"] as const;
+const IDS = ["user", "traceId", "parentSpanId", "sessionId", "sourceId", "providerRequestId"] as const;
 const FLAGS = ["streamed", "cacheHit"] as const;
 
 /** What else is known of the call; each value can be filtered by. */

@@ -27,6 +27,7 @@ export const OneCall = graphql(`
     $errorType: Boolean!
     $errorCode: Boolean!
     $traceId: Boolean!
+    $parentSpanId: Boolean!
     $sessionId: Boolean!
     $attempt: Boolean!
     $cacheHit: Boolean!
@@ -75,6 +76,7 @@ export const OneCall = graphql(`
       errorType @include(if: $errorType)
       errorCode @include(if: $errorCode)
       traceId @include(if: $traceId)
+      parentSpanId @include(if: $parentSpanId)
       sessionId @include(if: $sessionId)
       attempt @include(if: $attempt)
       cacheHit @include(if: $cacheHit)
@@ -172,6 +174,7 @@ export const FLAGGED = [
   "errorType",
   "errorCode",
   "traceId",
+  "parentSpanId",
   "sessionId",
   "attempt",
   "cacheHit",
@@ -193,22 +196,38 @@ export const FLAGGED = [
   "error",
 ] as const;
 
-/** The other attempts of the same request, in the order in which they began. */
+/** The calls of the same trace, in the order in which they began. */
 export const Attempts = graphql(`
-  query Attempts($filter: CallFilter!, $provider: Boolean!, $attempt: Boolean!, $cacheHit: Boolean!, $errorType: Boolean!, $latencyMs: Boolean!, $timeToFirstTokenMs: Boolean!) {
+  query Attempts(
+    $filter: CallFilter!
+    $sourceId: Boolean!
+    $parentSpanId: Boolean!
+    $provider: Boolean!
+    $operation: Boolean!
+    $attempt: Boolean!
+    $cacheHit: Boolean!
+    $errorType: Boolean!
+    $latencyMs: Boolean!
+    $timeToFirstTokenMs: Boolean!
+  ) {
     calls(filter: $filter, orderBy: [{ field: STARTED_AT, direction: ASC }], first: 50) {
       nodes {
         id
         startedAt
         model
         status
-        correctedAt
+        sourceId @include(if: $sourceId)
+        parentSpanId @include(if: $parentSpanId)
         provider @include(if: $provider)
+        operation @include(if: $operation)
         attempt @include(if: $attempt)
         cacheHit @include(if: $cacheHit)
         errorType @include(if: $errorType)
         latencyMs @include(if: $latencyMs)
         timeToFirstTokenMs @include(if: $timeToFirstTokenMs)
+      }
+      pageInfo {
+        hasNextPage
       }
     }
   }

@@ -3,7 +3,6 @@ import type { CallFilter, TimeBucket } from "../../../api/gql/graphql";
 import type { Problem } from "../../../api/problem";
 import { useAnswer } from "../../../api/useAnswer";
 import { useZone } from "../../../time/zone";
-import type { Period } from "../../../time/range";
 import { type Bars, barsOf } from "./bars";
 import { Histogram } from "../documents";
 import { useSession } from "../../../session/SessionContext";
@@ -11,8 +10,8 @@ import { useSession } from "../../../session/SessionContext";
 const HOUR_MS = 3_600_000;
 
 /** The width of the bars: some dozens of them over the time. */
-export function bucketOf({ from, to }: Period): TimeBucket {
-  const hours = (Date.parse(to) - Date.parse(from)) / HOUR_MS;
+function bucketOf({ startedAt }: CallFilter): TimeBucket {
+  const hours = (Date.parse(startedAt?.lt ?? "") - Date.parse(startedAt?.gte ?? "")) / HOUR_MS;
   if (hours <= 2) return "MINUTE";
   if (hours <= 36) return "QUARTER_HOUR";
   if (hours <= 24 * 8) return "HOUR";
@@ -28,16 +27,16 @@ export interface Counted {
   again(): void;
 }
 
-/** Calls and failures over the time of the page, and in all. */
-export function useHistogram(filter: CallFilter, period: Period): Counted {
+/** Calls and failures over the time of a filter, and in all. `late`: another filter is to come. */
+export function useHistogram(filter: CallFilter, late: boolean): Counted {
   const zone = useZone();
   const session = useSession();
   const { data, problem, waiting, again } = useAnswer(
     Histogram,
-    { filter, bucket: bucketOf(period), timeZone: zone },
+    { filter, bucket: bucketOf(filter), timeZone: zone },
     { wanted: session.mayAsk("costs") },
   );
   const nodes = data?.costs?.nodes;
   const bars = useMemo(() => (nodes ? barsOf(nodes) : null), [nodes]);
-  return { bars, totals: data?.costs?.totals ?? null, problem, waiting, again };
+  return { bars, totals: data?.costs?.totals ?? null, problem, waiting: waiting || late, again };
 }

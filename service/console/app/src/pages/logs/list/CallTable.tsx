@@ -17,6 +17,8 @@ interface Props {
   columns: readonly Column[];
   order: Order;
   sort(order: Order): void;
+  /** Others are awaited in the place of these. */
+  stale: boolean;
   /** The open call. */
   open: string | null;
   show(id: string): void;
@@ -29,7 +31,7 @@ const features = tableFeatures({ columnSizingFeature, columnResizingFeature });
 const NO_DATA: Row[] = [];
 
 /** The virtual table: of any number of rows those are in the page that are seen, and some above and below them. */
-export function CallTable({ rows, columns, order, sort, open, show, choose }: Props) {
+export function CallTable({ rows, columns, order, sort, stale, open, show, choose }: Props) {
   useLoaded(rows);
   const word = useWords(words);
   const text = useFieldText();
@@ -101,7 +103,8 @@ export function CallTable({ rows, columns, order, sort, open, show, choose }: Pr
       aria-rowcount={rows.more ? -1 : rows.length + 1}
       aria-colcount={columns.length}
       aria-activedescendant={active >= 0 ? `call-row-${active}` : undefined}
-      aria-busy={rows.waiting}
+      aria-busy={rows.waiting || stale}
+      data-stale={stale}
       tabIndex={0}
       onKeyDown={pressed}
       style={{ "--columns": widths, "--calls-width": `${width}px` } as CSSProperties}

@@ -13,6 +13,8 @@ import { useLoaded } from "./useCalls";
 
 interface Props {
   rows: Rows<Row>;
+  /** Others are awaited in the place of these. */
+  stale: boolean;
   filter: Filter;
   callFilter: CallFilter;
   /** Why the sums of the time were refused: a list of a time that is gone is empty, and says nothing of it. */
@@ -22,10 +24,11 @@ interface Props {
 }
 
 /** The list, or why there is none: it is awaited, it failed, or nothing is there, for one of four reasons. */
-export function ListState({ rows, filter, callFilter, refusal, clear, children }: Props) {
+export function ListState({ rows, stale, filter, callFilter, refusal, clear, children }: Props) {
   const word = useWords(words);
   useLoaded(rows);
   const { problem } = rows;
+  if (rows.length === 0 && stale) return <Waiting lines={14} />;
   if (problem?.code === "FORBIDDEN") return <Because title={word.noPermission} why={`${word.noPermissionWhy} ${problem.message}`} filter={filter} clear={clear} />;
   if (problem !== null && problem.code !== "OUT_OF_RETENTION" && rows.length === 0) return <ProblemNote problem={problem} again={() => rows.again()} />;
   if (rows.length === 0 && rows.more) return <Waiting lines={14} />;

@@ -8,6 +8,7 @@ export interface Order {
 }
 
 export const NEWEST_FIRST: Order = { name: "startedAt", direction: "DESC" };
+export const OLDEST_FIRST: Order = { name: "startedAt", direction: "ASC" };
 
 /** The order of an address (`sort=amount`, `sort=-amount` for the least first); what is none is newest first. */
 export function orderOf(text: string | null): Order {

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { CallFilter, CallPageQueryVariables } from "../../../api/gql/graphql";
 import { ask } from "../../../api/ask";
 import { firstProblem } from "../../../api/problem";
@@ -8,8 +8,15 @@ import { CallPage } from "../documents";
 import { type Order, toOrderBy } from "./order";
 import { Rows } from "./rows";
 
-/** The calls of a filter in an order, as far as they were looked at: `useLoaded` follows them. */
-export function useCalls(filter: CallFilter, order: Order, shown: readonly Column[]): Rows<Row> {
+interface Calls {
+  readonly rows: Rows<Row>;
+  /** They are those of the filter, order or columns before: the first ones of what is wanted are awaited. */
+  readonly stale: boolean;
+}
+
+/** The calls of a filter in an order, as far as they were looked at: `useLoaded` follows them. Those that are there stay
+ * until the first ones of another filter have come, so that nothing blinks. */
+export function useCalls(filter: CallFilter, order: Order, shown: readonly Column[]): Calls {
   const { client } = useSession();
   const { name, direction } = order;
   const flags = JSON.stringify(fieldFlags(shown));
@@ -24,11 +31,16 @@ export function useCalls(filter: CallFilter, order: Order, shown: readonly Colum
       return { rows: page?.nodes ?? [], endCursor: page?.pageInfo.endCursor ?? null, hasNextPage: page?.pageInfo.hasNextPage ?? false };
     });
   }, [client, filter, name, direction, flags]);
+  const [answered, setAnswered] = useState(rows);
   useEffect(() => {
+    const forget = rows.subscribe(() => setAnswered(rows));
     rows.need(0, 0);
-    return () => rows.end();
+    return () => {
+      forget();
+      rows.end();
+    };
   }, [rows]);
-  return rows;
+  return { rows: answered, stale: answered !== rows };
 }
 
 /** What shows them is drawn anew with each page of them, and nothing around it. */

@@ -1,5 +1,5 @@
 import { createClient } from "graphql-sse";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { stringifyDocument } from "urql";
 import { GRAPHQL_URL } from "../../../address/address";
 import type { CallFilter } from "../../../api/gql/graphql";
@@ -14,15 +14,20 @@ export interface Tailed {
 
 const OFF: Tailed = { fresh: 0, state: "off" };
 
-/** Counts the calls that are recorded from now on and fit the filter, by `callRecorded` over server-sent events. While
- * the tab is hidden nothing is listened to. */
+/** Counts the calls that are recorded from now on and fit the filter, by `callRecorded` over server-sent events, and
+ * begins anew with each reading of the list, whose time the stream outlasts. While the tab is hidden nothing is listened
+ * to. */
 export function useTail(filter: CallFilter, wanted: boolean): Tailed {
   const { credential } = useSession();
   const [tailed, setTailed] = useState<Tailed>(OFF);
   const visible = useVisible();
 
+  const from = useRef<string | null>(null);
+  const fitting = JSON.stringify({ ...filter, startedAt: undefined });
+
   useEffect(() => {
-    setTailed(OFF);
+    from.current = filter.startedAt?.gte ?? null;
+    setTailed(({ state }) => ({ fresh: 0, state }));
   }, [filter, wanted]);
   useEffect(() => {
     if (!wanted || !visible) {
@@ -38,7 +43,7 @@ export function useTail(filter: CallFilter, wanted: boolean): Tailed {
       on: { connecting: () => state("connecting"), connected: () => state("live") },
     });
     const end = client.subscribe(
-      { query: stringifyDocument(Tail), variables: { filter: fromNowOn(filter) } },
+      { query: stringifyDocument(Tail), variables: { filter: { ...(JSON.parse(fitting) as CallFilter), ...(from.current !== null && { startedAt: { gte: from.current } }) } } },
       {
         next: ({ errors }) => (errors ? state("broken") : setTailed(({ fresh }) => ({ fresh: fresh + 1, state: "live" }))),
         error: () => state("broken"),
@@ -49,13 +54,8 @@ export function useTail(filter: CallFilter, wanted: boolean): Tailed {
       end();
       client.dispose();
     };
-  }, [filter, wanted, visible, credential]);
+  }, [fitting, wanted, visible, credential]);
   return tailed;
-}
-
-/** The filter without the end of its time, which is now. */
-function fromNowOn({ startedAt, ...rest }: CallFilter): CallFilter {
-  return { ...rest, ...(startedAt?.gte != null && { startedAt: { gte: startedAt.gte } }) };
 }
 
 function useVisible(): boolean {

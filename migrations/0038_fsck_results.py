@@ -9,7 +9,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0036_sources")]
+    dependencies = [("calledger", "0037_parent_span")]
 
     operations = [
         ops.RunSQL(
