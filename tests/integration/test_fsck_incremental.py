@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from feeding import number
 from ingesting import call
 from retaining import NOW, SHORT, RetainedLedger, failed, open_retained
 
 from policies.policy.document import digest
 from policies.policy.model import Store
+from service.query.records.feed import days, places
 from service.retention.audit.attestation import attest
 from service.retention.audit.fsck import CHECKS, Finding, check_ledger
 from service.retention.audit.incremental.results import AGAIN, Results
@@ -19,13 +21,15 @@ from service.retention.audit.incremental.run import FsckRun
 from service.retention.rollups.compaction import Compaction
 from service.storage.control.policies import AppliedPolicy
 
-PARTWISE = ("rows", "errors", "usage", "ids", "bills")
+PARTWISE = ("rows", "errors", "usage", "feed", "ids", "bills")
 FLUSH = "SELECT pg_stat_force_next_flush()"
 
 
 @pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+async def retained(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RetainedLedger]:
     """Calls of several weeks in two accounts, one of them failed, all of them summed; checked once."""
+    for module in (places, days):
+        monkeypatch.setattr(module, "BLOCK", 2)
     async with open_retained(database_url, tmp_path) as retained:
         await retained.report(*(call(f"c{days}", started_at=back(days), account="acme") for days in (26, 19, 12)))
         await retained.report(call("b19", started_at=back(19), account="beta", amount="2", currency="USD"))
@@ -33,6 +37,7 @@ async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedL
         await Compaction(
             retained.retention.owner, ensure=partial(retained.retention.partitions.ensure, SHORT)
         ).compact_all()
+        await number(retained.ingest)
         await settle(retained)
         assert await wrong(retained) == {}
         yield retained
@@ -93,6 +98,8 @@ async def test_what_has_not_changed_is_left_out(retained: RetainedLedger) -> Non
 
 
 OLDEST = "(SELECT min(started_at) FROM call)"
+FIRST = "position = (SELECT min(position) FROM call_change)"
+DAY = "+ interval '1 day'"
 # What is set, and to what it is set again, in the rows of the second account's call or of the oldest call.
 SET = [
     ("usage", "call", "amount = 5", "amount = NULL", f"started_at = {OLDEST}"),
@@ -102,6 +109,15 @@ SET = [
     ("usage", "usage_day_all", "errors = errors + 1", "errors = errors - 1", "amount = 2"),
     ("usage", "usage_hour_all", "wasted = wasted + 1", "wasted = wasted - 1", "amount = 2"),
     ("ids", "call", "source_id = 'other'", "source_id = 'b19'", "amount = 2"),
+    (
+        "feed",
+        "call_change",
+        f"recorded_at = recorded_at {DAY}",
+        f"recorded_at = recorded_at -{DAY[1:]}",
+        FIRST,
+    ),
+    ("feed", "call_change", "account_id = 2", "account_id = 1", FIRST),
+    ("feed", "call", f"recorded_at = recorded_at {DAY}", f"recorded_at = recorded_at -{DAY[1:]}", "source_id = 'c19'"),
     ("rows", "account_tier", "tier = 7", "tier = 1", "account_id = 2"),
 ]
 CHANGES = [

@@ -11,7 +11,8 @@ from ingesting import call
 from manipulating import Case, sound_case
 from retaining import NOW
 
-from service.query.records import change_sums, feed_days, feed_places
+from service.query.records import change_sums
+from service.query.records.feed import days, places
 from service.retention.audit.fsck import CHECKS, Finding
 from service.retention.audit.incremental.run import FsckRun
 from service.retention.erasure.erasure import request_erasure
@@ -72,8 +73,9 @@ async def test_a_sound_feed_is_sound_and_says_what_was_looked_at(case: Case) -> 
 
 async def test_the_feed_is_checked_part_by_part(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sound or wrong is so however small the parts are that are in memory together."""
-    monkeypatch.setattr(feed_places, "STRETCH", 2)
-    monkeypatch.setattr(feed_days, "_STRETCH", 3)
+    monkeypatch.setattr(places, "STRETCH", 2)
+    monkeypatch.setattr(places, "BLOCK", 3)
+    monkeypatch.setattr(days, "BLOCK", 3)
     monkeypatch.setattr(change_sums, "_ROWS_AT_ONCE", 1)
     await detail(case)
     await delete_place(case)

@@ -15,7 +15,6 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from policies.retention import GRACE, Earlier, Partition, cutoff, deadline, due_at
 from service.errors import CalledgerError
-from service.query.records.feed_check import check_feed
 from service.query.usage.consistency import UsageDifference
 from service.retention.audit.fsck_catalogue import (
     check_catalogue,
@@ -29,6 +28,7 @@ from service.retention.audit.fsck_keys import Result, check_erasures, check_hold
 from service.retention.audit.fsck_record import check_record
 from service.retention.audit.fsck_rows import check_bills, check_copies, check_ids, say_what_was_not_compared
 from service.retention.audit.fsck_sealed import check_keyring, check_sealed
+from service.retention.audit.incremental.feed import check_changes
 from service.retention.audit.incremental.run import FsckRun
 from service.retention.audit.incremental.usage import check_days
 from service.retention.audit.record_check import COMPARED, check_of
@@ -261,12 +261,6 @@ async def _usage(run: FsckRun) -> Finding:
     return Finding("usage", True, f"rollups and deltas are the sums of the calls; {checked.looked_at}")
 
 
-async def _feed(context: RetentionContext, _: datetime) -> Result:
-    catalogue = await context.partitions.catalogue(sized=False)
-    calls = [part for part in catalogue.partitions if part.store is Store.CALL]
-    return await check_feed(context.owner, context.policy(), calls)
-
-
 def _difference(found: UsageDifference) -> str:
     return (
         f"{found.store} of account {found.account_id} on {found.day:%Y-%m-%d} "
@@ -308,7 +302,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "sealed": _as_check("sealed", check_sealed),
     "errors": _in_parts("errors", _errors),
     "usage": _usage,
-    "feed": _as_check("feed", _feed),
+    "feed": _in_parts("feed", check_changes),
     "ids": _in_parts("ids", check_ids),
     "held copies": _as_check("held copies", check_copies),
     "bills": _in_parts("bills", check_bills),

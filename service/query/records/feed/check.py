@@ -12,8 +12,9 @@ from policies.retention import Partition, cutoff
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.records.change_sums import HourlySum, checksum_of, sum_changes
-from service.query.records.feed_days import FeedDays
-from service.query.records.feed_places import FeedPlaces, Wrong, calls_of, places_of
+from service.query.records.feed.days import FeedDays
+from service.query.records.feed.memory import FeedMemory
+from service.query.records.feed.places import FeedPlaces, Wrong, calls_of, places_of
 from service.storage.connection import one_row
 from service.storage.ids import encode_raw_ids
 from service.storage.statements.changes import ChangeKind
@@ -51,14 +52,18 @@ ORDER BY position LIMIT 50
 """An account's rows of the feed in an hour, some at a time."""
 
 
-async def check_feed(owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition]) -> tuple[list[str], str]:
-    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls.
+async def check_feed(
+    owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition], memory: FeedMemory | None = None
+) -> tuple[list[str], str]:
+    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls; `memory`: what is
+    left out because it is as it was.
 
     Nothing is changed, and the service may write, purge and erase meanwhile.
     """
     now: datetime = await owner.fetchval("SELECT clock_timestamp()") + _MARGIN
-    places, days = FeedPlaces(owner, policy, now), FeedDays(owner, policy, now)
+    places = FeedPlaces(owner, policy, now, memory)
     await places.walk()
+    days = FeedDays(owner, policy, now, memory, places.digests)
     await days.compare(partitions, places.checked_until)
     wrong = [*places.wrong, *days.wrong]
     hours = 0
