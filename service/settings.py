@@ -1,10 +1,13 @@
 """Every setting of the service. Each is read from the environment as `CALLEDGER_<NAME>`."""
 
 import re
+from dataclasses import dataclass
+from datetime import time
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 from pydantic import AfterValidator, Field, ValidationError
@@ -63,6 +66,32 @@ def checked_price_sources(text: str) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class NightlyTime:
+    """A time of each day, by the clock of a time zone."""
+
+    time: time
+    zone: ZoneInfo
+
+
+def nightly_time(text: str) -> NightlyTime:
+    """`03:30`, or `03:30 Asia/Shanghai`. Raises ValueError."""
+    clock, _, zone = text.strip().partition(" ")
+    try:
+        if len(clock) != len("03:30"):
+            raise ValueError
+        return NightlyTime(time.fromisoformat(clock), ZoneInfo(zone.strip() or "UTC"))
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        raise ValueError(f"`{text[:60]}` is no time of day such as `03:30` or `03:30 Asia/Shanghai`") from None
+
+
+def checked_nightly_time(text: str | None) -> str | None:
+    """A time of day as it was given. Raises ValueError for what is none."""
+    if text:
+        nightly_time(text)
+    return text
+
+
 class Settings(BaseSettings):
     """The settings of an operator. Units are last in the names."""
 
@@ -102,6 +131,20 @@ class Settings(BaseSettings):
         Decimal,
         Field(ge=0, lt=1, description="share of an amount by which `calledger reconcile` lets two sides differ"),
     ] = Decimal("0.001")
+    reconcile_at: Annotated[
+        str | None,
+        AfterValidator(checked_nightly_time),
+        Field(
+            description="time of day at which `serve` compares sources with what is recorded, such as `03:30` (UTC) or "
+            "`03:30 Asia/Shanghai`, whose days are then compared; by default never"
+        ),
+    ] = None
+
+    @property
+    def reconcile_time(self) -> NightlyTime | None:
+        """What CALLEDGER_RECONCILE_AT says."""
+        return None if self.reconcile_at is None else nightly_time(self.reconcile_at)
+
     keyring: Annotated[
         str | None, Field(description="where data keys live: `file:DIR` or `postgres:URL`; by default `DATA/keyring`")
     ] = None

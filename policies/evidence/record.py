@@ -22,6 +22,7 @@ RECORDED: Final = (
     *(LedgerKind.ACCOUNTS_NAMED, LedgerKind.ERASURE_RESTRICTED, LedgerKind.EXPORTED, LedgerKind.EVIDENCE_CREATED),
     *(LedgerKind.STARTED, LedgerKind.FIELD_REMOVED),
     *(LedgerKind.WEBHOOK_CREATED, LedgerKind.WEBHOOK_DELETED, LedgerKind.BUDGET_SET),
+    *(LedgerKind.SOURCE_ADDED, LedgerKind.SOURCE_REMOVED),
 )
 """Kinds of which a record is made; others change nothing in it."""
 KEY_KINDS: Final = (
@@ -134,8 +135,8 @@ class RecordedWebhook:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedBudget:
-    """A budget: the facts of its newest entry, and who wrote that. `ended`: the entry that removed it."""
+class RecordedSetting:
+    """A budget or a source: the facts of its newest entry, and who wrote that. `ended`: the entry that removed it."""
 
     index: int
     actor: str
@@ -175,7 +176,8 @@ class Record:
     destroyed: set[str] = field(default_factory=set[str])
     exports: dict[str, RecordedExport] = field(default_factory=dict[str, RecordedExport])
     webhooks: dict[str, RecordedWebhook] = field(default_factory=dict[str, RecordedWebhook])
-    budgets: dict[str, RecordedBudget] = field(default_factory=dict[str, RecordedBudget])
+    budgets: dict[str, RecordedSetting] = field(default_factory=dict[str, RecordedSetting])
+    sources: dict[str, RecordedSetting] = field(default_factory=dict[str, RecordedSetting])
     removals: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict[tuple[str, int], tuple[int, int]])
     """Of fields that were removed since a version of the policy: the entry, and how many rows."""
     demo: bool = False
@@ -236,9 +238,10 @@ def _erasure_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[st
         for name, webhook in record.webhooks.items():
             if webhook.ended is None and webhook.facts["accounts"] == [account]:
                 record.webhooks[name] = replace(webhook, ended=index)
-        for name, budget in record.budgets.items():
-            if budget.ended is None and budget.facts["account"] == account:
-                record.budgets[name] = replace(budget, ended=index)
+        for settings in (record.budgets, record.sources):
+            for name, one in settings.items():
+                if one.ended is None and one.facts["account"] == account:
+                    settings[name] = replace(one, ended=index)
 
 
 def _erasure_done(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
@@ -301,7 +304,17 @@ def _webhook_deleted(record: Record, index: int, _: Leaf, facts: Mapping[str, An
 
 def _budget_set(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     ended = index if facts["amount"] is None else None
-    record.budgets[facts["budget"]] = RecordedBudget(index, leaf.actor, facts, ended)
+    record.budgets[facts["budget"]] = RecordedSetting(index, leaf.actor, facts, ended)
+
+
+def _source_added(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    record.sources[facts["source"]] = RecordedSetting(index, leaf.actor, facts)
+
+
+def _source_removed(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    source = record.sources.get(facts["source"])
+    if source is not None and source.ended is None:
+        record.sources[facts["source"]] = replace(source, ended=index)
 
 
 def _field_removed(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
@@ -352,6 +365,8 @@ _STEPS: Final = {
     LedgerKind.WEBHOOK_CREATED: _webhook_made,
     LedgerKind.WEBHOOK_DELETED: _webhook_deleted,
     LedgerKind.BUDGET_SET: _budget_set,
+    LedgerKind.SOURCE_ADDED: _source_added,
+    LedgerKind.SOURCE_REMOVED: _source_removed,
     LedgerKind.FIELD_REMOVED: _field_removed,
     LedgerKind.STARTED: _started,
     LedgerKind.PURGE_INTENT: _purge_begins,

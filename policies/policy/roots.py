@@ -24,7 +24,11 @@ _DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge"
 _KEYS: Final = frozenset({"apiKeys", "createApiKey", "rotateApiKey", "revokeApiKey"})
 _REFUSALS: Final = frozenset({"ingestReport"})
 _READING: Final = (
-    _CALLS | _EXPORTS | _WEBHOOKS | {"viewer", "policy", "retention", "sources", "createSessionToken", "budgets"}
+    _CALLS
+    | _EXPORTS
+    | _WEBHOOKS
+    | {"viewer", "policy", "retention", "createSessionToken", "budgets"}
+    | {"sources", "reconciliations"}
 )
 
 ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError", "setBudget"}

@@ -17,7 +17,7 @@ from policies.policy.roots import IMPLIED, PLAIN_USER_FILTER, ROOT_FIELDS, WITHO
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
 _NODES: Final = (
     "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule "
-    "Webhook WebhookDelivery"
+    "Webhook WebhookDelivery Source Reconciliation ReconciliationDifference"
 )
 _PAYLOADS: Final = (
     "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RotateApiKey "
@@ -28,7 +28,8 @@ _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
     "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof ApiKey Account Source "
     "Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums Webhook WebhookDelivery "
-    "WebhookAttempt Budget BudgetTag"
+    "WebhookAttempt Budget BudgetTag Reconciliation ReconciliationTotal ReconciliationKind ReconciliationUnread "
+    "ReconciliationDifference"
 )
 STRUCTURAL_TYPES: Final = frozenset(
     {*_FACTS.split(), "CostRowEdge"}

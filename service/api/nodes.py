@@ -1,12 +1,16 @@
 """Things by their ids, whatever they are: the prefix of an id says what it is an id of."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from service.api.calls import resolvers as lists
 from service.api.calls.objects import objects_of
-from service.api.execution.context import Info
+from service.api.execution.context import Context, Info
 from service.api.exports.queries import resolve_export
+from service.api.gateways.reconciliations import PREFIX as RECONCILIATION
+from service.api.gateways.reconciliations import resolve_reconciliation
+from service.api.gateways.sources import PREFIX as SOURCE
+from service.api.gateways.sources import resolve_source
 from service.api.keys.queries import resolve_key
 from service.api.keys.types import PREFIX as API_KEY
 from service.api.retention.queries import retention_node
@@ -21,6 +25,13 @@ from service.storage.control.exports import PREFIX as EXPORT
 NODES_MAX: Final = 100
 _RETENTION: Final = ("hold_", "purge_", "erasure_", "acct_")
 _ERROR: Final = "err_"
+_RESOLVERS: Final[Mapping[str, Callable[[Context, str], Awaitable[Node | None]]]] = {
+    EXPORT: resolve_export,
+    API_KEY: resolve_key,
+    WEBHOOK: resolve_webhook,
+    SOURCE: resolve_source,
+    RECONCILIATION: resolve_reconciliation,
+}
 
 
 async def nodes_of(info: Info, ids: Sequence[str]) -> list[Node | None]:
@@ -36,12 +47,8 @@ async def nodes_of(info: Info, ids: Sequence[str]) -> list[Node | None]:
     for id_ in dict.fromkeys(ids):
         if id_.startswith(_RETENTION):
             found[id_] = await retention_node(info.context, id_)
-        elif id_.startswith(f"{EXPORT}_"):
-            found[id_] = await resolve_export(info.context, id_)
-        elif id_.startswith(f"{API_KEY}_"):
-            found[id_] = await resolve_key(info.context, id_)
-        elif id_.startswith(f"{WEBHOOK}_"):
-            found[id_] = await resolve_webhook(info.context, id_)
+        elif (resolve := _RESOLVERS.get(id_.partition("_")[0])) is not None:
+            found[id_] = await resolve(info.context, id_)
         else:
             (errors if id_.startswith(_ERROR) else calls).append(id_)
     tree = lists.tree_of(info, frozenset({"Node", "Call"}))

@@ -10,6 +10,8 @@ from service.api.calls.ingest_report import RefusalQuery
 from service.api.execution.context import Info
 from service.api.exports.queries import ExportQuery
 from service.api.exports.schedules import ExportScheduleQuery
+from service.api.gateways.reconciliations import ReconciliationQuery
+from service.api.gateways.sources import SourceQuery
 from service.api.keys.queries import KeyQuery
 from service.api.ledger.queries import LedgerQuery
 from service.api.nodes import call_nodes, nodes_of
@@ -75,6 +77,8 @@ class Query(
     ChangeQuery,
     WebhookQuery,
     BudgetQuery,
+    SourceQuery,
+    ReconciliationQuery,
 ):
     """What can be asked."""
 

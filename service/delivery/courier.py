@@ -46,7 +46,12 @@ from service.storage.control.webhook_deliveries import (
     forget_deliveries,
     seconds_to_next,
 )
-from service.storage.control.webhook_occasions import applied_policies, finished_purges, ready_exports
+from service.storage.control.webhook_occasions import (
+    applied_policies,
+    finished_purges,
+    finished_reconciliations,
+    ready_exports,
+)
 from service.storage.control.webhooks import (
     Lease,
     WebhookRecord,
@@ -262,6 +267,9 @@ class Courier:
                 self._owner, since, webhook.requested_by, webhook.accounts
             ),
             WebhookEvent.POLICY_APPLIED: lambda: applied_policies(self._owner, since),
+            WebhookEvent.RECONCILIATION_FINISHED: lambda: finished_reconciliations(
+                self._owner, since, webhook.accounts
+            ),
         }
         for event, look in found.items():
             if recipient.receives(event):

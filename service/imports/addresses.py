@@ -1,5 +1,6 @@
 """The address of a source, and what opens it."""
 
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,25 +27,29 @@ def open_source(
     user: str | None = None,
     *,
     csv: CsvForm | None = None,
+    since: datetime | None = None,
 ) -> RowSource:
     """The source of rows at `address`: a file, a database's URL, whose password is `secret`, or a gateway's API, whose
     token it is, for the user of this number. `csv`: how a file of CSV is written, where looking does not tell.
+    `since`: rows from before are left out where the source can tell; of a file all rows come.
 
     Raises OperatorError where there is none, none for this format, or where the address holds a password.
     """
     if "://" not in address:
         return FileSource(Path(address), csv or CsvForm())
-    return open_pullable(form, address, secret, user)
+    return open_pullable(form, address, secret, user, since=since)
 
 
-def open_pullable(form: ImportFormat, address: str, secret: str | None, user: str | None) -> PullableSource:
+def open_pullable(
+    form: ImportFormat, address: str, secret: str | None, user: str | None, *, since: datetime | None = None
+) -> PullableSource:
     """As `open_source`, for a source that can be asked again and again: no file."""
     url = _split(address)
     if form.table is None:
         raise OperatorError(f"`{form.source}` is imported from a file")
     if url.scheme in ("http", "https"):
-        return LogApiSource(url, access_of(secret, user))
-    return _table(form.table, url, secret)
+        return LogApiSource(url, access_of(secret, user), since=None if since is None else int(since.timestamp()))
+    return _table(form.table, url, secret, since)
 
 
 def shown(address: str) -> str:
@@ -66,15 +71,15 @@ def _split(address: str) -> SplitResult:
     return url
 
 
-def _table(table: SourceTable, url: SplitResult, secret: str | None) -> TableSource:
+def _table(table: SourceTable, url: SplitResult, secret: str | None, since: datetime | None) -> TableSource:
     where = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
     if url.scheme == "sqlite":
         path = Path(unquote(url.path.removeprefix("/"))).absolute()
-        return TableSource(table, partial(sqlite_reader, path), ("?", "?"), f"sqlite {path}")
+        return TableSource(table, partial(sqlite_reader, path), ("?", "?"), f"sqlite {path}", since)
     if url.scheme in _POSTGRES:
-        return TableSource(table, partial(postgres_reader, urlunsplit(url), secret), ("$1", "$2"), where)
+        return TableSource(table, partial(postgres_reader, urlunsplit(url), secret), ("$1", "$2"), where, since)
     if url.scheme == "mysql":
-        return TableSource(table, partial(mysql_reader, url, secret), ("%s", "%s"), where)
+        return TableSource(table, partial(mysql_reader, url, secret), ("%s", "%s"), where, since)
     raise OperatorError(
         f"`{url.scheme[:40]}://` is no source: a file, sqlite:///FILE, postgresql://, mysql://, https://"
     )

@@ -55,6 +55,7 @@ class ImportFormat:
 _LOGS: Final = SourceTable(
     "logs",
     key="id",
+    moment="created_at",
     needed=("user_id", "created_at", "type", "content", "model_name", "quota", "prompt_tokens", "completion_tokens"),
     others=(
         *("username", "token_name", "token_id", "channel_id", "use_time", "elapsed_time", "is_stream", "group", "ip"),

@@ -26,7 +26,7 @@ from service.ingest.refusal_log import RefusalLog
 from service.log_redaction import guarded
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
-from service.storage.control.pull_sources import (
+from service.storage.gateways.pull_sources import (
     LEASE,
     LeaseLostError,
     PullSource,

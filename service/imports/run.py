@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any, Final
 
 from policies import Role
@@ -10,6 +11,7 @@ from service.access.issuing import check_account
 from service.access.principal import Principal
 from service.imports.formats import ImportFormat, ImportOptions
 from service.imports.importer import Way, bring_in
+from service.imports.since import reader_since
 from service.imports.sources.pages import RowSource
 from service.imports.tally import Tally
 from service.imports.trial import tried
@@ -18,7 +20,7 @@ from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_sources import load_prices
 from service.ingest.setup import ingesting
 from service.runtime.runtime import Runtime
-from service.storage.control.import_checkpoints import end_checkpoint, find_checkpoint, save_checkpoint
+from service.storage.gateways.import_checkpoints import end_checkpoint, find_checkpoint, save_checkpoint
 
 ACTOR: Final = "import"
 
@@ -31,15 +33,19 @@ async def import_rows(
     *,
     account: str | None,
     restart: bool,
+    since: datetime | None = None,
     progress: Callable[[Tally, int], None],
 ) -> Tally:
-    """Import all rows of `source`, those of the account `account` (None: each of the account that it names).
+    """Import the rows of `source` since a moment (None: all), as those of the account `account` (None: each of the
+    account that it names).
 
     It goes on behind the checkpoint of an import that was broken off, unless `restart`. `progress` hears of every page,
     with how many rows were before this run. Raises as `bring_in` does.
     """
     owner = runtime.database.owner
-    digest = hashlib.sha256(f"{form.source}\n{source.identity}\n{options!r}\n{account!r}".encode()).digest()
+    digest = hashlib.sha256(
+        f"{form.source}\n{source.identity}\n{options!r}\n{account!r}{'' if since is None else since}".encode()
+    ).digest()
     if account is not None:
         check_account(account)
     if restart:
@@ -57,7 +63,7 @@ async def import_rows(
     principal, long_rows = Principal(ACTOR, Role.INGEST, accounts), LongRows()
     try:
         async with ingesting(runtime) as (writer, refusals):
-            way = Way(writer, refusals, long_rows, principal, form.source, form.reader(options))
+            way = Way(writer, refusals, long_rows, principal, form.source, reader_since(form.reader(options), since))
             tally = await bring_in(
                 source, way, after=cursor, save=save, progress=lambda tally: progress(tally, before), before=before
             )

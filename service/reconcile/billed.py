@@ -95,12 +95,17 @@ class Billed:
     _digests: "array[int]" = field(default_factory=lambda: array("Q"))
     _amounts: "array[int]" = field(default_factory=lambda: array("q"))
     _numbers: "array[int]" = field(default_factory=lambda: array("I"))
+    _added: dict[int, Decimal] = field(default_factory=dict[int, Decimal])
 
     def add(self, row: BilledRow) -> None:
         """Take a row. Raises RequestError for too many."""
         self.rows += 1
         if self.rows > ROWS_MAX:
             raise RequestError(f"there are more than {ROWS_MAX} rows: compare a shorter time")
+        if row.adds:
+            digest = digest_of(row.id or "")
+            self._added[digest] = self._added.get(digest, Decimal(0)) + row.amount
+            return
         key = SumKey(row.day, short_name(row.model), row.currency)
         self.keys.of(key).add(row.amount, row.tokens)
         self.places = max(self.places, row.places)
@@ -123,7 +128,12 @@ class Billed:
         return (min(days), max(days)) if days else None
 
     def singles(self) -> "Singles":
-        """The calls by their ids."""
+        """The calls by their ids, with what was added to them; to calls that are not there nothing is."""
+        for place, digest in enumerate(self._digests) if self._added else ():
+            more = self._added.pop(digest, None)
+            if more is not None:
+                self._amounts[place] += int(more.scaleb(PLACES))
+                self.keys.sums[self.keys.keys[self._numbers[place]]].amount += more
         order = sorted(range(len(self._digests)), key=self._digests.__getitem__)
         columns = [
             array(column.typecode, map(column.__getitem__, order))

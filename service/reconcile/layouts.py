@@ -28,7 +28,9 @@ _METER: Final = re.compile(
 
 
 class BilledRow(NamedTuple):
-    """One row of a bill. `places`: of its amount, which may have been rounded there; `id`: where it is of one call."""
+    """One row of a bill. `places`: of its amount, which may have been rounded there; `id`: where it is of one call;
+    `adds`: it is no call, but changes what the one of this id comes to.
+    """
 
     day: date
     model: str
@@ -37,6 +39,7 @@ class BilledRow(NamedTuple):
     places: int
     tokens: int | None
     id: str | None
+    adds: bool = False
 
 
 class BilledRowError(ValueError):

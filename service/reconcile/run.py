@@ -1,12 +1,12 @@
 """One comparison, from a file of rows to what differs."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from service.errors import RequestError
@@ -15,7 +15,7 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.reconcile.billed import Billed, Keys
 from service.reconcile.comparison import Differences, SingleComparison, Tolerance, compare_sums
-from service.reconcile.layouts import BilledRowError, StatementLayout, billed_row, flattened, layout_of
+from service.reconcile.layouts import BilledRow, BilledRowError, StatementLayout, billed_row, flattened, layout_of
 from service.reconcile.recorded import Recorded
 
 Seen = Callable[[int, int], None]
@@ -42,6 +42,40 @@ class ReconcileRequest:
     served: bool = False
 
 
+class BilledRows(Protocol):
+    """What reads their rows. `name`: of what they are; None: no row told it yet."""
+
+    @property
+    def name(self) -> str | None:
+        """As `calledger reconcile --from` has it."""
+        ...
+
+    def rows(self, data: bytes) -> Iterator[BilledRow]:
+        """The billed rows of one row of JSON. Raises BilledRowError."""
+        ...
+
+
+class StatementRows:
+    """Rows of bills and usage exports, by their layout."""
+
+    def __init__(self, request: ReconcileRequest) -> None:
+        self._request = request
+        self._layout: StatementLayout | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The layout's; None before the first row."""
+        return None if self._layout is None else self._layout.name
+
+    def rows(self, data: bytes) -> Iterator[BilledRow]:
+        """As BilledRows. Raises RequestError where the first row is of no layout."""
+        request = self._request
+        for row in flattened(_parsed(data)):
+            if self._layout is None:
+                self._layout = layout_of(set(row), request.layout)
+            yield billed_row(self._layout, row, request.zone, request.currency)
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """What came of a comparison. `by_ids`: single calls were compared, not sums alone. `theirs` and `ours`: totals by
@@ -62,12 +96,22 @@ class Reconciliation:
 
 
 async def reconcile(
-    source: RowSource, reader: Reader, scope: Scope, request: ReconcileRequest, seen: Seen = _unseen
+    source: RowSource,
+    reader: Reader,
+    scope: Scope,
+    request: ReconcileRequest,
+    seen: Seen = _unseen,
+    *,
+    read: BilledRows | None = None,
 ) -> Reconciliation:
-    """Compare a source with what was recorded. Raises RequestError and SourceError."""
-    layout, billed = await _read(source, request, seen)
+    """Compare a source, whose rows `read` reads (None: by a bill's layout), with what was recorded.
+
+    Raises RequestError and SourceError.
+    """
+    read = read or StatementRows(request)
+    billed = await _read(source, read, request.days, seen)
     days = request.days or billed.days()
-    if layout is None or days is None:
+    if read.name is None or days is None:
         raise RequestError(f"`{request.name}` has no rows that can be read")
     recorded = Recorded(reader, scope, days, request.zone, request.accounts, request.served)
     tolerance, refused = Tolerance.of(request.tolerance, billed), await recorded.refused()
@@ -88,7 +132,7 @@ async def reconcile(
         differences = compare_sums(billed.keys, ours, tolerance, refused)
     return Reconciliation(
         request,
-        layout.name,
+        read.name,
         days,
         datetime.now(UTC),
         billed.rows,
@@ -101,22 +145,19 @@ async def reconcile(
     )
 
 
-async def _read(source: RowSource, request: ReconcileRequest, seen: Seen) -> tuple[StatementLayout | None, Billed]:
-    layout, billed = None, Billed()
+async def _read(source: RowSource, read: BilledRows, days: tuple[date, date] | None, seen: Seen) -> Billed:
+    billed = Billed()
     async with aclosing(source.pages(None)) as pages:
         async for page in pages:
             for data in page.rows:
                 try:
-                    for row in flattened(_parsed(bytes(data))):
-                        if layout is None:
-                            layout = layout_of(set(row), request.layout)
-                        one = billed_row(layout, row, request.zone, request.currency)
-                        if request.days is None or request.days[0] <= one.day <= request.days[1]:
-                            billed.add(one)
+                    for row in read.rows(bytes(data)):
+                        if days is None or row.adds or days[0] <= row.day <= days[1]:
+                            billed.add(row)
                 except BilledRowError as error:
                     billed.leave(str(error))
             seen(billed.rows, 0)
-    return layout, billed
+    return billed
 
 
 def _parsed(data: bytes) -> Any:  # noqa: ANN401 - a value of JSON

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from policies import Store
+from policies.retention import cutoff
 from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.account_names import record_accounts
@@ -21,9 +23,10 @@ from service.retention.replay import replay_tombstones
 from service.retention.rollups.tag_keys import forget_unlisted
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.idempotency_keys import forget_requests
-from service.storage.control.import_checkpoints import forget_checkpoints
 from service.storage.control.refusals import forget_refusals
 from service.storage.database import Database
+from service.storage.gateways.import_checkpoints import forget_checkpoints
+from service.storage.gateways.reconciliations import forget_reconciliations
 from service.storage.packing import pack
 from service.tasks import set_within
 
@@ -83,6 +86,15 @@ async def maintain(context: RetentionContext) -> bool:
         ):
             log.info("an index was packed", index=index)
 
+    async def comparisons() -> None:
+        """Forget comparisons whose calls may be purged by now."""
+        now, policy = await context.owner.fetchval("SELECT clock_timestamp()"), context.policy()
+        until = [
+            max(cutoff(policy, tier.number, store, now) for tier in policy.tiers.values()).date()
+            for store in (Store.CALL, Store.USAGE_DAY)
+        ]
+        await forget_reconciliations(context.owner, *until)
+
     work = {
         "tombstones replayed": lambda: replay_tombstones(context.owner, context.keyring, context.ledger),
         "partitions made ahead": ahead,
@@ -97,6 +109,7 @@ async def maintain(context: RetentionContext) -> bool:
         "refusals forgotten": lambda: forget_refusals(context.owner),
         "repeated requests forgotten": lambda: forget_requests(context.owner),
         "imports forgotten": lambda: forget_checkpoints(context.owner),
+        "comparisons forgotten": comparisons,
     }
     # All of them run, even if one fails.
     return all([await _done(context, name, run) for name, run in work.items()])

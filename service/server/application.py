@@ -16,6 +16,7 @@ from service.imports import setup as imports
 from service.ingest import setup as ingest
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
+from service.reconcile import setup as reconcile
 from service.runtime.runtime import Runtime
 from service.server.middleware import Handler, Middleware, Request, error_answer
 from service.server.process_metrics import ProcessCollector
@@ -34,6 +35,7 @@ def build_app(runtime: Runtime) -> web.Application:
     app = web.Application(client_max_size=max(runtime.settings.max_body_bytes, BODY_BYTES_MAX))
     ingest.setup(app, runtime)
     imports.setup(app, runtime)
+    reconcile.setup(app, runtime)
     api.setup(app, runtime)
     export.setup(app, runtime)
     delivery.setup(app, runtime)

@@ -13,6 +13,7 @@ class WebhookEvent(StrEnum):
     PURGE_FINISHED = "purge.finished"
     EXPORT_READY = "export.ready"
     POLICY_APPLIED = "policy.applied"
+    RECONCILIATION_FINISHED = "reconciliation.finished"
     TEST = "webhook.test"
 
 
@@ -23,6 +24,7 @@ ASKED_BY: Final = {
     WebhookEvent.PURGE_FINISHED: "purgeRuns",
     WebhookEvent.EXPORT_READY: "exports",
     WebhookEvent.POLICY_APPLIED: "policy",
+    WebhookEvent.RECONCILIATION_FINISHED: "reconciliations",
 }
 """The root field that would answer the same: who may not ask it is not told of the event."""
 OF_EVERY_ACCOUNT: Final = frozenset({WebhookEvent.PURGE_FINISHED})

@@ -382,7 +382,7 @@ async def test_what_a_call_cost_and_how_its_request_went(service: RunningService
         ]
         parts = aside.get_by_role("region", name="Parts of the cost").get_by_role("row")
         assert [text.split("\t") for text in await parts.all_inner_texts()][1:] == [
-            ["Input", "1000", "0.000003", "0.003", "reported"],
+            ["Input", "1,000", "0.000003", "0.003", "reported"],
             ["Output", "200", "0.000015", "0.003", "reported"],
         ]
         amounts = await aside.locator(".sum td").all_inner_texts()

@@ -29,6 +29,8 @@ from service.storage.control.exports import StoredExportKind, request_export
 from service.storage.control.webhook_deliveries import add_delivery
 from service.storage.control.webhooks import NewWebhook, add_webhook
 from service.storage.database import Database, ReadLease
+from service.storage.gateways.pull_sources import NewSource, add_source
+from service.storage.gateways.reconciliations import DifferenceRecord, NewReconciliation, add_reconciliation
 from service.storage.numbering import number_changes
 from service.storage.schema import row_security
 from service.storage.schema.migrate import migrate
@@ -52,6 +54,8 @@ QUESTIONS = {
     "webhooks": "{ webhooks { nodes { id name url } } }",
     "webhookDeliveries": '{ webhookDeliveries(webhook: "%(webhook)s") { nodes { id } } }',
     "budgets": "{ budgets { account apiKey } }",
+    "sources": "{ sources { totalCount nodes { id name address account } } }",
+    "reconciliations": "{ reconciliations { totalCount nodes { id name accounts differences { nodes { model } } } } }",
     "changes": "{ changes { nodes { kind call { id account model } } } }",
     "changeSums": '{ changeSums(since: "2026-11-01T00:00:00Z", until: "2026-11-30T00:00:00Z") { sums { account } } }',
     "calls": "{ calls { nodes { id account model sourceId } } }",
@@ -83,6 +87,18 @@ class TwoAccounts:
     async def ask(self, root: str, scope: Scope) -> Any:
         services = {"retention": self.retained.retention, "keys": self.keys}
         return await self.seeded.ask(QUESTIONS[root] % self.ids, scope, services=services, ledger=self.retained.ledger)
+
+
+def reconciliation(account: int, name: str) -> NewReconciliation:
+    day, totals = YOUNG.date(), {"USD": ("1", "2")}
+    of = (uuid4(), None, name, "cli", (account,), "invoice", day, day, "UTC", Decimal("0.001"))
+    return NewReconciliation(
+        *of, by_ids=False, rows=1, calls=1, unread={}, totals=totals, kinds={}, differing=1, failure=None
+    )
+
+
+def difference(model: str) -> DifferenceRecord:
+    return DifferenceRecord(0, "UNPRICED", YOUNG.date(), model, "USD", 1, Decimal(1), Decimal(0), ())
 
 
 @pytest.fixture
@@ -131,6 +147,9 @@ async def two_accounts(any_database_url: str, tmp_path: Path) -> AsyncIterator[T
                 await add_delivery(connection, webhook, "webhook.test", "test", {})
                 of = BudgetOf(account, "USD", api_key=f"{name}-key")
                 await set_budget(connection, of, Decimal(1), [100], "testkey2")
+                added = NewSource(uuid4(), name, "new-api", f"https://{name}.example.com", account, {}, b"", 60)
+                await add_source(connection, added)
+                await add_reconciliation(connection, reconciliation(account, name), [difference(f"{name}-model")])
         await retained.purge()
         yield TwoAccounts(retained, seeded, mine, theirs, ids, keys)
 

@@ -52,6 +52,8 @@ class LedgerKind(Enum):
     )
     WEBHOOK_DELETED = value("WEBHOOK_DELETED", "A webhook was deleted.")
     BUDGET_SET = value("BUDGET_SET", "A budget was set, or removed where it has no amount.")
+    SOURCE_ADDED = value("SOURCE_ADDED", "A gateway was added whose log is pulled: its calls come in from then on.")
+    SOURCE_REMOVED = value("SOURCE_REMOVED", "A gateway's log is pulled no more.")
     ACCOUNTS_NAMED = value("ACCOUNTS_NAMED", "Which accounts have which names, as salted digests.")
     TIER_CHANGED = value("TIER_CHANGED", "An account was moved to another tier.")
     NOTES_ERASED = value("NOTES_ERASED", "Notes of entries were erased.")

@@ -35,6 +35,10 @@ class WebhookEvent(Enum):
     )
     EXPORT_READY = value("EXPORT_READY", "`export.ready`: a file that the key asked for can be fetched.")
     POLICY_APPLIED = value("POLICY_APPLIED", "`policy.applied`: another policy is in force.")
+    RECONCILIATION_FINISHED = value(
+        "RECONCILIATION_FINISHED",
+        "`reconciliation.finished`: a comparison with a bill or a gateway was made, by hand or at night.",
+    )
     TEST = value("TEST", "`webhook.test`: `sendTestWebhook` was asked for. Each webhook is sent it.")
 
 

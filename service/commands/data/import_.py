@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -19,6 +20,7 @@ from service.commands.data.source_options import (
     FormatArgument,
     QuotaPerUnit,
     SecretFile,
+    Since,
     UserId,
     refuse_options,
     source_secret,
@@ -67,6 +69,7 @@ def import_(
     account_by: AccountColumn = None,
     secret_file: SecretFile = None,
     user_id: UserId = None,
+    since: Since = None,
     try_: Annotated[
         bool,
         typer.Option("--try", help=f"Store nothing: show the first {_TRIED_ROWS} rows as they would be stored."),
@@ -87,12 +90,13 @@ def import_(
     Example: calledger import litellm payloads.ndjson --try
     Example: calledger import csv calls.csv --map calls.toml --account acme
     Example: calledger import new-api postgresql://reader@db.internal/newapi --secret-file password.txt
+    Example: calledger import new-api sqlite:////opt/new-api/one-api.db --since 2026-11-01
     Example: calledger import new-api https://gateway.internal --secret-file token.txt --user-id 1
     """
     column_map = None if map_ is None else load_map(map_)
     found, options = FORMATS[form], ImportOptions(quota_per_unit, currency, account_by, column_map)
     refuse_options(found, form, options)
-    opened = open_source(found, source, source_secret(secret_file), user_id, csv=form_of(column_map))
+    opened = open_source(found, source, source_secret(secret_file), user_id, csv=form_of(column_map), since=since)
     if suggest_map:
         say(asyncio.run(suggest(opened)))
         return
@@ -101,7 +105,7 @@ def import_(
     if try_:
         in_runtime(data, lambda runtime: _try(runtime, found, opened, options))
     else:
-        refused = in_runtime(data, lambda runtime: _import(runtime, found, opened, options, account, restart))
+        refused = in_runtime(data, lambda runtime: _import(runtime, found, opened, options, (account, restart, since)))
         if refused:
             raise OperatorError(f"{refused:,} rows were refused: what is above says why")
 
@@ -112,9 +116,14 @@ async def _try(runtime: Runtime, form: ImportFormat, source: RowSource, options:
 
 
 async def _import(
-    runtime: Runtime, form: ImportFormat, source: RowSource, options: ImportOptions, account: str | None, restart: bool
+    runtime: Runtime,
+    form: ImportFormat,
+    source: RowSource,
+    options: ImportOptions,
+    which: tuple[str | None, bool, datetime | None],
 ) -> int:
-    """Import, and say what became of the rows; how many were refused."""
+    """Import, and say what became of the rows; how many were refused. `which`: account, whether anew, since when."""
+    account, restart, since = which
     progress = Progress(
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
@@ -131,7 +140,9 @@ async def _import(
             rate = tally.rows / max(time.monotonic() - begun, 1e-3)
             progress.update(task, description=f"{before + tally.rows:,} rows, {rate:,.0f}/s, {_outcomes(tally)}")
 
-        tally = await import_rows(runtime, form, source, options, account=account, restart=restart, progress=show)
+        tally = await import_rows(
+            runtime, form, source, options, account=account, restart=restart, since=since, progress=show
+        )
     for line in _summary(tally):
         say(line)
     return tally.refused.total()

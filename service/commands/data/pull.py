@@ -11,7 +11,7 @@ from service.imports.pull import Puller
 from service.ingest.results import Status
 from service.ingest.setup import ingesting
 from service.runtime.runtime import Runtime
-from service.storage.control.pull_sources import all_sources, lease_source
+from service.storage.gateways.pull_sources import all_sources, lease_source
 
 app = verb()
 

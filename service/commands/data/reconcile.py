@@ -1,19 +1,26 @@
 """`calledger reconcile`: what an invoice, a usage export or a gateway's log has, and what is recorded here."""
 
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
 from service.commands.common import in_runtime, progress, say, table
 from service.commands.data.export_file import admin_scope
+from service.commands.data.source_options import QuotaPerUnit, SecretFile, UserId, refuse_options, source_secret
 from service.commands.options import Data, one_of, verb
+from service.imports.addresses import open_source, shown
+from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.sources.file import FileSource
+from service.imports.sources.pages import RowSource
 from service.query.reader import Reader
+from service.reconcile.calls import CallRows
+from service.reconcile.kept import keep
 from service.reconcile.layouts import LAYOUTS
 from service.reconcile.report import COLUMNS, as_json, csv_text, html_text, json_text
 from service.reconcile.run import ReconcileRequest, Reconciliation
@@ -21,6 +28,8 @@ from service.reconcile.run import reconcile as compare
 from service.runtime.runtime import Runtime
 
 app = verb()
+
+ACTOR: Final = "cli"
 
 
 class ReportFormat(StrEnum):
@@ -49,11 +58,32 @@ def _zone(text: str) -> ZoneInfo:
         raise typer.BadParameter(f"`{text[:60]}` is no time zone: write a name such as `Asia/Shanghai`") from None
 
 
-Source = Annotated[Path, typer.Argument(metavar="FILE", help="CSV, NDJSON or a JSON array, plain or gzip.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A file of CSV, NDJSON or a JSON array, plain or gzip; or, with --from new-api or one-api, a gateway's "
+        "database or address, as of `calledger import`.",
+    ),
+]
+_LAYOUTS: Final = [one.name for one in LAYOUTS]
+_LOGS: Final = [name for name, form in FORMATS.items() if name not in _LAYOUTS and "map" not in form.options]
+
+
+def _kind(name: str) -> str:
+    if name not in (*_LAYOUTS, *_LOGS):
+        raise typer.BadParameter(f"`{name[:40]}` is none of {', '.join((*_LAYOUTS, *_LOGS))}")
+    return name
+
+
 Kind = Annotated[
     str | None,
     typer.Option(
-        "--from", metavar="KIND", help=f"{', '.join(one.name for one in LAYOUTS)}; by default as the columns tell."
+        "--from",
+        parser=_kind,
+        metavar="KIND",
+        help=f"Bills and usage: {', '.join(_LAYOUTS)}; by default as the columns tell. Logs of gateways, read as "
+        f"`calledger import` reads them: {', '.join(_LOGS)}.",
     ),
 ]
 Zone = Annotated[str, typer.Option("--time-zone", metavar="NAME", help="Whose days theirs are.")]
@@ -83,6 +113,9 @@ def reconcile(
     currency: Currency = None,
     tolerance: Share = None,
     served: Served = False,
+    quota_per_unit: QuotaPerUnit = None,
+    secret_file: SecretFile = None,
+    user_id: UserId = None,
     form: Form = ReportFormat.TABLE,
     output: Output = None,
     data: Data = None,
@@ -91,11 +124,12 @@ def reconcile(
 
     Finds what is missing here or there, doubled, priced differently, without an amount, or was refused. Amounts may
     differ by the tolerance, and by what their side has rounded. The exit code is 1 when there are differences, or rows
-    that could not be read.
+    that could not be read. What comes of it is kept, for `reconciliations` of GraphQL and the console.
 
     \b
     Examples: calledger reconcile invoice.csv --time-zone America/Los_Angeles
               calledger reconcile focus.csv.gz --format html -o november.html
+              calledger reconcile https://gateway.internal --from new-api --secret-file token.txt --user-id 1
     """
     if (since is None) != (until is None):
         raise typer.BadParameter("give both --since and --until, or neither")
@@ -103,10 +137,13 @@ def reconcile(
         raise typer.BadParameter("--since must not be later than --until")
     share, zone = (None if tolerance is None else _share(tolerance)), _zone(time_zone)
 
+    where = _Where(source, layout, quota_per_unit, currency, source_secret(secret_file), user_id)
+    opened = where.opened(None if since is None else datetime.combine(since, time(), zone))
+
     async def work(runtime: Runtime) -> Reconciliation:
-        """Compare, and show how far it is."""
+        """Compare, show how far it is, and keep what came of it."""
         request = ReconcileRequest(
-            name=source.name,
+            name=where.name(opened),
             zone=zone,
             tolerance=runtime.settings.reconcile_tolerance if share is None else share,
             layout=layout,
@@ -123,7 +160,9 @@ def reconcile(
                 """Move the bar."""
                 bar.update(task, description=f"{rows} rows, {calls} calls")
 
-            return await compare(FileSource(source), reader, admin_scope(runtime), request, seen)
+            found = await compare(opened, reader, admin_scope(runtime), request, seen, read=where.read(zone))
+        await keep(runtime, found, ACTOR)
+        return found
 
     result = in_runtime(data, work)
     if form is ReportFormat.TABLE:
@@ -134,6 +173,46 @@ def reconcile(
         output.write_text(_WRITERS[ReportFormat.JSON if form is ReportFormat.TABLE else form](result), "utf-8")
     if result.differences.found or result.unread:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where their rows are, and what they are."""
+
+    source: str
+    kind: str | None
+    quota_per_unit: Decimal | None
+    currency: str | None
+    secret: str | None
+    user: str | None
+
+    @property
+    def log(self) -> ImportFormat | None:
+        """The format of a gateway's own log; None for a bill."""
+        return FORMATS[self.kind] if self.kind in _LOGS else None
+
+    @property
+    def options(self) -> ImportOptions:
+        """What was said of a log's rows."""
+        log = self.log
+        return ImportOptions(self.quota_per_unit, self.currency if log and "currency" in log.options else None)
+
+    def opened(self, since: datetime | None) -> RowSource:
+        """The source. Raises OperatorError, and typer.BadParameter for options that mean nothing for it."""
+        if self.log is not None:
+            refuse_options(self.log, self.kind or "", self.options)
+            return open_source(self.log, self.source, self.secret, self.user, since=since)
+        if self.quota_per_unit is not None:
+            raise typer.BadParameter("--quota-per-unit is for --from new-api and one-api")
+        return FileSource(Path(self.source))
+
+    def name(self, opened: RowSource) -> str:
+        """What it is called in the report."""
+        return Path(self.source).name if isinstance(opened, FileSource) else shown(self.source)
+
+    def read(self, zone: ZoneInfo) -> CallRows | None:
+        """What reads the rows of a log; None for those of a bill."""
+        return None if self.log is None else CallRows(self.kind or "", self.log.reader(self.options), zone)
 
 
 def _share(text: str) -> Decimal:

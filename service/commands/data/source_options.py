@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -52,6 +53,16 @@ def _currency(text: str) -> str:
     return text.upper()
 
 
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or (moment.tzinfo is None and len(text) != len("2026-11-01")):
+        raise typer.BadParameter(f"`{text[:40]}` is neither a day such as 2026-11-01 nor RFC 3339 with an offset")
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
 def source_secret(file: Path | None) -> str | None:
     """The password or token of a source, which no command line shows: from a file, or from the environment."""
     if file is None:
@@ -97,4 +108,12 @@ SecretFile = Annotated[
 ]
 UserId = Annotated[
     str | None, typer.Option(metavar="N", help="new-api over HTTP: the number of the user whose token it is.")
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=_moment,
+        metavar="MOMENT",
+        help="Only calls that began then or later: a day of UTC such as 2026-11-01, or RFC 3339 with an offset.",
+    ),
 ]

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
-from uuid import uuid4
 
 import typer
 
@@ -22,12 +21,13 @@ from service.commands.data.source_options import (
 )
 from service.commands.options import Data, noun
 from service.errors import RequestError
-from service.imports.addresses import open_pullable, shown
+from service.imports.addresses import open_pullable
 from service.imports.formats import FORMATS, ImportOptions
-from service.imports.sealing import SealedAddress, seal_address
+from service.imports.registry import AskedSource, add_source, remove_source
+from service.imports.sealing import SealedAddress
 from service.log_redaction import guarded
 from service.runtime.runtime import Runtime
-from service.storage.control.pull_sources import NewSource, add_source, all_sources, remove_source
+from service.storage.gateways.pull_sources import all_sources
 
 app = noun("Gateways whose logs the service pulls.")
 
@@ -87,16 +87,9 @@ def add(
     if account is not None:
         check_account(account)
 
-    async def work(runtime: Runtime) -> None:
-        """Add the source."""
-        id_ = uuid4()
-        account_id = None if account is None else (await runtime.accounts.ensure([account]))[account]
-        said = {name: str(value) for name, value in asdict(options).items() if value is not None}
-        sealed = await seal_address(runtime.keyring, id_, where)
-        new = NewSource(id_, name, form, guarded(shown(address)), account_id, said, sealed, every)
-        await add_source(runtime.database.owner, new)
-
-    in_runtime(data, work)
+    said = {name: str(value) for name, value in asdict(options).items() if value is not None}
+    asked = AskedSource(name, form, where, account, said, every)
+    in_runtime(data, lambda runtime: add_source(runtime, asked))
 
 
 @app.command("list")
@@ -152,7 +145,7 @@ def remove(
 
     async def work(runtime: Runtime) -> None:
         """Remove the source."""
-        if not await remove_source(runtime.database.owner, name):
+        if not await remove_source(runtime, name):
             raise RequestError(f"there is no source `{name[:60]}`: `calledger sources list` shows them")
 
     in_runtime(data, work)

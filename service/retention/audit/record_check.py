@@ -1,5 +1,5 @@
-"""The tables compared with the ledger: API keys, holds, erasures, purges, policies, tiers, accounts, exports, webhooks
-and budgets are as the entries say.
+"""The tables compared with the ledger: API keys, holds, erasures, purges, policies, tiers, accounts, exports, webhooks,
+budgets and sources are as the entries say.
 
 Each function yields the differences in words: which row, what the ledger says, what the table says.
 """
@@ -17,7 +17,7 @@ from service.access.keys import mac_digest
 from service.ledger import Ledger, read_record
 from service.retention.account_names import name_digest
 from service.retention.audit.erasure_check import ERASURES, erasure_differences
-from service.retention.audit.webhook_check import BUDGETS, WEBHOOKS, budgets, webhooks
+from service.retention.audit.webhook_check import BUDGETS, SOURCES, WEBHOOKS, budgets, sources, webhooks
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeFailedError
 from service.retention.holds.hold_record import hold_differences
@@ -365,5 +365,6 @@ COMPARED: Final = {
     "field removals": (_REMOVALS, _removals),
     "webhooks": (WEBHOOKS, webhooks),
     "budgets": (BUDGETS, budgets),
+    "sources": (SOURCES, sources),
 }
 """The tables that are compared, by the name of the check: the statement for the rows, and the comparison."""

@@ -1,17 +1,19 @@
-"""Webhooks and budgets compared with the ledger."""
+"""Webhooks, budgets and sources compared with the ledger."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import asyncpg
 
-from policies.evidence.record import Record, RecordedWebhook
+from policies.evidence.record import Record, RecordedSetting, RecordedWebhook
 from service.storage.control.budgets import EVERY_BUDGET, budget_of
 from service.storage.control.webhooks import EVERY_WEBHOOK, WebhookRecord, webhook_of
+from service.storage.gateways.pull_sources import EVERY_SOURCE, source_facts, source_of
 from service.webhooks.facts import budget_facts, webhook_facts
 
 WEBHOOKS: Final = EVERY_WEBHOOK
 BUDGETS: Final = EVERY_BUDGET
+SOURCES: Final = EVERY_SOURCE
 
 
 def webhook_differences(known: RecordedWebhook | None, webhook: WebhookRecord) -> Iterable[str]:
@@ -41,18 +43,30 @@ def webhooks(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
 
 def budgets(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
     """The differences between the table `budget` and the ledger, in words."""
-    for row in rows:
-        budget = budget_of(row)
-        name, known = f"budget `{budget.id}`", record.budgets.get(str(budget.id))
+    here = {str(one.id): {**budget_facts(one), "actor": one.set_by} for one in (budget_of(row) for row in rows)}
+    return _settings("budget", "set it anew", record.budgets, here)
+
+
+def sources(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    """The differences between the table `source` and the ledger, in words."""
+    here = {str(one.id): source_facts(one) for one in (source_of(row) for row in rows)}
+    return _settings("source", "add it anew", record.sources, here)
+
+
+def _settings(
+    what: str, advice: str, recorded: Mapping[str, RecordedSetting], here: Mapping[str, Mapping[str, Any]]
+) -> Iterable[str]:
+    """The differences between rows, by id, and their entries; an actor is compared where the row has one."""
+    for id_, facts in here.items():
+        name, known = f"{what} `{id_}`", recorded.get(id_)
         if known is None or known.ended is not None:
             entry = "in no entry of" if known is None else f"removed by entry {known.ended} of"
             yield f"{name} is {entry} the ledger and here: remove it"
             continue
-        here, there = {**budget_facts(budget), "actor": budget.set_by}, {**known.facts, "actor": known.actor}
-        for fact in sorted(here.keys() | there.keys()):
-            if here.get(fact) != there.get(fact):
-                yield f"{name}: {fact} is not as entry {known.index} of the ledger has it: set it anew"
-    here = {str(row["id"]) for row in rows}
-    for id_, known in record.budgets.items():
+        there = {**known.facts, "actor": known.actor} if "actor" in facts else known.facts
+        for fact in sorted(facts.keys() | there.keys()):
+            if facts.get(fact) != there.get(fact):
+                yield f"{name}: {fact} is not as entry {known.index} of the ledger has it: {advice}"
+    for id_, known in recorded.items():
         if known.ended is None and id_ not in here:
-            yield f"budget `{id_}` is in entry {known.index} of the ledger and not here: set it anew"
+            yield f"{what} `{id_}` is in entry {known.index} of the ledger and not here: {advice}"

@@ -42,6 +42,8 @@ from service.retention.rollups.tag_sums import forget_account_tags
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
 from service.storage.connection import advisory_lock, affected
 from service.storage.control.idempotency_keys import forget_answers
+from service.storage.gateways.pull_sources import forget_sources_of
+from service.storage.gateways.reconciliations import forget_reconciliations_of
 from service.storage.notices import notify
 
 log = get_logger()
@@ -275,6 +277,8 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure, know
         await forget_account_tags(connection, account_id)
     await context.owner.execute(_DELETE_BUDGETS, account_id)
     await context.owner.execute(_DELETE_WEBHOOKS, account_id)
+    await forget_sources_of(context.owner, account_id)
+    await forget_reconciliations_of(context.owner, account_id)
     for part in await all_partitions(context.partitions):
         await _copy_held(context, part, now, account_id)
         while count := await _delete_some(context, part, now, account_id):

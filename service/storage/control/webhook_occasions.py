@@ -26,6 +26,12 @@ _POLICIES: Final = """
     SELECT version, name, digest, applied_at FROM policy_version WHERE applied_at >= $1 ORDER BY version LIMIT $2
 """
 
+_RECONCILIATIONS: Final = """
+    SELECT id, name, requested_by, first_day, last_day, differing, kinds, made_at, failure FROM reconciliation
+    WHERE made_at >= $1 AND ($3::jsonb IS NULL OR (accounts IS NOT NULL AND accounts <@ $3::jsonb))
+    ORDER BY made_at LIMIT $2
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
@@ -90,4 +96,28 @@ async def applied_policies(source: Queryable, since: datetime) -> list[Occasion]
             },
         )
         for row in await source.fetch(_POLICIES, since, _AT_ONCE)
+    ]
+
+
+async def finished_reconciliations(
+    source: Queryable, since: datetime, accounts: tuple[int, ...] | None
+) -> list[Occasion]:
+    """Comparisons of these accounts alone (None: of any) that were made since a moment."""
+    within = None if accounts is None else orjson.dumps(list(accounts)).decode()
+    return [
+        Occasion(
+            f"reconciliation:{row['id']}",
+            {
+                "id": public_id("recon", uuid_of(row["id"])),
+                "name": row["name"],
+                "requestedBy": row["requested_by"],
+                "firstDay": row["first_day"].isoformat(),
+                "lastDay": row["last_day"].isoformat(),
+                "differing": row["differing"],
+                "kinds": orjson.loads(row["kinds"]),
+                "madeAt": row["made_at"].isoformat(),
+                "failure": row["failure"],
+            },
+        )
+        for row in await source.fetch(_RECONCILIATIONS, since, _AT_ONCE, within)
     ]

@@ -91,13 +91,15 @@ GUARDS: Final = (
     Guard("webhook", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("webhook_delivery", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("budget", _READ, _BY_ACCOUNT),
+    Guard("source", _READ, _BY_ACCOUNT),
+    Guard("reconciliation", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
+    Guard("reconciliation_difference", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     # Keys that may do more than the one who asks are not for it.
     Guard("api_key", _WRITE, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("purge_run", _READ),
     # Written and read by the owner alone.
     Guard("idempotency_key", ()),
     Guard("import_checkpoint", ()),
-    Guard("source", ()),
     Guard("fsck_result", ()),
     Guard("installation", _WRITE, secured=False),
     # Readable because an export expires when another policy is in force.

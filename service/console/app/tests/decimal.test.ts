@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compare, difference, exact, readable, sum } from "../src/numbers/decimal";
+import { compare, difference, exact, grouped, readable, sum } from "../src/numbers/decimal";
 
 describe("amounts", () => {
   it("are added without a float", () => {
@@ -8,6 +8,7 @@ describe("amounts", () => {
     expect(sum([])).toBe("0");
     expect(difference("0.3", "0.1")).toBe("0.2");
     expect(compare("10", "9.99")).toBe(1);
+    expect(["1234567.25", "-1000", "999", "0.0001234"].map(grouped)).toEqual(["1,234,567.25", "-1,000", "999", "0.0001234"]);
   });
 
   it.each([

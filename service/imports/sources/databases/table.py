@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import orjson
@@ -13,18 +14,21 @@ from service.logs import get_logger
 log = get_logger()
 
 _PAGE_ROWS: Final = 1_000
+_DISORDER_S: Final = 3_600
+_KEY_MAX: Final = 2**63 - 1
 TEXT_CHARACTERS_MAX: Final = 2**16
 """What is read of a long text; an error's is cut to less."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A table, the column by which it is read in order, and the names of columns that are wanted: those that every
-    version has, others, and those of them that may be long.
+    """A table, the column by which it is read in order, the one that says when in seconds since 1970, and the names of
+    columns that are wanted: those that every version has, others, and those of them that may be long.
     """
 
     name: str
     key: str
+    moment: str
     needed: tuple[str, ...]
     others: tuple[str, ...] = ()
     long: frozenset[str] = frozenset()
@@ -48,7 +52,8 @@ class TableReader(Protocol):
 
 class TableSource:
     """The rows of a table in the order of its key. `connect` opens a connection; `parameters` are how its driver writes
-    the first and the second one; `where` names the database without a secret.
+    the first and the second one; `where` names the database without a secret; rows before `since` are left out, but for
+    some of the hour before.
     """
 
     def __init__(
@@ -57,11 +62,13 @@ class TableSource:
         connect: Callable[[], AbstractAsyncContextManager[TableReader]],
         parameters: tuple[str, str],
         where: str,
+        since: datetime | None = None,
     ) -> None:
         self._table = table
         self._connect = connect
         self._parameters = parameters
         self._where = where
+        self._since = since
 
     @property
     def identity(self) -> str:
@@ -74,12 +81,40 @@ class TableSource:
 
     async def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
         """Pages of rows whose key is larger than `after`."""
-        reached = int(after or -1)
         async with self._connect() as reader:
             statement = self._statement(reader.quote, await reader.columns(self._table.name))
+            reached = int(after) if after is not None else await self._before_first(reader)
             while rows := await reader.rows(statement, reached, _PAGE_ROWS):
                 reached = int(rows[-1][self._table.key])
                 yield RowPage([orjson.dumps(row, default=_text) for row in rows], str(reached))
+
+    async def _before_first(self, reader: TableReader) -> int:
+        """The key behind which the first rows are that are wanted. Keys are as old as their rows, an hour more or less,
+        and what says when need not be indexed: it is looked for by halves.
+        """
+        if self._since is None:
+            return -1
+        name, key, moment = (
+            f"{reader.quote}{one}{reader.quote}" for one in (self._table.name, self._table.key, self._table.moment)
+        )
+        first, second = self._parameters
+        statement = f"SELECT {moment} AS moment FROM {name} WHERE {key} > {first} ORDER BY {key} LIMIT {second}"  # noqa: S608 - names of our own
+        wanted = int(self._since.timestamp()) - _DISORDER_S
+
+        async def is_before(reached: int) -> bool:
+            """Whether the first row behind this key is too old."""
+            rows = await reader.rows(statement, reached, 1)
+            return bool(rows) and isinstance(rows[0]["moment"], int) and rows[0]["moment"] < wanted
+
+        low, high = -1, 0
+        while await is_before(high):
+            low, high = high, min(high * 2 + 1, _KEY_MAX)
+            if low == high:
+                return low
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if await is_before(middle) else (low, middle)
+        return high if await is_before(low) else low
 
     def _statement(self, quote: str, columns: Collection[str]) -> str:
         """The statement of a page. It is made of names of ours alone: of the table's, only whether they are there."""

@@ -32,6 +32,12 @@ export function exact(decimal: string): string {
   return new Big(decimal).toFixed();
 }
 
+/** A decimal with all of its digits, thousands grouped. */
+export function grouped(decimal: string): string {
+  const [whole = "0", ...fraction] = exact(decimal).split(".");
+  return [whole.replace(/\B(?=(\d{3})+$)/g, ","), ...fraction].join(".");
+}
+
 /** For the height of a bar alone: a decimal as the nearest float. */
 export function height(decimal: string): number {
   return Number(decimal);

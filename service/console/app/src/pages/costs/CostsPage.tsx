@@ -14,6 +14,7 @@ import "./costs.css";
 import { EqualTokens } from "./EqualTokens";
 import { GroupTable } from "./GroupTable";
 import { NoCosts } from "./NoCosts";
+import { Reconciled } from "./Reconciled";
 import { Toolbar } from "./Toolbar";
 import { Totals } from "./Totals";
 import { TimelineChart } from "./TimelineChart";
@@ -34,6 +35,7 @@ export default function CostsPage() {
       <FilterChips filter={filter} choose={choose} bound={bound} />
       <Answered costs={costs} none={(unpriced) => <NoCosts unpriced={unpriced} refusal={groups.problem} filter={filter} callFilter={callFilter} clear={clear} />} />
       {session.mayAsk("budgets") && <Budgets />}
+      {session.mayAsk("reconciliations") && <Reconciled />}
     </div>
   );
 }

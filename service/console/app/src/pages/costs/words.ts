@@ -48,6 +48,10 @@ export const words = catalogue(
     used: "Used",
     over: "Overspent:",
     noAmounts: "No call of this time has an amount.",
+    reconciled: "Last compared with",
+    forDays: (first: string, last: string) => ` (${first === last ? first : `${first} – ${last}`}):`,
+    differ: (calls: string, number: number) => (number === 0 ? "nothing differs." : number === 1 ? "1 call differs." : `${calls} calls differ.`),
+    notCompared: "it could not be compared.",
   },
   {
     toolbar: "费用显示方式",
@@ -95,5 +99,9 @@ export const words = catalogue(
     used: "已用",
     over: "已超支：",
     noAmounts: "此时间段内的调用都没有金额。",
+    reconciled: "最近对账：",
+    forDays: (first: string, last: string) => `（日期 ${first === last ? first : `${first} 至 ${last}`}）：`,
+    differ: (calls: string, number: number) => (number === 0 ? "没有差异。" : `${calls} 个调用有差异。`),
+    notCompared: "未能比较。",
   },
 );

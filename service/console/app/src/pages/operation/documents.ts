@@ -75,6 +75,33 @@ export const Deliveries = graphql(`
   }
 `);
 
+export const Sources = graphql(`
+  query Sources($after: String) {
+    sources(first: 50, after: $after) {
+      nodes {
+        id
+        name
+        format
+        address
+        account
+        everySeconds
+        rows
+        refused
+        lastRowAt
+        lagSeconds
+        failures
+        failure
+        dueAt
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      totalCount
+    }
+  }
+`);
+
 export const Receivers = graphql(`
   query Receivers {
     webhooks(first: 50) {

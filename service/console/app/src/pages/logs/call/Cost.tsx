@@ -1,6 +1,6 @@
 import { words as callWords } from "../../../calls/words";
 import { useWords } from "../../../language/useWords";
-import { exact } from "../../../numbers/decimal";
+import { exact, grouped } from "../../../numbers/decimal";
 import { Amount } from "../../../parts/Amount";
 import { PlainTable } from "../../../parts/PlainTable";
 import type { Call } from "./useCall";
@@ -31,7 +31,7 @@ export function Cost({ call }: { call: Call }) {
           keyOf={(part) => String(part.number)}
           columns={[
             { name: "meter", title: word.part, cell: (part) => meters[part.meter] ?? part.meter },
-            { name: "quantity", title: word.quantity, figures: true, cell: (part) => part.quantity && exact(part.quantity) },
+            { name: "quantity", title: word.quantity, figures: true, cell: (part) => part.quantity && grouped(part.quantity) },
             { name: "unitPrice", title: word.unitPrice, figures: true, cell: (part) => part.unitPrice && exact(part.unitPrice) },
             { name: "amount", title: word.amount, figures: true, cell: (part) => exact(part.amount) },
             { name: "priceList", title: word.priceList, cell: (part) => (part.priceList ? <code title={part.priceList}>{shortened(part.priceList)}</code> : word.reported) },

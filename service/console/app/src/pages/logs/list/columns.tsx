@@ -72,10 +72,10 @@ export const COLUMNS: readonly Column[] = [
     title: (row) => row.amount && `${exact(row.amount.amount)} ${row.amount.currency}`,
   },
   { name: "latencyMs", governs: "Call.latencyMs", width: 74, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
+  named("errorType", 190),
   named("apiKey", 98),
   { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 88, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
   named("provider", 92),
-  named("errorType", 190),
   named("errorCode", 100),
   named("servedModel", 210),
   named("operation", 110),
@@ -108,10 +108,10 @@ export const SHOWN_AT_FIRST: readonly string[] = [
   "outputTokens",
   "amount",
   "latencyMs",
+  "errorType",
   "apiKey",
   "timeToFirstTokenMs",
   "provider",
-  "errorType",
 ];
 
 /** The columns that an address or a store names, of those that there are; what it does not know is left out. */

@@ -1,0 +1,1 @@
+function e(e,t,n,r){return new Promise(i=>{let{unsubscribe:a}=e.query(t,n).subscribe(e=>{i(e),queueMicrotask(()=>a())});r.addEventListener(`abort`,()=>a(),{once:!0})})}export{e as t};
