@@ -87,7 +87,7 @@ _SCROLL: Final = """async (wanted) => {
 
 
 @contextmanager
-def logs(house: Calledger, key: str, address: str) -> Iterator[tuple[Page, list[str]]]:
+def logs(calledger: Calledger, key: str, address: str) -> Iterator[tuple[Page, list[str]]]:
     """The Logs page, signed in, and the addresses that it has asked for so far."""
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-dev-shm-usage", "--enable-precise-memory-info"]
@@ -96,7 +96,7 @@ def logs(house: Calledger, key: str, address: str) -> Iterator[tuple[Page, list[
         page.set_default_timeout(_WAIT_MS)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{house.url}/console/{address}")
+        page.goto(f"{calledger.url}/console/{address}")
         page.locator("input[type=password]").fill(key)
         page.locator("input[type=checkbox]").first.uncheck()
         page.locator("input[type=password]").press("Enter")
@@ -189,24 +189,24 @@ def heap_mb(page: Page) -> float:
     return used / 2**20
 
 
-def report(house: Calledger, first: int, calls: int) -> None:
+def report(calledger: Calledger, first: int, calls: int) -> None:
     """Report so many calls of now."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     facts = {"started_at": now, "model": "gpt-4o", "status": "succeeded"}
     lines = [{"id": f"tail-{number}-{now}", **facts} for number in range(first, first + calls)]
-    headers = {"Authorization": f"Bearer {house.admin_key}"}
-    request = urllib.request.Request(f"{house.url}/v1/calls", json.dumps(lines).encode(), headers)
+    headers = {"Authorization": f"Bearer {calledger.admin_key}"}
+    request = urllib.request.Request(f"{calledger.url}/v1/calls", json.dumps(lines).encode(), headers)
     urllib.request.urlopen(request).close()
 
 
-def listened(house: Calledger, key: str, calls: int) -> dict[str, float]:
+def listened(calledger: Calledger, key: str, calls: int) -> dict[str, float]:
     """How the heap grows while so many calls are reported, and shown every hundred."""
-    report(house, 0, 1)
-    with logs(house, key, "logs?range=1h&live=1") as (page, _):
+    report(calledger, 0, 1)
+    with logs(calledger, key, "logs?range=1h&live=1") as (page, _):
         page.locator(".live-mark.live-live").wait_for(state="attached")
         before = heap_mb(page)
         for first in range(1, calls + 1, _BATCH):
-            report(house, first, _BATCH)
+            report(calledger, first, _BATCH)
             if first // _BATCH % 5 == 4:
                 page.get_by_role("button", name="new calls").wait_for(state="detached")
         return {"before_mb": before, "growth_mb": heap_mb(page) - before, "calls": calls}
@@ -218,16 +218,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     calls = calls_of(chosen)
     say(machine())
-    with Calledger(fill.folder(calls)) as house:
-        fill.filled(house, calls)
+    with Calledger(fill.folder(calls)) as calledger:
+        fill.filled(calledger, calls)
     result: dict[str, Any] = {}
-    with Calledger(fill.folder(calls)) as house:
-        key = house.new_key("viewer")
-        with logs(house, key, "logs?range=90d") as (page, asked):
+    with Calledger(fill.folder(calls)) as calledger:
+        key = calledger.new_key("viewer")
+        with logs(calledger, key, "logs?range=90d") as (page, asked):
             result["files"] = first_load(asked)
             result["filter_ms"] = filtered(page, 5 if chosen.quick else 30)
             result["scroll"] = scrolled(page, chosen.rows or (20_000 if chosen.quick else 200_000))
-        result["tail"] = listened(house, key, 300 if chosen.quick else _AN_HOUR)
+        result["tail"] = listened(calledger, key, 300 if chosen.quick else _AN_HOUR)
     scroll, times = result["scroll"], [one["painted"] for one in result["filter_ms"]]
     for name, size in result["files"].items():
         print(f"{name}: {size / 1000:.1f} kB")

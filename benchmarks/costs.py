@@ -90,13 +90,13 @@ def _by_key(rows: Iterator[tuple[str | None, int, int, int, Decimal]]) -> Sums:
 class Ours:
     """The service, asked by GraphQL `repeats` times a round."""
 
-    def __init__(self, house: Calledger, key: str, filled: fill.Filled, repeats: int) -> None:
-        self._house, self._key, self._filled, self._repeats = house, key, filled, repeats
+    def __init__(self, calledger: Calledger, key: str, filled: fill.Filled, repeats: int) -> None:
+        self._calledger, self._key, self._filled, self._repeats = calledger, key, filled, repeats
 
     def ask(self, question: Question) -> list[dict[str, Any]]:
         begin, end = edges(self._filled, question)
         variables = {"from": begin.isoformat(), "to": end.isoformat()}
-        report = ask(self._house.url, self._key, question.graphql, **variables)["costs"]
+        report = ask(self._calledger.url, self._key, question.graphql, **variables)["costs"]
         if report["pageInfo"]["hasNextPage"]:
             raise SystemExit("the costs were truncated")
         return report["nodes"]
@@ -119,24 +119,24 @@ class Ours:
         return [(int(row["calls"]), *(row["latencyMs"][name] for name in ("p50", "p95", "p99"))) for row in rows]
 
     def round(self, question: Question, times: Times) -> None:
-        service, database = own_cpu_seconds(self._house.pid), cpu_seconds(self._house.postmaster)
+        service, database = own_cpu_seconds(self._calledger.pid), cpu_seconds(self._calledger.postmaster)
         begin = time.perf_counter()
         for _ in range(self._repeats):
             self.ask(question)
         times.wall.append((time.perf_counter() - begin) / self._repeats)
-        times.cpu.append((cpu_seconds(self._house.postmaster) - database) / self._repeats)
-        times.service_cpu.append((own_cpu_seconds(self._house.pid) - service) / self._repeats)
+        times.cpu.append((cpu_seconds(self._calledger.postmaster) - database) / self._repeats)
+        times.service_cpu.append((own_cpu_seconds(self._calledger.pid) - service) / self._repeats)
 
 
 class Raw:
     """The scan of the calls by SQL, in one process of PostgreSQL."""
 
-    def __init__(self, house: Calledger, filled: fill.Filled) -> None:
-        self._house, self._filled = house, filled
+    def __init__(self, calledger: Calledger, filled: fill.Filled) -> None:
+        self._calledger, self._filled = calledger, filled
 
     def _rows(self, question: Question) -> list[asyncpg.Record]:
         async def work() -> list[asyncpg.Record]:
-            owner = await fill.connect(self._house)
+            owner = await fill.connect(self._calledger)
             await owner.execute("SET max_parallel_workers_per_gather = 0")
             try:
                 return await owner.fetch(question.raw, *edges(self._filled, question), timeout=3600)
@@ -158,10 +158,10 @@ class Raw:
         ]
 
     def round(self, question: Question, times: Times) -> None:
-        database, begin = cpu_seconds(self._house.postmaster), time.perf_counter()
+        database, begin = cpu_seconds(self._calledger.postmaster), time.perf_counter()
         self._rows(question)
         times.wall.append(time.perf_counter() - begin)
-        times.cpu.append(cpu_seconds(self._house.postmaster) - database)
+        times.cpu.append(cpu_seconds(self._calledger.postmaster) - database)
 
 
 class ClickHouse:
@@ -190,7 +190,7 @@ class ClickHouse:
 
 
 @contextmanager
-def clickhouse(house: Calledger, filled: fill.Filled, repeats: int) -> Iterator[ClickHouse]:
+def clickhouse(calledger: Calledger, filled: fill.Filled, repeats: int) -> Iterator[ClickHouse]:
     """ClickHouse with the same rows, loaded anew each time: it takes seconds."""
     python = environment("chdb", _CHDB)
     folder = FOLDER / "chdb"
@@ -202,7 +202,7 @@ def clickhouse(house: Calledger, filled: fill.Filled, repeats: int) -> Iterator[
         opened = ClickHouse(process, filled, repeats)
         opened.ask("CREATE DATABASE ledger")
         opened.ask(_CLICKHOUSE_TABLE)
-        _load(house, opened)
+        _load(calledger, opened)
         yield opened
     finally:
         process.stdin.close()
@@ -211,12 +211,12 @@ def clickhouse(house: Calledger, filled: fill.Filled, repeats: int) -> Iterator[
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _load(house: Calledger, opened: ClickHouse) -> None:
+def _load(calledger: Calledger, opened: ClickHouse) -> None:
     begin = time.monotonic()
     path = FOLDER / "calls.csv"
 
     async def work() -> None:
-        owner = await fill.connect(house)
+        owner = await fill.connect(calledger)
         await owner.copy_from_query(_EXPORTED, output=path, format="csv", timeout=3600)
         await owner.close()
 
@@ -257,13 +257,13 @@ def _near(found: list[tuple[int, ...]], exact: list[tuple[int, ...]]) -> bool:
 
 def measured(calls: int, rounds: int, repeats: int, *, peers: bool) -> tuple[Taken, fill.Filled]:
     """Times by contender and question, and what they were measured on."""
-    with Calledger(fill.folder(calls)) as house:
-        filled = fill.filled(house, calls)
-        ours = Ours(house, house.new_key("viewer"), filled, repeats)
+    with Calledger(fill.folder(calls)) as calledger:
+        filled = fill.filled(calledger, calls)
+        ours = Ours(calledger, calledger.new_key("viewer"), filled, repeats)
         if not peers:
             return _rounds({"Calledger": ours}, rounds, None), filled
-        with clickhouse(house, filled, repeats) as click:
-            raw = Raw(house, filled)
+        with clickhouse(calledger, filled, repeats) as click:
+            raw = Raw(calledger, filled)
             compare(ours, raw, click)
             return _rounds({"Calledger": ours, "raw scan": raw, "ClickHouse": click}, rounds, say), filled
 

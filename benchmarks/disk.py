@@ -45,8 +45,8 @@ _INDEXES: Final = """
 """
 
 
-async def sizes(house: Calledger) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    owner = await fill.connect(house)
+async def sizes(calledger: Calledger) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    owner = await fill.connect(calledger)
     stores = [dict(row) for row in await owner.fetch(_SIZES, _STORES, _SUMS)]
     indexes = [dict(row) for row in await owner.fetch(_INDEXES)]
     await owner.close()
@@ -57,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser(__doc__, calls=1_000_000).parse_args(arguments)
     calls = calls_of(chosen)
     say(machine())
-    with Calledger(fill.folder(calls)) as house:
-        fill.filled(house, calls)
-        stores, indexes = asyncio.run(sizes(house))
+    with Calledger(fill.folder(calls)) as calledger:
+        fill.filled(calledger, calls)
+        stores, indexes = asyncio.run(sizes(calledger))
     print(f"{'':18} {'rows':>10} {'bytes a row':>12} {'indexes':>8} {'bytes a call':>13}")
     for size in stores:
         each = size["rows_bytes"] / size["rows"], size["index_bytes"] / size["rows"], size["bytes"] / calls

@@ -28,8 +28,8 @@ _PART_BYTES: Final = 2**16
 class _Watched:
     """What the service's process takes from now on."""
 
-    def __init__(self, house: Calledger) -> None:
-        self._pid = house.pid
+    def __init__(self, calledger: Calledger) -> None:
+        self._pid = calledger.pid
         self.before = self.peak = resident_mb(self._pid)
         self.beside = 0.0
         self._cpu, self._begin = own_cpu_seconds(self._pid), time.monotonic()
@@ -53,12 +53,12 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def written(house: Calledger, key: str, form: str) -> dict[str, Any]:
+def written(calledger: Calledger, key: str, form: str) -> dict[str, Any]:
     """The export when it is ready."""
-    watched = _Watched(house)
-    id_ = ask(house.url, key, _CREATE % form)["createExport"]["export"]["id"]
+    watched = _Watched(calledger)
+    id_ = ask(calledger.url, key, _CREATE % form)["createExport"]["export"]["id"]
     while True:
-        export = ask(house.url, key, _STATE, id=id_)["export"]
+        export = ask(calledger.url, key, _STATE, id=id_)["export"]
         if export["state"] not in ("QUEUED", "RUNNING"):
             break
         watched.look()
@@ -68,10 +68,10 @@ def written(house: Calledger, key: str, form: str) -> dict[str, Any]:
     return export | watched.spent()
 
 
-def fetched(house: Calledger, key: str, export: dict[str, Any]) -> dict[str, float]:
+def fetched(calledger: Calledger, key: str, export: dict[str, Any]) -> dict[str, float]:
     """The download."""
-    request = urllib.request.Request(house.url + export["url"], headers={"Authorization": f"Bearer {key}"})
-    watched, got = _Watched(house), 0
+    request = urllib.request.Request(calledger.url + export["url"], headers={"Authorization": f"Bearer {key}"})
+    watched, got = _Watched(calledger), 0
     with urllib.request.urlopen(request, timeout=120) as answer:
         read: Callable[[int], bytes] = answer.read
         while part := read(_PART_BYTES):
@@ -86,13 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser(__doc__, calls=1_000_000).parse_args(arguments)
     calls = calls_of(chosen)
     say(machine())
-    with Calledger(fill.folder(calls)) as house:
-        fill.filled(house, calls)
-    with Calledger(fill.folder(calls)) as house:
-        key = house.new_key("viewer")
-        ask(house.url, key, "{ calls(first: 200) { nodes { id model amount { amount } tags { key } } } }")
-        exports = {form: written(house, key, form) for form in FORMS}
-        downloads = {form: fetched(house, key, export) for form, export in exports.items()}
+    with Calledger(fill.folder(calls)) as calledger:
+        fill.filled(calledger, calls)
+    with Calledger(fill.folder(calls)) as calledger:
+        key = calledger.new_key("viewer")
+        ask(calledger.url, key, "{ calls(first: 200) { nodes { id model amount { amount } tags { key } } } }")
+        exports = {form: written(calledger, key, form) for form in FORMS}
+        downloads = {form: fetched(calledger, key, export) for form, export in exports.items()}
     for form, export in exports.items():
         rows, size, fetching = int(export["rows"]), int(export["bytes"]), downloads[form]
         beside = f", {export['beside_mb']:.0f} MB beside it" if export["beside_mb"] else ""

@@ -118,8 +118,8 @@ async def _listen(url: str, key: str, accounts: Sequence[str]) -> dict[str, Any]
 class Beside:
     """A process that listens during the block; afterwards `found` is what it has seen."""
 
-    def __init__(self, mode: str, house: Calledger, key: str, accounts: Sequence[str] = ()) -> None:
-        command = [sys.executable, "-m", "benchmarks.feed", f"--{mode}", house.url, key, *accounts]
+    def __init__(self, mode: str, calledger: Calledger, key: str, accounts: Sequence[str] = ()) -> None:
+        command = [sys.executable, "-m", "benchmarks.feed", f"--{mode}", calledger.url, key, *accounts]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.found: dict[str, Any] = {}
 
@@ -136,9 +136,9 @@ class Beside:
 class Lag(threading.Thread):
     """Asks `/metrics` for the feed's own lag, ten times per second, until stopped."""
 
-    def __init__(self, house: Calledger) -> None:
+    def __init__(self, calledger: Calledger) -> None:
         super().__init__(daemon=True)
-        self._url, self.seen, self.stopped = f"{house.url}/metrics", list[float](), threading.Event()
+        self._url, self.seen, self.stopped = f"{calledger.url}/metrics", list[float](), threading.Event()
 
     def run(self) -> None:
         while not self.stopped.wait(0.1):
@@ -147,17 +147,17 @@ class Lag(threading.Thread):
             self.seen += [float(found[1])] if found else []
 
 
-def _report(house: Calledger, key: str, rows: int, seed: int) -> tuple[float, float]:
+def _report(calledger: Calledger, key: str, rows: int, seed: int) -> tuple[float, float]:
     """Report so many calls; rows per second, and CPU of service and database per row in microseconds."""
     lines = [json.dumps(call, separators=(",", ":")) for call in sample.native_calls(rows, seed)]
     bodies = ["\n".join(lines[at : at + BODY_ROWS]).encode() for at in range(0, len(lines), BODY_ROWS)]
     headers = {"Authorization": f"Bearer {key}"}
-    plan = Plan(house.url, [request(house.url, "/v1/calls", body, headers) for body in bodies], 4, None)
-    cpu = cpu_seconds(house.pid)
+    plan = Plan(calledger.url, [request(calledger.url, "/v1/calls", body, headers) for body in bodies], 4, None)
+    cpu = cpu_seconds(calledger.pid)
     outcome = Running(plan).outcome()
     if outcome.failed:
         raise SystemExit(f"reports were refused: {outcome.first_failure}")
-    return rows / outcome.seconds, (cpu_seconds(house.pid) - cpu) / rows * 1e6
+    return rows / outcome.seconds, (cpu_seconds(calledger.pid) - cpu) / rows * 1e6
 
 
 def _quantiles(lags: Sequence[float]) -> tuple[float, float]:
@@ -175,24 +175,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rates: dict[str, list[float]] = {"alone": [], "consumer": [], "subscribers": []}
     cpus: dict[str, list[float]] = {name: [] for name in rates}
     lags: dict[str, list[float]] = {"feed": [], "consumer": [], "subscribers": []}
-    with Calledger(chosen.data, environment={"CALLEDGER_STREAMS_PER_KEY": "1000"}) as house:
-        ingest, viewer, seed = house.new_key("ingest"), house.new_key("viewer"), int(time.time())
-        _report(house, ingest, 2_000, seed)
+    with Calledger(chosen.data, environment={"CALLEDGER_STREAMS_PER_KEY": "1000"}) as calledger:
+        ingest, viewer, seed = calledger.new_key("ingest"), calledger.new_key("viewer"), int(time.time())
+        _report(calledger, ingest, 2_000, seed)
         accounts = sorted({call["account"] for call in sample.native_calls(2_000, seed)})[:DIFFERENT]
         received = 0
         for number in range(rounds):
             for place, mode in enumerate(rates):
                 mark = seed + 1 + number * 3 + place
-                meter = Lag(house)
+                meter = Lag(calledger)
                 if mode == "alone":
                     meter.start()
-                    rate, cpu = _report(house, ingest, rows, mark)
+                    rate, cpu = _report(calledger, ingest, rows, mark)
                     meter.stopped.set()
                     meter.join()
                     lags["feed"] += meter.seen
                 else:
-                    with Beside("consume" if mode == "consumer" else "listen", house, viewer, accounts) as beside:
-                        rate, cpu = _report(house, ingest, rows, mark)
+                    with Beside("consume" if mode == "consumer" else "listen", calledger, viewer, accounts) as beside:
+                        rate, cpu = _report(calledger, ingest, rows, mark)
                     lags[mode] += beside.found["lags"]
                     if mode == "consumer" and beside.found["received"] != rows:
                         raise SystemExit(f"the consumer received {beside.found['received']} of {rows}")

@@ -222,12 +222,12 @@ def _shape_of(calls: int | Shape) -> Shape:
     return calls if isinstance(calls, Shape) else Shape(calls)
 
 
-def filled(house: Calledger, calls: int | Shape) -> Filled:
-    """See to it that the running `house` holds `calls` calls, by loading them unless they are there already."""
-    found = _fit(house.data)
+def filled(calledger: Calledger, calls: int | Shape) -> Filled:
+    """See to it that the running `calledger` holds `calls` calls, by loading them unless they are there already."""
+    found = _fit(calledger.data)
     if found is None:
-        found = asyncio.run(_fill(house, _shape_of(calls)))
-        (house.data / _MARK).write_text(json.dumps(asdict(found)))
+        found = asyncio.run(_fill(calledger, _shape_of(calls)))
+        (calledger.data / _MARK).write_text(json.dumps(asdict(found)))
     return found
 
 
@@ -248,11 +248,11 @@ def _version() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
 
 
-async def _fill(house: Calledger, shape: Shape) -> Filled:
+async def _fill(calledger: Calledger, shape: Shape) -> Filled:
     begin = time.monotonic()
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     start = midnight - timedelta(days=DAYS)
-    async with open_runtime(Settings(data=house.data)) as runtime:
+    async with open_runtime(Settings(data=calledger.data)) as runtime:
         tiers = await _tiers(runtime, shape)
         days = [start + timedelta(days=day) for day in range(DAYS)]
         places = [(store, tier, day) for tier in tiers for store in Store for day in [*days, midnight]]
@@ -396,6 +396,6 @@ async def _sum_by_tag(runtime: Runtime, tiers: Iterable[int], days: Sequence[dat
     await Compaction(runtime.database.owner).compact_all()
 
 
-async def connect(house: Calledger) -> asyncpg.Connection:
+async def connect(calledger: Calledger) -> asyncpg.Connection:
     """A connection as the owner, as the service's own are set up."""
-    return await asyncpg.connect(house.database_url, server_settings={"timezone": "UTC", "jit": "off"})
+    return await asyncpg.connect(calledger.database_url, server_settings={"timezone": "UTC", "jit": "off"})

@@ -241,17 +241,17 @@ def _line(name: str, alone: Taken, beside: Taken) -> str:
     return f"{name:<24} {'  '.join(cells)}  bar {now:6.1f}  alone {before:6.1f}  x {now / before:4.1f}  ({rounds})"
 
 
-def _measured(house: Calledger, name: str, keys: tuple[str, str], seconds: float) -> tuple[Taken, Taken]:
+def _measured(calledger: Calledger, name: str, keys: tuple[str, str], seconds: float) -> tuple[Taken, Taken]:
     """What the others' requests took with nobody else, and beside one scenario."""
     scenario = SCENARIOS[name]
     time.sleep(WARM_UP_S)  # what the scenario before has left is answered meanwhile
-    alone = asyncio.run(_timed(house.url, *keys, seconds / 2))
-    key = house.new_key(scenario.role, *scenario.accounts)
-    command = [sys.executable, "-m", "benchmarks.freeze", "--post", house.url, key, name]
+    alone = asyncio.run(_timed(calledger.url, *keys, seconds / 2))
+    key = calledger.new_key(scenario.role, *scenario.accounts)
+    command = [sys.executable, "-m", "benchmarks.freeze", "--post", calledger.url, key, name]
     poster = subprocess.Popen(command, cwd=ROOT)
     try:
         time.sleep(WARM_UP_S)
-        beside = asyncio.run(_timed(house.url, *keys, seconds))
+        beside = asyncio.run(_timed(calledger.url, *keys, seconds))
         if poster.poll() is not None:
             raise SystemExit(f"the poster of `{name}` has ended; its message is above")
     finally:
@@ -273,12 +273,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(f"{machine()}; load {os.getloadavg()[0]:.1f}")
     print("milliseconds: median and 99th percentile of each, then what the bar is for, beside the scenario and alone")
     results: dict[str, dict[str, Taken]] = {}
-    with Calledger(FOLDER / "freeze") as house:
-        keys = house.new_key("ingest"), house.new_key("viewer")
-        asyncio.run(_filled(house.url, keys[0]))
-        asyncio.run(_timed(house.url, *keys, 2.0))
+    with Calledger(FOLDER / "freeze") as calledger:
+        keys = calledger.new_key("ingest"), calledger.new_key("viewer")
+        asyncio.run(_filled(calledger.url, keys[0]))
+        asyncio.run(_timed(calledger.url, *keys, 2.0))
         for name in chosen.only or SCENARIOS:
-            alone, beside = _measured(house, name, keys, seconds)
+            alone, beside = _measured(calledger, name, keys, seconds)
             results[name] = {"alone": alone, "beside": beside}
             print(_line(name, alone, beside), flush=True)
     late = {name: _latest(found["beside"]) for name, found in results.items()}

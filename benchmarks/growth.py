@@ -59,9 +59,9 @@ readable_days = {{ personal = 30 }}
 class _Client:
     """One connection that is kept, as gateways and dashboards keep theirs."""
 
-    def __init__(self, house: Calledger, role: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(house.url).netloc, timeout=300)
-        self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {house.new_key(role)}"}
+    def __init__(self, calledger: Calledger, role: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(calledger.url).netloc, timeout=300)
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {calledger.new_key(role)}"}
 
     def post(self, path: str, body: object) -> tuple[float, Any]:
         """The milliseconds that it took, and the answer."""
@@ -73,9 +73,9 @@ class _Client:
             raise SystemExit(f"refused: {answer}")
         return taken, answer
 
-    def request(self, house: Calledger, body: object, path: str = "/graphql") -> bytes:
+    def request(self, calledger: Calledger, body: object, path: str = "/graphql") -> bytes:
         """The same as bytes, for the load generator."""
-        return request(house.url, path, json.dumps(body).encode(), self._headers)
+        return request(calledger.url, path, json.dumps(body).encode(), self._headers)
 
 
 def _call(account: str) -> dict[str, object]:
@@ -95,21 +95,21 @@ def _median(rounds: int, take: Callable[[], float]) -> float:
     return statistics.median(take() for _ in range(rounds))
 
 
-def _loaded(house: Calledger, shape: Shape) -> None:
+def _loaded(calledger: Calledger, shape: Shape) -> None:
     """See to it that the ledger is there: its tiers in the policy, its calls in the stores."""
     if shape.tiers > 1:
-        policy = house.command("policy", "complete")
+        policy = calledger.command("policy", "complete")
         wanted = [_TIER.format(number=number) for number in range(2, shape.tiers + 1)]
         if wanted[-1].strip().splitlines()[0] not in policy:
-            path = house.data.with_suffix(".toml")
+            path = calledger.data.with_suffix(".toml")
             path.write_text(policy + "".join(wanted))
-            house.command("policy", "apply", str(path))
-    fill.filled(house, shape)
+            calledger.command("policy", "apply", str(path))
+    fill.filled(calledger, shape)
 
 
-def _latencies(house: Calledger, shape: Shape) -> dict[str, float]:
+def _latencies(calledger: Calledger, shape: Shape) -> dict[str, float]:
     """Milliseconds of single requests, one after the other."""
-    reporter, viewer = _Client(house, "ingest"), _Client(house, "viewer")
+    reporter, viewer = _Client(calledger, "ingest"), _Client(calledger, "viewer")
     names = itertools.cycle(shape.account_names)
     fresh = (f"new-{uuid4()}" for _ in itertools.count())
     costs = max(_ROUNDS // 10, 3)
@@ -128,20 +128,20 @@ def _latencies(house: Calledger, shape: Shape) -> dict[str, float]:
     }
 
 
-def _beside(house: Calledger) -> dict[str, float]:
+def _beside(calledger: Calledger) -> dict[str, float]:
     """How long others' pages take beside a client that asks for accounts which are not there, and one that makes some.
 
     What the client costs by taking a share of the processor is taken out: beside the same client asking for pages.
     """
-    reporter, viewer, other = _Client(house, "ingest"), _Client(house, "viewer"), _Client(house, "viewer")
-    page = [viewer.request(house, {"query": _PAGE})]
-    asking = [other.request(house, _unknown()) for _ in range(4_000)]
-    making = [reporter.request(house, _call(f"made-{uuid4()}"), "/v1/calls") for _ in range(4_000)]
-    known = [reporter.request(house, _call("account-01"), "/v1/calls") for _ in range(4_000)]
+    reporter, viewer, other = _Client(calledger, "ingest"), _Client(calledger, "viewer"), _Client(calledger, "viewer")
+    page = [viewer.request(calledger, {"query": _PAGE})]
+    asking = [other.request(calledger, _unknown()) for _ in range(4_000)]
+    making = [reporter.request(calledger, _call(f"made-{uuid4()}"), "/v1/calls") for _ in range(4_000)]
+    known = [reporter.request(calledger, _call("account-01"), "/v1/calls") for _ in range(4_000)]
 
     def run(noise: Sequence[bytes]) -> Outcome:
-        beside = Running(Plan(house.url, noise, 1, _BESIDE_S + 1))
-        found = Running(Plan(house.url, page, 1, _BESIDE_S)).outcome()
+        beside = Running(Plan(calledger.url, noise, 1, _BESIDE_S + 1))
+        found = Running(Plan(calledger.url, page, 1, _BESIDE_S)).outcome()
         noisy = beside.outcome()
         if found.failed or noisy.failed:
             raise SystemExit(f"refused: {found.first_failure}{noisy.first_failure}")
@@ -159,22 +159,22 @@ def _beside(house: Calledger) -> dict[str, float]:
     }
 
 
-def _command(house: Calledger, *arguments: str) -> tuple[float, float, str]:
+def _command(calledger: Calledger, *arguments: str) -> tuple[float, float, str]:
     """Seconds by the clock, CPU seconds of the command's database, and what it printed."""
-    begin, used = time.monotonic(), cpu_seconds(house.postmaster)
-    text = house.command(*arguments)
-    return time.monotonic() - begin, cpu_seconds(house.postmaster) - used, text
+    begin, used = time.monotonic(), cpu_seconds(calledger.postmaster)
+    text = calledger.command(*arguments)
+    return time.monotonic() - begin, cpu_seconds(calledger.postmaster) - used, text
 
 
-def _at_rest(house: Calledger, shape: Shape) -> dict[str, float]:
-    keyring = [path for path in (house.data / "keyring").rglob("*") if path.is_file()]
-    sizes, _ = asyncio.run(disk.sizes(house))
+def _at_rest(calledger: Calledger, shape: Shape) -> dict[str, float]:
+    keyring = [path for path in (calledger.data / "keyring").rglob("*") if path.is_file()]
+    sizes, _ = asyncio.run(disk.sizes(calledger))
     per_call = {f"{size['store']}, bytes a call": size["bytes"] / shape.calls for size in sizes}
     blocks = sum(path.stat().st_blocks * 512 for path in keyring)
     return {
-        "start, s": house.ready_s,
-        "start, CPU s": house.ready_cpu_s,
-        "memory at rest, MB": resident_mb(house.pid),
+        "start, s": calledger.ready_s,
+        "start, CPU s": calledger.ready_cpu_s,
+        "memory at rest, MB": resident_mb(calledger.pid),
         "keyring, files": len(keyring),
         "keyring, MB": blocks / 1e6,
         **per_call,
@@ -184,30 +184,30 @@ def _at_rest(house: Calledger, shape: Shape) -> dict[str, float]:
 
 def measure(shape: Shape, *, purge: bool) -> dict[str, float]:
     """Every figure of one shape."""
-    with Calledger(fill.folder(shape)) as house:
-        _loaded(house, shape)
-    with Calledger(fill.folder(shape)) as house:
+    with Calledger(fill.folder(shape)) as calledger:
+        _loaded(calledger, shape)
+    with Calledger(fill.folder(shape)) as calledger:
         time.sleep(5)
-        found = _at_rest(house, shape) | _latencies(house, shape) | _beside(house)
-        found["purge --dry-run, s"] = _command(house, "purge", "--dry-run")[0]
+        found = _at_rest(calledger, shape) | _latencies(calledger, shape) | _beside(calledger)
+        found["purge --dry-run, s"] = _command(calledger, "purge", "--dry-run")[0]
         for name in ("fsck, s", "fsck again, s"):
-            seconds, cpu, text = _command(house, "fsck")
+            seconds, cpu, text = _command(calledger, "fsck")
             say(text)
             found |= {name: seconds, name.replace(", s", ", CPU s"): cpu}
         if purge:
-            found |= _purged(house)
+            found |= _purged(calledger)
     return found
 
 
-def _purged(house: Calledger) -> dict[str, float]:
+def _purged(calledger: Calledger) -> dict[str, float]:
     """Purge what a shorter window makes due: the errors of three weeks, in every tier."""
-    (house.data / "filled.json").unlink()
-    path = house.data.with_suffix(".toml")
-    path.write_text(house.command("policy", "complete").replace("call_error = 30", "call_error = 7"))
-    house.command("policy", "apply", str(path))
-    plan = house.command("purge", "--dry-run")
+    (calledger.data / "filled.json").unlink()
+    path = calledger.data.with_suffix(".toml")
+    path.write_text(calledger.command("policy", "complete").replace("call_error = 30", "call_error = 7"))
+    calledger.command("policy", "apply", str(path))
+    plan = calledger.command("purge", "--dry-run")
     digest = next(word.strip("`.,") for word in plan.split() if word.startswith("sha256:"))
-    seconds, _, text = _command(house, "purge", "--plan", digest)
+    seconds, _, text = _command(calledger, "purge", "--plan", digest)
     say(text)
     return {"purge of three weeks of errors, s": seconds}
 

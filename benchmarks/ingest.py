@@ -62,7 +62,7 @@ _STORE: Final = "INSERT INTO peers.ingested SELECT * FROM staged ON CONFLICT DO 
 
 
 @dataclass(slots=True)
-class Tally:
+class Samples:
     """Rounds of one contender: rows a second, and CPU a row of the client, the service and the database."""
 
     rates: list[float] = field(default_factory=list)
@@ -90,38 +90,38 @@ def _bodies(calls: Sequence[dict[str, Any]]) -> list[bytes]:
 class Round:
     """The same calls for both, of each reporter its own; made before anything is timed."""
 
-    def __init__(self, house: Calledger, key: str, reporters: int, rows: int, seed: int) -> None:
-        self._house, self._rows = house, rows
+    def __init__(self, calledger: Calledger, key: str, reporters: int, rows: int, seed: int) -> None:
+        self._calledger, self._rows = calledger, rows
         shares = [list(sample.native_calls(rows // reporters, seed * 100 + number)) for number in range(reporters)]
         headers = {"Authorization": f"Bearer {key}"}
-        wires = [[request(house.url, "/v1/calls", body, headers) for body in _bodies(share)] for share in shares]
-        self._plans = [Plan(house.url, each, IN_FLIGHT, None) for each in wires]
+        wires = [[request(calledger.url, "/v1/calls", body, headers) for body in _bodies(share)] for share in shares]
+        self._plans = [Plan(calledger.url, each, IN_FLIGHT, None) for each in wires]
         self._tuples = [[_tuple(call) for call in share] for share in shares]
 
-    def over_http(self, tally: Tally) -> None:
-        service, database = cpu_seconds(self._house.pid), cpu_seconds(self._house.postmaster)
+    def over_http(self, taken: Samples) -> None:
+        service, database = cpu_seconds(self._calledger.pid), cpu_seconds(self._calledger.postmaster)
         reporters = [Running(plan) for plan in self._plans]
         outcomes = [reporter.outcome() for reporter in reporters]
-        self._note(tally, max(outcome.seconds for outcome in outcomes), service, database)
+        self._note(taken, max(outcome.seconds for outcome in outcomes), service, database)
         failed = [outcome.first_failure for outcome in outcomes if outcome.failed]
         if failed:
             raise SystemExit(f"reports were refused: {failed[0]}")
 
-    def by_copy(self, tally: Tally) -> None:
-        database = cpu_seconds(self._house.postmaster)
-        copiers = [_Copier(self._house.database_url, rows) for rows in self._tuples]
+    def by_copy(self, taken: Samples) -> None:
+        database = cpu_seconds(self._calledger.postmaster)
+        copiers = [_Copier(self._calledger.database_url, rows) for rows in self._tuples]
         seconds, client = (max(figures) for figures in zip(*(copier.seconds() for copier in copiers), strict=True))
-        tally.rates.append(self._rows / seconds)
-        tally.service_us.append(client * len(copiers) / self._rows * 1e6)
-        tally.database_us.append((cpu_seconds(self._house.postmaster) - database) / self._rows * 1e6)
+        taken.rates.append(self._rows / seconds)
+        taken.service_us.append(client * len(copiers) / self._rows * 1e6)
+        taken.database_us.append((cpu_seconds(self._calledger.postmaster) - database) / self._rows * 1e6)
 
-    def _note(self, tally: Tally, seconds: float, service: float, database: float) -> None:
-        database_now = cpu_seconds(self._house.postmaster)
-        tally.rates.append(self._rows / seconds)
+    def _note(self, taken: Samples, seconds: float, service: float, database: float) -> None:
+        database_now = cpu_seconds(self._calledger.postmaster)
+        taken.rates.append(self._rows / seconds)
         # The embedded database is a child of the service.
-        own = cpu_seconds(self._house.pid) - service - (database_now - database)
-        tally.service_us.append(own / self._rows * 1e6)
-        tally.database_us.append((database_now - database) / self._rows * 1e6)
+        own = cpu_seconds(self._calledger.pid) - service - (database_now - database)
+        taken.service_us.append(own / self._rows * 1e6)
+        taken.database_us.append((database_now - database) / self._rows * 1e6)
 
 
 class _Copier:
@@ -162,44 +162,44 @@ async def _copy() -> None:
     await connection.close()
 
 
-async def _prepare(house: Calledger) -> int:
-    owner = await fill.connect(house)
+async def _prepare(calledger: Calledger) -> int:
+    owner = await fill.connect(calledger)
     await owner.execute(_PREPARE)
     stored = await owner.fetchval("SELECT count(*) FROM call")
     await owner.close()
     return stored
 
 
-async def _stored(house: Calledger) -> tuple[int, int]:
-    owner = await fill.connect(house)
+async def _stored(calledger: Calledger) -> tuple[int, int]:
+    owner = await fill.connect(calledger)
     calls = await owner.fetchval("SELECT count(*) FROM call")
     copied = await owner.fetchval("SELECT count(*) FROM peers.ingested")
     await owner.close()
     return calls, copied
 
 
-def show(tallies: dict[tuple[str, int], Tally]) -> None:
+def show(samples: dict[tuple[str, int], Samples]) -> None:
     print(f"{'':34} {'rows/s':>8} {'spread':>7} {'client or service us':>21} {'database us':>12}   (CPU a row)")
     median = statistics.median
-    for (name, reporters), tally in tallies.items():
-        spread = (max(tally.rates) - min(tally.rates)) / median(tally.rates)
+    for (name, reporters), taken in samples.items():
+        spread = (max(taken.rates) - min(taken.rates)) / median(taken.rates)
         label = f"{name}, {reporters} at once"
         print(
-            f"{label:34} {median(tally.rates):8.0f} {spread:7.0%} {median(tally.service_us):21.1f} "
-            f"{median(tally.database_us):12.1f}"
+            f"{label:34} {median(taken.rates):8.0f} {spread:7.0%} {median(taken.service_us):21.1f} "
+            f"{median(taken.database_us):12.1f}"
         )
 
 
-def ratio(tallies: dict[tuple[str, int], Tally], reporters: int) -> float:
-    pairs = zip(tallies[HTTP, reporters].rates, tallies[COPY, reporters].rates, strict=True)
+def ratio(samples: dict[tuple[str, int], Samples], reporters: int) -> float:
+    pairs = zip(samples[HTTP, reporters].rates, samples[COPY, reporters].rates, strict=True)
     return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
-def cpu_ratio(tallies: dict[tuple[str, int], Tally], reporters: int) -> float:
+def cpu_ratio(samples: dict[tuple[str, int], Samples], reporters: int) -> float:
     """CPU a row of the rival by ours, all processes: what a busy machine bends least."""
     ours, theirs = (
-        statistics.median(map(sum, zip(tally.service_us, tally.database_us, strict=True)))
-        for tally in (tallies[HTTP, reporters], tallies[COPY, reporters])
+        statistics.median(map(sum, zip(taken.service_us, taken.database_us, strict=True)))
+        for taken in (samples[HTTP, reporters], samples[COPY, reporters])
     )
     return theirs / ours
 
@@ -214,32 +214,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(machine())
     run_id = int(time.time())
     shutil.rmtree(chosen.data, ignore_errors=True)
-    with Calledger(chosen.data, "--workers", str(chosen.workers)) as house:
-        key = house.new_key("ingest")
-        before = asyncio.run(_prepare(house))
-        Round(house, key, 1, 2_000, run_id).over_http(Tally())  # accounts, partitions and keys are made
+    with Calledger(chosen.data, "--workers", str(chosen.workers)) as calledger:
+        key = calledger.new_key("ingest")
+        before = asyncio.run(_prepare(calledger))
+        Round(calledger, key, 1, 2_000, run_id).over_http(Samples())  # accounts, partitions and keys are made
         if chosen.profile:
-            work = Round(house, key, 2, 40_000, run_id + 1)
-            with profile.recorded(house.pid, 10):
-                work.over_http(Tally())
+            work = Round(calledger, key, 2, 40_000, run_id + 1)
+            with profile.recorded(calledger.pid, 10):
+                work.over_http(Samples())
             return 0
-        tallies = {(name, reporters): Tally() for reporters in (1, 2) for name in (HTTP, COPY)}
+        samples = {(name, reporters): Samples() for reporters in (1, 2) for name in (HTTP, COPY)}
         sent = 0
         for number in range(rounds):
             for reporters in (1, 2):
-                work = Round(house, key, reporters, rows, run_id + 2 + number * 2 + reporters)
-                work.over_http(tallies[HTTP, reporters])
-                work.by_copy(tallies[COPY, reporters])
+                work = Round(calledger, key, reporters, rows, run_id + 2 + number * 2 + reporters)
+                work.over_http(samples[HTTP, reporters])
+                work.by_copy(samples[COPY, reporters])
                 sent += rows
             say(f"  round {number + 1} of {rounds}")
-        calls, copied = asyncio.run(_stored(house))
+        calls, copied = asyncio.run(_stored(calledger))
         if (calls - before, copied) != (sent + 2_000, sent):
             raise SystemExit(f"{sent} rows were sent to each; stored are {calls - before - 2_000} and {copied}")
-    show(tallies)
-    note = f"1 reporter; {ratio(tallies, 2):.2f} with 2; workers: {chosen.workers}; by CPU {cpu_ratio(tallies, 1):.2f}"
-    details = {f"{name}, {reporters}": asdict(tally) for (name, reporters), tally in tallies.items()}
+    show(samples)
+    note = f"1 reporter; {ratio(samples, 2):.2f} with 2; workers: {chosen.workers}; by CPU {cpu_ratio(samples, 1):.2f}"
+    details = {f"{name}, {reporters}": asdict(taken) for (name, reporters), taken in samples.items()}
     taken = datetime.now(UTC).isoformat(timespec="seconds")
-    return conclude([Figure("ingest/copy", ratio(tallies, 1), note)], {"at": taken, "rounds": details}, chosen.json)
+    return conclude([Figure("ingest/copy", ratio(samples, 1), note)], {"at": taken, "rounds": details}, chosen.json)
 
 
 if __name__ == "__main__":

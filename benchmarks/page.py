@@ -107,28 +107,28 @@ def _bodies(wanted: Sequence[Wanted], make: Callable[[Wanted], object]) -> list[
 
 
 @contextmanager
-def in_forms(house: Calledger, wanted: Sequence[Wanted]) -> Iterator[list[tuple[Contender, Contender]]]:
+def in_forms(calledger: Calledger, wanted: Sequence[Wanted]) -> Iterator[list[tuple[Contender, Contender]]]:
     """Calledger and the hand-written server, once for each form."""
-    headers = {"Authorization": f"Bearer {house.new_key('viewer', *ASKED)}"}
+    headers = {"Authorization": f"Bearer {calledger.new_key('viewer', *ASKED)}"}
     command = [sys.executable, "-m", "benchmarks.peers.handwritten"]
-    with running("handwritten", command, postgres_variables(house.database_url)) as hand:
+    with running("handwritten", command, postgres_variables(calledger.database_url)) as hand:
         pairs = []
         for name, form in FORMS.items():
             ours, theirs = bodies(form, wanted)
             if name == "later":
-                ours = behind(house.url, "/graphql", headers, ours)
+                ours = behind(calledger.url, "/graphql", headers, ours)
                 theirs = behind(hand.url, "/calls", {}, theirs)
             pairs.append((
-                Contender(f"{CALLEDGER}: {name}", house.url, house.pid, "/graphql", ours, headers),
+                Contender(f"{CALLEDGER}: {name}", calledger.url, calledger.pid, "/graphql", ours, headers),
                 Contender(f"hand-written: {name}", hand.url, hand.pid, "/calls", theirs),
             ))  # fmt: skip
         yield pairs
 
 
 @contextmanager
-def peers(house: Calledger, wanted: Sequence[Wanted]) -> Iterator[list[Contender]]:
+def peers(calledger: Calledger, wanted: Sequence[Wanted]) -> Iterator[list[Contender]]:
     """The others, which are asked in the first form alone."""
-    place = postgres_variables(house.database_url)
+    place = postgres_variables(calledger.database_url)
     of_number = lambda page: {"account": page.number, "before": page.before}  # noqa: E731 - two bodies are made so
     with ExitStack() as stack:
         command = [node(), POSTGRAPHILE / "server.mjs"]
@@ -205,11 +205,11 @@ def cpu_ratio(ours: Contender, theirs: Contender) -> float:
     return their / our
 
 
-def _accounts(house: Calledger, calls: int) -> dict[str, tuple[int, str]]:
+def _accounts(calledger: Calledger, calls: int) -> dict[str, tuple[int, str]]:
     """Number and most called model of each account."""
 
     async def work() -> dict[str, tuple[int, str]]:
-        owner = await fill.connect(house)
+        owner = await fill.connect(calledger)
         try:
             await make_plain_table(owner, calls)
             return {row["name"]: (row["id"], row["model"]) for row in await owner.fetch(_ACCOUNTS)}
@@ -243,15 +243,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     calls, rounds = calls_of(chosen), 3 if chosen.quick else _ROUNDS
     say(machine())
-    with Calledger(fill.folder(calls)) as house, ExitStack() as stack:
-        wanted = pages(fill.filled(house, calls), _accounts(house, calls))
-        pairs = stack.enter_context(in_forms(house, wanted))
+    with Calledger(fill.folder(calls)) as calledger, ExitStack() as stack:
+        wanted = pages(fill.filled(calledger, calls), _accounts(calledger, calls))
+        pairs = stack.enter_context(in_forms(calledger, wanted))
         if chosen.profile:
             ours = pairs[list(FORMS).index(chosen.profile)][0]
-            with profile.recorded(house.pid, 8):
+            with profile.recorded(calledger.pid, 8):
                 Running(ours.plan(9)).outcome()
             return 0
-        others = [] if chosen.forms else stack.enter_context(peers(house, wanted))
+        others = [] if chosen.forms else stack.enter_context(peers(calledger, wanted))
         compare([pairs[0][0], *others])
         for pair in pairs:
             compare(pair)
@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in range(rounds):
             say(f"  round {number + 1} of {rounds}")
             for contender in contenders:
-                measure(contender, _ROUND_S, house.postmaster)
+                measure(contender, _ROUND_S, calledger.postmaster)
     show(contenders)
     ours, by_hand = pairs[0]
     beside = [*zip(("postgraphile", "naive"), others, strict=False), ("handwritten", by_hand)]

@@ -124,15 +124,15 @@ def _to_phoenix(peer: Phoenix, calls: Sequence[Mapping[str, Any]]) -> tuple[floa
     return len(calls) / seconds, (cpu_seconds(peer.pid) - cpu) / len(calls) * 1e6
 
 
-def _to_calledger(house: Calledger, key: str, calls: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def _to_calledger(calledger: Calledger, key: str, calls: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     lines = [json.dumps(call) for call in calls]
     bodies = ["\n".join(lines[at : at + _BODY_ROWS]).encode() for at in range(0, len(lines), _BODY_ROWS)]
-    wires = [request(house.url, "/v1/calls", body, {"Authorization": f"Bearer {key}"}) for body in bodies]
-    cpu = cpu_seconds(house.pid)
-    outcome = Running(Plan(house.url, wires, _CONNECTIONS, None)).outcome()
+    wires = [request(calledger.url, "/v1/calls", body, {"Authorization": f"Bearer {key}"}) for body in bodies]
+    cpu = cpu_seconds(calledger.pid)
+    outcome = Running(Plan(calledger.url, wires, _CONNECTIONS, None)).outcome()
     if outcome.failed:
         raise SystemExit(f"reports were refused: {outcome.first_failure}")
-    return len(calls) / outcome.seconds, (cpu_seconds(house.pid) - cpu) / len(calls) * 1e6
+    return len(calls) / outcome.seconds, (cpu_seconds(calledger.pid) - cpu) / len(calls) * 1e6
 
 
 def _timed_ms(work: Callable[[], object]) -> float:
@@ -147,14 +147,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(machine())
     folder = FOLDER / "beside-phoenix"
     shutil.rmtree(folder, ignore_errors=True)
-    with phoenix() as peer, Calledger(folder) as house:
-        admin = house.admin_key
+    with phoenix() as peer, Calledger(folder) as calledger:
+        admin = calledger.admin_key
         ours, theirs, our_ms, their_ms = [], [], [], []
         for number in range(rounds + 1):
             calls = list(sample.native_calls(rows, number))
-            ours.append(_to_calledger(house, admin, calls))
+            ours.append(_to_calledger(calledger, admin, calls))
             theirs.append(_to_phoenix(peer, calls))
-            our_ms.append(_timed_ms(lambda: ask(house.url, admin, _OUR_SUMMARY)))
+            our_ms.append(_timed_ms(lambda: ask(calledger.url, admin, _OUR_SUMMARY)))
             their_ms.append(_timed_ms(lambda: peer.graphql(_SUMMARY)))
             say(f"  round {number} of {rounds}{' (to warm up)' if not number else ''}")
         disk = peer.disk_bytes() / (rows * (rounds + 1))

@@ -44,26 +44,26 @@ def starts(rounds: int) -> tuple[Starts, Starts]:
     for _ in range(rounds):
         shutil.rmtree(folder, ignore_errors=True)
         for times in (first, later, later):
-            with Calledger(folder) as house:
-                times.wall.append(house.ready_s)
-                times.cpu.append(house.ready_cpu_s)
+            with Calledger(folder) as calledger:
+                times.wall.append(calledger.ready_s)
+                times.cpu.append(calledger.ready_cpu_s)
     shutil.rmtree(folder, ignore_errors=True)
     return first, later
 
 
-def at_rest(house: Calledger) -> dict[str, float]:
+def at_rest(calledger: Calledger) -> dict[str, float]:
     """Memory after a report and a query of each kind, and a while of nothing."""
-    admin = house.admin_key
-    ask(house.url, admin, "{ calls { nodes { id } } costs(groupBy: [MODEL]) { nodes { calls } } viewer { role } }")
+    admin = calledger.admin_key
+    ask(calledger.url, admin, "{ calls { nodes { id } } costs(groupBy: [MODEL]) { nodes { calls } } viewer { role } }")
     time.sleep(REST_S)
-    database = proportional_mb(children(house.postmaster))
-    return {"service_mb": resident_mb(house.pid), "database_mb": database}
+    database = proportional_mb(children(calledger.postmaster))
+    return {"service_mb": resident_mb(calledger.pid), "database_mb": database}
 
 
-def exported(house: Calledger, limit: int) -> dict[str, Any]:
+def exported(calledger: Calledger, limit: int) -> dict[str, Any]:
     """Memory of an export that is read row by row, from its first row to its last (or `limit`), and the service's."""
-    command = [sys.executable, "-m", "service", "export", "calls", "--format", "ndjson", "--data", house.data]
-    service = resident_mb(house.pid)
+    command = [sys.executable, "-m", "service", "export", "calls", "--format", "ndjson", "--data", calledger.data]
+    service = resident_mb(calledger.pid)
     begin = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     rows, peak, first, service_peak, next_look = 0, 0.0, 0.0, service, 0.0
@@ -73,7 +73,7 @@ def exported(house: Calledger, limit: int) -> dict[str, Any]:
             first = resident_mb(process.pid)
         if (now := time.monotonic()) > next_look:
             next_look = now + _SAMPLE_S
-            peak, service_peak = max(peak, resident_mb(process.pid)), max(service_peak, resident_mb(house.pid))
+            peak, service_peak = max(peak, resident_mb(process.pid)), max(service_peak, resident_mb(calledger.pid))
         if rows == limit:
             break
     seconds = time.monotonic() - begin
@@ -96,12 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     calls = calls_of(chosen)
     say(machine())
     first, later = starts(2 if chosen.quick else 5)
-    with Calledger(fill.folder(calls)) as house:
-        fill.filled(house, calls)
-    with Calledger(fill.folder(calls)) as house:
-        rest = at_rest(house)
+    with Calledger(fill.folder(calls)) as calledger:
+        fill.filled(calledger, calls)
+    with Calledger(fill.folder(calls)) as calledger:
+        rest = at_rest(calledger)
         say(f"  at rest: {rest['service_mb']:.0f} MB, and {rest['database_mb']:.0f} MB of its PostgreSQL")
-        export = exported(house, min(chosen.rows, calls))
+        export = exported(calledger, min(chosen.rows, calls))
     print(f"first starts: {first.text()}")
     print(f"next starts:  {later.text()}")
     print(f"at rest: service {rest['service_mb']:.0f} MB, its PostgreSQL {rest['database_mb']:.0f} MB (PSS)")

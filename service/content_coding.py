@@ -33,7 +33,7 @@ _ZSTD_LEVEL: Final = 3
 _PARTS_MAX: Final = 50
 
 
-class Places:
+class CompressionSlots:
     """Who may compress a long body at a time: so many together, and so many of one name."""
 
     def __init__(self, together: int, *, of_one: int) -> None:
@@ -42,8 +42,8 @@ class Places:
         self._taken: Counter[str] = Counter()
 
     @contextmanager
-    def place_of(self, name: str) -> Iterator[bool]:
-        """Whether there is a place for `name`, which it then has during the block."""
+    def slot(self, name: str) -> Iterator[bool]:
+        """Whether there is a slot for `name`, which it then has during the block."""
         free = self._taken.total() < self._together and self._taken[name] < self._of_one
         self._taken[name] += free
         try:

@@ -24,6 +24,7 @@ from urllib.parse import quote
 import hypothesis
 import pytest
 from folders import IN_MEMORY, SHORT_FOLDER
+from running import RunningService
 from time_limits import pytest_runtest_protocol, pytest_timeout_set_timer  # noqa: F401 - hooks
 
 from service.storage.embedded import processes
@@ -187,6 +188,13 @@ def await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError((folder / "server.log").read_text())
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begun_data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Data directories of services are begun once for a run, also for one of several workers."""
+    folder = tmp_path_factory.getbasetemp()
+    RunningService.begun = folder.parent if hasattr(request.config, "workerinput") else folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from axe_playwright_python.async_playwright import Axe
-from chromium import browsing
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 from running import RunningService
 
@@ -50,10 +49,11 @@ _BROAD: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-p
 
 @dataclass(slots=True)
 class Demo:
-    """A service with the demo's data, and its keys by role."""
+    """A service with the demo's data, its keys by role, and a browser to look at it with."""
 
     service: RunningService
     keys: dict[str, str]
+    browser: Browser
 
     @property
     def url(self) -> str:
@@ -153,11 +153,8 @@ async def console(
     may_say: str | None = None,
     url: str | None = None,
 ) -> AsyncIterator[Console]:
-    """A browser with one page, which is clean at the end. `may_say`: errors that the test is about."""
-    async with (
-        browsing() as browser,
-        _opened(browser, url or demo.url, demo.keys, language, theme, size, zone) as made,
-    ):
+    """One page, which is clean at the end. `may_say`: errors that the test is about."""
+    async with _opened(demo.browser, url or demo.url, demo.keys, language, theme, size, zone) as made:
         made.may_say = re.compile(may_say) if may_say else None
         yield made
         await made.clean()

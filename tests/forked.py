@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -190,7 +191,21 @@ def main(orders: int) -> None:
         import_module(module)
     shared_redactor()  # compiled once
     become_command(socket.socket(fileno=orders))
-    runpy.run_module("service", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("service", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        leave(ended.code)
+        raise
+
+
+def leave(code: object) -> None:
+    """End with an exit code as an interpreter does, but for taking all its modules apart, which takes a while."""
+    if isinstance(code, int | None):
+        threading._shutdown()  # waits for threads
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The service as its users run it: its own process, its own data directory, the embedded PostgreSQL."""
 
+import fcntl
 import json
 import os
 import signal
@@ -10,20 +11,38 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar, Final
 
 import forked
 
 READY_S = 60
 # This checkout's code, wherever the command stands.
 PYTHON_PATH = {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+CREATE_KEY: Final = (
+    "mutation ($role: Role!, $accounts: [String!]) { createApiKey(input: {role: $role, accounts: $accounts}) { key } }"
+)
+# A first start with one of these makes another data directory than one without.
+FIRST_START_SETTINGS: Final = {"CALLEDGER_DATABASE_URL", "CALLEDGER_POLICY"}
 
 
 class RunningService:
-    """`calledger serve` on a free port over `data`. `is_fresh`: it imports for itself what it needs."""
+    """`calledger serve` on a free port over `data`.
+
+    A new data directory is a copy of one that a first start has made, which costs a fraction of it: all of them are
+    one installation, with one keyring. `is_first`: it is begun here. `is_fresh`: that too, and the process imports for
+    itself what it needs.
+    """
+
+    begun: ClassVar[Path | None] = None
+    """Where data directories are kept to be copied, for all processes of a run."""
 
     def __init__(
-        self, data: Path, *options: str, environment: Mapping[str, str] | None = None, is_fresh: bool = False
+        self,
+        data: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        is_fresh: bool = False,
+        is_first: bool = False,
     ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
@@ -32,6 +51,8 @@ class RunningService:
         self._is_fresh = is_fresh
         self.lines: list[str] = []
         self.url = ""
+        if not (is_fresh or is_first or data.exists() or FIRST_START_SETTINGS & {*(environment or {})}):
+            copy_begun(data, is_demo="--demo" in options)
         self.start()
 
     def start(self) -> None:
@@ -83,10 +104,10 @@ class RunningService:
         return command(self.data, *arguments, stdin=stdin)
 
     def new_key(self, role: str, *accounts: str) -> str:
-        bound = [option for account in accounts for option in ("--account", account)]
-        done = self.command("keys", "create", "--role", role, *bound)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        """A key that was made by the admin's."""
+        answer = self.ask(self.admin_key, CREATE_KEY, role=role.upper(), accounts=list(accounts) or None)
+        assert "errors" not in answer, answer
+        return answer["data"]["createApiKey"]["key"]
 
     def request(
         self,
@@ -125,6 +146,21 @@ class RunningService:
         """All bytes of the data directory, WAL and logs included."""
         files = [path for path in self.data.rglob("*") if path.is_file() and not path.is_socket()]
         return b"\n".join(path.read_bytes() for path in [*files, self.log])
+
+
+def copy_begun(data: Path, *, is_demo: bool) -> None:
+    """Make `data` a copy of what a first start has left, with the demo's calls or without."""
+    if RunningService.begun is None:
+        return
+    options = ["--demo"] if is_demo else []
+    begun = RunningService.begun / "-".join(["begun", *options])
+    with begun.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not begun.exists():
+            new = begun.with_suffix(".new")
+            RunningService(new, *options, is_first=True).stop()
+            new.rename(begun)
+    subprocess.run(["cp", "--archive", begun, data], check=True)
 
 
 def command(

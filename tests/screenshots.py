@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chromium import browsing
 from console import Demo, Language, Theme, console
 from playwright.async_api import expect
 from running import RunningService
@@ -63,9 +64,10 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="calledger-") as folder:
         service = await asyncio.to_thread(RunningService, Path(folder) / "data", "--demo")
         try:
-            demo = Demo(service, dict(line.split() for line in service.lines[:-1]))
-            for picture in PICTURES:
-                await take(demo, picture)
+            async with browsing() as browser:
+                demo = Demo(service, dict(line.split() for line in service.lines[:-1]), browser)
+                for picture in PICTURES:
+                    await take(demo, picture)
         finally:
             await asyncio.to_thread(service.stop)
 

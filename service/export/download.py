@@ -20,7 +20,7 @@ from service.access.principal import Principal
 from service.api.exports.links import PARAMETER, open_link
 from service.api.exports.requests import ExportRequest
 from service.api.exports.types import decode_export_id, encode_export_id
-from service.content_coding import Coding, Compressor, Places, chosen, compressor
+from service.content_coding import Coding, CompressionSlots, Compressor, chosen, compressor
 from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
 from service.export.asker import asker_of
@@ -56,7 +56,7 @@ class Download:
     def __init__(self, runtime: Runtime, folder: ExportFolder) -> None:
         self._runtime = runtime
         self._folder = folder
-        self._compressing = Places(_COMPRESSED_AT_ONCE, of_one=_COMPRESSED_OF_ONE)
+        self._compressing = CompressionSlots(_COMPRESSED_AT_ONCE, of_one=_COMPRESSED_OF_ONE)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The file or a part of it, or 404; 401 without a key that lives."""
@@ -68,7 +68,7 @@ class Download:
         if record is None or file is None:
             raise web.HTTPNotFound
         coding = _coding(request, record)
-        with file, self._compressing.place_of(record.requested_by) if coding else nullcontext() as free:
+        with file, self._compressing.slot(record.requested_by) if coding else nullcontext() as free:
             return await _sent(request, record, file, coding if free else None)
 
     async def _reached(self, request: web.Request) -> ExportRecord | None:

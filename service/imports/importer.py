@@ -13,8 +13,8 @@ from typing import Final
 
 from policies import Report, Source
 from service.access.principal import Principal
+from service.imports.counts import ImportCounts
 from service.imports.sources.pages import RowPage, RowSource
-from service.imports.tally import Tally
 from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection
 from service.ingest.pipeline.long_rows import LongRows
@@ -47,38 +47,38 @@ async def bring_in(
     *,
     after: str | None,
     save: Callable[[str, int], Awaitable[None]],
-    progress: Callable[[Tally], None] = lambda _: None,
+    progress: Callable[[ImportCounts], None] = lambda _: None,
     before: int = 0,
-) -> Tally:
+) -> ImportCounts:
     """Store what `source` has behind `after`. `save` gets the cursor of each page once it is stored, and its rows;
     `progress` hears of every page; `before` is how many rows there are in front of `after`.
 
     Raises SourceError when the source fails, and DatabaseUnavailableError: what was saved until then is stored.
     """
-    tally = Tally(before=before)
+    counts = ImportCounts(before=before)
     async with aclosing(source.pages(after)) as pages, _ahead(pages) as taken:
         async for page in taken:
-            await _store(page, way, tally)
+            await _store(page, way, counts)
             await save(page.cursor, len(page.rows))
-            progress(tally)
-    return tally
+            progress(counts)
+    return counts
 
 
-async def _store(page: RowPage, way: Way, tally: Tally) -> None:
+async def _store(page: RowPage, way: Way, counts: ImportCounts) -> None:
     refused: Counter[Refusal] = Counter()
     async for part in in_parts(page.rows, way.read, _PART_ROWS, long_rows=way.long_rows):
-        refused += await _store_part(part, way, tally)
+        refused += await _store_part(part, way, counts)
     log.info("a page was imported", source=way.source, rows=len(page.rows), refused=refused.total())
     if refused:
         await way.refusals.refuse_rows(way.source, way.principal, refused, of=len(page.rows))
 
 
-async def _store_part(part: list[Report | Rejection], way: Way, tally: Tally) -> Counter[Refusal]:
+async def _store_part(part: list[Report | Rejection], way: Way, counts: ImportCounts) -> Counter[Refusal]:
     results = await way.writer.submit(part, as_read, way.principal, source=way.source, wait_for_room=True)
     refused = Counter(result.code for result in results if result.code is not None)
     if refused[Refusal.NOT_STORED]:
         raise DatabaseUnavailableError
-    tally.add(part, results)
+    counts.add(part, results)
     return refused
 
 

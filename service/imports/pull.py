@@ -15,10 +15,10 @@ from policies import Role
 from service.access.principal import Principal
 from service.errors import CalledgerError, OperatorError
 from service.imports.addresses import open_pullable
+from service.imports.counts import ImportCounts
 from service.imports.formats import FORMATS, ImportOptions
 from service.imports.importer import Way, bring_in
 from service.imports.sealing import open_address
-from service.imports.tally import Tally
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.pipeline.long_rows import LongRows
 from service.ingest.pipeline.writer import Writer
@@ -92,11 +92,11 @@ class Puller:
                 await asyncio.sleep(_RETRY_S)
             await asyncio.sleep(_LOOK_S)
 
-    async def pull(self, source: PullSource) -> Tally | None:
+    async def pull(self, source: PullSource) -> ImportCounts | None:
         """Read a source that this process has the lease of to its end; None where it failed, which is noted."""
         held = _Held(source)
         try:
-            tally = await self._bring_in(source, held)
+            counts = await self._bring_in(source, held)
         except CalledgerError as error:
             failure = guarded(" ".join(str(error).split())[:_FAILURE_CHARACTERS])
             log.warning("a source was not read to its end", source=source.name, reason=failure)
@@ -113,10 +113,10 @@ class Puller:
             # Ended in the middle: what was read is saved, and another process may go on at once.
             await asyncio.shield(give_back(self._owner, source, held.until))
             raise
-        await save_read(self._owner, source, held.until, tally.newest, tally.refused.total())
-        return tally
+        await save_read(self._owner, source, held.until, counts.newest, counts.refused.total())
+        return counts
 
-    async def _bring_in(self, source: PullSource, held: "_Held") -> Tally:
+    async def _bring_in(self, source: PullSource, held: "_Held") -> ImportCounts:
         form = FORMATS.get(source.format)
         if form is None:
             raise OperatorError(f"`{source.format}` is not known to this version")

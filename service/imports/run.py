@@ -9,11 +9,11 @@ from typing import Any, Final
 from policies import Role
 from service.access.issuing import check_account
 from service.access.principal import Principal
+from service.imports.counts import ImportCounts
 from service.imports.formats import ImportFormat, ImportOptions
 from service.imports.importer import Way, bring_in
 from service.imports.since import reader_since
 from service.imports.sources.pages import RowSource
-from service.imports.tally import Tally
 from service.imports.trial import tried
 from service.ingest.pipeline.long_rows import LongRows
 from service.ingest.preparation.batch_context import rules_in_force
@@ -34,8 +34,8 @@ async def import_rows(
     account: str | None,
     restart: bool,
     since: datetime | None = None,
-    progress: Callable[[Tally, int], None],
-) -> Tally:
+    progress: Callable[[ImportCounts, int], None],
+) -> ImportCounts:
     """Import the rows of `source` since a moment (None: all), as those of the account `account` (None: each of the
     account that it names).
 
@@ -64,13 +64,13 @@ async def import_rows(
     try:
         async with ingesting(runtime) as (writer, refusals):
             way = Way(writer, refusals, long_rows, principal, form.source, reader_since(form.reader(options), since))
-            tally = await bring_in(
-                source, way, after=cursor, save=save, progress=lambda tally: progress(tally, before), before=before
+            counts = await bring_in(
+                source, way, after=cursor, save=save, progress=lambda counts: progress(counts, before), before=before
             )
     finally:
         await long_rows.close()
     await end_checkpoint(owner, digest)
-    return tally
+    return counts
 
 
 async def try_rows(

@@ -10,7 +10,7 @@ from service.query.model.errors import QueryTimeoutError
 from service.query.model.parameters import Params
 from service.query.usage.report import CostRecords, reading_of, records_of, statement_of
 from service.query.usage.report_request import CostRequest
-from service.query.usage.report_sql import whole_sums
+from service.query.usage.report_sql import complete_tag_sums
 from service.query.usage.source import UsageReader
 from service.query.usage.union_sql import UsageRead
 from service.storage.connection import Connection
@@ -47,4 +47,4 @@ async def stream_records(reader: UsageReader, request: CostRequest, size: int) -
 async def _is_whole(connection: Connection, reading: UsageRead) -> bool:
     """Whether what is read has every call, in the snapshot of the transaction; single calls always have."""
     params = Params()
-    return reading.tag is None or bool(await connection.fetchval(whole_sums(reading, params), *params.values))
+    return reading.tag is None or bool(await connection.fetchval(complete_tag_sums(reading, params), *params.values))

@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from chromium import browsing
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 from running import RunningService
 
 WAIT_MS = 30_000
@@ -92,12 +91,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @asynccontextmanager
 async def signed_in(
-    service: RunningService, key: str, address: str, **how: Any
+    browser: Browser, service: RunningService, key: str, address: str, **how: Any
 ) -> AsyncIterator[tuple[BrowserContext, Page]]:
     """A page of the console behind its sign-in; it must have said nothing on the browser's console."""
-    async with browsing() as browser:
-        given = {"viewport": {"width": 1440, "height": 900}, "locale": "en-US", "timezone_id": "UTC", **how}
-        context = await browser.new_context(**given)
+    given = {"viewport": {"width": 1440, "height": 900}, "locale": "en-US", "timezone_id": "UTC", **how}
+    async with await browser.new_context(**given) as context:
         page = await context.new_page()
         page.set_default_timeout(WAIT_MS)
         said: list[str] = []
@@ -127,13 +125,13 @@ def facet(page: Page, name: str) -> Locator:
     return page.locator(".facet", has=page.get_by_role("button", name=name)).first
 
 
-async def test_a_key_is_exchanged_and_never_in_an_address(service: RunningService) -> None:
+async def test_a_key_is_exchanged_and_never_in_an_address(browser: Browser, service: RunningService) -> None:
     """What is sent after signing in is a token; neither it nor the key is in an address or in a store, until asked to
     be kept, and then it is the token, for this tab.
     """
     key = service.new_key("viewer", "acme")
     sent: list[str] = []
-    async with signed_in(service, key, "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, key, "logs?range=7d") as (_, page):
         await rows(page).first.wait_for()
         page.on("request", lambda request: sent.append(f"{request.url} {request.headers.get('authorization', '-')}"))
         await page.keyboard.press("r")
@@ -157,9 +155,11 @@ async def test_a_key_is_exchanged_and_never_in_an_address(service: RunningServic
         assert await page.evaluate("sessionStorage.length") == 0
 
 
-async def test_filters_are_in_the_address_and_leave_their_own_field_out(service: RunningService) -> None:
+async def test_filters_are_in_the_address_and_leave_their_own_field_out(
+    browser: Browser, service: RunningService
+) -> None:
     """A tick filters, the address says so, its menu counts the others still, and the way back takes it back."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d") as (_, page):
         await rows(page).first.wait_for()
         assert len(await models(page)) == 3
         menu = facet(page, "Model")
@@ -179,9 +179,9 @@ async def test_filters_are_in_the_address_and_leave_their_own_field_out(service:
         assert "model" not in parameters(page) and "not.model" not in parameters(page)
 
 
-async def test_a_press_on_a_cell_filters(service: RunningService) -> None:
+async def test_a_press_on_a_cell_filters(browser: Browser, service: RunningService) -> None:
     """By the value that was pressed; with Alt it is left out. The call is not opened."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d") as (_, page):
         await rows(page).get_by_text("openai", exact=True).first.click()
         await expect(page.locator(".chip")).to_contain_text("openai")
         assert parameters(page)["provider"] == ["openai"]
@@ -191,9 +191,9 @@ async def test_a_press_on_a_cell_filters(service: RunningService) -> None:
         assert "call" not in parameters(page)
 
 
-async def test_the_box_filters_by_keys_alone(service: RunningService) -> None:
+async def test_the_box_filters_by_keys_alone(browser: Browser, service: RunningService) -> None:
     """`/`, some letters, Enter; `-field:` leaves out; a call's id opens nothing else than that call's row."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d") as (_, page):
         await rows(page).first.wait_for()
         await page.keyboard.press("/")
         await page.keyboard.type("claude")
@@ -206,9 +206,9 @@ async def test_the_box_filters_by_keys_alone(service: RunningService) -> None:
         assert parameters(page)["not.status"] == ["FAILED"]
 
 
-async def test_thousands_of_rows_and_few_in_the_page(service: RunningService) -> None:
+async def test_thousands_of_rows_and_few_in_the_page(browser: Browser, service: RunningService) -> None:
     """Scrolled from the first to the last call, no more than sixty rows are in the page at any moment."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d") as (_, page):
         await rows(page).first.wait_for()
         most = 0
         async with asyncio.timeout(120):
@@ -224,9 +224,9 @@ def first_moment() -> re.Pattern[str]:
     return re.compile(f"{100 + CALLS - 1:,}")
 
 
-async def test_columns_are_chosen_moved_and_kept(service: RunningService) -> None:
+async def test_columns_are_chosen_moved_and_kept(browser: Browser, service: RunningService) -> None:
     """In the address for who gets the link, in this browser for the next time."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d") as (_, page):
         heads = page.get_by_role("columnheader")
         await rows(page).first.wait_for()
         await page.get_by_role("button", name="Columns").click()
@@ -241,9 +241,9 @@ async def test_columns_are_chosen_moved_and_kept(service: RunningService) -> Non
         assert (await page.evaluate("localStorage['calledger.columns']")).endswith("traceId")
 
 
-async def test_the_list_is_ordered_by_a_column(service: RunningService) -> None:
+async def test_the_list_is_ordered_by_a_column(browser: Browser, service: RunningService) -> None:
     """A press on a title orders the whole list, a second one the other way round; the address says it."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d") as (_, page):
         await rows(page).first.wait_for()
         await page.get_by_role("columnheader", name="Latency").get_by_role("button").click()
         await expect(rows(page).first).to_contain_text("2.00 s")
@@ -253,9 +253,9 @@ async def test_the_list_is_ordered_by_a_column(service: RunningService) -> None:
         await expect(rows(page).first).to_contain_text("300 ms")
 
 
-async def test_time_is_turned_around(service: RunningService) -> None:
+async def test_time_is_turned_around(browser: Browser, service: RunningService) -> None:
     """The newest calls are first until the switch says otherwise; the address says it, with the call that is open."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d&model=gpt-4o-mini") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d&model=gpt-4o-mini") as (_, page):
         await expect(rows(page).first).to_contain_text("101")
         await rows(page).first.locator("[role=gridcell]").first.click()
         opened = parameters(page)["call"]
@@ -272,7 +272,7 @@ async def test_time_is_turned_around(service: RunningService) -> None:
         assert "sort" not in parameters(page)
 
 
-async def test_new_calls_come_on_top_or_are_counted(service: RunningService) -> None:
+async def test_new_calls_come_on_top_or_are_counted(browser: Browser, service: RunningService) -> None:
     """Live, calls that are recorded come on top by themselves; while somebody points at the list they are counted and
     move nothing, and a press shows them.
     """
@@ -283,7 +283,7 @@ async def test_new_calls_come_on_top_or_are_counted(service: RunningService) -> 
             fresh = call(1, id=f"live-{name}", model=name, started_at=datetime.now(UTC).isoformat())
             await asyncio.to_thread(service.report, ingest, fresh)
 
-    async with signed_in(service, service.new_key("viewer"), "logs?range=1h") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=1h") as (_, page):
         await rows(page).first.wait_for()
         await page.get_by_role("button", name="Live").click()
         await expect(page.locator(".live-live")).to_be_visible()
@@ -301,9 +301,9 @@ async def test_new_calls_come_on_top_or_are_counted(service: RunningService) -> 
         assert parameters(page)["live"] == ["1"]
 
 
-async def test_a_time_is_brushed(service: RunningService) -> None:
+async def test_a_time_is_brushed(browser: Browser, service: RunningService) -> None:
     """A drag over the bars is that time, in the address, of the list and the bars."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=24h") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=24h") as (_, page):
         over = page.locator(".u-over")
         await over.wait_for()
         box = await over.bounding_box()
@@ -320,9 +320,9 @@ async def test_a_time_is_brushed(service: RunningService) -> None:
         await expect(page.locator(".range-text")).to_contain_text(found["from"][0][:10])
 
 
-async def test_views_are_saved_and_opened(service: RunningService) -> None:
+async def test_views_are_saved_and_opened(browser: Browser, service: RunningService) -> None:
     """A view is filter, columns, order and time under a name, in this browser; without the open call."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d&status=FAILED") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d&status=FAILED") as (_, page):
         await rows(page).first.wait_for()
         await page.get_by_role("button", name="Views").click()
         await page.get_by_label("Name of the view").fill("What failed")
@@ -335,9 +335,9 @@ async def test_views_are_saved_and_opened(service: RunningService) -> None:
         assert parameters(page) == {"range": ["7d"], "status": ["FAILED"]}
 
 
-async def test_one_call_by_keys_and_by_link(service: RunningService) -> None:
+async def test_one_call_by_keys_and_by_link(browser: Browser, service: RunningService) -> None:
     """Arrows and Enter open a call beside the list, J and K go on, Escape closes, and the address opens it again."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d&model=gpt-4o-mini") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d&model=gpt-4o-mini") as (_, page):
         await rows(page).first.wait_for()
         await page.get_by_role("grid").focus()
         for key in ("ArrowDown", "ArrowDown", "Enter"):
@@ -354,7 +354,7 @@ async def test_one_call_by_keys_and_by_link(service: RunningService) -> None:
         await expect(aside).to_have_count(0)
         await page.go_back()
     link = f"logs?call={opened[0]}"
-    async with signed_in(service, service.new_key("viewer"), link) as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), link) as (_, page):
         await expect(page.get_by_role("complementary").get_by_text(opened[0])).to_be_visible()
 
 
@@ -365,10 +365,10 @@ async def open_attempt(page: Page, model: str) -> Locator:
     return aside
 
 
-async def test_what_a_call_cost_and_how_its_request_went(service: RunningService) -> None:
+async def test_what_a_call_cost_and_how_its_request_went(browser: Browser, service: RunningService) -> None:
     """Cost with its parts, the net amount after a correction, tokens, and the attempts of the trace in time."""
     address = f"logs?range=1h&traceId={REQUEST}&isCorrection=false"
-    async with signed_in(service, service.new_key("viewer"), address) as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), address) as (_, page):
         await expect(rows(page)).to_have_count(3)
         aside = await open_attempt(page, "claude")
         await expect(aside.locator(".call-figures")).to_contain_text("Net cost0.004000 USD")
@@ -393,16 +393,16 @@ async def test_what_a_call_cost_and_how_its_request_went(service: RunningService
         await expect(aside.get_by_role("heading", name="RateLimitError")).to_be_visible()
 
 
-async def test_what_was_masked_and_who_may_open_it(service: RunningService) -> None:
+async def test_what_was_masked_and_who_may_open_it(browser: Browser, service: RunningService) -> None:
     """The message marks what was taken out by its rule. Who may, opens it with a reason; others are not offered to."""
     address = f"logs?range=1h&traceId={REQUEST}&status=FAILED"
-    async with signed_in(service, service.new_key("viewer"), address) as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), address) as (_, page):
         aside = await open_attempt(page, "gpt-4o")
         await expect(aside.locator(".message mark")).to_contain_text("email")
         assert "jane.doe" not in await page.content()
         await expect(aside.get_by_role("region", name="What was taken out")).to_contain_text("email")
         assert await aside.get_by_role("button", name="Reveal").count() == 0
-    async with signed_in(service, service.new_key("support"), address) as (_, page):
+    async with signed_in(browser, service, service.new_key("support"), address) as (_, page):
         aside = await open_attempt(page, "gpt-4o")
         await expect(aside.get_by_role("button", name="Reveal")).to_be_disabled()
         await aside.get_by_label("Reason to open what is masked").fill("ticket 17")
@@ -418,38 +418,41 @@ async def test_what_was_masked_and_who_may_open_it(service: RunningService) -> N
         ("logs?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z", "This time is past what is kept"),
     ],
 )
-async def test_why_there_is_nothing(service: RunningService, address: str, said: str) -> None:
+async def test_why_there_is_nothing(browser: Browser, service: RunningService, address: str, said: str) -> None:
     """No match and out of retention are told apart, each with what to do."""
-    async with signed_in(service, service.new_key("viewer"), address) as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), address) as (_, page):
         await expect(page.locator(".empty")).to_contain_text(said)
         await page.locator(".empty").get_by_role("button", name="Last 7 days").click()
         assert parameters(page)["range"] == ["7d"]
 
 
-async def test_an_empty_ledger_says_how_to_report(tmp_path: Path) -> None:
+async def test_an_empty_ledger_says_how_to_report(browser: Browser, tmp_path: Path) -> None:
     """No data yet is another thing than no match."""
     empty = await asyncio.to_thread(RunningService, tmp_path / "data")
     try:
-        async with signed_in(empty, empty.new_key("viewer"), "logs") as (_, page):
+        async with signed_in(browser, empty, empty.new_key("viewer"), "logs") as (_, page):
             await expect(page.locator(".empty")).to_contain_text("No call has been recorded yet")
             await expect(page.locator(".empty")).to_contain_text("/v1/calls")
     finally:
         await asyncio.to_thread(empty.stop)
 
 
-async def test_a_role_sees_its_own_pages(service: RunningService) -> None:
+async def test_a_role_sees_its_own_pages(browser: Browser, service: RunningService) -> None:
     """An auditor has no Logs, by navigation or by address; a partner has those of its accounts."""
-    async with signed_in(service, service.new_key("auditor"), "logs") as (_, page):
+    async with signed_in(browser, service, service.new_key("auditor"), "logs") as (_, page):
         await expect(page.locator(".empty")).to_contain_text("may not see this page")
         assert await page.get_by_role("link", name="Logs").count() == 0
-    async with signed_in(service, service.new_key("partner", "globex"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("partner", "globex"), "logs?range=7d") as (_, page):
         await expect(page.locator(".summary strong")).to_have_text("1,000 calls")
         await expect(facet(page, "Account").locator(".facet-value")).to_have_count(1)
 
 
-async def test_the_words_are_chinese_and_the_theme_is_dark(service: RunningService) -> None:
+async def test_the_words_are_chinese_and_the_theme_is_dark(browser: Browser, service: RunningService) -> None:
     """Language and theme are chosen, apply at once, and are there again after a reload; the zone too."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d", timezone_id="Asia/Kolkata") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d", timezone_id="Asia/Kolkata") as (
+        _,
+        page,
+    ):
         await rows(page).first.wait_for()
         await page.get_by_text("UTC", exact=True).click()
         utc = await rows(page).first.locator("[role=gridcell]").first.inner_text()
@@ -466,9 +469,9 @@ async def test_the_words_are_chinese_and_the_theme_is_dark(service: RunningServi
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
-async def test_an_error_is_said_with_its_id_and_asked_again(service: RunningService) -> None:
+async def test_an_error_is_said_with_its_id_and_asked_again(browser: Browser, service: RunningService) -> None:
     """A request that fails says so in words, with a request id and a retry that works."""
-    async with signed_in(service, service.new_key("viewer"), "logs?range=7d") as (_, page):
+    async with signed_in(browser, service, service.new_key("viewer"), "logs?range=7d") as (_, page):
         await rows(page).first.wait_for()
         answer = {"errors": [{"message": "too slow", "extensions": {"code": "TIMEOUT", "requestId": "req-17"}}]}
 

@@ -2,15 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from chromium import browsing
 from console import signed_in
 from playwright.async_api import Browser, Page, expect
 from running import RunningService
@@ -49,12 +47,6 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     running = RunningService(tmp_path_factory.mktemp("empty") / "data")
     yield running
     running.stop()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
-        yield opened
 
 
 async def says(page: Page, text: str) -> None:

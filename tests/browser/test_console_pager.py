@@ -1,12 +1,10 @@
 """Lists of the console that are asked for page by page: forward, and back by the cursors that were passed."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from chromium import browsing
 from console import signed_in
 from playwright.async_api import Browser, Locator, Page, expect
 from running import RunningService
@@ -44,12 +42,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     assert "errors" not in running.ask(key, f"mutation {{ {sent} }}")
     yield running
     running.stop()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
-        yield opened
 
 
 async def first_cells(rows: Locator) -> list[str]:

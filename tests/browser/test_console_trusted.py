@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from chromium import browsing
 from console import signed_in
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 from running import RunningService
 
 CALL = {"model": "gpt-4o", "status": "failed", "account": "acme", "error": {"type": "Timeout", "message": "slow"}}
@@ -33,12 +32,9 @@ def status_of(service: RunningService, text: str) -> int:
     return service.request("POST", "/graphql", key=service.admin_key, body=body, headers=accept)[0]
 
 
-async def test_every_page_asks_what_it_asks_elsewhere(service: RunningService) -> None:
+async def test_every_page_asks_what_it_asks_elsewhere(browser: Browser, service: RunningService) -> None:
     """Each page of an administrator is answered, a call is opened, and live tail listens; other texts are refused."""
-    async with (
-        browsing() as browser,
-        signed_in(browser, service.url, service.admin_key, "logs?range=1h&live=1") as page,
-    ):
+    async with signed_in(browser, service.url, service.admin_key, "logs?range=1h&live=1") as page:
         await page.locator(".calls-row").first.click()
         await expect(page.locator("aside.call")).to_contain_text("Timeout")
         await expect(page.locator(".live-mark.live-live")).to_be_attached()

@@ -2,14 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import pytest_asyncio
-from chromium import browsing
 from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
@@ -54,12 +52,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     )
     yield running
     running.stop()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
-        yield opened
 
 
 async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: RunningService, browser: Browser) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-from chromium import browsing, pages
+import pytest_asyncio
+from chromium import pages
 from playwright.async_api import Browser, Page
 from running import RunningService
 
@@ -55,13 +55,14 @@ class Site:
         return text
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with browsing() as browser, pages({"/": "<!doctype html><title>a frontend</title>"}) as origin:
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(browser: Browser, tmp_path: Path) -> AsyncIterator[Site]:
+    page_of_frontend = {"/": "<!doctype html><title>a frontend</title>"}
+    async with await browser.new_context() as context, pages(page_of_frontend) as origin:
         environment = {"CALLEDGER_CORS_ORIGINS": f"https://app.example.com,{origin}"}
         service = await asyncio.to_thread(RunningService, tmp_path / "data", environment=environment)
         try:
-            page = await browser.new_page()
+            page = await context.new_page()
             await page.goto(origin)
             yield Site(service, browser, page)
         finally:

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-from chromium import browsing
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 from running import RunningService
 
@@ -31,12 +30,12 @@ class Site:
         await self.page.click("#sign-in button")
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(browser: Browser, tmp_path: Path) -> AsyncIterator[Site]:
     service = await asyncio.to_thread(RunningService, tmp_path / "data")
     try:
-        async with browsing() as browser:
-            page = await browser.new_page()
+        async with await browser.new_context() as context:
+            page = await context.new_page()
             site = Site(service, browser, page)
             page.on("console", lambda message: site.said.append(message.text))
             page.on("pageerror", lambda error: site.said.append(str(error)))
@@ -73,9 +72,10 @@ async def test_a_person_asks_with_a_key(site: Site) -> None:
     await page.click("#sign-out")
     await expect(page.locator("#sign-in")).to_be_visible()
     assert (await page.evaluate(KEPT))["session"] == {}
-    other = await site.browser.new_page()
-    await other.goto(f"{site.service.url}/graphql")
-    await expect(other.locator("#sign-in")).to_be_visible()
+    async with await site.browser.new_context() as context:
+        other = await context.new_page()
+        await other.goto(f"{site.service.url}/graphql")
+        await expect(other.locator("#sign-in")).to_be_visible()
 
 
 async def test_a_wrong_key_is_told(site: Site) -> None:

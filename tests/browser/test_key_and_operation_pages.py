@@ -4,13 +4,11 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from chromium import browsing
 from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
@@ -33,12 +31,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     )
     yield running
     running.stop()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
-        yield opened
 
 
 async def test_a_key_is_made_shown_once_replaced_and_ended(service: RunningService, browser: Browser) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import browsing, pages
+from chromium import pages
 from packages import SOURCES, installed, run
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 from running import RunningService
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "log-page"
@@ -52,9 +52,9 @@ async def show(page: Page, service: RunningService, token: str, status: str = ""
     await page.get_by_role("button", name="Show", exact=True).click()
 
 
-async def test_the_page_lists_pages_and_says_what_is_new(page_text: str, tmp_path: Path) -> None:
+async def test_the_page_lists_pages_and_says_what_is_new(browser: Browser, page_text: str, tmp_path: Path) -> None:
     """By a session token of an account: its calls in pages, those of a filter, new ones as they come, and errors."""
-    async with browsing() as browser, pages({"/": page_text}) as origin:
+    async with await browser.new_context() as context, pages({"/": page_text}) as origin:
         environment = {"CALLEDGER_CORS_ORIGINS": origin}
         service = await asyncio.to_thread(RunningService, tmp_path / "data", environment=environment)
         try:
@@ -65,7 +65,7 @@ async def test_the_page_lists_pages_and_says_what_is_new(page_text: str, tmp_pat
                 'mutation { createSessionToken(input: {accounts: ["acme"], role: VIEWER}) { token } }',
             )
             token = made["data"]["createSessionToken"]["token"]
-            page = await browser.new_page()
+            page = await context.new_page()
             page.set_default_timeout(WAIT_MS)
             rows = page.locator("#calls tr")
             await page.goto(origin)

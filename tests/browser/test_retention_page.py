@@ -4,13 +4,11 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from chromium import browsing
 from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, Page, Route, expect
 from running import RunningService
@@ -49,12 +47,6 @@ def checkpoint(service: RunningService, auditor: str) -> str:
 @pytest.fixture(scope="module")
 def verifier_key(service: RunningService) -> str:
     return service.command("ledger", "key").stdout.strip()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
-        yield opened
 
 
 async def verify(page: Page, key: str, kept: str = "") -> None:

@@ -229,7 +229,7 @@ def test_an_altered_statement_is_refused(service: RunningService, tmp_path: Path
 
 def test_a_start_after_a_stop_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
     """Commands without a service append and mirror too; the next start finds all of it."""
-    service = RunningService(tmp_path / "data")
+    service = RunningService(tmp_path / "data", is_first=True)
     service.stop()
     made = command(tmp_path / "data", "keys", "create", "--role", "viewer")
     mirrored = (tmp_path / "data" / "ledger" / "1" / "entries-000000000000.ndjson").read_text().splitlines()

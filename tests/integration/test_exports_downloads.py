@@ -23,7 +23,7 @@ from rows import SeededLedger, StoredCall, open_seeded
 from policies.policy.model import Role
 from service.api.exports import links
 from service.api.exports.types import decode_export_id
-from service.content_coding import Places
+from service.content_coding import CompressionSlots
 from service.export import download, jobs
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
@@ -210,13 +210,13 @@ async def test_files_are_compressed_as_far_as_there_is_a_place(
 
 def test_places_for_compressing_are_given_back() -> None:
     """Two of one name and three together, whatever happens while they are taken."""
-    places = Places(3, of_one=2)
+    places = CompressionSlots(3, of_one=2)
     with ExitStack() as taken:
-        found = [taken.enter_context(places.place_of(name)) for name in "aaab"]
+        found = [taken.enter_context(places.slot(name)) for name in "aaab"]
         assert found == [True, True, False, True]
-        with places.place_of("c") as free:
+        with places.slot("c") as free:
             assert not free
-        with pytest.raises(ConnectionError), places.place_of("a"):
+        with pytest.raises(ConnectionError), places.slot("a"):
             raise ConnectionError
     assert not places._taken
 

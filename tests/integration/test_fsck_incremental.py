@@ -13,7 +13,7 @@ from retaining import NOW, SHORT, RetainedLedger, failed, open_retained
 
 from policies.policy.document import digest
 from policies.policy.model import Store
-from service.query.records.feed import days, places
+from service.query.records.feed import days, positions
 from service.retention.audit.attestation import attest
 from service.retention.audit.fsck import CHECKS, Finding, check_ledger
 from service.retention.audit.incremental.results import AGAIN, Results
@@ -28,7 +28,7 @@ FLUSH = "SELECT pg_stat_force_next_flush()"
 @pytest.fixture
 async def retained(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RetainedLedger]:
     """Calls of several weeks in two accounts, one of them failed, all of them summed; checked once."""
-    for module in (places, days):
+    for module in (positions, days):
         monkeypatch.setattr(module, "BLOCK", 2)
     async with open_retained(database_url, tmp_path) as retained:
         await retained.report(*(call(f"c{days}", started_at=back(days), account="acme") for days in (26, 19, 12)))

@@ -77,7 +77,7 @@ def take_kek(data: Path) -> None:
 
 def anothers(data: Path) -> None:
     remove(data)
-    other = RunningService(data.parent / "other")
+    other = RunningService(data.parent / "other", is_first=True)
     other.stop()
     shutil.copytree(other.data / "keyring", data / "keyring")
     shutil.copy(other.data / "kek", data / "kek")
@@ -175,7 +175,7 @@ def test_replace_is_refused(service: RunningService, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "opens, so nothing is lost" in done.stderr
 
-    other = RunningService(tmp_path / "other")
+    other = RunningService(tmp_path / "other", is_first=True)
     other.stop()
     theirs = {"CALLEDGER_KEYRING": f"file:{other.data / 'keyring'}", "CALLEDGER_KEK": f"file:{other.data / 'kek'}"}
     done = command(service.data, "keyring", "replace", "--accept-loss", environment=theirs)

@@ -12,7 +12,7 @@ from manipulating import Case, sound_case
 from retaining import NOW
 
 from service.query.records import change_sums
-from service.query.records.feed import days, places
+from service.query.records.feed import days, positions
 from service.retention.audit.fsck import CHECKS, Finding
 from service.retention.audit.incremental.run import FsckRun
 from service.retention.erasure.erasure import request_erasure
@@ -24,7 +24,7 @@ OF = "(SELECT position FROM call_change WHERE position > 0 ORDER BY position DES
 
 @pytest.fixture
 async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
-    """Beside the rest: calls, a completion, a correction and two of another account, each with places of its own."""
+    """Beside the rest: calls, a completion, a correction and two of another account, each with positions of its own."""
     async with sound_case(database_url, tmp_path) as case:
         ingest = case.retained.ingest
         batches = [
@@ -56,33 +56,33 @@ async def detail(case: Case) -> str:
 
 
 async def test_a_sound_feed_is_sound_and_says_what_was_looked_at(case: Case) -> None:
-    """Changes, calls and hours are counted; what waits for its place, was purged or erased, is nothing wrong."""
-    places = await case.retained.value("SELECT position FROM change_head")
+    """Changes, calls and hours are counted; what waits for its position, was purged or erased, is nothing wrong."""
+    positions = await case.retained.value("SELECT position FROM change_head")
     calls = await case.retained.value("SELECT count(*) FROM call")
     said = await detail(case)
-    assert f"{places} changes up to place {places} in order" in said
-    assert f"{calls} calls, each with its place" in said
+    assert f"{positions} changes up to position {positions} in order" in said
+    assert f"{calls} calls, each with its position" in said
     assert re.search(r"`changeSums` of [12] hours", said)
     await case.retained.report(call("waits", started_at=YESTERDAY, account="acme"))
     assert "1 days of them compared id by id" in await detail(case)
     await number(case.retained.ingest)
     wanted = {"account": "globex", "user": None, "reason": "asked", "actor": "cli"}
     await request_erasure(case.retained.retention, kind=ErasureKind.ACCOUNT, **wanted)
-    assert "2 places went with their calls" in await detail(case)
+    assert "2 positions went with their calls" in await detail(case)
 
 
 async def test_the_feed_is_checked_part_by_part(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sound or wrong is so however small the parts are that are in memory together."""
-    monkeypatch.setattr(places, "STRETCH", 2)
-    monkeypatch.setattr(places, "BLOCK", 3)
+    monkeypatch.setattr(positions, "STRETCH", 2)
+    monkeypatch.setattr(positions, "BLOCK", 3)
     monkeypatch.setattr(days, "BLOCK", 3)
     monkeypatch.setattr(change_sums, "_ROWS_AT_ONCE", 1)
     await detail(case)
-    await delete_place(case)
-    assert "has no places in the feed" in (await look(case)).detail
+    await delete_position(case)
+    assert "has no positions in the feed" in (await look(case)).detail
 
 
-async def delete_place(case: Case) -> None:
+async def delete_position(case: Case) -> None:
     await case.sql(f"DELETE FROM call_change WHERE position = {OF.format(1)}")
 
 
@@ -94,9 +94,9 @@ async def delete_completion(case: Case) -> None:
     await case.sql("DELETE FROM call_change WHERE kind = 2")
 
 
-async def delete_place_and_call(case: Case) -> None:
+async def delete_position_and_call(case: Case) -> None:
     await case.sql("DELETE FROM call WHERE source_id = 'late'")
-    await delete_place(case)
+    await delete_position(case)
 
 
 async def double_at_the_end(case: Case) -> None:
@@ -118,7 +118,7 @@ async def double_in_another_account(case: Case) -> None:
     )
 
 
-async def swap_places(case: Case) -> None:
+async def swap_positions(case: Case) -> None:
     late, theirs = [await case.retained.value(f"SELECT {OF.format(offset)}") for offset in (1, 4)]
     for was, becomes in ((late, 0), (theirs, late), (0, theirs)):
         await case.sql("UPDATE call_change SET position = $2 WHERE position = $1", was, becomes)
@@ -190,22 +190,22 @@ async def another_tier(case: Case) -> None:
 
 
 MANIPULATIONS: dict[Callable[[Case], Awaitable[None]], str] = {
-    delete_place: "has no places in the feed instead of one",
-    delete_newest: "has no places in the feed instead of one",
-    delete_completion: "was completed 1 times, and has 0 places for that",
-    delete_place_and_call: "of the feed are gone, and no purge took them",
+    delete_position: "has no positions in the feed instead of one",
+    delete_newest: "has no positions in the feed instead of one",
+    delete_completion: "was completed 1 times, and has 0 positions for that",
+    delete_position_and_call: "of the feed are gone, and no purge took them",
     double_at_the_end: "of the feed is newer than the newest that was given",
-    double_at_the_end_with_the_head: "has 2 places in the feed instead of one",
+    double_at_the_end_with_the_head: "has 2 positions in the feed instead of one",
     double_in_another_account: "is taken",
-    swap_places: "was recorded before the place before it",
+    swap_positions: "was recorded before the position before it",
     swap_calls: "was recorded before its call",
     move_to_another_account: "which is not there",
-    recorded_later: "was recorded before the place before it",
+    recorded_later: "was recorded before the position before it",
     recorded_after_the_newest: "of the feed is newer than the newest that was given",
-    recorded_earlier: "was recorded before the place before it",
+    recorded_earlier: "was recorded before the position before it",
     call_recorded_later: "was recorded before its call",
     delete_call: "which is not there",
-    add_call: "has no places in the feed instead of one",
+    add_call: "has no positions in the feed instead of one",
     another_kind: "for another kind of change",
     no_kind: "holds no whole changes",
     cut_ids: "holds no whole changes",
@@ -216,7 +216,7 @@ TABLES = ("call", "call_change", "change_head")
 
 
 async def test_what_was_done_to_the_feed_is_named(case: Case) -> None:
-    """The place, or the call that has none, is named, whatever was done; and nothing, when that is undone."""
+    """The position, or the call that has none, is named, whatever was done; and nothing, when that is undone."""
     for table in TABLES:
         await case.sql(f"CREATE TABLE kept_{table} AS TABLE {table}")
     for manipulate, says in MANIPULATIONS.items():
@@ -233,8 +233,8 @@ async def test_what_was_done_to_the_feed_is_named(case: Case) -> None:
 async def test_fsck_and_the_statement_say_what_was_done(case: Case) -> None:
     """Both fail at `feed`, in the same words."""
     assert await case.fsck() == {}
-    await delete_place(case)
+    await delete_position(case)
 
-    says = MANIPULATIONS[delete_place]
+    says = MANIPULATIONS[delete_position]
     assert says in (await case.fsck())["feed"]
     assert says in (await case.attested())["fsck, feed"]

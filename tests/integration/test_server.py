@@ -196,7 +196,7 @@ def loaded(service: RunningService) -> int:
 
 def test_the_demo_can_be_read_by_each_key(tmp_path: Path) -> None:
     """--demo prints a key for each reader before the ready line; a second start prints new ones and ends the old."""
-    service = RunningService(tmp_path / "data", "--demo")
+    service = RunningService(tmp_path / "data", "--demo", is_first=True)
     first = demo_keys(service)
     assert list(first) == ["admin", "viewer", "partner", "support", "auditor", "compliance", "ingest"]
     count = "{ calls(first: 1) { totalCount nodes { account } } }"

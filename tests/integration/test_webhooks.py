@@ -251,6 +251,8 @@ async def test_a_scheduled_export_is_told_when_its_file_is_there(sending: Webhoo
         due = "UPDATE export_schedule SET period_start = $1, due_at = $2"
         await connection.execute(due, start - timedelta(days=1), start)
         await connection.close()
+    await asyncio.to_thread(sending.service.kill)  # a start looks at what is due at once, and a minute is long
+    await asyncio.to_thread(sending.service.start)
     [body] = await bodies(sending, 1, secret)
     export = "query($id: ID!) { export(id: $id) { state sha256 rows } }"
     shown = (await sending.ask(export, partner, id=body["data"]["id"]))["export"]

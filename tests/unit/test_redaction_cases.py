@@ -18,7 +18,7 @@ CREDENTIALS_BAR, PERSONAL_BAR, CLEAN_ERRORS_BAR, CLEAN_PROSE_BAR = 0.95, 0.92, 0
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"no folder of redaction cases at {CASES.name}")
 
 
-class Tally:
+class Counts:
     """Kept promises by source and label, and what was missed by kind."""
 
     def __init__(self) -> None:
@@ -52,8 +52,8 @@ def _is_good(case: dict[str, Any], masked: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def tally() -> Tally:
-    redactor, result = Redactor(), Tally()
+def counts() -> Counts:
+    redactor, result = Redactor(), Counts()
     for path in sorted(CASES.glob("*.jsonl.gz")):
         source = path.name.partition(".")[0]
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -64,28 +64,28 @@ def tally() -> Tally:
     return result
 
 
-def test_credentials(tally: Tally) -> None:
+def test_credentials(counts: Counts) -> None:
     """At least 95 % of the credentials that other projects' tests hold are gone."""
-    sources = tuple({source for source, _ in tally.all} - set(PERSONAL))
-    assert tally.rate(sources, "positive") >= CREDENTIALS_BAR
+    sources = tuple({source for source, _ in counts.all} - set(PERSONAL))
+    assert counts.rate(sources, "positive") >= CREDENTIALS_BAR
 
 
-def test_every_credential_source(tally: Tally) -> None:
+def test_every_credential_source(counts: Counts) -> None:
     """No single source of credentials falls below the bar behind the others' backs."""
-    for source in {source for source, label in tally.all if label == "positive"} - set(PERSONAL):
-        assert tally.rate((source,), "positive") >= CREDENTIALS_BAR, source
+    for source in {source for source, label in counts.all if label == "positive"} - set(PERSONAL):
+        assert counts.rate((source,), "positive") >= CREDENTIALS_BAR, source
 
 
-def test_personal_data(tally: Tally) -> None:
+def test_personal_data(counts: Counts) -> None:
     """At least 92 % of the personal data that other projects' tests hold is gone."""
-    assert tally.rate(PERSONAL, "positive") >= PERSONAL_BAR
+    assert counts.rate(PERSONAL, "positive") >= PERSONAL_BAR
 
 
-def test_clean_gateway_errors(tally: Tally) -> None:
+def test_clean_gateway_errors(counts: Counts) -> None:
     """At least 99 % of the gateways' clean error strings come out unchanged."""
-    assert tally.rate(CLEAN, "negative") >= CLEAN_ERRORS_BAR
+    assert counts.rate(CLEAN, "negative") >= CLEAN_ERRORS_BAR
 
 
-def test_clean_prose(tally: Tally) -> None:
+def test_clean_prose(counts: Counts) -> None:
     """At least 98 % of clean prose, with its names, places and dates, comes out unchanged."""
-    assert tally.rate(("presidio_research_synth",), "negative", "negative_structured") >= CLEAN_PROSE_BAR
+    assert counts.rate(("presidio_research_synth",), "negative", "negative_structured") >= CLEAN_PROSE_BAR

@@ -179,13 +179,13 @@ class Silent:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_no_memory_is_a_failure_and_not_a_clean_text(part: int) -> None:
+def test_no_memory_is_a_failure_and_not_a_clean_text(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No part of the sieve that gives no answer at all passes for one that found nothing, in opened base64 either."""
     redactor = Redactor()
     sieve = redactor._scanner._sieve
     names = {len(sieve._families): (sieve._literals, "_filter")}
     silenced, name = names.get(part) or (sieve._families[part], "_set")
-    setattr(silenced, name, Silent())
+    monkeypatch.setattr(silenced, name, Silent())  # other redactors have it too
     with pytest.raises(RedactionError, match="memory"):
         redactor.redact("anything")
     with pytest.raises(RedactionError, match="memory"):

@@ -29,10 +29,10 @@ from service.commands.options import Data, verb
 from service.errors import OperatorError
 from service.imports.addresses import open_source
 from service.imports.column_maps import check_columns, form_of, load_map, suggest
+from service.imports.counts import ImportCounts
 from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
-from service.imports.tally import Tally
 from service.ingest.results import Status
 from service.runtime.runtime import Runtime
 
@@ -135,38 +135,38 @@ async def _import(
     with progress:
         task = progress.add_task("reading", total=None)
 
-        def show(tally: Tally, before: int) -> None:
+        def show(counts: ImportCounts, before: int) -> None:
             """Show how far it is."""
-            rate = tally.rows / max(time.monotonic() - begun, 1e-3)
-            progress.update(task, description=f"{before + tally.rows:,} rows, {rate:,.0f}/s, {_outcomes(tally)}")
+            rate = counts.rows / max(time.monotonic() - begun, 1e-3)
+            progress.update(task, description=f"{before + counts.rows:,} rows, {rate:,.0f}/s, {_outcomes(counts)}")
 
-        tally = await import_rows(
+        counts = await import_rows(
             runtime, form, source, options, account=account, restart=restart, since=since, progress=show
         )
-    for line in _summary(tally):
+    for line in _summary(counts):
         say(line)
-    return tally.refused.total()
+    return counts.refused.total()
 
 
-def _outcomes(tally: Tally) -> str:
+def _outcomes(imported: ImportCounts) -> str:
     counts = {
-        "stored": tally.statuses[Status.ACCEPTED],
-        "completed": tally.statuses[Status.COMPLETED],
-        "duplicates": tally.statuses[Status.DUPLICATE],
-        "skipped": tally.statuses[Status.SKIPPED],
-        "refused": tally.refused.total(),
+        "stored": imported.statuses[Status.ACCEPTED],
+        "completed": imported.statuses[Status.COMPLETED],
+        "duplicates": imported.statuses[Status.DUPLICATE],
+        "skipped": imported.statuses[Status.SKIPPED],
+        "refused": imported.refused.total(),
     }
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"
 
 
-def _summary(tally: Tally) -> list[str]:
-    lines = [f"{tally.rows:,} rows: {_outcomes(tally)}"]
-    for name, sums in (("new", tally.stored), ("known before", tally.known)):
+def _summary(counts: ImportCounts) -> list[str]:
+    lines = [f"{counts.rows:,} rows: {_outcomes(counts)}"]
+    for name, sums in (("new", counts.stored), ("known before", counts.known)):
         lines += [f"amount {name}: {amount.normalize():f} {currency}" for currency, amount in sorted(sums.items())]
-    lines += [f"skipped: {count:,} {reason}" for reason, count in tally.skipped.most_common()]
-    for code, count in tally.refused.most_common():
-        lines.append(f"refused: {count:,} {code.value}, such as {tally.examples[code]}")
-    if tally.dropped:
-        dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.dropped.items()))
+    lines += [f"skipped: {count:,} {reason}" for reason, count in counts.skipped.most_common()]
+    for code, count in counts.refused.most_common():
+        lines.append(f"refused: {count:,} {code.value}, such as {counts.examples[code]}")
+    if counts.dropped:
+        dropped = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.dropped.items()))
         lines.append(f"left out of rows: {dropped}")
     return lines

@@ -51,9 +51,9 @@ async def _pull_one(runtime: Runtime, puller: Puller, name: str) -> bool:
     if source is None:
         say(f"{name}: another process reads it just now")
         return True
-    tally = await puller.pull(source)
-    if tally is None:
+    counts = await puller.pull(source)
+    if counts is None:
         return False
-    new, known = tally.statuses[Status.ACCEPTED], tally.statuses[Status.DUPLICATE]
-    say(f"{name}: {tally.rows:,} rows, {new:,} new, {known:,} known, {tally.refused.total():,} refused")
+    new, known = counts.statuses[Status.ACCEPTED], counts.statuses[Status.DUPLICATE]
+    say(f"{name}: {counts.rows:,} rows, {new:,} new, {known:,} known, {counts.refused.total():,} refused")
     return True

@@ -23,7 +23,7 @@ def fsck(
 ) -> None:
     """Prove that sums equal calls, and that nothing is kept past its time.
 
-    Also that every partition is where it belongs, that each call has its place in the change feed once, that what is
+    Also that every partition is where it belongs, that each call has its position in the change feed once, that what is
     sealed opens, that row-level security is there, and that keys, holds, erasures, purges, policies, notes and the
     mirror are what the ledger says.
     Prints one line per check, `ok` or `FAIL`; the exit code is 1 when one fails.

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from policies import Role
 from service.commands.common import progress, say
+from service.demo.administration import administer
 from service.demo.loading import load_calls
-from service.demo.stewardship import look_after
 from service.errors import OperatorError
 from service.ledger import LedgerKind, read_record
 from service.runtime.runtime import Runtime
@@ -57,4 +57,4 @@ async def _load(runtime: Runtime, now: datetime) -> None:
     with progress() as bar:
         task = bar.add_task("loading sample calls", total=None)
         await load_calls(runtime, now, lambda done, total: bar.update(task, completed=done, total=total))
-    await look_after(runtime)
+    await administer(runtime)

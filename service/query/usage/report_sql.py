@@ -167,7 +167,9 @@ class CostStatement:
         if self.before and self.after is not None:
             parts.append(self._fact(BEFORE, "count(*)", aliases, f"({beyond}) IS NOT TRUE"))
         if reading.tag is not None and self.limit is not None:
-            parts.append(self._fact(WHOLE, f"({whole_sums(reading, params)})", aliases, "true", "(SELECT) AS one"))
+            parts.append(
+                self._fact(WHOLE, f"({complete_tag_sums(reading, params)})", aliases, "true", "(SELECT) AS one")
+            )
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
     def _sums(self) -> list[str]:
@@ -234,7 +236,7 @@ class CostStatement:
         return f", NULL::text[] AS {POSITION}" if self.positions else ""
 
 
-def whole_sums(reading: UsageRead, params: Params) -> str:
+def complete_tag_sums(reading: UsageRead, params: Params) -> str:
     """A SELECT of 1 where sums by tag have every call of the range, and of 0 where single calls must answer."""
     assert reading.tag is not None, "only sums by tag can have less than the calls"
     of_tag, crowded = f"tag_key = {params.bind(reading.tag.key, 'text')}", "true"

@@ -78,7 +78,7 @@ def _report(fields: RequestLogFields, others: Mapping[str, Raw]) -> Report | Rej
     served = text_of(fields.gen_ai_response_model) or first_text(nested, "responseModel", "response_model")
     if asked is None and served is None:
         return NO_CALL
-    status = cells.whole("http_status", fields.http_status)
+    status = cells.integer("http_status", fields.http_status)
     group = text_of(fields.agentgateway_group) or first_text(attributes, "agentgateway.group")
     report = Report(
         source="agentgateway",
@@ -93,8 +93,8 @@ def _report(fields: RequestLogFields, others: Mapping[str, Raw]) -> Report | Rej
         provider=text_of(fields.gen_ai_provider_name) or first_text(nested, "providerName", "provider_name"),
         operation=text_of(fields.gen_ai_operation_name) or first_text(nested, "operationName", "operation_name"),
         streamed=cells.flag("gen_ai.request.stream", attributes.get("gen_ai.request.stream")),
-        input_tokens=cells.whole("input_tokens", _given(fields.input_tokens, usage, "inputTokens", "input_tokens")),
-        output_tokens=cells.whole(
+        input_tokens=cells.integer("input_tokens", _given(fields.input_tokens, usage, "inputTokens", "input_tokens")),
+        output_tokens=cells.integer(
             "output_tokens", _given(fields.output_tokens, usage, "outputTokens", "output_tokens")
         ),
         cache_read_tokens=_counted(cells, attributes, names.READ_TOKENS),
@@ -129,7 +129,7 @@ def _given(value: Any, usage: Object, *candidates: str) -> Any:  # noqa: ANN401 
 def _counted(cells: Cells, attributes: Object, candidates: Sequence[str]) -> int | None:
     for name in candidates:
         if (value := attributes.get(name)) is not None:
-            return cells.whole(name, value)
+            return cells.integer(name, value)
     return None
 
 

@@ -207,7 +207,7 @@ def _report(fields: BifrostFields, others: Mapping[str, Raw]) -> Report:
         report.error = failure(
             report,
             parameters,
-            status=cells.whole("status_code", details.get("status_code")),
+            status=cells.integer("status_code", details.get("status_code")),
             body=details,
             message=any_length_text(inside(details, "error", "message")),
         )
@@ -218,24 +218,24 @@ def _report(fields: BifrostFields, others: Mapping[str, Raw]) -> Report:
 def _read_tokens(cells: Cells, report: Report, fields: BifrostFields) -> None:
     usage = cells.nested("token_usage", fields.token_usage)
     asked, answered = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    report.input_tokens = cells.whole("prompt_tokens", usage.get("prompt_tokens", fields.prompt_tokens))
-    report.output_tokens = cells.whole("completion_tokens", usage.get("completion_tokens", fields.completion_tokens))
+    report.input_tokens = cells.integer("prompt_tokens", usage.get("prompt_tokens", fields.prompt_tokens))
+    report.output_tokens = cells.integer("completion_tokens", usage.get("completion_tokens", fields.completion_tokens))
     if isinstance(asked, dict):
         read = asked.get("cached_read_tokens", asked.get("cached_tokens"))
-        report.cache_read_tokens = cells.whole("cached_tokens", read)
-        report.cache_write_tokens = cells.whole("cached_write_tokens", asked.get("cached_write_tokens"))
+        report.cache_read_tokens = cells.integer("cached_tokens", read)
+        report.cache_write_tokens = cells.integer("cached_write_tokens", asked.get("cached_write_tokens"))
     else:
-        report.cache_read_tokens = cells.whole("cached_read_tokens", fields.cached_read_tokens)
+        report.cache_read_tokens = cells.integer("cached_read_tokens", fields.cached_read_tokens)
     if isinstance(answered, dict):
-        report.reasoning_tokens = cells.whole("reasoning_tokens", answered.get("reasoning_tokens"))
+        report.reasoning_tokens = cells.integer("reasoning_tokens", answered.get("reasoning_tokens"))
     if not usage and not (report.failed or report.input_tokens or report.output_tokens):
         report.input_tokens = report.output_tokens = None  # zeros stand in the columns of a call without usage
     cells.check_parts(report)
 
 
 def _attributes(cells: Cells, fields: BifrostFields) -> Attributes:
-    retries = cells.whole("number_of_retries", fields.number_of_retries)
-    fallbacks = cells.whole("fallback_index", fields.fallback_index)
+    retries = cells.integer("number_of_retries", fields.number_of_retries)
+    fallbacks = cells.integer("fallback_index", fields.fallback_index)
     hit = cells.nested("cache_debug", fields.cache_debug).get("cache_hit")
     return Attributes(
         trace_id=cells.label("parent_request_id", fields.parent_request_id),

@@ -80,7 +80,7 @@ class Cells(FigureReader):
             self.note(name, "is no time")
             return None
 
-    def whole(self, name: str, value: Value) -> int | None:
+    def integer(self, name: str, value: Value) -> int | None:
         """A count; None for nothing, or for what is no count and is noted."""
         if type(value) is int and 0 <= value <= INTEGER_MAX:
             return value

@@ -90,7 +90,7 @@ def _report(fields: EventFields, others: Mapping[str, Raw]) -> Report:
     metrics, metadata = cells.nested("metrics", fields.metrics), _metadata(cells, fields)
     served = text_of(fields.model)
     asked = text_of(fields.requested_model) or served
-    status = cells.whole("status_code", fields.status_code)
+    status = cells.integer("status_code", fields.status_code)
     report = Report(
         source="cloudflare",
         source_id=_derived(fields) if fields.id is None else cells.id_of("id", fields.id),
@@ -99,8 +99,8 @@ def _report(fields: EventFields, others: Mapping[str, Raw]) -> Report:
         failed=_has_failed(cells, fields, status),
         served_model=served,
         provider=cells.label("provider", fields.provider),
-        input_tokens=cells.whole("tokens_in", _first(metrics, _INPUT, fields.tokens_in)),
-        output_tokens=cells.whole("tokens_out", _first(metrics, _OUTPUT, fields.tokens_out)),
+        input_tokens=cells.integer("tokens_in", _first(metrics, _INPUT, fields.tokens_in)),
+        output_tokens=cells.integer("tokens_out", _first(metrics, _OUTPUT, fields.tokens_out)),
         latency_ms=cells.milliseconds("duration", _first(metrics, _DURATION, fields.duration)),
         user=next((text for name in _USERS if (text := text_of(metadata.get(name)))), None),
         attributes=Attributes(

@@ -109,7 +109,7 @@ def read_request(row: Row) -> Report | Rejection:
 def _report(fields: RequestFields, others: Mapping[str, Raw]) -> Report:
     cells = Cells()
     asked = text_of(fields.request_model) or text_of(fields.model) or text_of(fields.response_model)
-    status = cells.whole("response_status", _at_least_zero(fields.response_status))
+    status = cells.integer("response_status", _at_least_zero(fields.response_status))
     properties = cells.nested("request_properties", fields.request_properties or fields.properties)
     report = Report(
         source="helicone",
@@ -120,11 +120,11 @@ def _report(fields: RequestFields, others: Mapping[str, Raw]) -> Report:
         user=cells.label("request_user_id", fields.request_user_id),
         served_model=cells.label("response_model", fields.response_model),
         provider=_provider(cells, fields),
-        input_tokens=cells.whole("prompt_tokens", fields.prompt_tokens),
-        output_tokens=cells.whole("completion_tokens", fields.completion_tokens),
-        cache_read_tokens=cells.whole("prompt_cache_read_tokens", fields.prompt_cache_read_tokens),
-        cache_write_tokens=cells.whole("prompt_cache_write_tokens", fields.prompt_cache_write_tokens),
-        reasoning_tokens=cells.whole("reasoning_tokens", fields.reasoning_tokens),
+        input_tokens=cells.integer("prompt_tokens", fields.prompt_tokens),
+        output_tokens=cells.integer("completion_tokens", fields.completion_tokens),
+        cache_read_tokens=cells.integer("prompt_cache_read_tokens", fields.prompt_cache_read_tokens),
+        cache_write_tokens=cells.integer("prompt_cache_write_tokens", fields.prompt_cache_write_tokens),
+        reasoning_tokens=cells.integer("reasoning_tokens", fields.reasoning_tokens),
         time_to_first_token_ms=cells.milliseconds("time_to_first_token", fields.time_to_first_token),
         tags=cells.tags("request_properties", {key: value for key, value in properties.items() if key != _SESSION}),
     )

@@ -144,7 +144,7 @@ def _given(first: Any, second: Any) -> Any:  # noqa: ANN401 - values of a row
 
 def _either(cells: Cells, name: str, native: Any, counted: Any) -> int | None:  # noqa: ANN401 - values of a row
     """The provider's own count, by which it is billed; else OpenRouter's."""
-    return cells.whole(name, counted if native is None else native)
+    return cells.integer(name, counted if native is None else native)
 
 
 def _tags(cells: Cells, fields: GenerationFields) -> dict[str, str]:

@@ -82,7 +82,7 @@ def _report(fields: LogFields, others: Mapping[str, Raw]) -> Report:
     cells = Cells()
     model = text_of(fields.ai_model)
     metadata = cells.nested("metadata", fields.metadata)
-    status = cells.whole("response_status_code", fields.response_status_code)
+    status = cells.integer("response_status_code", fields.response_status_code)
     success = cells.flag("is_success", fields.is_success)
     report = Report(
         source="portkey",
@@ -94,8 +94,8 @@ def _report(fields: LogFields, others: Mapping[str, Raw]) -> Report:
         user=text_of(metadata.get(_USER)),
         provider=cells.label("ai_org", fields.ai_org),
         streamed=cells.flag("stream_mode", fields.stream_mode),
-        input_tokens=cells.whole("req_units", fields.req_units),
-        output_tokens=cells.whole("res_units", fields.res_units),
+        input_tokens=cells.integer("req_units", fields.req_units),
+        output_tokens=cells.integer("res_units", fields.res_units),
         latency_ms=cells.milliseconds("response_time", fields.response_time),
         attributes=Attributes(
             trace_id=cells.label("trace_id", fields.trace_id),
@@ -125,7 +125,7 @@ def _derived(fields: LogFields) -> str:
 
 
 def _attempt(cells: Cells, retries: Value) -> int | None:
-    count = cells.whole("retry_success_count", None if str(retries).startswith("-") else retries)
+    count = cells.integer("retry_success_count", None if str(retries).startswith("-") else retries)
     return None if count is None else min(count + 1, ATTEMPT_MAX)
 
 

@@ -51,7 +51,7 @@ def read_log_row(row: Row, *, settings: LogSettings) -> Report | Rejection:
     """One row as JSON text; never raises. What is no call comes as a rejection without a code."""
     try:
         read = LogRow.of(row, settings)
-        type_ = read.whole("type")
+        type_ = read.integer("type")
         if type_ is None:
             raise RowError("`type` is required: the number of the row's type", code=Refusal.FIELD_MISSING)
         if type_ in SKIPPED[settings.source]:
@@ -123,8 +123,8 @@ def _ended_at(row: LogRow) -> datetime:
 def _latency(row: LogRow) -> int | None:
     """Milliseconds; new-api has whole seconds, of which zero is as good as nothing known."""
     if "elapsed_time" in row.fields:
-        return row.whole("elapsed_time")
-    seconds = row.whole("use_time")
+        return row.integer("elapsed_time")
+    seconds = row.integer("use_time")
     return None if seconds is None else min(seconds * 1000, INTEGER_MAX)
 
 

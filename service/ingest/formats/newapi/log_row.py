@@ -75,7 +75,7 @@ class LogRow(FigureReader):
         value = self.fields.get(name)
         return None if value is None or value == "" else self.noted_text(name, value)
 
-    def whole(self, name: str) -> int | None:
+    def integer(self, name: str) -> int | None:
         """The count of a column, from 0 on; None for nothing, or for what is none and is noted."""
         return self.count(name, _number(self.fields.get(name)))
 

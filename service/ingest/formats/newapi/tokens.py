@@ -11,7 +11,7 @@ def read_tokens(row: LogRow, report: Report) -> None:
     from a cache than was prompted was counted without it, too, whatever the row says. What was written may be a count
     that overlaps: where it does not fit in, it is left out.
     """
-    prompt, report.output_tokens = row.whole("prompt_tokens"), row.whole("completion_tokens")
+    prompt, report.output_tokens = row.integer("prompt_tokens"), row.integer("completion_tokens")
     report.input_tokens = prompt
     if not row.other:
         return

@@ -1,4 +1,4 @@
-"""Proof that the change feed is right: each call has its place once, each place its call. Part of `calledger fsck`."""
+"""Proof that the change feed is right: each call has one position, each position its call. Part of `calledger fsck`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from service.query.model.scope import Scope
 from service.query.records.change_sums import HourlySum, checksum_of, sum_changes
 from service.query.records.feed.days import FeedDays
 from service.query.records.feed.memory import FeedMemory
-from service.query.records.feed.places import FeedPlaces, Wrong, calls_of, places_of
+from service.query.records.feed.positions import FeedPositions, Wrong, calls_of, changes_of
 from service.storage.connection import one_row
 from service.storage.ids import encode_raw_ids
 from service.storage.statements.changes import ChangeKind
@@ -30,7 +30,7 @@ SELECT
     (SELECT coalesce(max(position), 0) FROM change_floor) AS floor,
     ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT') AS erased
 """
-"""How far the feed was purged, and the accounts whose places an erasure took."""
+"""How far the feed was purged, and the accounts whose positions an erasure took."""
 _SOME_HOURS: Final[LiteralString] = """
 SELECT DISTINCT change.account_id, change.tier, head.recorded_at + interval '1 microsecond' AS newest,
     date_trunc('hour', change.recorded_at, 'UTC') AS hour
@@ -61,26 +61,27 @@ async def check_feed(
     Nothing is changed, and the service may write, purge and erase meanwhile.
     """
     now: datetime = await owner.fetchval("SELECT clock_timestamp()") + _MARGIN
-    places = FeedPlaces(owner, policy, now, memory)
-    await places.walk()
-    days = FeedDays(owner, policy, now, memory, places.digests)
-    await days.compare(partitions, places.checked_until)
-    wrong = [*places.wrong, *days.wrong]
+    positions = FeedPositions(owner, policy, now, memory)
+    await positions.walk()
+    days = FeedDays(owner, policy, now, memory, positions.digests)
+    await days.compare(partitions, positions.checked_until)
+    wrong = [*positions.wrong, *days.wrong]
     hours = 0
     if not wrong:  # sums over what is damaged say nothing
         hours = await _compare_sums(owner, policy, now, wrong)
     last = await one_row(owner, _AT_LAST)
-    if not last["erased"]:  # an erased account's places are anywhere
+    if not last["erased"]:  # an erased account's positions are anywhere
         wrong += [
-            Wrong(None, f"places {after + 1} to {until} of the feed are gone, and no purge took them")
-            for after, until in places.gaps
+            Wrong(None, f"positions {after + 1} to {until} of the feed are gone, and no purge took them")
+            for after, until in positions.gaps
             if until > last["floor"]
         ]
-    gone = f"; {places.gone} places went with their calls" if places.gone else ""
+    gone = f"; {positions.gone} positions went with their calls" if positions.gone else ""
     return [one.text for one in wrong if one.account_id not in last["erased"]], (
-        f"{places.changes} changes up to place {places.checked_until} in order, {places.changes - places.past} of them "
-        f"within the window, each with its call; {days.calls} calls, each with its place, {days.compared} days of them "
-        f"compared id by id; `changeSums` of {hours} hours made again from the calls{gone}"
+        f"{positions.changes} changes up to position {positions.checked_until} in order, "
+        f"{positions.changes - positions.past} of them within the window, each with its call; "
+        f"{days.calls} calls, each with its position, {days.compared} days of them compared id by id; "
+        f"`changeSums` of {hours} hours made again from the calls{gone}"
     )
 
 
@@ -113,9 +114,9 @@ async def _sum_calls(owner: asyncpg.Pool, account: int, since: datetime, until: 
     while rows := await owner.fetch(_OF_HOUR, account, since, until, position):
         position = rows[-1]["position"]
         for row in rows:
-            places = places_of(row)
-            found = await calls_of(owner, row["tier"], places)
-            if len(found) < len(places):
+            changes = changes_of(row)
+            found = await calls_of(owner, row["tier"], changes)
+            if len(found) < len(changes):
                 return None
             ids = encode_raw_ids(account, [call["id"].bytes for call in found.values()])
             count += len(ids)

@@ -1,4 +1,4 @@
-"""The calls of each day against the places of the feed: no call is without its place, and none has two.
+"""The calls of each day against the positions of the feed: no call is without its position, and none has two.
 
 A sum of hashes by day of the calls' start is made of both sides, under a seed that nobody knows beforehand. A day
 whose sums differ, because of damage or of what was written meanwhile, is compared id by id, in one statement. So memory
@@ -18,7 +18,7 @@ import msgspec
 from policies.policy.model import Policy, Store
 from policies.retention import EPOCH, Partition, cutoff
 from service.query.records.feed.memory import BLOCK, FeedMemory
-from service.query.records.feed.places import AHEAD, Wrong
+from service.query.records.feed.positions import AHEAD, Wrong
 
 _NAMED: Final = 6
 _DAY: Final = timedelta(days=1)
@@ -33,15 +33,15 @@ _UNPACKED: Final[LiteralString] = """
     ) AS raw
 """
 """The changes of some rows of the feed, one by one, with the day of their calls' start."""
-_PLACED: Final[LiteralString] = "(SELECT * FROM call_change WHERE position > $1 AND position <= $2)"
+_NUMBERED: Final[LiteralString] = "(SELECT * FROM call_change WHERE position > $1 AND position <= $2)"
 """A stretch of the feed."""
-_PLACE_SUMS: Final[LiteralString] = f"""
+_POSITION_SUMS: Final[LiteralString] = f"""
 SELECT tier, kind, day, count(*) AS count, sum(uuid_hash_extended(id, $3::bigint + account_id)) AS sum
-FROM ({_UNPACKED.format(rows=_PLACED)}) AS told
+FROM ({_UNPACKED.format(rows=_NUMBERED)}) AS told
 WHERE day BETWEEN $4 AND $5 AND kind BETWEEN 0 AND 2
 GROUP BY tier, kind, day
 """  # noqa: S608 - our own text
-"""The places of a stretch of the feed, summed by tier, kind and day of the calls' start."""
+"""The positions of a stretch of the feed, summed by tier, kind and day of the calls' start."""
 _CALL_SUMS: Final[LiteralString] = """
 SELECT (correction_of IS NOT NULL)::integer AS kind, floor(extract(epoch FROM started_at) / 86400)::bigint AS day,
     count(*) AS count, sum(uuid_hash_extended(id, $4::bigint + account_id)) AS sum,
@@ -50,25 +50,25 @@ FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3
 GROUP BY 1, 2
 """
 """The calls of a partition, summed by kind and day, and how often a later report has completed them at least."""
-# What a purge took with a partition was recorded before that ended: places of calls that were reported ahead of time.
-_PLACED_OR_NEW: Final[LiteralString] = """(
+# What a purge took with a partition was recorded before that ended: positions of calls reported ahead of time.
+_NUMBERED_OR_NEW: Final[LiteralString] = """(
     SELECT account_id, tier, kind, ids FROM call_change
     WHERE tier = $1 AND recorded_at >= $2::timestamptz - interval '2 days'
     UNION ALL SELECT account_id, tier, kind, ids FROM call_change_new WHERE tier = $1
 )"""
-"""The feed, and what waits for its place, since a day."""
+"""The feed, and what waits for its position, since a day."""
 _OF_DAY: Final[LiteralString] = f"""
 WITH told AS (
     SELECT account_id, id, count(*) FILTER (WHERE kind = 0) AS calls, count(*) FILTER (WHERE kind = 1) AS corrections,
         count(*) FILTER (WHERE kind = 2) AS completions
-    FROM ({_UNPACKED.format(rows=_PLACED_OR_NEW)}) AS unpacked WHERE day = $4
+    FROM ({_UNPACKED.format(rows=_NUMBERED_OR_NEW)}) AS unpacked WHERE day = $4
     GROUP BY account_id, id
 ), stored AS (
     SELECT account_id, id, (correction_of IS NOT NULL)::integer AS correction, recorded_at,
         CASE WHEN recorded_at IS NULL THEN 0 ELSE coalesce(cardinality(digests), 0) END AS completed
     FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3
 )
-SELECT account_id, id, coalesce(calls + corrections, 0) AS places, coalesce(completions, 0) AS completions,
+SELECT account_id, id, coalesce(calls + corrections, 0) AS positions, coalesce(completions, 0) AS completions,
     stored.completed
 FROM stored LEFT JOIN told USING (account_id, id)
 WHERE (coalesce(calls, 0) <> 1 - correction OR coalesce(corrections, 0) <> correction
@@ -77,14 +77,14 @@ WHERE (coalesce(calls, 0) <> 1 - correction OR coalesce(corrections, 0) <> corre
 ORDER BY account_id, id
 LIMIT $6
 """  # noqa: S608 - our own text
-"""The calls of one tier and day that have not exactly one place, or too few for their completions."""
+"""The calls of one tier and day that have not exactly one position, or too few for their completions."""
 
 
-_PlaceSum = tuple[int, int, int, int, str]
-"""Tier, kind, day, number and sum of some places."""
+_PositionSum = tuple[int, int, int, int, str]
+"""Tier, kind, day, number and sum of some positions."""
 _CallSum = tuple[int, int, int, str, int]
 """Kind, day, number and sum of some calls, and how often they were completed."""
-_Sum = TypeVar("_Sum", _PlaceSum, _CallSum)
+_Sum = TypeVar("_Sum", _PositionSum, _CallSum)
 
 
 class _Day(NamedTuple):
@@ -98,7 +98,7 @@ class _Day(NamedTuple):
 
 
 class FeedDays:
-    """A comparison of calls and places by day. `calls`: how many were summed; `compared`: days looked at id by id."""
+    """A comparison of calls and positions by day. `calls`: how many were summed; `compared`: days seen id by id."""
 
     def __init__(
         self,
@@ -119,8 +119,8 @@ class FeedDays:
         self.calls = self.compared = 0
 
     async def compare(self, partitions: Sequence[Partition], head: int) -> None:
-        """Compare the calls of these partitions with the places up to `head`, and those that came since."""
-        placed = await self._placed(head)
+        """Compare the calls of these partitions with the positions up to `head`, and those that came since."""
+        numbered = await self._numbered(head)
         # The oldest day may be gone by half, and what is past the window is not asked for.
         oldest: dict[int, datetime] = {}
         for part in sorted(partitions, key=lambda part: part.start):
@@ -128,34 +128,35 @@ class FeedDays:
             for kind, number, count, total, completed in await self._summed_calls(part):
                 self.calls += count
                 day = _Day(part.tier, number)
-                placed[day][kind] -= count
-                placed[day][2] -= completed
-                placed[day][3] -= int(total)
-            days = [day for day in placed if day.tier == part.tier and part.start <= day.start < part.end]
+                numbered[day][kind] -= count
+                numbered[day][2] -= completed
+                numbered[day][3] -= int(total)
+            days = [day for day in numbered if day.tier == part.tier and part.start <= day.start < part.end]
             for day in sorted(days):
-                calls, corrections, completions, sums = placed.pop(day)
+                calls, corrections, completions, sums = numbered.pop(day)
                 if calls or corrections or sums or completions < 0:
                     await self._compare_day(day, first)
 
-    async def _placed(self, head: int) -> dict[_Day, list[int]]:
-        """Of each day: places of calls, of corrections and of completions, and the sum of the first two."""
-        placed: dict[_Day, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    async def _numbered(self, head: int) -> dict[_Day, list[int]]:
+        """Of each day: positions of calls, of corrections and of completions, and the sum of the first two."""
+        numbered: dict[_Day, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         newest = (self._now + AHEAD - EPOCH) // _DAY
         for lower in range(0, head, BLOCK):
-            for tier, kind, number, count, total in await self._summed_places(lower, min(lower + BLOCK, head), newest):
-                day = placed[_Day(tier, number)]
+            upper = min(lower + BLOCK, head)
+            for tier, kind, number, count, total in await self._summed_positions(lower, upper, newest):
+                day = numbered[_Day(tier, number)]
                 day[kind] += count
                 day[3] += int(total) if kind < 2 else 0
-        return placed
+        return numbered
 
-    async def _summed_places(self, lower: int, upper: int, newest: int) -> Sequence[_PlaceSum]:
-        """The places of a block, summed: read, or as they were summed in this state."""
+    async def _summed_positions(self, lower: int, upper: int, newest: int) -> Sequence[_PositionSum]:
+        """The positions of a block, summed: read, or as they were summed in this state."""
 
-        async def read() -> list[_PlaceSum]:
-            rows = await self._owner.fetch(_PLACE_SUMS, lower, upper, self._seed, 0, newest)
+        async def read() -> list[_PositionSum]:
+            rows = await self._owner.fetch(_POSITION_SUMS, lower, upper, self._seed, 0, newest)
             return [(row["tier"], row["kind"], row["day"], row["count"], str(row["sum"])) for row in rows]
 
-        return await self._remembered(f"sums {upper}", self._digests.get(upper), read, list[_PlaceSum])
+        return await self._remembered(f"sums {upper}", self._digests.get(upper), read, list[_PositionSum])
 
     async def _summed_calls(self, part: Partition) -> Sequence[_CallSum]:
         """The calls of a partition, summed: read, or as they were summed in this state."""
@@ -189,8 +190,8 @@ class FeedDays:
         values = (day.tier, start, day.start + _DAY, day.number, oldest, _NAMED)
         for row in await self._owner.fetch(_OF_DAY, *values):
             name = f"call `{row['id']}` of account {row['account_id']}"
-            if row["places"] == 1 and row["completions"] < row["completed"]:
-                text = f"{name} was completed {row['completed']} times, and has {row['completions']} places for that"
+            if row["positions"] == 1 and row["completions"] < row["completed"]:
+                text = f"{name} was completed {row['completed']} times, and has {row['completions']} positions for that"
             else:
-                text = f"{name} has {row['places'] or 'no'} places in the feed instead of one"
+                text = f"{name} has {row['positions'] or 'no'} positions in the feed instead of one"
             self.wrong.append(Wrong(row["account_id"], text))

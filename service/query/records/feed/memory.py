@@ -7,7 +7,7 @@ from typing import Final, LiteralString, Protocol
 import msgspec
 
 BLOCK: Final = 100_000
-"""The places of a block. The last one, which still grows, is checked each time."""
+"""The positions of a block. The last one, which still grows, is checked each time."""
 DIGEST: Final[LiteralString] = """
 SELECT count(*) || ' ' || coalesce(sum(hash_record_extended(change, $3::bigint)), 0) FROM call_change AS change
 WHERE position > $1 AND position <= $2
@@ -40,9 +40,9 @@ class FeedMemory(Protocol):
 class Block:
     """What was found of a block of the feed in which nothing was wrong.
 
-    `reached`: its last place that has a row; `newest`: when that was recorded; `gone`: places without a row, the last
-    of them in `gaps`, as (after, until); `calls`: by tier, the first and last start of the calls that it leads to, and
-    their state.
+    `reached`: its last position that has a row; `newest`: when that was recorded; `gone`: positions without a row, the
+    last of them in `gaps`, as (after, until); `calls`: by tier, the first and last start of the calls that it leads to,
+    and their state.
     """
 
     reached: int = 0

@@ -13,7 +13,7 @@ from service.ingest.results import RowResult, Status
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportCounts:
     """Counts of rows by outcome, of refusals and skipped rows by reason, and sums of money by currency.
 
     `stored` are the sums of rows that are new here, `known` of those that were here already; `before`: rows of the

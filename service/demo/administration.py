@@ -33,7 +33,7 @@ _BUDGETS: Final = (
 _PRESET: Final = ("default", 1)
 
 
-async def look_after(runtime: Runtime) -> None:
+async def administer(runtime: Runtime) -> None:
     """Do what was not done yet: a start may have been interrupted at any point."""
     await _set_budgets(runtime)
     await _hold(runtime)

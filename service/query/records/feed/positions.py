@@ -1,5 +1,5 @@
-"""The places of the change feed, one after the other: none is missing, doubled or out of order, and each leads to its
-call. Some thousand changes are in memory at a time.
+"""The positions of the change feed, one after the other: none is missing, doubled or out of order, and each leads to
+its call. Some thousand changes are in memory at a time.
 """
 
 import time
@@ -56,7 +56,7 @@ FROM unnest($1::integer[], $2::timestamptz[], $3::uuid[])
 JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.started_at AND call.id = wanted.id
 WHERE call.tier = $4 AND call.started_at >= $5 AND call.started_at <= $6
 """
-"""The calls of some places of one tier, between their first and last start."""
+"""The calls of some changes of one tier, between their first and last start."""
 
 
 class Wrong(NamedTuple):
@@ -66,7 +66,7 @@ class Wrong(NamedTuple):
     text: str
 
 
-class Place(NamedTuple):
+class FeedChange(NamedTuple):
     """A change as its row in the feed has it. `started_at` is None where the id names no time."""
 
     account_id: int
@@ -78,16 +78,16 @@ class Place(NamedTuple):
     recorded_at: datetime
 
     def __str__(self) -> str:
-        return f"place {self.position} of account {self.account_id}"
+        return f"position {self.position} of account {self.account_id}"
 
 
-class FeedPlaces:
+class FeedPositions:
     """A walk along the feed up to its newest position at the start.
 
     With a `memory`, blocks that are as they were in an earlier walk, and lead to calls that are, are left out.
 
     `wrong`: what was found, a thousand at most; `gaps`: the newest stretches that have no row, as (after, until),
-    and `gone`, how many places these and all others are; `checked_until`: the newest position.
+    and `gone`, how many positions these and all others are; `checked_until`: the newest position.
     """
 
     def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime, memory: FeedMemory | None = None) -> None:
@@ -95,7 +95,7 @@ class FeedPlaces:
         self._memory = memory
         self._spans: dict[int, tuple[datetime, datetime]] = {}
         self.digests: dict[int, str] = {}
-        """The states of whole blocks, by their last place."""
+        """The states of whole blocks, by their last position."""
         self._policy = policy
         self._now = now
         self._reached = 0
@@ -111,7 +111,7 @@ class FeedPlaces:
         head = await one_row(self._owner, _HEAD)
         self.checked_until = head["position"]
         for position in head["beyond"]:
-            self._add(None, f"place {position} of the feed is newer than the newest that was given")
+            self._add(None, f"position {position} of the feed is newer than the newest that was given")
         for lower in range(0, self.checked_until, BLOCK):
             if self._memory is None or lower + BLOCK > self.checked_until:
                 await self._walk(lower, min(lower + BLOCK, self.checked_until))
@@ -122,7 +122,7 @@ class FeedPlaces:
     async def _walk_or_recall(self, memory: FeedMemory, lower: int, upper: int) -> None:
         digest: str = await self._owner.fetchval(DIGEST, lower, upper, memory.seed)
         self.digests[upper] = digest
-        part, state = f"places {upper}", f"{self._reached}; {self._newest}; {digest}"
+        part, state = f"positions {upper}", f"{self._reached}; {self._newest}; {digest}"
         known = await memory.recall(part, state)
         if known is not None and await self._pass_over(memory, block_of(known)):
             return
@@ -153,9 +153,9 @@ class FeedPlaces:
         while lower < until:
             upper = min(lower + width, until)
             rows = await self._owner.fetch(_ROWS, lower, upper)
-            places = [place for row in rows if self._is_in_order(row) for place in places_of(row)]
-            self.changes += len(places)
-            await self._look_up(places)
+            changes = [change for row in rows if self._is_in_order(row) for change in changes_of(row)]
+            self.changes += len(changes)
+            await self._look_up(changes)
             lower, width = upper, STRETCH if rows else width * _GROWTH
             self._say(lower)
 
@@ -169,7 +169,7 @@ class FeedPlaces:
             log.info("the change feed is being checked", position=position, of=self.checked_until)
 
     def _pass_to(self, position: int) -> None:
-        """Note the places between the last row and this position, which have none."""
+        """Note the positions between the last row and this position, which have none."""
         if position > self._reached:
             self.gaps.append((self._reached, position))
             self.gone += position - self._reached
@@ -177,7 +177,7 @@ class FeedPlaces:
     def _is_in_order(self, row: Row) -> bool:
         """Whether a row holds whole changes; says what is wrong with it, and with its order."""
         position, size, kind = row["position"], len(row["ids"]), row["kind"]
-        name = f"place {position} of account {row['account_id']}"
+        name = f"position {position} of account {row['account_id']}"
         if not size or size % ID_BYTES or kind not in set(ChangeKind):
             self._add(row["account_id"], f"{name} holds no whole changes")
             return False
@@ -186,56 +186,60 @@ class FeedPlaces:
             self._add(row["account_id"], f"{name} begins at {before + 1}, and {self._reached} is taken")
         self._pass_to(before)
         if self._newest is not None and row["recorded_at"] < self._newest:
-            self._add(row["account_id"], f"{name} was recorded before the place before it")
+            self._add(row["account_id"], f"{name} was recorded before the position before it")
         self._reached, self._newest = position, max(row["recorded_at"], self._newest or row["recorded_at"])
         return True
 
-    async def _look_up(self, places: Sequence[Place]) -> None:
-        by_tier: dict[int, list[Place]] = {}
-        for place in places:
-            if place.started_at is None or place.started_at > self._now + AHEAD:
-                self._add(place.account_id, f"{place} is of a call that starts in the future")
-            elif place.started_at < cutoff(self._policy, place.tier, Store.CALL, self._now):
+    async def _look_up(self, changes: Sequence[FeedChange]) -> None:
+        by_tier: dict[int, list[FeedChange]] = {}
+        for change in changes:
+            if change.started_at is None or change.started_at > self._now + AHEAD:
+                self._add(change.account_id, f"{change} is of a call that starts in the future")
+            elif change.started_at < cutoff(self._policy, change.tier, Store.CALL, self._now):
                 self.past += 1
             else:
-                by_tier.setdefault(place.tier, []).append(place)
+                by_tier.setdefault(change.tier, []).append(change)
         for tier, of_tier in by_tier.items():
-            moments = [place.started_at for place in of_tier if place.started_at is not None]
+            moments = [change.started_at for change in of_tier if change.started_at is not None]
             first, last = self._spans.get(tier, (moments[0], moments[0]))
             self._spans[tier] = min(first, *moments), max(last, *moments)
             for at in range(0, len(of_tier), STRETCH):
                 await self._compare(tier, of_tier[at : at + STRETCH])
 
-    async def _compare(self, tier: int, places: Sequence[Place]) -> None:
-        """Each of these places, of one tier and within its window, has its call, recorded before it."""
-        found = await calls_of(self._owner, tier, places)
-        for number, place in enumerate(places, 1):
+    async def _compare(self, tier: int, changes: Sequence[FeedChange]) -> None:
+        """Each of these changes, of one tier and within its window, has its call, recorded before it."""
+        found = await calls_of(self._owner, tier, changes)
+        for number, change in enumerate(changes, 1):
             call = found.get(number)
             if call is None:
-                self._add(place.account_id, f"{place} is of call `{UUID(bytes=place.id)}`, which is not there")
-            elif call["correction"] != (place.kind == ChangeKind.CORRECTION):
-                self._add(place.account_id, f"{place} takes call `{UUID(bytes=place.id)}` for another kind of change")
-            elif call["recorded_at"] is not None and call["recorded_at"] > place.recorded_at:
-                self._add(place.account_id, f"{place} was recorded before its call `{UUID(bytes=place.id)}` was")
+                self._add(change.account_id, f"{change} is of call `{UUID(bytes=change.id)}`, which is not there")
+            elif call["correction"] != (change.kind == ChangeKind.CORRECTION):
+                self._add(
+                    change.account_id, f"{change} takes call `{UUID(bytes=change.id)}` for another kind of change"
+                )
+            elif call["recorded_at"] is not None and call["recorded_at"] > change.recorded_at:
+                self._add(change.account_id, f"{change} was recorded before its call `{UUID(bytes=change.id)}` was")
 
 
-async def calls_of(owner: asyncpg.Pool, tier: int, places: Sequence[Place]) -> dict[int, Row]:
-    """The calls of some places of one tier, by the place's number, from 1: `id`, `recorded_at`, `correction`."""
-    moments = [place.started_at for place in places if place.started_at is not None]
-    ids, accounts = [place.id.hex() for place in places], [place.account_id for place in places]
-    if len(moments) < len(places) or not places:
+async def calls_of(owner: asyncpg.Pool, tier: int, changes: Sequence[FeedChange]) -> dict[int, Row]:
+    """The calls of some changes of one tier, by the change's number, from 1: `id`, `recorded_at`, `correction`."""
+    moments = [change.started_at for change in changes if change.started_at is not None]
+    ids, accounts = [change.id.hex() for change in changes], [change.account_id for change in changes]
+    if len(moments) < len(changes) or not changes:
         return {}
     rows = await owner.fetch(_CALLS, accounts, moments, ids, tier, min(moments), max(moments))
     return {row["number"]: row for row in rows}
 
 
-def places_of(row: Row) -> list[Place]:
-    """The places that a row of the feed holds."""
+def changes_of(row: Row) -> list[FeedChange]:
+    """The changes that a row of the feed holds."""
     account, tier, kind, recorded_at = row["account_id"], row["tier"], row["kind"], row["recorded_at"]
     ids: bytes = row["ids"]
     first = row["position"] - len(ids) // ID_BYTES + 1
     return [
-        Place(account, tier, kind, ids[at : at + ID_BYTES], _started_at(ids[at : at + 6]), first + index, recorded_at)
+        FeedChange(
+            account, tier, kind, ids[at : at + ID_BYTES], _started_at(ids[at : at + 6]), first + index, recorded_at
+        )
         for index, at in enumerate(range(0, len(ids), ID_BYTES))
     ]
 
