@@ -6,7 +6,7 @@ DATA ?= .demo
 # Four for two cores: half of the time a worker waits, for a service that starts or for PostgreSQL.
 PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder -rfEs
 
-.PHONY: demo test test-pythons lint schema console screenshots bench soak-feed soak-console
+.PHONY: demo test test-pythons citus lint schema console screenshots bench soak-feed soak-console
 
 demo: .venv/installed
 	.venv/bin/python -m service serve --demo --data "$(DATA)"
@@ -14,13 +14,22 @@ demo: .venv/installed
 test: .venv/installed-for-tests lint
 	sh .ci/postgresql
 	sh .ci/chromium
+	sh .ci/mariadb
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 # The same tests on every Python from 3.11 to 3.14 that is here; PYTHONS names programs instead.
 test-pythons: .venv/installed-for-tests
 	sh .ci/postgresql
 	sh .ci/chromium
+	sh .ci/mariadb
 	PYTEST_ARGS="$(PYTEST_ARGS)" PYTHONS="$(PYTHONS)" sh .ci/test-pythons
+
+# The integration tests on a Citus cluster of a coordinator and two workers, which is made for them. CITUS_TESTS names
+# some of them; CALLEDGER_TEST_CITUS_URL a cluster that runs elsewhere, by addresses of a superuser, the coordinator first.
+CITUS_TESTS ?= tests/integration
+citus: .venv/installed-for-tests
+	[ -n "$(CALLEDGER_TEST_CITUS_URL)" ] || sh .ci/citus
+	.venv/bin/python -m pytest --citus -rfE $(CITUS_TESTS)
 
 # Left to itself, pyright asks npm for a newer one, and reads a pyrightconfig.json of the folders above.
 lint: .venv/installed-for-tests

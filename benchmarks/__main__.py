@@ -66,6 +66,7 @@ PROGRAMS: Final = {
     "redaction": Program(quick=("--alone",), figures=_redaction),
     "startup": Program(),
     "disk": Program(),
+    "cold": Program(),
     "page": Program(),
     "ingest": Program(),
     "costs": Program(),
@@ -73,10 +74,12 @@ PROGRAMS: Final = {
     "ledger": Program(quick=("20000",), to_file=False, figures=_ledger),
     "purge": Program(),
     "exports": Program(),
+    "imports": Program(),
     "freeze": Program(),
     "feed": Program(),
     "console": Program(),
     "growth": Program(),
+    "citus": Program(),
 }
 
 

@@ -44,6 +44,7 @@ COMMANDS: Final = (
     CommandEntry("reprice", "data.reprice", "Price stored calls by the price lists of now."),
     CommandEntry("reconcile", "data.reconcile", "Compare what others bill with what is recorded here."),
     CommandEntry("purge", "data.purge", "Destroy what is past its window, now."),
+    CommandEntry("cold", "service.cold", "Move calls of past partitions to files, and back.", is_noun=True),
     CommandEntry(
         "hold", "data.hold", "Keep rows past their window for a legal case, and let go of them.", is_noun=True
     ),
@@ -58,6 +59,7 @@ COMMANDS: Final = (
     CommandEntry("attest", "evidence.attest", "Write the periodic statement of retention."),
     CommandEntry("verify", "evidence.verify", "Check a bundle of evidence. Needs neither server nor database."),
     CommandEntry("migrate", "service.migrate", "Bring the database to the newest schema."),
+    CommandEntry("scale-out", "service.scale_out", "Spread the ledger over several machines.", is_noun=True),
     CommandEntry(
         "work", "service.work", "One of several processes that answer; started by `serve --workers`.", hidden=True
     ),

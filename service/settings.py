@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     database_url: Annotated[str | None, Field(description="a PostgreSQL (15 or later) to use instead of our own")] = (
         None
     )
+    replica_url: Annotated[
+        str | None,
+        Field(
+            description="a streaming replica of CALLEDGER_DATABASE_URL that answers queries as far as it has caught up"
+        ),
+    ] = None
     host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = DEFAULT_PORT
     workers: Annotated[int, Field(ge=1, le=64, description="processes that share the port")] = 1
@@ -168,10 +174,25 @@ class Settings(BaseSettings):
     purge_delay: Annotated[
         int, Field(ge=0, description="hours that destruction by a change of policy waits, unless its plan is named")
     ] = 72
+    cold_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="days after their end that partitions of calls move to files in `DATA/cold` (35 or more, with "
+            "the extra `parquet`); 0: never",
+        ),
+    ] = 0
     export_hours: Annotated[
         int,
         Field(ge=1, le=720, description="hours that an exported file can be fetched before it is removed"),
     ] = 24
+    exports: Annotated[
+        str | None,
+        Field(
+            description="where exported files are kept, for services on several machines: a folder that they share, or "
+            "`s3:BUCKET/PREFIX` with the extra `s3`; by default `DATA/exports`"
+        ),
+    ] = None
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest body of a report, after gzip")] = 128 * 2**20
     queue_rows: Annotated[int, Field(ge=1, description="calls that may wait for the writer before 503")] = 20_000
     batch_rows: Annotated[int, Field(ge=1, le=20_000, description="calls that one commit takes at most")] = 2_000
@@ -213,6 +234,11 @@ class Settings(BaseSettings):
     ] = True
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
+
+    @property
+    def cold_folder(self) -> Path:
+        """The folder of files of calls, `DATA/cold`."""
+        return self.data / "cold"
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import hypothesis
 import pytest
+from citus_cluster import GIVEN, CitusServer, citus_server
 from folders import IN_MEMORY, SHORT_FOLDER
 from running import RunningService
 from time_limits import pytest_runtest_protocol, pytest_timeout_set_timer  # noqa: F401 - hooks
@@ -69,6 +70,35 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--citus", action="store_true", help="run on a Citus cluster what would run on PostgreSQL 18")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for another PostgreSQL than the one that is tested."""
+    is_citus = config.getoption("--citus")
+    out = [item for item in items if is_elsewhere(item, is_citus=is_citus)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in set(out)]
+
+
+def is_elsewhere(item: pytest.Item, *, is_citus: bool) -> bool:
+    """With `--citus` tests of PostgreSQL 15 are elsewhere; without it, those of Citus. Nodes that are not ours are not
+    ended for a test.
+    """
+    marker = item.get_closest_marker("citus")
+    if marker is not None:
+        return not is_citus or bool(marker.kwargs.get("own_nodes") and GIVEN)
+    if not is_citus:
+        return False
+    return "debian_15" in (*getattr(item, "fixturenames", ()), *_parameters(item))
+
+
+def _parameters(item: pytest.Item) -> list[object]:
+    call = getattr(item, "callspec", None)
+    return [] if call is None else list(call.params.values())
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """The thousands of tests that are collected live until the end: the collector need not look through them, ever."""
@@ -88,6 +118,8 @@ class Server:
     programs: Path
     folder: Path
     identity: processes.Identity
+    options: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] = field(init=False)
     _superuser: subprocess.Popen[str] | None = field(default=None, init=False)
     _template: str | None = field(default=None, init=False)
 
@@ -104,9 +136,24 @@ class Server:
             if said := "".join(takewhile(lambda line: line != END, answer)):
                 raise RuntimeError(said)
 
+    def start(self) -> None:
+        """Start it, from the main thread. `await_ready` says when it takes connections."""
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = processes.start(self.identity, server_command(self), folder=self.folder, log=log)
+
+    def await_ready(self) -> None:
+        await_ready(self.process, self.folder)
+
+    def crash(self) -> None:
+        """End it as a power cut would."""
+        self.close()
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(START_TIMEOUT_S)
+
     def close(self) -> None:
         if self._superuser is not None:
             self._superuser.communicate()
+            self._superuser = None
 
     def template(self) -> str:
         """The name of a migrated database, made on first use."""
@@ -128,24 +175,23 @@ class Server:
 
 
 @contextmanager
-def running_server(programs: Path) -> Iterator[Server]:
-    """A throwaway cluster of `programs`, started, and gone afterwards."""
+def running_server(programs: Path, options: Mapping[str, str] = {}) -> Iterator[Server]:
+    """A throwaway cluster of `programs`, with further options, started, and gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="calledger-test-", dir=SHORT_FOLDER))
     try:
         folder.chmod(0o711)
-        server = Server(programs, folder, processes.choose_identity(programs / "postgres", folder))
+        server = Server(programs, folder, processes.choose_identity(programs / "postgres", folder), options)
         os.chown(folder, *server.identity.owner)
         initialise(server)
-        with (folder / "server.log").open("wb") as log:
-            process = processes.start(server.identity, server_command(server), folder=folder, log=log)
+        server.start()
         try:
-            await_ready(process, folder)
+            server.await_ready()
             server.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
             yield server
         finally:
             server.close()
-            process.send_signal(signal.SIGINT)  # fast shutdown: a forgotten connection does not hold it up
-            process.wait(START_TIMEOUT_S)
+            server.process.send_signal(signal.SIGINT)  # fast shutdown: a forgotten connection does not hold it up
+            server.process.wait(START_TIMEOUT_S)
     finally:
         shutil.rmtree(folder)
 
@@ -172,10 +218,12 @@ def initialise(server: Server) -> None:
     command = [server.programs / "initdb", "-D", server.folder / "cluster", *auth, "-E", "UTF8", "--no-locale", "-N"]
     done = processes.run(server.identity, command, folder=server.folder)
     assert done.returncode == 0, done.stdout
+    with (server.folder / "cluster" / "pg_hba.conf").open("a") as access:
+        access.write("host all all 127.0.0.0/8 scram-sha-256\n")
 
 
 def server_command(server: Server) -> list[str | Path]:
-    options = {**SERVER_OPTIONS, "unix_socket_directories": str(server.folder)}
+    options = {**SERVER_OPTIONS, "unix_socket_directories": str(server.folder), **server.options}
     settings = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
     return [server.programs / "postgres", "-D", server.folder / "cluster", *settings]
 
@@ -184,7 +232,7 @@ def await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
     """Return once the server says in its pid file that it takes connections."""
     deadline = time.monotonic() + START_TIMEOUT_S
     pid_file = folder / "cluster" / "postmaster.pid"
-    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")):
+    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith(("ready", "standby"))):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError((folder / "server.log").read_text())
         time.sleep(0.02)
@@ -198,7 +246,11 @@ def begun_data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def embedded_18() -> Iterator[Server]:
+def embedded_18(request: pytest.FixtureRequest) -> "Iterator[Server | CitusServer]":
+    if request.config.getoption("--citus"):
+        with citus_server(running_server, (OWNER, PASSWORD)) as cluster:
+            yield cluster
+        return
     with running_server(processes.bundled_programs()) as server:
         yield server
 

@@ -16,8 +16,8 @@ from policies.admission.segments import ErrorDetails, pack_segments
 from policies.policy.document import load_preset
 from policies.policy.model import Policy, Role, Store
 from policies.policy.views import view_table
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.query.model.scope import Scope

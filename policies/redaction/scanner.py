@@ -1,6 +1,7 @@
 """The rules that may find something in a text, each asked for what it takes out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from policies.redaction.matchers import ENCODED, FINDERS
 from policies.redaction.normalization import opened_base64
@@ -8,7 +9,7 @@ from policies.redaction.rules.loader import Rule
 from policies.redaction.rules.prefilter import Sieve
 from policies.redaction.scan_state import ScanState
 from policies.redaction.spans import Cut, Reason
-from policies.redaction.validators.checks import CHECKS
+from policies.redaction.validators.checks import CHECKS, Check
 from policies.redaction.validators.patterns import Pattern
 from policies.redaction.validators.randomness import has_entropy
 
@@ -22,6 +23,7 @@ class Scanner:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
         self._patterns: dict[str, Pattern] = {}
+        self._asked: dict[int, Callable[[ScanState], Spans]] = {}
         self._sieve = Sieve(self._rules)
         self._reasons = [Reason.of(rule.id, rule.kind, rank, guess=rule.guess) for rank, rule in enumerate(rules)]
         self._turns = _turns(self._reasons)
@@ -43,16 +45,23 @@ class Scanner:
         return found
 
     def _spans(self, rank: int, reading: ScanState) -> Spans:
-        rule = self._rules[rank]
+        asked = self._asked.get(rank)
+        if asked is None:
+            asked = self._asked[rank] = self._asking(self._rules[rank])
+        return asked(reading)
+
+    def _asking(self, rule: Rule) -> Callable[[ScanState], Spans]:
+        """What gives the spans of one rule. It is worked out once: most rules that are asked find nothing."""
         pattern = self._patterns.get(rule.pattern)
         if pattern is None:
             pattern = self._patterns[rule.pattern] = Pattern(rule.pattern)
         if rule.finder == ENCODED:
-            return self._encoded(pattern, reading)
+            return partial(self._encoded, pattern)
         if rule.finder:
-            return FINDERS[rule.finder](pattern, reading)
-        spans = pattern.spans(reading.data, rule.group)
-        return _confirmed(rule, spans, reading) if spans and (rule.entropy or rule.check) else spans
+            return partial(FINDERS[rule.finder], pattern)
+        if rule.entropy or rule.check:
+            return partial(_confirmed, rule, CHECKS[rule.check] if rule.check else None, pattern)
+        return lambda reading: pattern.spans(reading.data, rule.group)
 
     def _encoded(self, pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         """Tokens that are base64 of a text in which a rule that does not guess finds something; one layer deep."""
@@ -82,15 +91,16 @@ def _turns(reasons: Sequence[Reason]) -> list[int]:
     return turns
 
 
-def _confirmed(rule: Rule, spans: Spans, reading: ScanState) -> Iterator[tuple[int, int]]:
-    """Those of `spans` that the rule's floor of entropy and its check leave, as the check delimits them."""
-    check = CHECKS[rule.check] if rule.check else None
+def _confirmed(rule: Rule, check: Check | None, pattern: Pattern, reading: ScanState) -> Spans:
+    """The spans of the pattern that the rule's floor of entropy and its check leave, as the check delimits them."""
     data = reading.data
-    for start, end in spans:
+    found: list[tuple[int, int]] = []
+    for start, end in pattern.spans(data, rule.group):
         if reading.is_taken(start, end if rule.check != "email" else start + 1):
             continue  # the name before an `@` that is taken out leaves the name of a host, which stays
         if rule.entropy and not has_entropy(data[start:end], rule.entropy):
             continue
         span = check(data, start, end) if check else (start, end)
         if span is not None:
-            yield span
+            found.append(span)
+    return found

@@ -23,19 +23,18 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     """
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
     from service.api.document import PATH, document
-    from service.api.execution.limits import Buckets
+    from service.api.execution.buckets import Buckets
     from service.api.execution.trusted_documents import read_trusted_documents
     from service.api.http import LedgerView
     from service.api.schema import build_schema
     from service.query.authorization.enforcement import check_schema
-    from service.shared import worker_memory
 
     schema = build_schema()
     check_schema(schema._schema)  # graphql-core's schema has no public name
     settings = runtime.settings
     ours = console_documents() if settings.console and settings.trusted_only else ()
     trusted = read_trusted_documents(settings.trusted_documents, schema._schema, only=settings.trusted_only, ours=ours)
-    view = LedgerView(schema, runtime, Buckets(settings.rate_limit_per_minute, worker_memory()), trusted)
+    view = LedgerView(schema, runtime, Buckets(settings.rate_limit_per_minute, runtime.database), trusted)
     app.router.add_route("*", "/graphql", view)
     app.router.add_get(PATH, document)
     if settings.graphiql:

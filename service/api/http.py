@@ -5,7 +5,7 @@ who accept `application/graphql-response+json`; everyone else gets 200 for a wel
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,10 +32,11 @@ from service.api.answers import (
     refused_by,
 )
 from service.api.calls.recorded import Tempo
+from service.api.execution.buckets import Buckets
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.idempotency import HEADER
-from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
+from service.api.execution.limits import BODY_BYTES_MAX, decoded
 from service.api.execution.trusted_documents import TrustedDocuments
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.entrance import Entrance
@@ -96,7 +97,7 @@ class LedgerView(GraphQLView[Context, None]):
         assert schema.compiled is not None, "only tests build a schema without"
         self._compiled = schema.compiled
         self._runtime = runtime
-        self._buckets = buckets
+        self.buckets = buckets
         self._authenticate = runtime.authenticator.authenticate
         self._max_cost = runtime.settings.max_query_cost
         self._graphiql = runtime.settings.graphiql
@@ -117,6 +118,10 @@ class LedgerView(GraphQLView[Context, None]):
         self._policy: Policy | None = None
         self._views: dict[Role, Mapping[str, View]] = {}
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
+
+    def background_work(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs for as long as requests are answered."""
+        return [self.streams.run(), self.buckets.settle_for_ever()]
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if self._graphiql and request.method == "GET" and explorer.wants_page(request):
@@ -203,7 +208,7 @@ class LedgerView(GraphQLView[Context, None]):
     def _context_of(self, principal: Principal) -> Context:
         assert self._reader is not None, "`_principal` comes first"
         scope = self._scope_of(principal, self._runtime.applied.policy)
-        bucket = self._buckets.of(principal.key_id)
+        bucket = self.buckets.of(principal.key_id)
         return Context(scope, self._reader, bucket, self._max_cost, principal, REQUEST_ID.get(), **self._services)
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from policies import Role, view_table
 from policies.policy.views import may_ask
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import RequestError
 from service.export.asker import asker_of

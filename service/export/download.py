@@ -24,14 +24,16 @@ from service.content_coding import Coding, CompressionSlots, Compressor, chosen,
 from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
 from service.export.asker import asker_of
-from service.export.folder import ExportFolder
+from service.export.store import ExportStore
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.http import refusal
+from service.logs import get_logger
 from service.query.records.ordering import Cursors
 from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord, ExportState, StoredExportKind, get_export
 from service.storage.errors import DatabaseUnavailableError
 
+log = get_logger()
 PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17
 _OF_UNCHANGED: Final = ("ETag", "Vary", "Cache-Control")
@@ -53,9 +55,9 @@ _TYPES: Final = {
 class Download:
     """Answers downloads in one process."""
 
-    def __init__(self, runtime: Runtime, folder: ExportFolder) -> None:
+    def __init__(self, runtime: Runtime, store: ExportStore) -> None:
         self._runtime = runtime
-        self._folder = folder
+        self._store = store
         self._compressing = CompressionSlots(_COMPRESSED_AT_ONCE, of_one=_COMPRESSED_OF_ONE)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -105,9 +107,13 @@ class Download:
     async def _opened(self, record: ExportRecord) -> BinaryIO | None:
         assert record.bytes is not None, "what is ready has a size"
         try:
-            return await asyncio.to_thread(self._folder.open, record.id, record.bytes)
-        except OSError:
+            file = await asyncio.to_thread(self._store.open, record.id, record.bytes)
+        except OSError as error:
+            log.error("the file of an export cannot be read", reason=error.strerror)
             return None
+        if file is None:
+            log.error("the file of an export is not here: services on several machines share CALLEDGER_EXPORTS")
+        return file
 
 
 def _coding(request: web.Request, record: ExportRecord) -> Coding | None:

@@ -1,4 +1,4 @@
-"""The files of exports, in DATA/exports: 0600 in a folder of 0700, named by id, and never reached through a link.
+"""The files of exports in a folder: 0600 in a folder of 0700, named by id, and never reached through a link.
 
     DATA/exports/<id in hex>        a complete file, on disk before its export is ready
     DATA/exports/<id in hex>.part   one that is being written
@@ -29,7 +29,7 @@ class Draft:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         self._file = os.fdopen(os.open(self._name + _PART, flags, 0o600, dir_fd=folder), "wb")
         self._hash = hashlib.sha256()
-        self.bytes = 0
+        self.size = 0
 
     @property
     def sha256(self) -> str:
@@ -40,7 +40,7 @@ class Draft:
         """Append `data`, and count it in size and digest. Raises OSError."""
         self._file.write(data)
         self._hash.update(data)
-        self.bytes += len(data)
+        self.size += len(data)
 
     def keep(self) -> None:
         """Give the file its name; on disk when this returns."""
@@ -57,10 +57,10 @@ class Draft:
 
 
 class ExportFolder:
-    """The folder of exports under a data directory. Every method raises OSError, and waits for the disk."""
+    """One folder of exports. Every method raises OSError, and waits for the disk."""
 
-    def __init__(self, data: Path) -> None:
-        self._path = data / NAME
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     @contextmanager
     def draft(self, id_: UUID) -> Iterator[Draft]:

@@ -1,6 +1,6 @@
 """Exports that were requested are written here, while the process answers other requests.
 
-Any process that answers may write any export: the queue is in the database, the folder is shared. What is left of those
+Any process that answers may write any export: the queue is in the database, the store is shared. What is left of those
 that have ended is tidied up by the others, and by the next start.
 """
 
@@ -16,12 +16,12 @@ import orjson
 
 from service.errors import CalledgerError
 from service.export.entries import export_facts
-from service.export.folder import Draft, ExportFolder
 from service.export.notice import export_ready
 from service.export.schedules import ask_for_due
 from service.export.sources.evidence import evidence_rows
 from service.export.sources.rows import exported_rows, refuse_ended
 from service.export.sources.source import Parts
+from service.export.store import ExportDraft, ExportStore
 from service.ledger import LedgerKind
 from service.log_redaction import guarded
 from service.logs import get_logger
@@ -44,7 +44,7 @@ from service.tasks import set_within
 log = get_logger()
 EVERY_S: Final = 60.0
 AT_ONCE: Final = 4
-"""Exports that one process writes at a time."""
+"""Exports that are written at a time, by all processes together."""
 CHUNK_BYTES: Final = 2**16
 
 PROGRESS_S: Final = 1.0
@@ -66,10 +66,10 @@ class CancelledExportError(CalledgerError):
 class ExportWriter:
     """Writes what is in the queue, as one process of several."""
 
-    def __init__(self, runtime: Runtime, folder: ExportFolder) -> None:
+    def __init__(self, runtime: Runtime, store: ExportStore) -> None:
         self._runtime = runtime
         self._owner = runtime.database.owner
-        self._folder = folder
+        self._store = store
         self._worker = 0
         self._alive: Connection | None = None
         self._jobs: set[asyncio.Task[None]] = set()
@@ -91,8 +91,8 @@ class ExportWriter:
         """End the exports that are over, and remove every file that belongs to none."""
         await end_expired_exports(self._owner)
         # In this order: a file that comes meanwhile is not among the names.
-        names = await asyncio.to_thread(self._folder.names)
-        await asyncio.to_thread(self._folder.sweep, names, await exports_with_files(self._owner))
+        names = await asyncio.to_thread(self._store.names)
+        await asyncio.to_thread(self._store.sweep, names, await exports_with_files(self._owner))
 
     async def _turn(self) -> None:
         try:
@@ -105,7 +105,7 @@ class ExportWriter:
             log.exception("exports that are due by their schedules could not be asked for")
         try:
             await self._live()
-            while len(self._jobs) < AT_ONCE and (record := await claim_export(self._owner, self._worker)):
+            while record := await claim_export(self._owner, self._worker, AT_ONCE):
                 job = asyncio.create_task(self._write(record))
                 self._jobs.add(job)
                 job.add_done_callback(self._done)
@@ -160,14 +160,14 @@ class ExportWriter:
             if record.kind is not StoredExportKind.EVIDENCE:
                 await refuse_ended(self._runtime, record)
 
-        with self._folder.draft(record.id) as draft:
+        with self._store.draft(record.id) as draft:
             count = await _fill(draft, parts, noted)
-            counts = {"rows": count, "bytes": draft.bytes, "sha256": draft.sha256}
+            counts = {"rows": count, "bytes": draft.size, "sha256": draft.sha256}
             manifest = orjson.dumps(said | counts, option=orjson.OPT_SORT_KEYS).decode()
             await asyncio.to_thread(draft.keep)
-        written = WrittenExport(count, draft.bytes, draft.sha256, manifest)
+        written = WrittenExport(count, draft.size, draft.sha256, manifest)
         if not await self._finished(record, worker, written):
-            await asyncio.to_thread(self._folder.remove, record.id)
+            await asyncio.to_thread(self._store.remove, record.id)
         else:
             await export_ready(self._runtime, record.id)
 
@@ -184,7 +184,7 @@ class ExportWriter:
         return True
 
 
-async def _fill(draft: Draft, parts: Parts, noted: Callable[[int, int], Awaitable[None]]) -> int:
+async def _fill(draft: ExportDraft, parts: Parts, noted: Callable[[int, int], Awaitable[None]]) -> int:
     """Write all parts, some at once and off the loop; how many rows they hold. `noted` is told now and then, and at the
     end.
     """
@@ -197,10 +197,10 @@ async def _fill(draft: Draft, parts: Parts, noted: Callable[[int, int], Awaitabl
                 await asyncio.to_thread(draft.write, bytes(pending))
                 pending.clear()
             if time.monotonic() >= due:
-                await noted(count, draft.bytes)
+                await noted(count, draft.size)
                 due = time.monotonic() + PROGRESS_S
     await asyncio.to_thread(draft.write, bytes(pending))
-    await noted(count, draft.bytes)
+    await noted(count, draft.size)
     return count
 
 

@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from service.export.download import PATH, Download
-from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
+from service.export.store import open_store
 from service.runtime.runtime import Runtime
 
 
 def setup(app: web.Application, runtime: Runtime) -> None:
-    """Mount the download, and write exports for as long as the application runs."""
-    folder = ExportFolder(runtime.settings.data)
-    app.router.add_get(PATH, Download(runtime, folder).answer)
+    """Mount the download, and write exports for as long as the application runs. Raises OperatorError."""
+    store = open_store(runtime.settings, runtime.ledger.database_id)
+    app.router.add_get(PATH, Download(runtime, store).answer)
 
     async def writing(_: web.Application) -> AsyncIterator[None]:
         """Run the writer of exports for as long as the application runs."""
-        task = asyncio.create_task(ExportWriter(runtime, folder).write_for_ever())
+        task = asyncio.create_task(ExportWriter(runtime, store).write_for_ever())
         yield
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -50,12 +50,12 @@ _RETRY_S: Final = 10.0
 _FAILURE_CHARACTERS: Final = 300
 
 FAILING = Gauge(
-    "calledger_sources_failing", "Sources that could not be read the last time", multiprocess_mode="livemax"
+    "calledger_sources_failing", "Sources that could not be read the last time", multiprocess_mode="livemostrecent"
 )
 OLDEST = Gauge(
     "calledger_source_oldest_read_seconds",
     "Since the source was read to its end that waits for longest",
-    multiprocess_mode="livemax",
+    multiprocess_mode="livemostrecent",
 )
 
 

@@ -5,7 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from service.ingest.refusals import Refusal
 
 ROWS = Counter("calledger_ingest_rows", "Reported calls by what became of them", ["source", "status"])
-QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be stored", multiprocess_mode="sum")
+QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be stored", multiprocess_mode="livesum")
 BATCH_ROWS = Histogram(
     "calledger_ingest_batch_rows", "Calls stored by one commit", buckets=(1, 10, 50, 100, 250, 500, 1000, 2000, 5000)
 )

@@ -17,7 +17,7 @@ from policies.policy import views
 from policies.policy.model import View
 from service.query.filters.decomposition import decompose
 from service.query.model.catalog import CALLS
-from service.query.model.errors import BadInputError, ForbiddenError, QueryTimeoutError
+from service.query.model.errors import BadInputError, ForbiddenError, OutOfRetentionError, QueryTimeoutError
 from service.query.model.parameters import Params
 from service.query.model.predicate import And, Compare, Predicate, fields_of
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, time_range_of
@@ -26,6 +26,7 @@ from service.query.usage.source import UsageReader
 from service.query.usage.union_sql import UsageUnion, rollups_answer
 
 DAY: Final = timedelta(days=1)
+IN_FILES: Final = "calls of this time are in the cold tier, of which no charges are made: begin `startedAt` after it"
 _TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
 """A day of many calls is read for a file, for which nobody waits at a screen."""
 _SHOWN: Final = (
@@ -131,6 +132,8 @@ async def _fetch(
     reader: UsageReader, predicate: Predicate, statement: str, *, corrections: bool
 ) -> list[asyncpg.Record]:
     reading, params = await reader.reading(predicate, rollups=corrections), Params()
+    if reading.given is not None:
+        raise OutOfRetentionError(IN_FILES)
     union = UsageUnion(reading, {}, params)
     conditions = union.conditions(corrections=corrections)
     if not conditions:

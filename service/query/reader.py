@@ -25,6 +25,7 @@ from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.records.walk import Walk
+from service.query.scan.cold import ColdRows
 from service.query.scan.ranges import (
     DatabaseClock,
     Density,
@@ -37,6 +38,7 @@ from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierPeriod, refuse_unreadable
 from service.query.usage.source import UsageReader
 from service.query.usage.total_count import count_rows
+from service.storage.cold.errors import ColdFileError
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database, ReadLease
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
@@ -71,22 +73,34 @@ class Reader:
     ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
-        async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
+        try:
+            async with self.connection(scope) as connection:
+                return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
+        except ColdFileError:
+            await self._look_again()
+        return await self.page(scope, table, request, page_selection, columns)
 
     async def walk(
         self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection, walk: Walk
     ) -> Page:
         """The next page of a list that is read to its end, oldest first. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
-        async with self.connection(scope) as connection:
-            return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
+        try:
+            async with self.connection(scope) as connection:
+                return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
+        except ColdFileError:
+            await self._look_again()
+        return await self.walk(scope, table, request, page_selection, walk)
 
     async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
         """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
         reading = await self.prepare(scope, CALLS, request.predicate, "changes")
-        async with self.connection(scope) as connection:
-            return await read_changes(connection, reading, request, selection, self.cursors)
+        try:
+            async with self.connection(scope) as connection:
+                return await read_changes(connection, reading, request, selection, self.cursors)
+        except ColdFileError:
+            await self._look_again()
+        return await self.changes(scope, request, selection)
 
     async def newest_change(self, scope: Scope, predicate: Predicate) -> str:
         """The cursor behind the newest change, to go on with from now on."""
@@ -132,8 +146,22 @@ class Reader:
         binding = Cursors.bound(f"({table.kind!r}, {ranges.scope}, {order!r}, {decomposed.text!r})")
         return ListRead(
             table, scope, ranges.account_ids, scan_ranges, time_range, decomposed.rest, ranges.names, users, now,
-            binding, self._densities[table.name], self.accounts.erased,
+            binding, self._densities[table.name], self.accounts.erased, self._cold(table),
         )  # fmt: skip
+
+    async def _look_again(self) -> None:
+        """See whether a file that could not be read is listed still: its rows may have come back meanwhile. If it is,
+        raise the error that is handled.
+        """
+        known = self.clock.files
+        await self.clock.refresh()
+        if self.clock.files == known:
+            raise  # noqa: PLE0704 - what the caller handles
+
+    def _cold(self, table: Table) -> ColdRows | None:
+        """The files of the table's rows, where there are any."""
+        files = self.clock.files if table is CALLS else ()
+        return ColdRows(self.database.cold, files, self.clock.logs_parameters) if files else None
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""
@@ -187,8 +215,13 @@ class Reader:
         if not keys:
             return {}
         now = await self.clock.now()
-        async with self.connection(scope) as connection:
-            return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now)
+        try:
+            async with self.connection(scope) as connection:
+                cold = self._cold(table)
+                return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now, cold)
+        except ColdFileError:
+            await self._look_again()
+        return await self.rows(scope, table, keys, selection)
 
     async def corrections(
         self, scope: Scope, keys: Sequence[RowKey], selection: Selection
@@ -198,7 +231,8 @@ class Reader:
             return {}
         now = await self.clock.now()
         async with self.connection(scope) as connection:
-            return await corrections_by_call(connection, keys, selection, scope, self.accounts, now)
+            cold = self._cold(CALLS)
+            return await corrections_by_call(connection, keys, selection, scope, self.accounts, now, cold)
 
     async def corrected_by(self, scope: Scope, keys: Sequence[RowKey]) -> Mapping[tuple[int, str], Decimal]:
         """What all corrections of each call add to its amount, by the call's (account, id)."""
@@ -206,7 +240,7 @@ class Reader:
             return {}
         now = await self.clock.now()
         async with self.connection(scope) as connection:
-            return await corrections_summed(connection, keys, scope, self.accounts, now)
+            return await corrections_summed(connection, keys, scope, self.accounts, now, self._cold(CALLS))
 
     async def usage(self, scope: Scope) -> UsageReader:
         """What reads usage for this scope, at the database's present time.
@@ -215,7 +249,9 @@ class Reader:
         plan, and all of them begin at once.
         """
         await next_turn()
-        return UsageReader(self.database, self.accounts, scope, await self.clock.now(), self.cursors, self.keyring)
+        now = await self.clock.now()
+        cold = self._cold(CALLS)
+        return UsageReader(self.database, self.accounts, scope, now, self.cursors, self.keyring, cold)
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""
@@ -241,6 +277,7 @@ class TimedReading(ReadLease):
     """A connection that the database keeps to a scope; a statement that takes too long is QueryTimeoutError."""
 
     __slots__ = ()
+    _ANYWHERE = True
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await super().__aexit__(kind)

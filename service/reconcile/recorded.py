@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from policies import Store
 from policies.retention import cutoff
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.exports.kinds import ExportGrouping
 from service.api.exports.requests import ExportRequest
 from service.api.schema import build_schema

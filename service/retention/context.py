@@ -32,6 +32,7 @@ class EarlierPolicyError(OperatorError):
 class RetentionContext:
     """What every function of retention is given. `policy` returns the policy in force.
 
+    `cold_age`: how long after their end partitions move to files; None: they do not.
     Without a `ledger` nothing is recorded in it (in tests of single packages).
     """
 
@@ -44,6 +45,7 @@ class RetentionContext:
     purge_delay: timedelta = PURGE_DELAY
     keyring_backup_days: int = 0
     clock: Clock = machine_clock
+    cold_age: timedelta | None = None
 
     @property
     def owner(self) -> asyncpg.Pool:

@@ -35,6 +35,8 @@ Kind = Literal[
     "TIER_CHANGED",
     "ACCOUNTS_NAMED",
     "SUMS_REBUILT",
+    "PARTITION_FROZEN",
+    "PARTITION_THAWED",
 ]
 
 

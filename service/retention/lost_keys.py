@@ -28,7 +28,7 @@ _SEALED: Final = """
 _ACCOUNTS: Final = """
     SELECT lost.id FROM unnest($1::integer[], $2::timestamptz[]) AS lost (id, moment)
     WHERE EXISTS (
-        SELECT FROM call_error
+        SELECT 1 FROM call_error
         WHERE account_id = lost.id AND occurred_at <= lost.moment AND sealed IS NOT NULL
     ) LIMIT $3
 """
@@ -37,7 +37,7 @@ _PERIODS: Final = """
     FROM unnest($1::integer[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
         AS lost (tier, class, period, start, until)
     WHERE EXISTS (
-        SELECT FROM call_error
+        SELECT 1 FROM call_error
         WHERE tier = lost.tier AND occurred_at >= lost.start AND occurred_at < lost.until AND sealed IS NOT NULL
     ) LIMIT $6
 """

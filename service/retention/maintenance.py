@@ -15,6 +15,7 @@ from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.account_names import record_accounts
 from service.retention.audit.key_record import record_keys
+from service.retention.cold.freeze import keep_cold
 from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
 from service.retention.holds.holds import lift_expired, release_lifted
@@ -28,6 +29,7 @@ from service.storage.database import Database
 from service.storage.gateways.import_checkpoints import forget_checkpoints
 from service.storage.gateways.reconciliations import forget_reconciliations
 from service.storage.packing import pack
+from service.storage.shared.key_spending import forget_spending
 from service.tasks import set_within
 
 log = get_logger()
@@ -104,10 +106,12 @@ async def maintain(context: RetentionContext) -> bool:
         "fields removed": lambda: remove_withdrawn(context),
         "sums of tags removed": lambda: forget_unlisted(context),
         "indexes packed": packing,
+        "calls moved to files": lambda: keep_cold(context),
         "keys on record": lambda: record_keys(context),
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
         "repeated requests forgotten": lambda: forget_requests(context.owner),
+        "spending forgotten": lambda: forget_spending(context.owner),
         "imports forgotten": lambda: forget_checkpoints(context.owner),
         "comparisons forgotten": comparisons,
     }

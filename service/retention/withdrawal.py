@@ -23,7 +23,9 @@ from policies.policy.views import masked_text
 from policies.retention import Partition
 from service.ledger import Ledger, read_record
 from service.retention import ledger_entries as entries
+from service.retention.cold.thaw import thaw_between
 from service.retention.context import RetentionContext
+from service.retention.locks import WITHDRAWAL
 from service.retention.purge.planning import all_partitions
 from service.retention.purge_runs import SYSTEM, Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
@@ -34,7 +36,6 @@ from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
 from service.storage.connection import advisory_lock_if_free, affected
 from service.storage.notices import notify
 
-_LOCK: Final = 0x63616C6C_0021
 _BATCH_ROWS: Final = 5_000
 _VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORDER BY version DESC"
 _DONE: Final = "SELECT field, version FROM field_removal"
@@ -76,10 +77,13 @@ async def remove_withdrawn(context: RetentionContext) -> int:
     now = await context.now()
     if await Runs(context.owner).clock_is_untrusted(now):
         return 0
-    async with advisory_lock_if_free(context.owner, _LOCK) as lock:
+    async with advisory_lock_if_free(context.owner, WITHDRAWAL) as lock:
         if lock is None:
             return 0
-        return sum([await _remove(context, one) for one in await withdrawn(context, now)])
+        due = await withdrawn(context, now)
+        if any(one.tag is not None or one.field == _TAGS or REMOVED[one.field].call for one in due):
+            await thaw_between(context, actor=SYSTEM)
+        return sum([await _remove(context, one) for one in due])
 
 
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:

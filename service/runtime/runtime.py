@@ -26,6 +26,7 @@ from service.runtime.bootstrap import (
     warn_of_unnamed,
 )
 from service.settings import Settings
+from service.storage.cold.tier import ColdTier
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy, applied_policy, refuse_unledgered
 from service.storage.database import Database
@@ -75,6 +76,7 @@ class Runtime:
             ledger=self.ledger,
             purge_delay=timedelta(hours=self.settings.purge_delay),
             keyring_backup_days=self.settings.keyring_backup_days,
+            cold_age=timedelta(days=self.settings.cold_days) if self.settings.cold_days else None,
         )
 
     async def reload_policy(self) -> None:
@@ -106,11 +108,14 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, *, serving: bool = False, existing: bool = False) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, *, serving: bool = False, existing: bool = False, migrated: bool = False
+) -> AsyncIterator[Runtime]:
     """Find or start the database, bring it to the newest schema, and open what works on it.
 
     The service (`serving`) runs the embedded database itself; a command shares the one that runs already. A command
-    that only reads needs an `existing` ledger, because a mistyped path must not become an empty one.
+    that only reads needs an `existing` ledger, because a mistyped path must not become an empty one. A worker's parent
+    has `migrated` the database: where a newer version has done so since, the worker goes on as its neighbours do.
 
     Raises OperatorError when the installation cannot work as it is set up, or there is none and `existing`.
     """
@@ -119,10 +124,15 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
     async with address.database(data=settings.data, database_url=settings.database_url, serving=serving) as url:
         if existing and settings.database_url is not None:
             await refuse_empty_database(url)
-        await migrate(url)
+        if not migrated:
+            await migrate(url)
         database = await Database.open(
-            url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms
+            url,
+            replica_url=settings.replica_url,
+            read_connections=settings.read_connections,
+            statement_timeout_ms=settings.statement_timeout_ms,
         )
+        database.cold = ColdTier(settings.cold_folder)
         try:
             runtime = await _assemble(settings, database, serving=serving)
             try:

@@ -19,8 +19,7 @@ from service.logs import get_logger
 from service.reconcile import setup as reconcile
 from service.runtime.runtime import Runtime
 from service.server.middleware import Handler, Middleware, Request, error_answer
-from service.server.process_metrics import ProcessCollector
-from service.shared import METRICS
+from service.server.process_metrics import METRICS, ProcessCollector
 from service.storage.readiness import Readiness
 
 log = get_logger()

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from service.api import GRAPHQL
 from service.ingest.setup import close_writer
-from service.keyring.watch import reason_unusable
+from service.keyring.watch import reason_unusable, watch_for_ever
 from service.runtime.runtime import Runtime
 from service.server.application import Runner, build_app
 from service.server.middleware import Middleware, write_requests
@@ -31,7 +31,7 @@ async def accepting_requests(runtime: Runtime, listener: socket.socket) -> Async
         app, middleware, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()
-    async with background([*_background_work(runtime), app[GRAPHQL].streams.run()]):
+    async with background([*_background_work(runtime), *app[GRAPHQL].background_work()]):
         try:
             # Inside of `try`, so that nothing is left running if the port was taken meanwhile.
             site = await _start(runner, listener)
@@ -46,7 +46,7 @@ async def accepting_requests(runtime: Runtime, listener: socket.socket) -> Async
 
 
 def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
-    """The loops of a process that answers: it reacts to notices, and records uses of keys."""
+    """The loops of a process that answers: it reacts to notices, watches the keyring, and records uses of keys."""
 
     async def forget_keys() -> None:
         """Check API keys anew."""
@@ -70,7 +70,8 @@ def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     }
     listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice})
     numbering = number_for_ever(runtime.database.url, wake=runtime.recorded)
-    return [listening, numbering, runtime.authenticator.note_uses_for_ever()]
+    watching = watch_for_ever(runtime.keyring)
+    return [listening, numbering, watching, runtime.authenticator.note_uses_for_ever()]
 
 
 async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite:

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.shared import METRICS
-
+METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder of the metrics that several processes share."""
 _PROC: Final = Path("/proc")
 _PREFIX: Final = "calledger_process"
 _LABELS: Final = ("pid",)

@@ -2,19 +2,16 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any
 
-from service.errors import ServiceError
 from service.gc_tuning import collection_paused
 from service.keyring import KeyGoneError, KeyringUnavailableError
-from service.keyring.watch import watch_for_ever
 from service.ledger import LedgerKind
 from service.log_redaction import shared_redactor
 from service.logs import get_logger
@@ -24,17 +21,15 @@ from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.tag_keys import keep_tags_for_ever
 from service.runtime.runtime import Runtime, open_runtime
 from service.server.sockets import address_host, bind, listen
+from service.server.workers import READY, workers
 from service.settings import Settings
-from service.shared import shared_memory
 from service.storage.control.policies import refuse_unledgered
 from service.storage.notices import listen_for_ever
 from service.storage.partitions import Need
+from service.storage.shared.election import work_while_elected
 from service.tasks import background
 
 log = get_logger()
-# Twice the time that a worker itself allows for the requests under way.
-_WORKER_STOP_SECONDS = 40.0
-_WORKER_READY = "ready"
 
 Announce = Callable[[str], None]
 AcceptRequests = Callable[[Runtime, socket.socket], AbstractAsyncContextManager[None]]
@@ -102,7 +97,9 @@ async def _serve_until(
         if loading is not None:
             await stack.enter_async_context((await loading)(runtime, listener))
         else:
-            await stack.enter_async_context(_workers(settings, runtime.database.url, listener, stop))
+            # Our own socket does not listen: it only reserves the port.
+            port = listener.getsockname()[1]
+            await stack.enter_async_context(workers(settings, runtime.database.url, port, stop))
         announce(f"ready http://{address_host(settings.host)}:{listener.getsockname()[1]}")
         await stop.wait()
         log.info("stopping")
@@ -116,16 +113,18 @@ async def work(settings: Settings, url: str, announce: Announce) -> None:
     # The parent has the other end and never writes: the pipe ends when the parent does, even by kill -9.
     asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
     loading = _load_application()
+    # A policy that was applied since the service began is in force for a worker that comes later, too.
+    settings = settings.model_copy(update={"database_url": url, "policy": None})
     async with (
-        open_runtime(settings.model_copy(update={"database_url": url})) as runtime,
+        open_runtime(settings, migrated=True) as runtime,
         (await loading)(runtime, bind(settings, shared=True)),
     ):
-        announce(_WORKER_READY)
+        announce(READY)
         await stop.wait()
 
 
 def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
-    """The loops of the process that maintains the ledger."""
+    """The loops of the process that stands above the others, or is the only one."""
 
     async def ensure(needs: Iterable[Need]) -> None:
         """Make the partitions that deltas need, under the policy in force."""
@@ -143,14 +142,20 @@ def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         "purge": wake_up,
         "ledger": runtime.publisher.settle,
     }
+
+    def maintain() -> list[Coroutine[Any, Any, None]]:
+        """What one process of all services does."""
+        return [
+            maintain_for_ever(runtime.retention, wake=wake),
+            Compaction(runtime.database.owner, ensure=ensure).compact_for_ever(),
+            keep_tags_for_ever(runtime.retention),
+        ]
+
     return [
-        maintain_for_ever(runtime.retention, wake=wake),
-        Compaction(runtime.database.owner, ensure=ensure).compact_for_ever(),
-        keep_tags_for_ever(runtime.retention),
+        work_while_elected(runtime.database.url, maintain),
         runtime.publisher.publish_for_ever(),
         listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice}),
         log_differences(runtime.retention),
-        watch_for_ever(runtime.keyring),
     ]
 
 
@@ -160,74 +165,3 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-@asynccontextmanager
-async def _workers(settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Start the processes that answer. The parent's socket is bound but does not listen: it only reserves the port.
-
-    A worker that ends by itself ends the service with ServiceError, so that the operator's supervisor starts it again.
-    """
-    with shared_memory(settings.workers) as (memory, environments):
-        processes = await _start_workers(settings, url, listener.getsockname()[1], memory, environments)
-        async with _watched(processes, stop):
-            yield
-
-
-@asynccontextmanager
-async def _watched(processes: Sequence[asyncio.subprocess.Process], stop: asyncio.Event) -> AsyncIterator[None]:
-    """Watch the workers during the block; `stop` is set when one ends. They are stopped at its end."""
-    watchers = [asyncio.create_task(_stop_when_ended(process, stop)) for process in processes]
-    try:
-        for process in processes:
-            if process.stdout is None or (await process.stdout.readline()).decode().strip() != _WORKER_READY:
-                raise ServiceError("a worker process did not start; its message is above")
-        yield
-        ended = [process.returncode for process in processes if process.returncode]
-        if ended:
-            raise ServiceError(f"a worker process ended by itself (code {ended[0]}), and the service with it")
-    finally:
-        for watcher in watchers:
-            watcher.cancel()
-        await asyncio.gather(*map(_end, processes))
-
-
-async def _start_workers(
-    settings: Settings, url: str, port: int, memory: int, environments: Iterable[Mapping[str, str]]
-) -> list[asyncio.subprocess.Process]:
-    """Start a process for each of `environments`; `memory`: the open file of their shared memory."""
-    environment = os.environ | {
-        "CALLEDGER_WORKER_URL": url,
-        "CALLEDGER_DATA": str(settings.data),
-        "CALLEDGER_HOST": settings.host,
-        "CALLEDGER_PORT": str(port),
-    }
-    pipe = asyncio.subprocess.PIPE
-    return [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "service", "work"),
-            stdin=pipe,
-            stdout=pipe,
-            env={**environment, **own},
-            pass_fds=(memory,),
-        )
-        for own in environments
-    ]
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        async with asyncio.timeout(_WORKER_STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        log.error("a worker process did not end and is killed")
-        process.kill()
-        await process.wait()
-
-
-async def _stop_when_ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
-    await process.wait()
-    stop.set()

@@ -17,6 +17,25 @@ Queryable: TypeAlias = asyncpg.Pool | Connection
 """Anything that can run a statement."""
 
 
+class ScopedConnection(asyncpg.Connection):
+    """A connection that remembers which accounts' rows it may see."""
+
+    __slots__ = ("_accounts",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to asyncpg
+        super().__init__(*args, **kwargs)
+        self._accounts: tuple[int, ...] | None = None
+
+    async def see_only(self, accounts: tuple[int, ...]) -> None:
+        """Set row-level security to `accounts`; a round trip only when they differ from the last ones."""
+        if accounts != self._accounts:
+            self._accounts = None
+            await self.execute(
+                "SELECT set_config('calledger.accounts', $1, false)", f"{{{','.join(map(str, accounts))}}}"
+            )
+            self._accounts = accounts
+
+
 async def one_row(source: Queryable, statement: str, *arguments: object) -> asyncpg.Record:
     """The row of a statement that always returns one: an aggregate without groups, or a row inserted just before."""
     row = await source.fetchrow(statement, *arguments)

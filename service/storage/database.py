@@ -2,14 +2,14 @@
 
 - `owner` migrates, maintains partitions and compacts usage deltas; it acts as the user of the address
 - `writer` inserts admitted calls; it has the role `calledger_app_all` and binary codecs, for COPY
+- `spending` settles what API keys spend, so that no long statement keeps that waiting; it has the same role
 - `reading()` serves queries; for keys that are bound to accounts it has the role `calledger_app` under row-level
   security, for other keys the role `calledger_app_all`; text codecs keep numbers exact
 """
 
 import asyncio
 import os
-from collections import deque
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -17,11 +17,16 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
+from service.storage.citus.engine import POSTGRESQL, Engine, engine_of
+from service.storage.citus.proof import missing_proof
+from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
-from service.storage.errors import DatabaseError
+from service.storage.errors import DatabaseError, is_unavailable
+from service.storage.readers import Readers, ReplicaReaders
 from service.storage.schema import row_security
 from service.storage.schema.row_security import SCOPED_ROLE, UNSCOPED_ROLE
 from service.storage.schema.tortoise import tortoise_config
+from service.storage.shared.replica import ANSWER_S, READS, Replica
 
 _USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, $2)"
 """Which of the two reading roles this user may use."""
@@ -30,6 +35,10 @@ _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = curre
 
 _SHARES: Final = 4
 _PROCESSORS_A_STATEMENT: Final = 2
+
+
+# What ends a read of a replica: it has gone, or replays what removes rows that the read still needs (SQLSTATE 40001).
+_CUT_OFF: Final = (asyncpg.SerializationError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
 
 
 def share_of_a_key(connections: int, processors: int) -> int:
@@ -42,25 +51,6 @@ def share_of_a_key(connections: int, processors: int) -> int:
 def uuid_of(value: UUID | str) -> UUID:
     """The UUID in a row, which connections for reading return as text."""
     return value if isinstance(value, UUID) else UUID(value)
-
-
-class ScopedConnection(asyncpg.Connection):
-    """A connection that remembers which accounts' rows it may see."""
-
-    __slots__ = ("_accounts",)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to asyncpg
-        super().__init__(*args, **kwargs)
-        self._accounts: tuple[int, ...] | None = None
-
-    async def see_only(self, accounts: tuple[int, ...]) -> None:
-        """Set row-level security to `accounts`; a round trip only when they differ from the last ones."""
-        if accounts != self._accounts:
-            self._accounts = None
-            await self.execute(
-                "SELECT set_config('calledger.accounts', $1, false)", f"{{{','.join(map(str, accounts))}}}"
-            )
-            self._accounts = accounts
 
 
 async def _no_reset(_: object) -> None:
@@ -77,37 +67,59 @@ class Database:
     """The pools, and in words what this server lacks of row-level security (`missing_protections`)."""
 
     def __init__(
-        self, url: str, owner: asyncpg.Pool, writer: asyncpg.Pool, scoped: asyncpg.Pool, unscoped: asyncpg.Pool
+        self,
+        url: str,
+        owner: asyncpg.Pool,
+        writer: asyncpg.Pool,
+        spending: asyncpg.Pool,
+        scoped: asyncpg.Pool,
+        unscoped: asyncpg.Pool,
     ) -> None:
         self.url = url
         self.owner = owner
         self.writer = writer
+        self.spending = spending
+        self.engine = POSTGRESQL
         self.missing_protections: tuple[str, ...] = ()
+        self.cold: ColdTier | None = None
+        """The folder of files of calls, where the process has one."""
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
+        self.replica: ReplicaReaders | None = None
         self._share = share_of_a_key(scoped.get_max_size(), os.cpu_count() or 1)
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._control = TortoiseContext()
 
     @classmethod
-    async def open(cls, url: str, *, read_connections: int = 8, statement_timeout_ms: int = 15_000) -> "Database":
-        """Open pools on a migrated database. Raises DatabaseError when it does not answer."""
-        roles = await _usable_roles(url)
+    async def open(
+        cls, url: str, *, replica_url: str | None = None, read_connections: int = 8, statement_timeout_ms: int = 15_000
+    ) -> "Database":
+        """Open pools on a migrated database, and on its replica. Raises DatabaseError when it does not answer."""
+        roles, engine = await _surveyed(url)
         read = {
             "max_size": read_connections,
-            "connection_class": ScopedConnection,
+            "connection_class": engine.scoped,
             "init": _text_codecs,
             "statement_timeout_ms": statement_timeout_ms,
         }
         database = cls(
             url,
-            await _pool(url, None, max_size=3),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
-            await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
-            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
+            await _pool(url, engine, None, max_size=3),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=1),
+            await _pool(url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
+            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
+        database.engine = engine
+        if replica_url is not None:
+            scoped = await _pool(replica_url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read)
+            unscoped = await _pool(replica_url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read)
+            asked = await _pool(url, engine, None, max_size=2)
+            database.replica = ReplicaReaders(Replica(asked), asked, Readers(scoped), Readers(unscoped))
         await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
         database.missing_protections = await _missing_protections(database.owner, roles)
+        unproved = await missing_proof(database.owner, database.reading, engine)
+        database.missing_protections += () if unproved is None else (unproved,)
         return database
 
     async def _open_control_tables(self, role: str | None) -> None:
@@ -123,8 +135,12 @@ class Database:
 
     async def close(self) -> None:
         """Close all pools and the connections of the control tables."""
+        if self.cold is not None:
+            self.cold.close()
         await self._control.close_connections()
-        for pool in (self._scoped, self._unscoped, self.writer, self.owner):
+        if self.replica is not None:
+            await self.replica.close()
+        for pool in (self._scoped, self._unscoped, self.spending, self.writer, self.owner):
             await pool.close()
 
     def reading(self, accounts: tuple[int, ...] | None, *, key_id: str | None = None) -> "ReadLease":
@@ -142,152 +158,78 @@ class Database:
             share = self._shares[key_id] = asyncio.Semaphore(self._share)
         return share
 
-    def readers(self, accounts: tuple[int, ...] | None) -> "Readers":
+    def readers(self, accounts: tuple[int, ...] | None) -> Readers:
         """Connections whose role is kept to a scope's accounts, or sees all."""
         return self._unscoped if accounts is None else self._scoped
 
 
-class Readers:
-    """Connections of one pool for reading. They are kept at hand between requests, each for the accounts that it sees:
-    a pool's own lending costs a task and a lock each time, another scope a round trip. Where all are lent, whoever has
-    waited longest is handed the next one that comes back.
-    """
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
-        self._idle: list[tuple[tuple[int, ...] | None, PoolConnectionProxy]] = []
-        self._waiting: deque[asyncio.Future[PoolConnectionProxy | None]] = deque()
-        self._taken = 0  # of the pool's places: by connections that are idle here or lent, or are being opened
-
-    def at_hand(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy | None:
-        """The connection that was given back last, if it sees just these accounts."""
-        if self._idle and self._idle[-1][0] == accounts:
-            return self._pop_idle()
-        return None
-
-    async def take(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
-        """Any connection, made to see these accounts (None: what its role sees)."""
-        connection = await self._any(accounts)
-        if accounts is not None:
-            try:
-                # The proxy hands this on to our ScopedConnection.
-                await connection.see_only(accounts)  # pyright: ignore[reportAttributeAccessIssue]
-            except BaseException:
-                await self.give_back(connection)
-                raise
-        return connection
-
-    async def _any(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
-        self._idle.sort(key=lambda idle: idle[0] == accounts)
-        while self._idle:
-            connection = self._pop_idle()
-            if connection is not None:
-                return connection
-        if self._taken < self._pool.get_max_size():
-            self._taken += 1
-        else:
-            connection = await self._handed()
-            if connection is not None:
-                return connection
-        try:
-            return await self._pool.acquire()
-        except BaseException:
-            self._leave()
-            raise
-
-    async def _handed(self) -> PoolConnectionProxy | None:
-        """A connection that comes back, or None for the place of one that does not."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
-        try:
-            return await waiting
-        except asyncio.CancelledError:
-            if not waiting.cancelled():  # it was handed one at the same moment
-                connection = waiting.result()
-                if connection is None:
-                    self._leave()
-                else:
-                    self.keep(connection, None)
-            raise
-
-    def keep(self, connection: PoolConnectionProxy, accounts: tuple[int, ...] | None) -> None:
-        """Hand it to who waits, or keep it at hand, as one that sees these accounts."""
-        if not _alive(connection):
-            self._leave()
-        elif not self._hand(connection):
-            self._idle.append((accounts, connection))
-
-    async def give_back(self, connection: PoolConnectionProxy) -> None:
-        """Have the pool look after it: something failed on it."""
-        try:
-            await self._pool.release(connection)
-        finally:
-            self._leave()
-
-    async def close(self) -> None:
-        """Close the idle connections and the pool."""
-        while self._idle:
-            await self._pool.release(self._idle.pop()[1])
-        await self._pool.close()
-
-    def _pop_idle(self) -> PoolConnectionProxy | None:
-        """The connection that was given back last, unless it has ended meanwhile."""
-        connection = self._idle.pop()[1]
-        if _alive(connection):
-            return connection
-        self._leave()
-        return None
-
-    def _leave(self) -> None:
-        """Give a place of the pool to who waits, or back."""
-        if not self._hand(None):
-            self._taken -= 1
-
-    def _hand(self, connection: PoolConnectionProxy | None) -> bool:
-        """Whether somebody waited for it."""
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(connection)
-                return True
-        return False
-
-
-def _alive(connection: PoolConnectionProxy) -> bool:
-    """Whether it can be used; one that the server ended has left the pool by itself."""
-    try:
-        return not connection.is_closed()
-    except asyncpg.InterfaceError:
-        return False
-
-
 class ReadLease:
     """A context: a connection for reading, which sees `accounts` only (None: what its role sees). With `key_id` it is
-    of the share of that API key.
+    of the share of that API key, and may be one to the replica.
     """
 
-    __slots__ = ("_accounts", "_connection", "_readers", "_share")
+    __slots__ = ("_accounts", "_connection", "_readers", "_replica", "_share")
+    _ANYWHERE: ClassVar[bool] = False
+    """Whether it may be one to the replica in any case."""
 
     def __init__(self, database: Database, accounts: tuple[int, ...] | None, key_id: str | None = None) -> None:
         self._readers = database.readers(accounts)
+        self._replica = database.replica if self._ANYWHERE or key_id is not None else None
         self._accounts = accounts
         self._share = None if key_id is None else database.share_of(key_id)
 
     async def __aenter__(self) -> Connection:
         if self._share is not None:
             await self._share.acquire()
-        connection = self._readers.at_hand(self._accounts)
+        connection = self._readers.at_hand(self._accounts) if self._replica is None else None
         if connection is None:
             try:
-                connection = await self._readers.take(self._accounts)
+                connection = await self._any()
             except BaseException:
                 self._return_share()
                 raise
         self._connection = connection
         return connection
 
+    async def _any(self) -> PoolConnectionProxy:
+        """A connection to the replica where it may answer, and else to the primary."""
+        if self._replica is not None:
+            primary, readers = self._readers, self._replica
+            self._readers = readers.unscoped if self._accounts is None else readers.scoped
+            connection = await self._of_replica(readers.replica)
+            READS.labels("primary" if connection is None else "replica").inc()
+            if connection is not None:
+                return connection
+            self._readers, self._replica = primary, None
+            if (connection := primary.at_hand(self._accounts)) is not None:
+                return connection
+        return await self._readers.take(self._accounts)
+
+    async def _of_replica(self, replica: Replica) -> PoolConnectionProxy | None:
+        """A connection to the replica that has replayed what the primary had on disk when it was asked for."""
+        if not replica.is_usable:
+            return None
+        connection = None
+        try:
+            position = await replica.position()
+            async with asyncio.timeout(ANSWER_S):
+                connection = self._readers.at_hand(self._accounts) or await self._readers.take(self._accounts)
+                if await replica.has_replayed(connection, position):
+                    return connection
+        except BaseException as error:
+            if connection is not None:
+                await self._readers.give_back(connection)
+            if not is_unavailable(error) and not isinstance(error, asyncpg.PostgresError):
+                raise
+            replica.failed(error)
+            return None
+        self._readers.keep(connection, self._accounts)
+        return None
+
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._return_share()
+        if self._replica is not None and kind is not None and issubclass(kind, _CUT_OFF):
+            self._replica.replica.failed(kind())
         if kind is None:
             self._readers.keep(self._connection, self._accounts)
         else:
@@ -298,7 +240,8 @@ class ReadLease:
             self._share.release()
 
 
-async def _usable_roles(url: str) -> frozenset[str]:
+async def _surveyed(url: str) -> tuple[frozenset[str], Engine]:
+    """Which of our roles are usable there, and what the server wants."""
     try:
         connection = await asyncpg.connect(url)
     except (OSError, asyncpg.PostgresError) as error:
@@ -307,19 +250,22 @@ async def _usable_roles(url: str) -> frozenset[str]:
         # Since PostgreSQL 16 a member of a role may lack the right to become it (SET).
         becoming = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
         rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE], becoming)
-        return frozenset(row["rolname"] for row in rows)
+        return frozenset(row["rolname"] for row in rows), await engine_of(connection)
     finally:
         await connection.close()
 
 
 async def _pool(
     url: str,
+    engine: Engine,
     role: str | None,
     *,
     statement_timeout_ms: int | None = None,
     **options: Any,  # noqa: ANN401 - asyncpg's
 ) -> asyncpg.Pool:
     server_settings = {"application_name": "calledger", "timezone": "UTC", "datestyle": "ISO", "jit": "off"}
+    server_settings |= engine.settings
+    options = {"connection_class": engine.plain, **options}
     if role is not None:
         server_settings["role"] = role
     if statement_timeout_ms is not None:

@@ -17,6 +17,7 @@ _UNAVAILABLE: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.SerializationError,  # a replica replays what removes rows that the statement still reads
 )
 _STATEMENT_ERRORS: Final = (asyncpg.DataError, asyncpg.QueryCanceledError)
 

@@ -10,10 +10,13 @@ import asyncpg
 
 from service.logs import get_logger
 from service.storage.connection import Connection
+from service.tasks import background
 
 CHANNEL = "calledger_control"
 _RETRY_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 2.0
+BEAT_S: Final = 5.0
+_BEAT: Final = "SELECT 1"
 UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
@@ -54,7 +57,8 @@ async def listen_for_ever(url: str, reactions: Reactions, details: Details = Map
             await connection.add_listener(CHANNEL, lambda *args, queue=topics: queue.put_nowait(args[3]))
             for topic in reactions:
                 topics.put_nowait(topic)
-            await _react(topics, lost, reactions, details)
+            async with background([_beat_on(connection, lost)]):
+                await _react(topics, lost, reactions, details)
         except UNAVAILABLE:
             await asyncio.sleep(_RETRY_S)
         finally:
@@ -75,6 +79,17 @@ async def _react(topics: asyncio.Queue[str], lost: asyncio.Event, reactions: Rea
         gone.cancel()
         if following is not None:
             following.cancel()
+
+
+async def _beat_on(connection: Connection, lost: asyncio.Event) -> None:
+    """Set `lost` when PostgreSQL does not answer: a connection to a machine that is gone is silent for hours."""
+    while not lost.is_set():
+        await asyncio.sleep(BEAT_S)
+        try:
+            async with asyncio.timeout(BEAT_S):
+                await connection.execute(_BEAT)
+        except UNAVAILABLE:
+            lost.set()
 
 
 async def _answer(notice: str, reactions: Reactions, details: Details) -> None:

@@ -23,11 +23,11 @@ IDLE_S: Final = 0.5
 _RETRY_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 2.0
 
-POSITION = Gauge("calledger_feed_position", "The newest position of the change feed", multiprocess_mode="max")
+POSITION = Gauge("calledger_feed_position", "The newest position of the change feed", multiprocess_mode="mostrecent")
 LAG = Gauge(
     "calledger_feed_lag_seconds",
     "From the begin of a write to its place in the change feed, of the oldest that was numbered last",
-    multiprocess_mode="livemax",
+    multiprocess_mode="mostrecent",
 )
 
 log = get_logger()

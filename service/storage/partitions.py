@@ -19,6 +19,8 @@ import asyncpg
 
 from policies.policy.model import Policy, Store
 from policies.retention import Partition, partition_bounds
+from service.storage.citus.detaching import detach_shards, on_this_node
+from service.storage.citus.engine import engine_on
 from service.storage.connection import Connection, one_row
 from service.storage.errors import DatabaseError, PartitionsBusyError
 
@@ -249,23 +251,23 @@ class Partitions:
 
     async def _finalise(self, store: str, name: str) -> None:
         """End a detaching that was interrupted."""
-        async with self._owner.acquire() as connection:
-            rows = await _ranges(connection, [Store(store)])
-            if any(row["name"] == name and row["pending"] for row in rows):
-                await _finalise(connection, store, name)
+        found = await self.catalogue([Store(store)], sized=False)
+        for part in found.partitions:
+            if part.name == name and name not in found.attached:
+                await self._detach(part)
 
     async def _detach(self, partition: Partition) -> None:
         store, name = partition.store.value, partition.name
         async with self._owner.acquire() as connection:
+            if engine_on(connection).detaches_concurrently:
+                await _detach_here(connection, store, name)
+                return
             try:
-                # CONCURRENTLY runs outside a transaction, so the timeout cannot be local to one.
-                before = await one_row(connection, _BEFORE_DETACH, store, quoted(name))
-                if before["pending"]:
-                    await _finalise(connection, store, name)
-                elif before["pending"] is not None:
-                    await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} CONCURRENTLY")
+                # First, so that it is known to be pending until the shards are detached too.
+                async with on_this_node(connection):
+                    await _detach_here(connection, store, name)
             finally:
-                await _reset(connection)
+                await detach_shards(connection, store, name)
 
     async def _drop_next(self, partition: Partition, first: InTransaction | None) -> bool:
         """Drop one index, or the table when it has none left; whether there is more to drop."""
@@ -378,6 +380,18 @@ async def _free_name(connection: Connection, name: str) -> str:
         number += 1
         free = f"{name}_{number}"
     return free
+
+
+async def _detach_here(connection: Connection, store: str, name: str) -> None:
+    """Detach a partition, or end what was begun. CONCURRENTLY runs outside a transaction, and so does its timeout."""
+    try:
+        before = await one_row(connection, _BEFORE_DETACH, store, quoted(name))
+        if before["pending"]:
+            await _finalise(connection, store, name)
+        elif before["pending"] is not None:
+            await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} CONCURRENTLY")
+    finally:
+        await _reset(connection)
 
 
 async def _reset(connection: Connection) -> None:

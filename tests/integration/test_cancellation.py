@@ -34,7 +34,7 @@ def _exports(runtime: Runtime) -> Coroutine[Any, Any, None]:
     async def write() -> None:
         asked = asyncio.create_task(_set_again(runtime.export_asked))
         try:
-            await ExportWriter(runtime, ExportFolder(runtime.settings.data)).write_for_ever()
+            await ExportWriter(runtime, ExportFolder(runtime.settings.data / "exports")).write_for_ever()
         finally:
             asked.cancel()
 

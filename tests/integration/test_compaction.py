@@ -176,7 +176,7 @@ async def test_a_compaction_that_is_killed_leaves_the_sums_right(ledger: Ledger)
         ):
             assert not compacting.done()
             await asyncio.sleep(0.01)
-        await blocker.execute("SELECT pg_terminate_backend($1)", pid)
+        await blocker.execute("SELECT pg_terminate_backend($1::integer)", pid)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
             await compacting
 

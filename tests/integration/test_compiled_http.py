@@ -12,7 +12,7 @@ from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import Role
 from service.api.compiled.operations import DOCUMENT_CHARACTERS_MAX, DOCUMENTS_MAX
-from service.api.execution.limits import Bucket
+from service.api.execution.buckets import Bucket
 from service.api.schema import build_schema
 
 QUERY = """query Page($account: String!, $size: Int) { calls(first: $size, filter: {account: {eq: $account}}) {

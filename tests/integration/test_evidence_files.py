@@ -66,7 +66,7 @@ async def test_what_has_expired_is_gone(served: Served) -> None:
     gone = await one.export(export["id"])
     assert (gone["state"], gone["url"], gone["manifest"]) == ("EXPIRED", None, None)
     assert (await one.fetch(export["url"])).status == 404
-    writer = ExportWriter(served.runtime, ExportFolder(served.runtime.settings.data))
+    writer = ExportWriter(served.runtime, ExportFolder(served.runtime.settings.data / "exports"))
     await writer.tidy()
     assert list(exports_folder(served).iterdir()) == []
     assert await owner.fetchval("SELECT request::text || manifest IS NULL FROM export")
@@ -114,7 +114,7 @@ async def test_a_link_in_the_folders_place_is_not_followed(served: Served, tmp_p
 
     assert (await one.fetch(export["url"])).status == 404
     with pytest.raises(OSError, match="exports"):
-        await ExportWriter(served.runtime, ExportFolder(served.runtime.settings.data)).tidy()
+        await ExportWriter(served.runtime, ExportFolder(served.runtime.settings.data / "exports")).tidy()
     assert (elsewhere / "kept").exists()
 
 
@@ -128,7 +128,7 @@ async def test_strange_files_are_swept_and_files_in_use_are_not(served: Served) 
     (folder / f"{uuid4().hex}.part").write_text("x")
     (folder / "stray").write_text("x")
     (folder / "link").symlink_to(target)
-    await ExportWriter(served.runtime, ExportFolder(served.runtime.settings.data)).tidy()
+    await ExportWriter(served.runtime, ExportFolder(served.runtime.settings.data / "exports")).tidy()
 
     assert [file.name for file in folder.iterdir()] == [decode_export_id(export["id"]).hex]
     assert target.exists()
@@ -167,7 +167,7 @@ async def test_what_was_taken_away_meanwhile_is_not_kept(served: Served) -> None
     """A writer whose export was given up by the others leaves no file behind."""
     runtime, one = served.runtime, await auditor(served)
     await one.bundle()
-    writer = ExportWriter(runtime, ExportFolder(runtime.settings.data))
+    writer = ExportWriter(runtime, ExportFolder(runtime.settings.data / "exports"))
     async with runtime.database.owner.acquire() as connection, connection.transaction():
         scope = await runtime.authenticator.authenticate(f"Bearer {one.key}")
         record = await add_export(connection, uuid4(), StoredExportKind.EVIDENCE, scope, "", {"start": 0, "size": 1})
@@ -181,11 +181,11 @@ async def test_what_could_not_even_be_given_up_ends_with_its_lock(unwatched: Ser
     """While the record is away nobody can be told; when it is back, the export is FAILED and not forgotten."""
     runtime, one = unwatched.runtime, await auditor(unwatched)
     owner, scope = runtime.database.owner, await runtime.authenticator.authenticate(f"Bearer {one.key}")
-    writer = ExportWriter(runtime, ExportFolder(runtime.settings.data))
+    writer = ExportWriter(runtime, ExportFolder(runtime.settings.data / "exports"))
     await writer._live()
     async with owner.acquire() as connection, connection.transaction():
         await add_export(connection, uuid4(), StoredExportKind.EVIDENCE, scope, "", {"start": 0, "size": 99})
-    record = await claim_export(owner, writer._worker)
+    record = await claim_export(owner, writer._worker, 1)
     assert record is not None
     await owner.execute("ALTER TABLE export RENAME TO export_away")
     with pytest.raises(asyncpg.UndefinedTableError):

@@ -48,7 +48,7 @@ async def test_several_processes_share_the_queue(unwatched: Served) -> None:
             request = {"start": 0, "size": 0}
             record = await add_export(connection, uuid4(), StoredExportKind.EVIDENCE, principal, "", request)
             ids.add(record.id)
-    claimed = await asyncio.gather(*(claim_export(runtime.database.owner, number) for number in range(8)))
+    claimed = await asyncio.gather(*(claim_export(runtime.database.owner, number, 8) for number in range(8)))
     assert {record.id for record in claimed if record is not None} == ids
     assert sum(record is None for record in claimed) == 2
 
@@ -97,7 +97,7 @@ async def test_a_key_with_many_exports_does_not_keep_the_others_waiting(unwatche
         principals.append(await unwatched.runtime.authenticator.authenticate(f"Bearer {key}"))
     for principal in (principals[0], principals[0], principals[0], principals[1]):
         await request_export(database, uuid4(), StoredExportKind.EVIDENCE, principal, "", {})
-    claimed = [await claim_export(database.owner, 1) for _ in range(2)]
+    claimed = [await claim_export(database.owner, 1, 2) for _ in range(2)]
     assert [record.requested_by for record in claimed if record] == [one.key_id for one in principals]
 
 

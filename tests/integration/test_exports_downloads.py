@@ -61,7 +61,7 @@ class ServedLedger:
 
     async def writer(self) -> ExportWriter:
         """One that does nothing by itself."""
-        writer = ExportWriter(self.served.runtime, ExportFolder(self.served.runtime.settings.data))
+        writer = ExportWriter(self.served.runtime, ExportFolder(self.served.runtime.settings.data / "exports"))
         await writer._live()
         return writer
 

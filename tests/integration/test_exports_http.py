@@ -291,7 +291,7 @@ async def test_another_policy_ends_what_was_exported_under_the_one_before(ledger
     await ledger.use(Call_user=View.DENIED)
     assert (await one.export(export["id"]))["state"] == "EXPIRED"
     assert (await one.fetch(export["url"])).status == 404
-    await ExportWriter(ledger.served.runtime, ExportFolder(ledger.served.runtime.settings.data)).tidy()
+    await ExportWriter(ledger.served.runtime, ExportFolder(ledger.served.runtime.settings.data / "exports")).tidy()
     assert list(exports_folder(ledger.served).iterdir()) == []
 
 

@@ -14,8 +14,9 @@ from watching import watched
 
 from policies.policy.model import Role
 from service.api.compiled.operations import NODES_MAX
+from service.api.execution.buckets import Bucket
 from service.api.execution.documents import NODES_KEPT
-from service.api.execution.limits import Bucket, check_body
+from service.api.execution.limits import check_body
 from service.api.schema import build_schema
 from service.query.model.errors import BadInputError
 from service.settings import Settings

@@ -11,7 +11,7 @@ from eight_calls import open_eight_calls
 from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import Role
-from service.api.execution.limits import Bucket
+from service.api.execution.buckets import Bucket
 
 TEXT_FIELDS = [
     *("sourceId", "account", "apiKey", "model", "servedModel", "provider", "operation", "currency"),
@@ -235,7 +235,7 @@ async def test_the_standard_introspection_is_allowed(seeded: SeededLedger) -> No
 async def test_a_spent_bucket_throttles(seeded: SeededLedger) -> None:
     """What is left does not pay for the operation: THROTTLED, and nothing runs."""
     bucket = Bucket(100)
-    assert bucket.take(95)
+    assert await bucket.take(95)
     result = await seeded.ask("{ calls { totalCount } }", bucket=bucket)
     assert (result.data, result.errors[0].extensions["code"]) == (None, "THROTTLED")
     limit = await seeded.ask("{ viewer { rateLimit { limit remaining } } }", bucket=Bucket(100))

@@ -1,6 +1,7 @@
 """Corrections: bound to their calls, taken once, never more than was billed, and money only."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -16,8 +17,8 @@ from prometheus_client import REGISTRY
 
 from policies import Role
 from policies.policy.views import view_table
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import ServiceError
 from service.ingest.formats.native.reader import read_native
@@ -30,7 +31,8 @@ from service.query.usage.consistency import check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.totals_check import check_derived_sums
-from service.storage.statements.write import deltas_of
+from service.storage.statements.correct import STORE_CORRECTIONS
+from service.storage.statements.write import CREATE_STAGED, deltas_of
 
 ACCEPTED, COMPLETED, DUPLICATE, CONFLICT, REJECTED = (
     Status.ACCEPTED,
@@ -40,6 +42,11 @@ ACCEPTED, COMPLETED, DUPLICATE, CONFLICT, REJECTED = (
     Status.REJECTED,
 )
 REBUILT = deltas_of("call", corrections=True)
+STAGE_CORRECTIONS = """
+    INSERT INTO call_staged (account_id, tier, started_at, id, digest, source, source_id, amount, currency)
+    SELECT account_id, tier, started_at, gen_random_uuid(), 1, source, 'of-' || source_id, '-0.5', currency FROM call
+    RETURNING id, substr(source_id, 4) AS corrects
+"""
 CALL_FIELDS = """
     sourceId amount { amount currency source } netAmount { amount currency source } correctedAt
     corrects { sourceId } corrections { sourceId correctedAt amount { amount } corrects { sourceId } }
@@ -376,3 +383,32 @@ async def test_sums_that_are_made_anew_have_corrections(billing: Billing) -> Non
 
     assert await billing.costs("") == [("gpt-4o", "1", "6", "6")]
     await billing.assert_sums_are_right()
+
+
+async def test_corrections_of_one_moment_are_not_compared_each_with_each(billing: Billing) -> None:
+    """Calls of one account and millisecond are found by their whole key: the rows that PostgreSQL makes on the way to
+    store their corrections are some for each, and not as many as pairs of them."""
+    count = 400
+    moment = (RECENT + timedelta(minutes=1)).isoformat()
+    await billing.report(*(call(f"c{n}", started_at=moment, amount="1", currency="USD") for n in range(count)))
+    connection = await billing.ingest.database.owner.acquire()
+    try:
+        async with connection.transaction():
+            await connection.execute(CREATE_STAGED)
+            stored = await connection.fetch(STAGE_CORRECTIONS)
+            calls = {row["source_id"]: row["id"] for row in await connection.fetch("SELECT source_id, id FROM call")}
+            ids = [row["id"] for row in stored]
+            given = (ids, [calls[row["corrects"]] for row in stored], [RECENT] * count, [1] * count, ids)
+            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {STORE_CORRECTIONS}", *given)
+            await connection.execute("TRUNCATE call_staged")
+            assert await connection.fetchval("SELECT count(*) FROM correction") == count
+    finally:
+        await billing.ingest.database.owner.release(connection)
+
+    assert rows_made(json.loads(plan)[0]["Plan"]) < 40 * count
+
+
+def rows_made(node: dict[str, Any]) -> int:
+    """Rows that a plan and those below it gave or threw away while joining."""
+    mine = (node["Actual Rows"] + node.get("Rows Removed by Join Filter", 0)) * node["Actual Loops"]
+    return round(mine) + sum(rows_made(inner) for inner in node.get("Plans", ()))

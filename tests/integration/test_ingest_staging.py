@@ -179,7 +179,9 @@ async def test_calls_that_are_stored_stay_accepted_when_the_connection_goes_afte
         await before.rollback()
         await lock
         await eventually(lambda: ingest.value(locked, "%wanted.position%"))
-        assert await ingest.value("SELECT pg_terminate_backend($1)", await ingest.value(locked, "%wanted.position%"))
+        assert await ingest.value(
+            "SELECT pg_terminate_backend($1::integer)", await ingest.value(locked, "%wanted.position%")
+        )
         await between.rollback()
         verdicts = await report
 

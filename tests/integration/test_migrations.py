@@ -31,7 +31,8 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p'
 INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = ANY ($1)"
 STORES = ["call", "call_error", "usage_quarter", "usage_day", "usage_delta", "call_held", "call_error_held"]
 STORES += [*OVER_ALL_ACCOUNTS, BY_KEY.several, "ingest_refusal", "correction", "bill_claim", "idempotency_key"]
-STORES += ["import_checkpoint", "source", "reconciliation", "reconciliation_difference", "fsck_result"]
+STORES += ["import_checkpoint", "source", "key_spending", "reconciliation", "reconciliation_difference", "cold_file"]
+STORES += ["fsck_result"]
 STORES += ["call_change", "call_change_new", "change_head", "change_epoch", "change_floor"]
 STORES += [*EVERY_TABLE, "usage_tag_key", "usage_tag_delta", "usage_tag_crowded"]
 

@@ -45,7 +45,7 @@ async def test_a_connection_that_the_server_ended_is_replaced(database: Database
     """A connection that died while it was at hand is not lent again."""
     async with database.reading(None) as connection:
         dead = await connection.fetchval("SELECT pg_backend_pid()")
-    await database.owner.fetchval("SELECT pg_terminate_backend($1, 5000)", dead)
+    await database.owner.fetchval("SELECT pg_terminate_backend($1::integer, 5000::bigint)", dead)
 
     async with database.reading(None) as connection:
         assert await connection.fetchval("SELECT pg_backend_pid()") != dead

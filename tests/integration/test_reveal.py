@@ -22,7 +22,7 @@ from policies.policy.document import load_preset
 from policies.policy.model import Role, View
 from policies.redaction import Redactor
 from service.api.calls.reveal import REASON_CHARS_MAX, REVEAL_COST
-from service.api.execution.limits import Bucket
+from service.api.execution.buckets import Bucket
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.ledger import Ledger, LedgerKind, Selection
 from service.query.model.scope import Scope

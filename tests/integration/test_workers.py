@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from running import RunningService
 
-from service.shared import SharedMemory, shared_memory
-
 WORKERS = 2
 BUDGET = 3_000
 QUERY = "{ %s }" % " ".join(f"a{n}: calls(first: 1) {{ totalCount }}" for n in range(5))
@@ -77,24 +75,3 @@ def test_each_worker_says_what_it_takes(service: RunningService) -> None:
         assert by_name["open_fds"][pid] > 5
         assert by_name["cpu_seconds_total"][pid] > 0.1
         assert f"PPid:\t{service.process.pid}\n" in Path(f"/proc/{pid}/status").read_text()
-
-
-def test_a_level_is_the_same_for_all() -> None:
-    """Two views of one memory see one level; what is given back comes back; a debt ends where a minute restores it."""
-    with shared_memory(2) as (_, environments):
-        one, other = (SharedMemory.inherited(environment).budget("key", 600) for environment in environments)
-        assert one.change(500, 500)[1]
-        assert not other.change(200, 200)[1]
-        assert other.change(-500)[0] == pytest.approx(600, abs=1)
-        assert one.change(5_000)[0] == -600
-        assert SharedMemory.inherited(environments[1]).budget("another", 600).change(600, 600)[1]
-
-
-def test_many_keys_share_the_memory() -> None:
-    """Keys beyond the room take that of who has asked for nothing for longest, and each has its own level meanwhile."""
-    with shared_memory(1) as (_, [environment]):
-        shared = SharedMemory.inherited(environment)
-        levels = [shared.budget(f"key-{n}", 100) for n in range(20_000)]
-        for level in levels:
-            assert level.change(60, 60)[1]
-        assert sum(level.change(60, 60)[1] for level in levels[-10_000:]) < 4_000

@@ -16,8 +16,8 @@ from ingesting import Ingest, call, ingesting
 
 from policies import Role
 from policies.policy.views import view_table
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.exports.kinds import SHAPES, ExportGrouping, shape_of
 from service.api.exports.requests import ExportRequest
 from service.api.schema import build_schema

@@ -16,8 +16,8 @@ from ingesting import ANYONE, RECENT, Ingest, body, call, ingesting
 
 from policies import Role
 from policies.policy.views import view_table
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read

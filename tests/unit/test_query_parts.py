@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.policy.document import load_preset
-from service.api.execution.limits import Bucket, Buckets
+from service.api.execution.buckets import Bucket, Buckets
 from service.query.filters.to_sql import fingerprint_text, parse_fingerprint
 from service.query.model.catalog import CALLS
 from service.query.model.parameters import Params, storable
@@ -135,25 +135,25 @@ def test_fingerprints_come_back(number: int) -> None:
     assert parse_fingerprint(fingerprint_text(number)) == number
 
 
-def test_a_bucket_gives_what_it_has() -> None:
+async def test_a_bucket_gives_what_it_has() -> None:
     """Cost is taken once, given back to the brim at most; what is larger than the bucket waits for a full one."""
     bucket = Bucket(60)
-    assert bucket.take(50)
-    assert not bucket.take(20)
+    assert await bucket.take(50)
+    assert not await bucket.take(20)
     assert bucket.seconds_until(20) > 0
     bucket.give_back(500)
     assert bucket.available == 60
-    assert bucket.take(1000)
-    assert not bucket.take(1)
-    assert all(Bucket(0).take(10**9) for _ in range(3))
+    assert await bucket.take(1000)
+    assert not await bucket.take(1)
+    assert all([await Bucket(0).take(10**9) for _ in range(3)])
 
 
-def test_buckets_are_a_key_s_own_and_bounded() -> None:
+async def test_buckets_are_a_key_s_own_and_bounded() -> None:
     """One key's spending is not another's, and keys that come and go do not fill the memory."""
     buckets = Buckets(100)
-    assert buckets.of("a").take(100)
-    assert buckets.of("b").take(100)
-    assert not buckets.of("a").take(1)
+    assert await buckets.of("a").take(100)
+    assert await buckets.of("b").take(100)
+    assert not await buckets.of("a").take(1)
     for number in range(10_100):
         buckets.of(str(number))
     assert len(buckets._buckets) <= 10_000

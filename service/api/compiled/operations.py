@@ -178,7 +178,7 @@ class _CompiledOperation:
             asked = self._from_values(variables, context, key)
         else:
             asked = self._from_template(filled, given, variables, context)
-        if asked is None or not _charged(asked[-1], context):
+        if asked is None or not await _charged(asked[-1], context):
             return None
         return await run(*asked, context)
 
@@ -314,9 +314,9 @@ class _CompiledOperation:
         return priced
 
 
-def _charged(priced: Priced, context: Context) -> bool:
+async def _charged(priced: Priced, context: Context) -> bool:
     """Whether the key can pay. If not, nothing has happened yet: the ordinary path refuses."""
-    if charge(priced, context) is None:
+    if await charge(priced, context) is None:
         return True
     context.http_headers.pop("Retry-After", None)
     context.requested_cost = 0

@@ -1,6 +1,6 @@
 """What every operation passes before it runs: limits, enforcement, cost, rate."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, get_argument_values
@@ -27,16 +27,16 @@ class Gate(SchemaExtension):
     def __init__(self) -> None:
         self._priced: Priced | None = None
 
-    def on_validate(self) -> Iterator[None]:
+    async def on_validate(self) -> AsyncIterator[None]:
         """Refuse the validated operation before it runs when it costs too much or asks for a denied field."""
         execution = self.execution_context
         if not execution.pre_execution_errors and execution.graphql_document is not None:
-            error = self._refusal()
+            error = await self._refusal()
             if error is not None:
                 execution.pre_execution_errors = [error]
         yield
 
-    def _refusal(self) -> GraphQLError | None:
+    async def _refusal(self) -> GraphQLError | None:
         execution = self.execution_context
         context: Context = execution.context
         assert execution.graphql_document is not None
@@ -55,7 +55,7 @@ class Gate(SchemaExtension):
         if compiled is not None and execution.query is not None:
             nodes = documents_of(execution).nodes_of(execution.query)
             compiled.offer(execution.query, execution.graphql_document, nodes)
-        refusal = charge(found, context)
+        refusal = await charge(found, context)
         self._priced = None if refusal is not None else found
         return refusal
 

@@ -17,13 +17,15 @@ from strawberry.types.execution import ExecutionResult
 
 from service.access.idempotency import Idempotency
 from service.access.principal import Principal
+from service.api.execution.buckets import Bucket
 from service.api.execution.errors import Code, refused
-from service.api.execution.limits import Bucket, check_variables
+from service.api.execution.limits import check_variables
 from service.ledger import Ledger
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
+from service.storage.errors import DatabaseUnavailableError
 
 try:
     from opentelemetry import trace as opentelemetry
@@ -115,14 +117,17 @@ class Priced:
         return self.own + self.per_entry * size + rest
 
 
-def charge(priced: Priced, context: Context) -> GraphQLError | None:
+async def charge(priced: Priced, context: Context) -> GraphQLError | None:
     """Take the price from the key's bucket; the refusal when it is too high, or there is not enough left."""
     cost = priced.in_advance
     context.requested_cost = cost
     if cost > context.max_cost:
         message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
         return refused(Code.MAX_COST_EXCEEDED, message)
-    return None if context.bucket.take(cost) else overspent(cost, context)
+    try:
+        return None if await context.bucket.take(cost) else overspent(cost, context)
+    except DatabaseUnavailableError as error:
+        return refused(Code.UNAVAILABLE, str(error))
 
 
 def overspent(cost: int, context: Context) -> GraphQLError:

@@ -1,19 +1,16 @@
-"""What a request may hold at most, and what a key may spend by time.
+"""What a request may hold at most.
 
-What a request holds is counted before it is read, coerced, or looked at by what grows with it. A body is bounded by its
+It is counted before it is read, coerced, or looked at by what grows with it. A body is bounded by its
 marks before it is parsed as JSON, a document by its characters before its tokens, variables by a walk that stops at the
 first thing too many. Whatever comes later may take a few microseconds for each of these.
 """
 
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
 from service.query.model.errors import BadInputError
-from service.shared import SharedBudget, SharedMemory
 
 BODY_BYTES_MAX: Final = 2**20
 DOCUMENT_CHARACTERS_MAX: Final = 2**15
@@ -147,108 +144,3 @@ def refusal_points(query: object, variables: object) -> int:
     if isinstance(query, str):
         points += 1 + min(len(query), DOCUMENT_CHARACTERS_MAX) // _CHARACTERS_A_POINT
     return points
-
-
-_KEYS_MAX: Final = 10_000
-
-
-class Bucket:
-    """A token bucket of cost. A capacity of 0 sets no limit."""
-
-    __slots__ = ("_filled_at", "_level", "capacity", "per_second", "restore_rate")
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.per_second = capacity / 60
-        self.restore_rate = round(self.per_second, 3)
-        self._level = float(capacity)
-        self._filled_at = time.monotonic()
-
-    @property
-    def available(self) -> int:
-        """Cost that can be taken now, rounded down; 0 when in debt."""
-        return max(0, int(self._now()))
-
-    @property
-    def overspent(self) -> bool:
-        """Whether nothing at all is left."""
-        return self.capacity > 0 and self._now() < 1
-
-    def take(self, cost: int) -> bool:
-        """Whether there is enough; if so it is taken."""
-        capacity = self.capacity
-        if capacity and self._now() < min(cost, capacity):
-            return False
-        self._level -= cost
-        return True
-
-    def spend(self, cost: int) -> None:
-        """Take what cannot be refused any more, and go into debt for it, by what a minute restores at most."""
-        self._level = max(self._now() - cost, -self.capacity)
-
-    def _now(self) -> float:
-        now = time.monotonic()
-        level = self._level = min(self.capacity, self._level + (now - self._filled_at) * self.per_second)
-        self._filled_at = now
-        return level
-
-    def give_back(self, cost: int) -> None:
-        """What was taken and not spent."""
-        self._level = min(self.capacity, self._level + cost)
-
-    def seconds_until(self, cost: int) -> float:
-        """Until `cost` can be taken."""
-        missing = min(cost, self.capacity) - self._now()
-        return max(0.0, missing / self.per_second) if self.capacity else 0.0
-
-
-class SharedBucket(Bucket):
-    """A bucket that every process of the service takes from."""
-
-    __slots__ = ("_shared",)
-
-    def __init__(self, level: SharedBudget, capacity: int) -> None:
-        super().__init__(capacity)
-        self._shared = level
-
-    def take(self, cost: int) -> bool:
-        """Whether there is enough for `cost`; if so it is taken, in one step for all processes."""
-        return self._shared.change(cost, min(cost, self.capacity))[1]
-
-    def spend(self, cost: int) -> None:
-        """Take `cost` from all processes' level, and go into debt for it."""
-        self._shared.change(cost)
-
-    def give_back(self, cost: int) -> None:
-        """Add `cost` that was taken and not spent to all processes' level."""
-        self._shared.change(-cost)
-
-    def _now(self) -> float:
-        return self._shared.change(0)[0]
-
-
-class Buckets:
-    """One bucket per API key. A key that has not asked for long has a full bucket, so the oldest can be forgotten.
-
-    `shared`: where several processes answer, a key has one budget for all of them.
-    """
-
-    def __init__(self, per_minute: int, shared: SharedMemory | None = None) -> None:
-        self._per_minute = per_minute
-        self._shared = shared if per_minute else None
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
-
-    def of(self, key_id: str) -> Bucket:
-        """The bucket of one API key, made full when it is new. The key longest unused may be forgotten for it."""
-        bucket = self._buckets.get(key_id)
-        if bucket is None:
-            bucket = self._buckets[key_id] = self._new(key_id)
-            while len(self._buckets) > _KEYS_MAX:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(key_id)
-        return bucket
-
-    def _new(self, key_id: str) -> Bucket:
-        if self._shared is None:
-            return Bucket(self._per_minute)
-        return SharedBucket(self._shared.budget(key_id, self._per_minute), self._per_minute)

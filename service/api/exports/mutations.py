@@ -11,8 +11,8 @@ from uuid import uuid4
 import strawberry
 from graphql import GraphQLError
 
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context, Info
-from service.api.execution.limits import Bucket
 from service.api.exports.inputs import CreateExportInput, request_of
 from service.api.exports.kinds import SHAPES, operation_of, shape_of
 from service.api.exports.queries import ExportId, reached_export

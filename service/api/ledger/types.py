@@ -59,6 +59,8 @@ class LedgerKind(Enum):
     NOTES_ERASED = value("NOTES_ERASED", "Notes of entries were erased.")
     MIRROR_RENEWED = value("MIRROR_RENEWED", "The mirror was gone, and was written anew from the database.")
     SUMS_REBUILT = value("SUMS_REBUILT", "The sums of a day were made anew from its calls.")
+    PARTITION_FROZEN = value("PARTITION_FROZEN", "Calls of a past partition moved to a file.")
+    PARTITION_THAWED = value("PARTITION_THAWED", "Calls came back from a file into their partition.")
     REPRICE_INTENT = value("REPRICE_INTENT", "Calls are about to be priced anew, by the lists that are named.")
     REPRICE_RESULT = value("REPRICE_RESULT", "Calls were priced anew: how many, and what it changed.")
     RESTORED = value("RESTORED", "The database was restored from a backup, or lost entries were given up.")

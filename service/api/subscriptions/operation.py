@@ -77,14 +77,14 @@ async def begun(
         return ExecutionResult(None, [error_of(Code.BAD_USER_INPUT, "a mutation is asked by POST")])
     if operation.operation is not OperationType.SUBSCRIPTION:
         return await schema.execute(asked.query, asked.variables, context, operation_name=asked.operation_name)
-    errors = validated(schema._schema, prepared) or _refusals(schema, asked, prepared.document, context)
+    errors = validated(schema._schema, prepared) or await _refusals(schema, asked, prepared.document, context)
     if errors:
         context.bucket.spend(refusal_points(asked.query, asked.variables))
         return coded(ExecutionResult(None, errors))
     return Listening(asked, prepared.document)
 
 
-def _refusals(
+async def _refusals(
     schema: CalledgerSchema, asked: Asked, document: DocumentNode, context: Context
 ) -> list[GraphQLError] | None:
     """Why a valid subscription is not run, as `Gate` says it of other operations."""
@@ -96,7 +96,7 @@ def _refusals(
     if isinstance(values, list):
         return values
     priced = admitted(schema._schema, operation, fragments_of(document), values, context.scope)
-    refusal = priced if isinstance(priced, GraphQLError) else charge(priced, context)
+    refusal = priced if isinstance(priced, GraphQLError) else await charge(priced, context)
     return None if refusal is None else [refusal]
 
 

@@ -10,8 +10,8 @@ from graphql import GraphQLError
 from policies.policy.views import may_ask
 from service.access.authenticate import ForbiddenError
 from service.api.calls.filters import to_predicate, written_filter
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context, Info
-from service.api.execution.limits import Bucket
 from service.api.exports.kinds import SHAPES, Fields, chosen_fields
 from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from graphql import GraphQLError
 
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.storage.control.budgets import BudgetOf
 
 _MAX_COST: Final = 1_000_000

@@ -18,6 +18,8 @@ from service.retention.lost_keys import lost_on_record
 from service.retention.purge.detached import detached_partitions
 from service.runtime.runtime import Runtime
 from service.settings import Settings
+from service.storage.citus.distribution import described
+from service.storage.cold.catalogue import cold_files
 from service.storage.control.api_keys import count_keys
 from service.storage.control.webhook_deliveries import backlog
 from service.storage.errors import DatabaseError, is_unavailable
@@ -74,6 +76,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
     facts = [
         ("data", str(runtime.settings.data)),
         ("database", f"PostgreSQL {version}, {whose}, {size}"),
+        *await _citus(runtime),
         ("keyring", runtime.keyring.describe()),
         *_unsealed(runtime),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
@@ -81,6 +84,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
         ("prices", _prices(runtime)),
         ("feed", await _feed(runtime)),
+        *await _cold(runtime),
         ("webhooks", await _webhooks(runtime)),
         ("accounts", str(await count_accounts())),
         ("keys", f"{await count_keys()} that are not revoked"),
@@ -98,6 +102,13 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("protections", "all there")
     ]
     return facts
+
+
+async def _citus(runtime: Runtime) -> list[tuple[str, str]]:
+    """The cluster, where the ledger is on one. What a read finds of the walls on its workers is among protections."""
+    async with runtime.database.owner.acquire() as connection:
+        cluster = await described(connection)
+    return [] if cluster is None else [("citus", cluster)]
 
 
 def _unnamed(policy: Policy) -> list[tuple[str, str]]:
@@ -119,6 +130,18 @@ async def _feed(runtime: Runtime) -> str:
     attested = await runtime.ledger.newest(LedgerKind.ATTESTED)
     checked = "never" if attested is None else since(attested[1].recorded_at, datetime.now(UTC))
     return f"{position} changes{behind}, checked by `calledger attest` {checked}"
+
+
+async def _cold(runtime: Runtime) -> list[tuple[str, str]]:
+    """How many calls are in files, and whether all of these are here."""
+    files = await cold_files(runtime.database.owner)
+    if not files and not runtime.settings.cold_days:
+        return []
+    folder = runtime.settings.cold_folder
+    missing = sum(not (folder / file.name).is_file() for file in files)
+    here = f"{missing} of them MISSING" if missing else "all there"
+    rows, size = sum(file.rows for file in files), sum(file.bytes for file in files) // 2**20
+    return [("cold tier", f"{rows} calls in {len(files)} files of {folder}, {size} MB, {here}")]
 
 
 async def _webhooks(runtime: Runtime) -> str:

@@ -13,8 +13,8 @@ from typing import Any, Final
 from service.api.compiled.fallbacks import FallbackError
 from service.api.compiled.plan import CompiledConnection, Root
 from service.api.compiled.report import CompiledReport
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.exports.kinds import ExportShape, Fields, operation_of
 from service.api.schema import build_schema
 from service.errors import RequestError

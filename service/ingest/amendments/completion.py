@@ -19,6 +19,7 @@ from service.ingest.formats.content import count_dropped
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.results import Status
+from service.storage.citus.locks import Lock, fetch_locked
 from service.storage.connection import Connection
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS
 from service.storage.statements.complete import (
@@ -217,22 +218,21 @@ def _taken_back(
     ]
 
 
-async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
+async def _by_tier(
+    connection: Connection, statement: str | Lock, calls: Sequence[Prepared]
+) -> dict[int, asyncpg.Record]:
     """Stored rows by position in `calls`; one statement per tier."""
     found: dict[int, asyncpg.Record] = {}
     for tier in sorted({call.tier for call in calls}):
         of_tier = [(position, call) for position, call in enumerate(calls) if call.tier == tier]
         moments = [call.started_at for _, call in of_tier]
-        rows = await connection.fetch(
-            statement,
-            [position for position, _ in of_tier],
-            [call.account_id for _, call in of_tier],
-            moments,
-            [call.id for _, call in of_tier],
-            tier,
-            min(moments),
-            max(moments),
-        )
+        positions, accounts = [position for position, _ in of_tier], [call.account_id for _, call in of_tier]
+        ids = [call.id for _, call in of_tier]
+        values = (positions, accounts, moments, ids, tier, min(moments), max(moments))
+        if isinstance(statement, Lock):
+            rows = await fetch_locked(connection, statement, accounts, *values)
+        else:
+            rows = await connection.fetch(statement, *values)
         found |= {row["position"]: row for row in rows}
     return found
 

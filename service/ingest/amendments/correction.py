@@ -5,11 +5,11 @@ again at another moment it is a duplicate. It is judged while the call is locked
 take back more than was billed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -19,10 +19,11 @@ from service.ingest.metrics import STEEP_CORRECTIONS
 from service.ingest.preparation.preparation import Correction, Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
+from service.storage.citus.locks import fetch_locked
 from service.storage.connection import Connection, record_of
 from service.storage.ids import milliseconds
 from service.storage.statements.correct import (
-    CALLS_OF_SOURCE_ID,
+    CALLS_OF_SOURCE_IDS,
     CORRECTED_BEFORE,
     CORRECTIONS_KNOWN,
     LOCK_CORRECTED,
@@ -67,7 +68,7 @@ class _Target:
 async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
     """Give each of `calls`, which are corrections with different keys, its outcome, in one transaction."""
     async with connection.transaction():
-        corrected_keys = [await _find_corrected(connection, call, calls) for call in calls]
+        corrected_keys = await _find_corrected(connection, calls)
         targets = await _targets(connection, calls, corrected_keys)
         taken_before = await _taken_before(connection, calls)
         outcomes: list[Status | Rejection] = []
@@ -98,32 +99,54 @@ def call_id(correction: Correction | None, started_at: datetime) -> str:
     return milliseconds(started_at).to_bytes(6, "big").hex() + correction.key[12:]
 
 
-async def _find_corrected(
-    connection: Connection, call: Prepared, calls: Sequence[Prepared]
-) -> tuple[int, datetime, str] | Rejection:
-    """Tier, time and id of the call that is corrected, as far as the report says."""
+_Key: TypeAlias = "tuple[int, datetime, str] | Rejection"
+"""Tier, time and id of a call that is corrected; or why there is none."""
+
+
+async def _find_corrected(connection: Connection, calls: Sequence[Prepared]) -> list[_Key]:
+    """The calls that are corrected, as far as the reports say."""
+    reported = {_names(call) for call in calls}
+    named = {_named(call) for call in calls if _is_by_source_id(call)}
+    found: dict[tuple[int, object, object], list[asyncpg.Record]] = {}
+    if named:
+        columns = (list(set(column)) for column in zip(*named, strict=True))
+        for row in await connection.fetch(CALLS_OF_SOURCE_IDS, *columns):
+            found.setdefault((row["account_id"], row["source"], row["source_id"]), []).append(row)
+    return [_corrected_key(call, found.get(_named(call), []), reported) for call in calls]
+
+
+def _is_by_source_id(call: Prepared) -> bool:
+    assert call.correction is not None
+    return call.correction.refusal is None and call.correction.call_key is None
+
+
+def _corrected_key(
+    call: Prepared, rows: Sequence[asyncpg.Record], reported: Collection[tuple[int, object, object]]
+) -> _Key:
+    """What one correction corrects. `rows`: what is stored under the gateway's id that it names; `reported`: the ids of
+    the corrections of its batch.
+    """
     correction = call.correction
     assert correction is not None
     if correction.refusal is not None:
         return correction.refusal
     if correction.call_key is not None:
         return correction.call_key
-    values = (call.account_id, call.record[_COLUMN_INDEX["source"]], correction.source_id)
-    rows = await connection.fetch(CALLS_OF_SOURCE_ID, *values)
-    if not rows or rows[0]["is_correction"]:
-        return _refused(_without_call(call, calls) if not rows else A_CORRECTION)
+    if not rows:
+        if _names(call) == _named(call):
+            return _refused(ITSELF)
+        return _refused(A_CORRECTION if _named(call) in reported else UNKNOWN_CALL)
+    if rows[0]["is_correction"]:
+        return _refused(A_CORRECTION)
     if len(rows) > 1 and not rows[1]["is_correction"]:
         return _refused(SEVERAL_CALLS)
     return rows[0]["tier"], rows[0]["started_at"], rows[0]["id"].hex
 
 
-def _without_call(call: Prepared, calls: Sequence[Prepared]) -> str:
-    """Why nothing is stored under the gateway's id that `call` names, where it may be among `calls`."""
+def _named(call: Prepared) -> tuple[int, object, object]:
+    """Account, source and the gateway's id of the call that is corrected."""
     assert call.correction is not None
-    named = (call.account_id, call.record[_COLUMN_INDEX["source"]], call.correction.source_id)
-    if _names(call) == named:
-        return ITSELF
-    return A_CORRECTION if any(_names(other) == named for other in calls) else UNKNOWN_CALL
+    return call.account_id, call.record[_COLUMN_INDEX["source"]], call.correction.source_id
 
 
 def _names(call: Prepared) -> tuple[int, object, object]:
@@ -132,7 +155,7 @@ def _names(call: Prepared) -> tuple[int, object, object]:
 
 
 async def _targets(
-    connection: Connection, calls: Sequence[Prepared], corrected_keys: Sequence[tuple[int, datetime, str] | Rejection]
+    connection: Connection, calls: Sequence[Prepared], corrected_keys: Sequence[_Key]
 ) -> dict[int, _Target]:
     """The locked calls by position in `calls`."""
     found: dict[int, _Target] = {}
@@ -145,9 +168,8 @@ async def _targets(
             if not isinstance(corrected_key, Rejection) and corrected_key[0] == tier
         ]
         positions, accounts, moments, ids = (list(column) for column in zip(*of_tier, strict=True))
-        rows = await connection.fetch(
-            LOCK_CORRECTED, positions, accounts, moments, ids, tier, min(moments), max(moments)
-        )
+        values = (positions, accounts, moments, ids, tier, min(moments), max(moments))
+        rows = await fetch_locked(connection, LOCK_CORRECTED, accounts, *values)
         before = await corrected_before(connection, tier, accounts, moments, ids)
         for row in rows:
             id_, is_correction = row["id"].hex, row["correction_of"] is not None

@@ -23,6 +23,9 @@ from service.ingest.amendments.correction import Corrected, corrected_before
 from service.ingest.amendments.own_correction import OwnCorrection, store_own_corrections
 from service.ingest.preparation.preparation import parts_json
 from service.ingest.prices.price_list import Prices
+from service.storage.citus.locks import fetch_locked
+from service.storage.cold.catalogue import FrozenTimes
+from service.storage.cold.errors import ColdTierError
 from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
@@ -138,6 +141,12 @@ class Repricing:
         for tier in self._accounts.tiers(None if within.account_id is None else (within.account_id,)):
             now = await self._reader.fetchval(MOMENT)
             start = max(within.since, cutoff(self._policy(), tier, Store.CALL, now))
+            frozen = await FrozenTimes.read(self._reader)
+            if frozen.touch(tier, start, within.until):
+                raise ColdTierError(
+                    f"calls from before `{frozen.until(tier):%Y-%m-%dT%H:%M:%SZ}` are in the cold tier and cannot be "
+                    "priced anew there: begin `--since` then, or bring them back with `calledger cold thaw`"
+                )
             while start < within.until:
                 end = min(start + _WINDOW, within.until)
                 async for rows in self._pages(tier, start, end, within):
@@ -165,11 +174,13 @@ class Repricing:
             await connection.execute(DURABLE_COMMITS)
             await connection.execute(CREATE_STAGED)
             async with connection.transaction():
-                moments = [row["started_at"] for row in rows]
-                locked = await connection.fetch(
+                moments, accounts = [row["started_at"] for row in rows], {row["account_id"] for row in rows}
+                locked = await fetch_locked(
+                    connection,
                     LOCK_TO_PRICE,
+                    accounts,
                     rows[0]["tier"],
-                    list({row["account_id"] for row in rows}),
+                    list(accounts),
                     list(set(moments)),
                     [row["id"] for row in rows],
                     min(moments),

@@ -31,6 +31,10 @@ from service.ingest.preparation.preparation import Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
 from service.logs import get_logger
+from service.storage.cold.catalogue import LATE_AGE
+from service.storage.cold.errors import ColdFileError
+from service.storage.cold.moving import ColdKey, kept_in_place
+from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseUnavailableError
 from service.storage.statements.write import (
@@ -80,8 +84,9 @@ class _RefusedError(Exception):
 class BatchStore:
     """Gives each call of a batch its outcome. Not for two batches at once."""
 
-    def __init__(self, pool: asyncpg.Pool, ensure_partitions: EnsurePartitions) -> None:
+    def __init__(self, pool: asyncpg.Pool, ensure_partitions: EnsurePartitions, cold: ColdTier | None = None) -> None:
         self._pool = pool
+        self._cold = cold
         self._ensure_partitions = ensure_partitions
         self._connection: _Acquired | None = None
         self._ahead = timedelta(0)
@@ -170,6 +175,18 @@ class BatchStore:
         """Give each call its outcome; those that are stored have theirs although what follows fails."""
         connection = await self._ready()
         missing = [call for call in calls if call.outcome is None]
+        if keys := late_keys(missing, datetime.now(UTC) + self._ahead):
+            try:
+                async with kept_in_place(connection, self._cold, keys.values()):
+                    await self._store_missing(connection, missing)
+            except ColdFileError as error:
+                for position in keys:
+                    missing[position].outcome = missing[position].outcome or error
+                await self._store_missing(connection, [call for call in missing if call.outcome is None])
+        else:
+            await self._store_missing(connection, missing)
+
+    async def _store_missing(self, connection: Connection, missing: list[Prepared]) -> None:
         corrections = [call for call in missing if call.correction is not None]
         if corrections:
             # After the calls of the same batch, which they may correct.
@@ -227,6 +244,20 @@ class BatchStore:
             if broken:
                 connection.terminate()
             await self._pool.release(connection)
+
+
+def late_keys(calls: Sequence[Prepared], now: datetime) -> dict[int, ColdKey]:
+    """Where calls lie that are so old that they may be in a file, or that are corrected and are; by position."""
+    late, found = now - LATE_AGE, dict[int, ColdKey]()
+    for position, call in enumerate(calls):
+        corrected = call.correction.call_key if call.correction is not None else None
+        if corrected is not None:
+            tier, started_at, id_ = corrected
+            if started_at < late:
+                found[position] = ColdKey(call.account_id, tier, started_at, id_)
+        elif call.started_at < late:
+            found[position] = ColdKey(call.account_id, call.tier, call.started_at, call.id)
+    return found
 
 
 async def _judge_stored(connection: Connection, known: Sequence[Prepared]) -> None:

@@ -74,7 +74,7 @@ class Writer:
         self._queue_rows = queue_rows
         self._batch_rows = batch_rows
         self._bills = Bills(database.writer, accounts)
-        self._store = BatchStore(database.writer, self._ensure_partitions)
+        self._store = BatchStore(database.writer, self._ensure_partitions, database.cold)
         self._gate = AdmissionGate(accounts=accounts, keyring=keyring, rules=rules, prices=prices, now=self._store.now)
         self._queue = JobQueue(batch_rows)
         self._rows = 0

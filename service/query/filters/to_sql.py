@@ -124,7 +124,12 @@ class Where:
     def status(self, sql: str, compare: Compare) -> str:
         """The comparison of `CallStatus` with the boolean `sql`, which is true for a failed call."""
         flags = tuple(sorted({item == "FAILED" for item in operands(compare)}))
-        positive = f"{sql} = ANY ({self._params.bind(flags, 'boolean[]')})"
+        # Most ask for one of the two, and an array takes the driver longer than all other parameters of a page.
+        positive = (
+            f"{sql} = {self._params.bind(flags[0], 'boolean')}"
+            if len(flags) == 1
+            else f"{sql} = ANY ({self._params.bind(flags, 'boolean[]')})"
+        )
         return f"NOT ({positive})" if compare.operator in ("ne", "notIn") else positive
 
     def ids(self, compare: Compare, *, errors: bool) -> str:
@@ -197,7 +202,7 @@ class Where:
         if compare.operator == "isNull":
             return f"cardinality({sql}) = 0" if compare.value else f"cardinality({sql}) > 0"
         positive = positive_of(compare)
-        some = f"EXISTS (SELECT FROM unnest({sql}) AS rule WHERE {self.text('rule', positive)})"
+        some = f"EXISTS (SELECT 1 FROM unnest({sql}) AS rule WHERE {self.text('rule', positive)})"
         return some if positive.operator == compare.operator else f"NOT {some}"
 
     def flag(self, sql: str, compare: Compare) -> str:

@@ -13,11 +13,17 @@ from service.query.model.scope import Scope
 from service.query.records.page import Row
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
+from service.query.scan.cold import ColdRows, columns_of
 from service.query.scan.ranges import FAR_FUTURE, TICK, ScanRange, scan_ranges_of
+from service.storage.cold.tier import GivenRows
 from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 
 CORRECTIONS_MAX: Final = 100
+_SUMMED: Final = (
+    "SELECT account_id, correction_of, sum(amount)::text AS amount FROM ({}) AS corrections "
+    "GROUP BY account_id, correction_of"
+)
 _KEY_COLUMNS: Final = {
     name: name for name in ("account_id", "tier", "started_at", "id", "correction_of", "corrected_at")
 }
@@ -41,6 +47,7 @@ async def rows_by_key(
     scope: Scope,
     accounts: Accounts,
     now: datetime,
+    cold: ColdRows | None = None,
 ) -> Mapping[tuple[int, str], Row]:
     """The rows of `keys` that the scope reaches and whose window has not passed, by (account, id)."""
     found: dict[tuple[int, str], Row] = {}
@@ -51,7 +58,7 @@ async def rows_by_key(
         assert scan_range.accounts is not None
         inside = [key for key in in_scope if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
         if inside:
-            rows = await _fetch(connection, table, scan_range, inside, selection, scope)
+            rows = await _fetch(connection, table, scan_range, inside, selection, scope, cold)
             found |= {(row["account_id"], row["id"]): row for row in rows}
     return found
 
@@ -63,6 +70,7 @@ async def corrections_by_call(
     scope: Scope,
     accounts: Accounts,
     now: datetime,
+    cold: ColdRows | None = None,
 ) -> Mapping[tuple[int, str], list[Row]]:
     """Corrections of the calls at `keys`, the first CORRECTIONS_MAX of each, by the call's (account, id)."""
     found: dict[tuple[int, str], list[Row]] = {}
@@ -70,8 +78,10 @@ async def corrections_by_call(
         params = Params()
         condition = _of_calls(inside, params)
         columns = {**_project(CALLS, selection, scope, params, scan_range).columns, **_KEY_COLUMNS}
+        listed = statements.selected(columns)
+        given = await _given(cold, scan_range, inside, f"{listed} {condition} corrected_at")
         sql = statements.union(
-            CALLS, [scan_range], _time_range(inside), statements.selected(columns), [lambda _, c=condition: c], params
+            CALLS, [scan_range], _time_range(inside), listed, [lambda _, c=condition: c], params, given
         )
         for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
             of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
@@ -81,18 +91,34 @@ async def corrections_by_call(
 
 
 async def corrections_summed(
-    connection: Connection, keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
+    connection: Connection,
+    keys: Iterable[RowKey],
+    scope: Scope,
+    accounts: Accounts,
+    now: datetime,
+    cold: ColdRows | None = None,
 ) -> Mapping[tuple[int, str], Decimal]:
     """What the corrections of the calls at `keys` add up to, by the call's (account, id)."""
     found: dict[tuple[int, str], Decimal] = {}
     for scan_range, inside in _by_scan_range(keys, scope, accounts, now):
         params = Params()
         condition = _of_calls(inside, params)
-        select = "account_id, correction_of, sum(amount)::text AS amount"
-        sql = statements.union(CALLS, [scan_range], _time_range(inside), select, [lambda _, c=condition: c], params)
-        for row in await connection.fetch(f"{sql} GROUP BY account_id, correction_of", *params.values):
+        select = "account_id, correction_of, amount"
+        given = await _given(cold, scan_range, inside, select)
+        sql = statements.union(
+            CALLS, [scan_range], _time_range(inside), select, [lambda _, c=condition: c], params, given
+        )
+        for row in await connection.fetch(_SUMMED.format(sql), *params.values):
             found[row["account_id"], str(row["correction_of"])] = Decimal(row["amount"])
     return found
+
+
+async def _given(
+    cold: ColdRows | None, scan_range: ScanRange, keys: Sequence[RowKey], statement: str
+) -> GivenRows | None:
+    """The rows of files at the times of `keys`, with the columns that a statement reads."""
+    moments = {key.moment for key in keys}
+    return None if cold is None else await cold.at([scan_range], moments, columns_of(statement))
 
 
 def _by_scan_range(
@@ -137,6 +163,7 @@ async def _fetch(
     keys: Sequence[RowKey],
     selection: Selection,
     scope: Scope,
+    cold: ColdRows | None,
 ) -> Sequence[Row]:
     params = Params()
     moments = tuple(sorted({key.moment for key in keys}))
@@ -151,7 +178,9 @@ async def _fetch(
         selected = _project(table, selection, scope, params, scan_range).columns
         return statements.selected({**selected, "account_id": "account_id", table.time: table.time, "id": "id"})
 
+    given = await _given(cold, scan_range, keys, columns(scan_range))
+    order = f"{table.time}, id"
     sql = statements.page(
-        table, [scan_range], time_range, columns, [lambda _: condition], f"{table.time}, id", len(keys), params
+        table, [scan_range], time_range, columns, [lambda _: condition], order, len(keys), params, given
     )
     return await connection.fetch(sql, *params.values)

@@ -18,6 +18,8 @@ from service.query.model.predicate import EVERYTHING, Predicate
 from service.query.records.ordering import CursorError, Cursors
 from service.query.records.page import PAGE_DEFAULT, ListRead, Row
 from service.query.records.projection import Selection, project
+from service.query.scan import statements
+from service.query.scan.cold import columns_of
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, ScanRange
 from service.storage.connection import Connection, one_row
 from service.storage.ids import from_milliseconds
@@ -298,11 +300,15 @@ class _FeedWalk:
             for values, type_ in zip(wanted, ("integer", "timestamptz", "uuid"), strict=True)
         ]
         selected = {**columns, "account_id": "account_id", "tier": "tier", "started_at": "started_at", "id": "id"}
-        sql = (
-            f"SELECT {', '.join(f'{text} AS {name}' for name, text in selected.items())} "  # noqa: S608 - our own text
+        listed, where = ", ".join(f"{text} AS {name}" for name, text in selected.items()), " AND ".join(conditions)
+        given = None
+        if reading.cold is not None:
+            given = await reading.cold.at([scan_range], set(moments), columns_of(f"{listed} {where}"))
+        sql = " UNION ALL ".join(
+            f"SELECT {listed} "  # noqa: S608 - our own text
             f"FROM unnest({', '.join(arrays)}) AS wanted (wanted_account, wanted_at, wanted_id) "
-            "JOIN call ON account_id = wanted_account AND started_at = wanted_at AND id = wanted_id "
-            f"WHERE {' AND '.join(conditions)}"
+            f"JOIN {source} ON account_id = wanted_account AND started_at = wanted_at AND id = wanted_id WHERE {where}"
+            for source in statements.sources("call", params, given)
         )
         return {(row["account_id"], row["id"]): row for row in await self._connection.fetch(sql, *params.values)}
 

@@ -154,6 +154,10 @@ class Ordering:
             terms = [f"{self.table.time} {_direction(self.descending != backward)}"]
         return ", ".join([*terms, f"id {_direction(self.descending != backward)}"])
 
+    def by_key(self, *, backward: bool) -> str | None:
+        """The same by time, of rows that have it as KEY, whose bytes are in the same order."""
+        return f"{KEY} {_direction(self.descending != backward)}" if self.by_time else None
+
     def _name(self, index: int) -> str:
         return f"order_{index}"
 

@@ -1,6 +1,6 @@
 """Pages of calls and errors: keyset, forward and backward, cut off at the window exactly."""
 
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -8,16 +8,17 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from service.query.filters.decomposition import DecomposedFilter
-from service.query.filters.to_sql import Branch, UserTokens, Where, single_currency
-from service.query.model.catalog import CALLS, Table
+from service.query.filters.to_sql import single_currency
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
-from service.query.model.predicate import EVERYTHING, Predicate, TimeRange, fields_of
-from service.query.model.scope import Scope
+from service.query.model.predicate import EVERYTHING, Predicate, TimeRange
 from service.query.records.ordering import MOMENT_ANSWER, Bound, Cursors, Ordering, OrderTerm, Position, ordering_of
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
-from service.query.scan.ranges import TICK, Density, ScanRange, by_account, earliest, time_windows, values_of
+from service.query.scan.cold import ColdRows, Reading
+from service.query.scan.list_read import ListRead
+from service.query.scan.ranges import TICK, ScanRange, by_account, earliest, time_windows, values_of
+from service.storage.cold.tier import GivenRows
 from service.storage.connection import Connection
 
 PAGE_MAX: Final = 200
@@ -67,50 +68,6 @@ class FixedColumns:
     projection: Projection
     texts_only: bool = False
     statements: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
-
-
-class ListRead(NamedTuple):
-    """A list, ready to be read: where its rows lie, and what they must satisfy there.
-
-    `account_ids`: the accounts that can have matches (None: any); `erased`: ids of the accounts whose erasure has
-    begun, in the scope or not. `predicate` does not repeat what the scan ranges and the time range say. `density`: None
-    where the time range is no wider than a page.
-    """
-
-    table: Table
-    scope: Scope
-    account_ids: tuple[int, ...] | None
-    scan_ranges: Sequence[ScanRange]
-    time_range: TimeRange
-    predicate: Predicate
-    names: Mapping[str, int]
-    users: Mapping[str, UserTokens]
-    now: datetime
-    binding: bytes
-    density: Density | None
-    erased: Collection[int] = ()
-
-    @property
-    def only(self) -> list[statements.Condition]:
-        """What a list leaves out unless it is asked for: a correction is no call."""
-        if self.table is not CALLS or "isCorrection" in fields_of(self.predicate):
-            return []
-        return [_no_correction]
-
-    def condition(self, params: Params) -> statements.Condition:
-        """The filter, for one scan range."""
-
-        def render(scan_range: ScanRange) -> str:
-            """The filter as SQL for the rows of one scan range."""
-            tag_keys = scan_range.policy.tag_keys
-            branch = Branch(scan_range.tier, lambda: scan_range.readable, self.names, self.users, tag_keys)
-            return Where(self.table.filters, params, branch).render(self.predicate)
-
-        return render
-
-
-def _no_correction(_: ScanRange) -> str:
-    return "correction_of IS NULL"
 
 
 class Page(NamedTuple):
@@ -248,17 +205,39 @@ class _Fetcher:
             if not scan_ranges:
                 continue
             remaining = limit - len(rows)
-            if self._bare is not None and not bounds:
+            if (cold := self._reading.cold) is not None and cold.wanted(scan_ranges, time_range):
+                rows += await self._fetch_cold(cold, scan_ranges, time_range, bounds, remaining, backward)
+            elif self._bare is not None and not bounds:
                 text = self._text_of(self._bare, scan_ranges[0], time_range, backward)
-                values = values_of(scan_ranges[0], time_range, remaining)
+                rows += await self._connection.fetch(text, *values_of(scan_ranges[0], time_range, remaining))
             else:
                 text, values = self._statement(scan_ranges, time_range, bounds, remaining, backward=backward)
-            rows += await self._connection.fetch(text, *values)
+                rows += await self._connection.fetch(text, *values)
             if len(rows) >= limit:
                 break
         if self.account is None and not bounds and self._ordering.descending != backward:
             self._observe_density(rows, filled=len(rows) >= limit)
         return rows
+
+    async def _fetch_cold(
+        self,
+        cold: ColdRows,
+        scan_ranges: Sequence[ScanRange],
+        time_range: TimeRange,
+        bounds: Sequence[Bound],
+        limit: int,
+        backward: bool,
+    ) -> list[Row]:
+        """The first rows of a window of which some may lie in files."""
+
+        def render(window: TimeRange, most: int, given: GivenRows | None) -> tuple[str, Sequence[object]]:
+            """The statement for a part of the window."""
+            return self._statement(scan_ranges, window, bounds, most, backward=backward, given=given)
+
+        by_time, filtered = self._ordering.by_time, bool(bounds) or self._reading.predicate is not EVERYTHING
+        newest_first = self._ordering.descending != backward
+        order = Reading(newest_first=newest_first, by_time=by_time, filtered=filtered)
+        return await cold.fetch(self._connection, scan_ranges, time_range, limit, render, order)
 
     def _observe_density(self, rows: Sequence[Row], *, filled: bool) -> None:
         """Note how dense rows lie at present, by the ages of a newest page over every account."""
@@ -319,6 +298,7 @@ class _Fetcher:
         limit: int,
         *,
         backward: bool,
+        given: GivenRows | None = None,
     ) -> tuple[str, Sequence[object]]:
         params = Params()
         conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
@@ -327,17 +307,20 @@ class _Fetcher:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)
 
+        alone = len(self._reading.scan_ranges) == 1
+        texts = alone and (self._lone.texts_only if self._lone is not None else self._page_selection.texts)
+
         def columns(scan_range: ScanRange) -> str:
             """What is selected of one scan range, and of the order."""
             if self._lone is not None:
                 return self._fixed_select(self._lone)
-            texts = self._page_selection.texts and len(self._reading.scan_ranges) == 1
             return statements.selected(self._placed(self._project(params, scan_range).columns, texts=texts))
 
         order_by = self._ordering.order_by(backward=backward)
         text = statements.page(
-            self._reading.table, scan_ranges, time_range, columns, conditions, order_by, limit, params
-        )
+            self._reading.table, scan_ranges, time_range, columns, conditions, order_by, limit, params, given,
+            self._ordering.by_key(backward=backward) if texts else None,
+        )  # fmt: skip
         return text, params.values
 
     def _text_of(self, fixed: FixedColumns, scan_range: ScanRange, time_range: TimeRange, backward: bool) -> str:

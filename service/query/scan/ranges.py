@@ -23,9 +23,12 @@ from service.query.model.catalog import ERRORS, Table
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.predicate import Compare, TimeRange, operands
 from service.query.model.scope import Scope
+from service.storage.cold.catalogue import AS_JSON, ColdFile, from_json
+from service.storage.connection import one_row
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
+from service.storage.statements.write import LOGS_PARAMETERS
 
 SCAN_RANGES_MAX: Final = 8
 TICK: Final = timedelta(microseconds=1)
@@ -339,7 +342,8 @@ def time_windows(
         yield TimeRange(lower, end)
 
 
-_NOW = "SELECT clock_timestamp()"
+_NOW = f"SELECT clock_timestamp() AS now, {AS_JSON} AS files, {LOGS_PARAMETERS} AS logs"
+"""The database's time, which files of calls there are, and whether its log gets the parameters of statements."""
 _TRUSTED_SECONDS = 10.0
 
 
@@ -354,6 +358,11 @@ class DatabaseClock:
         self._database = database
         self._ahead = ahead
         self._measured: tuple[float, datetime] | None = None
+        self.logs_parameters = False
+        """Whether the server writes parameters into its log: rows of files are no parameters then."""
+        self.files: tuple[ColdFile, ...] = ()
+        """The files of calls at the last measurement. One is listed for longer than this is trusted before it answers
+        for its rows (`service.retention.cold`)."""
 
     async def now(self) -> datetime:
         """The time, measured anew when the last measurement is too old. Raises QueryTimeoutError."""
@@ -372,9 +381,10 @@ class DatabaseClock:
         measured_at = time.monotonic()
         try:
             async with self._database.reading(None) as connection:
-                moment = await connection.fetchval(_NOW)
+                moment, files, self.logs_parameters = await one_row(connection, _NOW)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
         moment += self._ahead
+        self.files = from_json(files)
         self._measured = (measured_at, moment)
         return moment + timedelta(0, time.monotonic() - measured_at)

@@ -7,6 +7,7 @@ from service.query.model.catalog import Table
 from service.query.model.parameters import Params
 from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import ScanRange
+from service.storage.cold.tier import GivenRows
 
 Columns = Callable[[ScanRange], str]
 """What to select of a scan range, as `selected` writes it."""
@@ -22,19 +23,26 @@ def page(
     order_by: str,
     limit: int,
     params: Params,
+    given: GivenRows | None = None,
+    together: str | None = None,
 ) -> str:
-    """The first `limit` rows of all scan ranges. Each has its own order and limit, so that it stops early."""
+    """The first `limit` rows of all scan ranges. Each has its own order and limit, so that it stops early.
+
+    `given`: rows of files, which are read beside those of the table. `together`: the order of all parts, where they do
+    not select what `order_by` names.
+    """
     size = params.bind(limit, "bigint")
     conditions = tuple(conditions)
     parts = [
-        f"SELECT {columns(scan_range)} FROM {table.name}"
+        f"SELECT {columns(scan_range)} FROM {source}"
         f" WHERE {_within(table, scan_range, time_range, conditions, params)}"
         f" ORDER BY {order_by} LIMIT {size}"
         for scan_range in scan_ranges
+        for source in sources(table.name, params, given)
     ]
     if len(parts) == 1:
         return parts[0]
-    return f"{' UNION ALL '.join(f'({part})' for part in parts)} ORDER BY {order_by} LIMIT {size}"
+    return f"{' UNION ALL '.join(f'({part})' for part in parts)} ORDER BY {together or order_by} LIMIT {size}"
 
 
 def count(
@@ -43,9 +51,10 @@ def count(
     time_range: TimeRange,
     conditions: Iterable[Condition],
     params: Params,
+    given: GivenRows | None = None,
 ) -> str:
-    """One row: how many rows all scan ranges hold."""
-    counts = union(table, scan_ranges, time_range, "count(*) AS rows", conditions, params)
+    """One row: how many rows all scan ranges hold, with those of files that are `given`."""
+    counts = union(table, scan_ranges, time_range, "count(*) AS rows", conditions, params, given)
     return f"SELECT sum(rows)::bigint FROM ({counts}) AS ranges"
 
 
@@ -56,13 +65,23 @@ def union(
     select: str,
     conditions: Iterable[Condition],
     params: Params,
+    given: GivenRows | None = None,
 ) -> str:
-    """The rows of all scan ranges, without an order."""
+    """The rows of all scan ranges, without an order; with those of files that are `given`."""
     conditions = tuple(conditions)
     return " UNION ALL ".join(
-        f"SELECT {select} FROM {table.name} WHERE {_within(table, scan_range, time_range, conditions, params)}"
+        f"SELECT {select} FROM {source} WHERE {_within(table, scan_range, time_range, conditions, params)}"
         for scan_range in scan_ranges
+        for source in sources(table.name, params, given)
     )
+
+
+def sources(table: str, params: Params, given: GivenRows | None) -> tuple[str, ...]:
+    """What rows of `table` are selected from: the table, and those that are given under its name."""
+    if given is None:
+        return (table,)
+    files, rows = params.bind(given.files, "bigint[]"), params.bind(given.rows, "json")
+    return table, f"calledger_cold({files}, {rows}) AS {table}"
 
 
 def selected(columns: Mapping[str, str]) -> str:

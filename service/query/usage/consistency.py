@@ -9,6 +9,7 @@ import asyncpg
 
 from policies.policy.model import Policy, Store
 from service.query.buckets.stretches import DAY, Stretch, every_day, within
+from service.storage.cold.catalogue import FrozenTimes
 
 _KEY: Final = "account_id, tier, model, provider, api_key, failed, currency"
 _SUMS: Final = (
@@ -113,13 +114,16 @@ class UsageDifference:
 async def check_usage(
     owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
 ) -> AsyncIterator[UsageDifference]:
-    """Compare every UTC day (of the `stretches`) of which all calls are still there, day by day: memory does not grow
-    with the calls.
+    """Compare every UTC day (of the `stretches`) of which all calls are still there, and none in files, day by day:
+    memory does not grow with the calls.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
+    frozen = await FrozenTimes.read(owner)
     chosen = await every_day(owner, now) if stretches is None else stretches
     for tier, start, end in within(chosen, policy, Store.CALL, now, DAY):
+        if frozen.touch(tier, start, end):
+            continue
         for row in await owner.fetch(_STATEMENT, tier, start, end, [store.value for store in _STORES]):
             yield UsageDifference(Store(row["store"]), row["account_id"], tier, start, *row[2:])

@@ -15,10 +15,16 @@ _LONGEST: Final = timedelta(days=4000)
 _DIFFERENCES: Final = """
     WITH sides AS (
         SELECT 1 AS side, account_id, call_id, failed, model, currency, amount FROM correction
-        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND NOT EXISTS (
+            SELECT FROM cold_file AS file
+            WHERE file.frozen_at IS NOT NULL AND file.tier = $1 AND bucket_at >= start_at AND bucket_at < end_at
+        )
         UNION ALL
         SELECT -1, account_id, correction_of, failed, model, currency, amount FROM call
-        WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND correction_of IS NOT NULL
+        WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND correction_of IS NOT NULL AND NOT EXISTS (
+            SELECT FROM cold_file AS file
+            WHERE file.frozen_at IS NOT NULL AND file.tier = $1 AND started_at >= start_at AND started_at < end_at
+        )
     )
     SELECT DISTINCT account_id FROM (
         SELECT account_id FROM sides GROUP BY account_id, call_id, failed, model, currency

@@ -25,7 +25,7 @@ SEGMENTS_MAX: Final = 24
 AHEAD: Final = timedelta(days=2)
 """How far from today's end calls with a wrong clock can lie: later ones are not taken in."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT: Final = timedelta(microseconds=1)
 _NOTHING: Final = timedelta(0)
 _HALF_HOUR: Final = timedelta(minutes=30)
@@ -74,15 +74,22 @@ class RetentionWindows:
     """The times for which the stores still hold everything of the filtered accounts, by tier, at one moment."""
 
     def __init__(
-        self, policy: Policy, tier_periods: Iterable[TierPeriod], now: datetime, *, users: bool = False
+        self,
+        policy: Policy,
+        tier_periods: Iterable[TierPeriod],
+        now: datetime,
+        *,
+        users: bool = False,
+        files_until: datetime = EPOCH,
     ) -> None:
-        """`users`: the filter looks at pseudonyms, which end before their calls do."""
+        """`users`: the filter looks at pseudonyms, which end before their calls do; `files_until`: some earlier calls
+        lie in files, of which only a few are read for sums.
+        """
+        self.files_until = files_until
         self.now = now
         self._policy = policy
         self._users = users
-        self._tier_periods = tuple(tier_periods) or (
-            TierPeriod(policy.tiers[policy.default_tier].number, _EPOCH, None),
-        )
+        self._tier_periods = tuple(tier_periods) or (TierPeriod(policy.tiers[policy.default_tier].number, EPOCH, None),)
 
     def visible_from(self, tier: int, store: Store) -> datetime:
         """Rows of this tier are served from here on: a row that is partly past its window is not."""
@@ -93,7 +100,7 @@ class RetentionWindows:
 
     def complete_from(self, store: Store) -> datetime:
         """Nothing that was ever recorded from here on is gone."""
-        return max((end for _, end in self._gaps(store)), default=_EPOCH)
+        return max((end for _, end in self._gaps(store)), default=EPOCH)
 
     def calls_from(self) -> datetime:
         """As `complete_from` for calls, without regard to pseudonyms."""
@@ -108,6 +115,11 @@ class RetentionWindows:
         """Whether all of the segment's time is still in its store."""
         return not any(start < segment.end and segment.start < end for start, end in self._gaps(segment.store))
 
+    def calls_of(self, segments: Iterable[UsageSegment]) -> list[tuple[int, datetime, datetime]]:
+        """Tier, start and end of what single calls answer for."""
+        of_calls = [segment for segment in segments if segment.store is Store.CALL]
+        return [(tier, start, segment.end) for segment in of_calls for tier, start in self.tiers(segment)]
+
     def tiers(self, segment: UsageSegment) -> Iterator[tuple[int, datetime]]:
         """The tiers that rows of this segment can have, each with the first moment that is served of it."""
         for tier in sorted({period.tier for period in self._tier_periods if _overlap(period, segment)}):
@@ -117,7 +129,7 @@ class RetentionWindows:
 
     def _gaps(self, store: Store) -> Iterator[tuple[datetime, datetime]]:
         for period in self._tier_periods:
-            start = FAR_PAST if period.start <= _EPOCH else period.start
+            start = FAR_PAST if period.start <= EPOCH else period.start
             end = min(period.end or FAR_FUTURE, self.visible_from(period.tier, store))
             if start < end:
                 yield start, end
@@ -158,6 +170,8 @@ def plan_usage(
         begin = start if start > FAR_PAST else windows.complete_from(store)
         if tagged_since is not None and start <= FAR_PAST and store is not Store.CALL:
             begin = max(begin, tagged_since)
+        if start <= FAR_PAST and store is Store.CALL:
+            begin = max(begin, min(windows.files_until, end))
         if start <= FAR_PAST and store is Store.CALL and calls_at_most is not None:
             begin = max(begin, min(end, windows.now) - calls_at_most)
         try:
@@ -329,9 +343,9 @@ def _coarser(segments: Sequence[UsageSegment]) -> Iterator[UsageSegment]:
 
 def floor_to(moment: datetime, grain: timedelta) -> datetime:
     """The last multiple of `grain` since 1970, UTC, that is not after `moment`."""
-    return moment - (moment - _EPOCH) % grain
+    return moment - (moment - EPOCH) % grain
 
 
 def ceil_to(moment: datetime, grain: timedelta) -> datetime:
     """`moment` rounded up to a multiple of `grain` since 1970-01-01 UTC."""
-    return moment + (_EPOCH - moment) % grain
+    return moment + (EPOCH - moment) % grain

@@ -246,7 +246,7 @@ def complete_tag_sums(reading: UsageRead, params: Params) -> str:
     start = params.bind(floor_to(reading.plan.start, timedelta(days=1)), "timestamptz")
     return (
         f"SELECT count(*) FROM usage_tag_key WHERE {of_tag} AND summed_from <= {since} AND unlisted_at IS NULL "  # noqa: S608
-        f"AND NOT EXISTS (SELECT FROM usage_tag_crowded WHERE {of_tag} AND {crowded} "
+        f"AND NOT EXISTS (SELECT 1 FROM usage_tag_crowded WHERE {of_tag} AND {crowded} "
         f"AND day >= {start} AND day < {end})"
     )
 

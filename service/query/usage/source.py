@@ -15,10 +15,11 @@ from service.query.model.catalog import CALLS
 from service.query.model.predicate import Predicate, TimeRange, fields_of, plain_users
 from service.query.model.scope import Scope
 from service.query.records.ordering import Cursors
+from service.query.scan.cold import ColdRows
 from service.query.scan.ranges import matching_account_ids, names_in_scope, scan_ranges_of, time_range_of
 from service.query.scan.tag_tables import SINCE, TagSums, key_of
 from service.query.scan.user_tokens import tokens_of
-from service.query.usage.plan import RetentionWindows, TierPeriod, plan_usage
+from service.query.usage.plan import EPOCH, RetentionWindows, TierPeriod, plan_usage
 from service.query.usage.union_sql import UsageRead, rollups_answer
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
@@ -27,7 +28,7 @@ from service.storage.database import Database
 @dataclass(frozen=True, slots=True)
 class UsageReader:
     """Reads usage for one reader at one moment by the database's clock. `keyring`: for filters by a plain user id;
-    `cursors` seal where a report goes on.
+    `cursors` seal where a report goes on; `cold`: the files in which some calls may lie.
     """
 
     database: Database
@@ -36,6 +37,7 @@ class UsageReader:
     now: datetime
     cursors: Cursors
     keyring: Keyring | None = None
+    cold: ColdRows | None = None
 
     def refuse_unseen(self, fields: Iterable[str]) -> None:
         """Raise ForbiddenError for the first of `Type.field` that this role may not group, order or facet by."""
@@ -72,6 +74,7 @@ class UsageReader:
             [TierPeriod(*entry) for entry in self.accounts.tier_spans(account_ids)],
             self.now,
             users=users or decomposed.by_user,
+            files_until=EPOCH if self.cold is None else self.cold.until(self.now),
         )
         tag = None if by_tag is None else await self._tag_sums(rest, by_tag)
         plan = plan_usage(
@@ -84,7 +87,12 @@ class UsageReader:
             tagged_since=tag and tag.since,
         )
         tokens = await self._users(rest, account_ids, names.values(), TimeRange(plan.start, plan.end))
-        return UsageRead(plan, windows, self.scope.policy, account_ids, names, rest, tokens, corrections_moved, tag)
+        given = None
+        if self.cold is not None:
+            given = await self.cold.single_calls(windows.calls_of(plan.segments), account_ids)
+        return UsageRead(
+            plan, windows, self.scope.policy, account_ids, names, rest, tokens, corrections_moved, tag, given
+        )
 
     async def _tag_sums(self, predicate: Predicate, grouped: Sequence[str]) -> TagSums | None:
         """The sums by the one tag that is asked about, if there are any."""

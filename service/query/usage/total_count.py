@@ -20,6 +20,7 @@ from service.query.usage.plan import Plan, RetentionWindows, TierPeriod, segment
 from service.query.usage.report_sql import CURRENCY, SUMS
 from service.query.usage.union_sql import UsageRead as UsageReading
 from service.query.usage.union_sql import UsageUnion, rollups_answer
+from service.storage.cold.tier import GivenRows
 from service.storage.connection import Connection
 
 
@@ -27,25 +28,47 @@ async def count_rows(connection: Connection, reading: ListRead) -> int:
     """How many rows the list has in all; the statement timeout bounds the wait."""
     if not reading.scan_ranges:
         return 0
-    params = Params()
-    sql = _by_rollups(reading, params) or _one_by_one(reading, reading.scan_ranges, params)
+    params, given = Params(), None
+    usages = _usages(reading)
+    if reading.cold is not None:
+        if usages is None:
+            parts = [
+                (
+                    one.tier,
+                    max(reading.time_range.start or one.cutoff, one.cutoff),
+                    reading.time_range.end or FAR_FUTURE,
+                )
+                for one in reading.scan_ranges
+            ]
+        else:
+            parts = [part for usage in usages for part in usage.windows.calls_of(usage.plan.segments)]
+        given = await reading.cold.single_calls(dict.fromkeys(parts), reading.account_ids)
+    if usages is None:
+        sql = _one_by_one(reading, reading.scan_ranges, params, given)
+    else:
+        sql = _by_rollups(reading, [replace(usage, given=given) for usage in usages], params)
     return await connection.fetchval(sql, *params.values) or 0
 
 
-def _one_by_one(reading: ListRead, scan_ranges: Sequence[ScanRange], params: Params) -> str:
-    return statements.count(
-        reading.table, scan_ranges, reading.time_range, [reading.condition(params), *reading.only], params
-    )
+def _one_by_one(
+    reading: ListRead, scan_ranges: Sequence[ScanRange], params: Params, given: GivenRows | None = None
+) -> str:
+    conditions = [reading.condition(params), *reading.only]
+    return statements.count(reading.table, scan_ranges, reading.time_range, conditions, params, given)
 
 
-def _by_rollups(reading: ListRead, params: Params) -> str | None:
-    """The statement; None when rollups cannot tell, or no longer hold all of it."""
+def _usages(reading: ListRead) -> list[UsageReading] | None:
+    """The usage of each tier; None when rollups cannot tell, or no longer hold all of it."""
     if reading.table is not CALLS or not rollups_answer(reading.predicate):
         return None
     cutoffs = {scan_range.tier: scan_range.cutoff for scan_range in reading.scan_ranges}
     usages = [_usage(reading, tier, cutoff) for tier, cutoff in sorted(cutoffs.items())]
-    if not all(usage.windows.holds(segment) for usage in usages for segment in usage.plan.segments):
-        return None
+    held = all(usage.windows.holds(segment) for usage in usages for segment in usage.plan.segments)
+    return usages if held else None
+
+
+def _by_rollups(reading: ListRead, usages: Sequence[UsageReading], params: Params) -> str:
+    """The statement that adds up sums, and counts the calls of erased accounts."""
     counts = [_summed(usage, "calls", params) for usage in usages]
     if erased := _erased(reading):
         account_ids = erased[0].accounts

@@ -18,8 +18,10 @@ from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params
 from service.query.model.predicate import Predicate, TagMatch, conjuncts, fields_of
 from service.query.scan import tag_tables as tagged
+from service.query.scan.statements import sources
 from service.query.usage import rollup_tables as overall
 from service.query.usage.plan import Plan, RetentionWindows, UsageSegment
+from service.storage.cold.tier import GivenRows
 
 Select = Callable[[str, str], str]
 """A table and a condition -> the statement that reads it."""
@@ -112,6 +114,7 @@ class UsageRead:
     """What a report reads. `accounts`: account ids (None: every account); `names`: account ids by name, for the filter;
     `tag`: the sums by tag that answer with the rollups, where the plan reads no calls.
 
+    `given`: the calls of files among those that are read one by one.
     `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
     """
 
@@ -124,6 +127,7 @@ class UsageRead:
     users: Mapping[str, UserTokens]
     corrections_moved: bool = False
     tag: tagged.TagSums | None = None
+    given: GivenRows | None = None
 
     @property
     def overall(self) -> bool:
@@ -209,15 +213,23 @@ class UsageUnion:
 
     def _union(self, select: Select, tables: overall.Tables | None, more: Iterable[tuple[str, str]] = ()) -> str:
         if self._reading.tag is not None and self._carries_tag:
-            sources = [*self._calls(), *self._tagged(self._reading.tag)]
+            parts = [*self._calls(), *self._tagged(self._reading.tag)]
         else:
             stores = self._stores() if tables is None else self._sums(tables)
-            sources = [*stores, *self._deltas(), *more]
+            parts = [*stores, *self._deltas(), *more]
             if self._reading.tag is not None:
                 # What the rollups have more than sums by tag is of calls without the tag.
-                sources += [*self._tagged(self._reading.tag), *self._tagged(self._reading.tag, less=True)]
-        branches = [select(table, condition) for table, condition in sources]
+                parts += [*self._tagged(self._reading.tag), *self._tagged(self._reading.tag, less=True)]
+        branches = [text for table, condition in parts for text in self._selected(select, table, condition)]
         return "\nUNION ALL\n".join(branches or [select("call", "false")])
+
+    def _selected(self, select: Select, table: str, condition: str) -> Iterator[str]:
+        """What is selected from a table, and the same from the calls that are given of files."""
+        text = select(table, condition)
+        yield text
+        if table == "call" and self._reading.given is not None:
+            _, given = sources(table, self._params, self._reading.given)
+            yield text.replace("FROM call WHERE", f"FROM {given} WHERE", 1)
 
     @property
     def _carries_tag(self) -> bool:

@@ -13,7 +13,7 @@ from policies.evidence.record import Record, RecordedErasure
 ERASURES: Final = """
     SELECT id, kind, account_id, tokens, requested_by, requested_at, finished_at, rows, blocked_by, unreadable_at,
            restricted_at, EXISTS (
-               SELECT FROM hold WHERE hold.account_id = erasure.account_id AND released_at IS NULL
+               SELECT 1 FROM hold WHERE hold.account_id = erasure.account_id AND released_at IS NULL
                    AND expires_at <= clock_timestamp()
            ) AS hold_expired
     FROM erasure ORDER BY requested_at, id

@@ -32,12 +32,14 @@ from service.retention.audit.incremental.feed import check_changes
 from service.retention.audit.incremental.run import FsckRun
 from service.retention.audit.incremental.usage import check_days
 from service.retention.audit.record_check import COMPARED, check_of
+from service.retention.cold.check import check_cold
 from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.errors import PurgeClockError
 from service.retention.purge.detached import descriptions, detached_partitions
 from service.retention.purge_runs import Runs
 from service.retention.rollups.tag_check import TagDifference
 from service.retention.rollups.totals_check import DerivedDifference
+from service.storage.cold.catalogue import FrozenTimes
 
 _NAMED_MAX: Final = 5
 
@@ -75,7 +77,7 @@ _WITH_ERROR: Final = """
 _WITHOUT_ERROR: Final = """
     SELECT count(*) FROM call
     WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND error_at >= $4 AND NOT EXISTS (
-        SELECT FROM call_error AS led
+        SELECT 1 FROM call_error AS led
         WHERE led.account_id = call.account_id AND led.tier = call.tier
             AND led.occurred_at = call.error_at AND led.id = call.id
     )
@@ -258,7 +260,10 @@ async def _usage(run: FsckRun) -> Finding:
     if short:
         named = _first_names([f"account {account}" for account in sorted(short)])
         return Finding("usage", False, f"corrections by their own time differ from those by their calls' time: {named}")
-    return Finding("usage", True, f"rollups and deltas are the sums of the calls; {checked.looked_at}")
+    frozen = len((await FrozenTimes.read(run.context.owner)).times)
+    beside = f"; of the days of {frozen} partitions, whose calls are in files, it was not looked at" if frozen else ""
+    said = f"rollups and deltas are the sums of the calls{beside}; {checked.looked_at}"
+    return Finding("usage", True, said)
 
 
 def _difference(found: UsageDifference) -> str:
@@ -303,6 +308,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "errors": _in_parts("errors", _errors),
     "usage": _usage,
     "feed": _in_parts("feed", check_changes),
+    "cold tier": _as_check("cold tier", check_cold),
     "ids": _in_parts("ids", check_ids),
     "held copies": _as_check("held copies", check_copies),
     "bills": _in_parts("bills", check_bills),

@@ -7,6 +7,7 @@ from typing import Final
 
 from service.ledger import Ledger, check_columns, check_mirror, check_notes, history_problem
 from service.retention.context import RetentionContext
+from service.storage.citus.engine import copies_on
 from service.storage.connection import Connection
 from service.storage.schema import row_security
 from service.storage.schema.catalogue import catalogue_differences, expected_tables
@@ -55,7 +56,7 @@ async def check_definitions(context: RetentionContext, _: datetime) -> Result:
     """
     async with context.owner.acquire() as connection:
         wrong = await catalogue_differences(connection)
-        wrong += await surroundings_differences(connection, list(expected_tables()))
+        wrong += await surroundings_differences(connection, [*expected_tables(), *await copies_on(connection)])
     return wrong, "tables, indexes, rules, functions and roles are as they were made"
 
 

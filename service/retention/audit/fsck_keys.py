@@ -27,16 +27,19 @@ _HASHED_PERIODS: Final = """
 """
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 _HOLDS: Final = """
-    SELECT hold.id, hold.rows, hold.lifted_at, hold.released_at,
-           (SELECT count(*) FROM call_held AS copy WHERE copy.account_id = hold.account_id AND copy.hold_id = hold.id)
-           + (SELECT count(*) FROM call_error_held AS copy
-              WHERE copy.account_id = hold.account_id AND copy.hold_id = hold.id) AS copies
-    FROM hold ORDER BY placed_at
+    SELECT hold.id, hold.rows, hold.lifted_at, hold.released_at, coalesce(copied.copies, 0) AS copies
+    FROM hold LEFT JOIN (
+        SELECT account_id, hold_id, sum(copies)::bigint AS copies FROM (
+            SELECT account_id, hold_id, count(*) AS copies FROM call_held GROUP BY 1, 2
+            UNION ALL SELECT account_id, hold_id, count(*) FROM call_error_held GROUP BY 1, 2
+        ) AS of_both GROUP BY 1, 2
+    ) AS copied ON copied.hold_id = hold.id AND copied.account_id = hold.account_id
+    ORDER BY placed_at
 """
 _COPIES_WITHOUT_HOLD: Final = """
     SELECT count(*) FROM (
         SELECT hold_id FROM call_held UNION ALL SELECT hold_id FROM call_error_held
-    ) AS copy WHERE NOT EXISTS (SELECT FROM hold WHERE hold.id = copy.hold_id AND hold.released_at IS NULL)
+    ) AS copy WHERE NOT EXISTS (SELECT 1 FROM hold WHERE hold.id = copy.hold_id AND hold.released_at IS NULL)
 """
 _SEALED_COPIES: Final = """
     SELECT copy.hold_id, copy.account_id, copy.occurred_at, copy.id, copy.sealed, copy.record_key
@@ -45,15 +48,12 @@ _SEALED_COPIES: Final = """
 """
 """The sealed copies of errors that holds in force keep."""
 _ERASED: Final = """
-    SELECT erasure.account_id,
-           EXISTS (SELECT FROM call WHERE call.account_id = erasure.account_id)
-           OR EXISTS (SELECT FROM call_error AS error WHERE error.account_id = erasure.account_id)
-           OR EXISTS (SELECT FROM usage_delta AS delta WHERE delta.account_id = erasure.account_id)
-           OR EXISTS (SELECT FROM usage_tag_delta AS delta WHERE delta.account_id = erasure.account_id)
-           OR EXISTS (SELECT FROM usage_tag_half_hour AS usage WHERE usage.account_id = erasure.account_id)
-           OR EXISTS (SELECT FROM usage_tag_day AS usage WHERE usage.account_id = erasure.account_id)
-           OR EXISTS (SELECT FROM usage_quarter AS usage WHERE usage.account_id = erasure.account_id)
-           OR EXISTS (SELECT FROM usage_day AS usage WHERE usage.account_id = erasure.account_id) AS rows
+    SELECT account_id, account_id IN (
+        SELECT account_id FROM call UNION ALL SELECT account_id FROM call_error
+        UNION ALL SELECT account_id FROM usage_delta UNION ALL SELECT account_id FROM usage_tag_delta
+        UNION ALL SELECT account_id FROM usage_tag_half_hour UNION ALL SELECT account_id FROM usage_tag_day
+        UNION ALL SELECT account_id FROM usage_quarter UNION ALL SELECT account_id FROM usage_day
+    ) AS rows
     FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NOT NULL
 """
 

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-import asyncpg
-
 from policies.policy.fields import SEALED
 from policies.policy.model import Action, DataClass, Policy, Store, Window
 from policies.retention import (
@@ -32,6 +30,7 @@ from policies.retention import (
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.lost_keys import given_up_keys
+from service.retention.purge.cold_rows import ColdSurvey
 from service.retention.purge.detached import (
     TIMES,
     Detached,
@@ -40,21 +39,10 @@ from service.retention.purge.detached import (
     detached_partitions,
     detached_rows,
 )
+from service.retention.purge.oldest_row import OLDEST
 from service.storage.connection import Connection
+from service.storage.database import Database
 from service.storage.partitions import catalogue_of
-
-
-def _oldest(store: Store) -> str:
-    """A statement for the oldest row of one partition from a time on: one probe of its key per account."""
-    time = TIMES[store]
-    return f"""
-        SELECT min(first.moment) FROM account, LATERAL (
-            SELECT {time} AS moment FROM {store.value}
-            WHERE account_id = account.id AND tier = $1 AND {time} >= $2 AND {time} < $3
-            ORDER BY {time} LIMIT 1
-        ) AS first
-        WHERE $4::integer[] IS NULL OR account.id = ANY ($4)
-    """  # noqa: S608 - names of our own
 
 
 def _count(store: Store) -> str:
@@ -66,7 +54,6 @@ def _count(store: Store) -> str:
     """  # noqa: S608
 
 
-_OLDEST: Final = {store: _oldest(store) for store in Store}
 _COUNT: Final = {store: _count(store) for store in Store}
 _HELD: Final = {
     Store.CALL: """
@@ -85,7 +72,7 @@ _ESCROWED: Final = """
 """
 _ANY_SEALED: Final = """
     SELECT EXISTS (
-        SELECT FROM call_error WHERE tier = $1 AND occurred_at >= $2 AND occurred_at < $3 AND sealed IS NOT NULL
+        SELECT 1 FROM call_error WHERE tier = $1 AND occurred_at >= $2 AND occurred_at < $3 AND sealed IS NOT NULL
     )
 """
 
@@ -170,7 +157,8 @@ async def report(
         keys = _KeyringKeys(context, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
     async with connection.transaction(readonly=True):
-        survey = _Survey(connection, context.owner, policy, now, earlier, None if accounts is None else list(accounts))
+        cold = await ColdSurvey.read(context, connection, accounts)
+        survey = _Survey(connection, context.database, policy, now, earlier, cold)
         classes = await survey.classes(parts, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
@@ -183,18 +171,20 @@ class _Survey:
     def __init__(
         self,
         connection: Connection,
-        owner: asyncpg.Pool,
+        database: Database,
         policy: Policy,
         now: datetime,
         earlier: Sequence[Earlier],
-        accounts: list[int] | None,
+        cold: ColdSurvey,
     ) -> None:
         self._connection = connection
-        self._owner = owner
+        self._cold = cold
+        self._owner = database.owner
+        self._oldest_of = OLDEST[database.engine.probes_by_account]
         self._policy = policy
         self._now = now
         self._earlier = earlier
-        self._accounts = accounts
+        self._accounts = cold.accounts
 
     async def classes(
         self, parts: Iterable[Partition], outside: Sequence[Detached], keys: "_KeyringKeys"
@@ -237,6 +227,7 @@ class _Survey:
         for part in outside:
             async with self._owner.acquire() as connection:
                 detached[part] = await detached_rows(connection, part, self._accounts)
+            detached[part] = await self._cold.beside(detached[part], part)
         overdue = [await self._count(store, tier, part.start, part.end) for part in parts if part.name in late]
         past = [part for part in parts if part.start < cut]
         hidden = [await self._count(store, tier, part.start, min(part.end, cut)) for part in past]
@@ -261,13 +252,15 @@ class _Survey:
         for part in parts:
             start = part.start if since is None else max(part.start, since)
             if start < part.end:
-                moment = await self._connection.fetchval(_OLDEST[store], tier, start, part.end, self._accounts)
-                if moment is not None:
-                    return moment
+                moment = await self._connection.fetchval(self._oldest_of[store], tier, start, part.end, self._accounts)
+                in_file = (await self._cold.rows(store, tier, start, part.end)).oldest
+                if moment is not None or in_file is not None:
+                    return min(one for one in (moment, in_file) if one is not None)
         return None
 
     async def _count(self, store: Store, tier: int, start: datetime, end: datetime) -> int:
-        return await self._connection.fetchval(_COUNT[store], tier, start, end, self._accounts)
+        stored: int = await self._connection.fetchval(_COUNT[store], tier, start, end, self._accounts)
+        return stored + (await self._cold.rows(store, tier, start, end)).rows
 
     async def _held(self, window: Window, tier: int) -> int:
         statement = _HELD.get(window.store)

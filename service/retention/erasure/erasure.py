@@ -26,6 +26,7 @@ from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import AccountKeyName, KeyGoneError, PeriodKeyName
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
+from service.retention.cold.thaw import thaw_account
 from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import open_person, seal_person
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure, pending_erasures
@@ -36,7 +37,9 @@ from service.retention.errors import ErasureError
 from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowFilter, RowsToHold, copy_held
 from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import lock_holds
+from service.retention.locks import ERASURE
 from service.retention.purge.planning import all_partitions
+from service.retention.purge_runs import SYSTEM
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import forget_account_tags
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
@@ -51,7 +54,6 @@ log = get_logger()
 SWEEP: Final = timedelta(days=2)
 """For how long after its end an account's erasure is repeated: a service may not know of it yet, and write rows."""
 
-_LOCK: Final = 0x63616C6C_0016
 _BATCH_ROWS: Final = 5_000
 _REASON_MAX: Final = 1500
 _INSERT: Final = """
@@ -210,7 +212,7 @@ async def carry_out_erasures(context: RetentionContext) -> int:
     deleted.
     """
     rows = 0
-    async with advisory_lock(context.owner, _LOCK):
+    async with advisory_lock(context.owner, ERASURE):
         pending = await pending_erasures(context.owner, SWEEP)
         if pending:
             # A hold that was deleted behind our back would let go of what it keeps.
@@ -219,6 +221,8 @@ async def carry_out_erasures(context: RetentionContext) -> int:
                 await restore_holds(context, connection)
         known = await known_erasures(context) if pending else {}
         for erasure in pending:
+            # What is in files is neither searched nor changed there.
+            await thaw_account(context, erasure.account_id, actor=SYSTEM)
             work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
             rows += await work(context, erasure, known.get(str(erasure.id)))
     return rows

@@ -57,7 +57,7 @@ def _moved(table: str) -> str:
 _RENAME: Final = f"""
     WITH still AS MATERIALIZED (
         SELECT EXISTS (
-            SELECT FROM call WHERE account_id = $1 AND tier = $2 AND started_at >= $3
+            SELECT 1 FROM call WHERE account_id = $1 AND tier = $2 AND started_at >= $3
                 AND started_at < $3::timestamptz + interval '1 day' AND tags ->> $4::text = $5::text
         ) AS there
     ), {",".join(_moved(table) for table in _TABLES)}

@@ -63,7 +63,7 @@ _LIFT: Final = "UPDATE hold SET lifted_at = $2, lifted_by = $3 WHERE id = $1 AND
 _EXPIRED: Final = f"SELECT {_COLUMNS} FROM hold WHERE lifted_at IS NULL AND expires_at <= $1"  # noqa: S608
 _UNRELEASED: Final = f"SELECT {_COLUMNS} FROM hold WHERE lifted_at IS NOT NULL AND released_at IS NULL"  # noqa: S608
 _RELEASED: Final = """
-    UPDATE hold SET released_at = clock_timestamp(),
+    UPDATE hold SET released_at = now(),
         model = CASE WHEN name = $2 AND model IS NOT NULL THEN $2 ELSE model END,
         api_key = CASE WHEN name = $2 AND api_key IS NOT NULL THEN $2 ELSE api_key END
     WHERE id = $1

@@ -21,6 +21,7 @@ import asyncpg
 
 from policies.policy.model import Store
 from policies.retention import Partition
+from service.storage.cold.catalogue import rows_in_file
 from service.storage.connection import one_row
 from service.storage.partitions import Catalogue, quoted
 
@@ -30,7 +31,7 @@ _ERASED: Final = "ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT')"
 # written in UTC and in one form, so that they compare as text.
 _SUMMED: Final = f"""
     SELECT days.calls + deltas.calls + corrections.calls AS summed, counted.calls AS counted, EXISTS (
-        SELECT FROM purge_run
+        SELECT 1 FROM purge_run
         WHERE id IS DISTINCT FROM $4 AND jsonb_path_exists(
             plan,
             '$.partitions[*] ? (@.store == "usage_day" && @.tier == $tier && @.from < $end && @.to > $start)',
@@ -65,7 +66,8 @@ async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, cat
             row = await one_row(owner, _SUMMED.format(table=table), *values)
             if row["summed"] and not row["taken"]:
                 return row["summed"] + row["counted"]
-        return await owner.fetchval(_COUNT.format(table=table))
+        stored = await owner.fetchval(_COUNT.format(table=table))
+        return stored + (await rows_in_file(owner, part.name) if part.store is Store.CALL else 0)
     except asyncpg.UndefinedTableError:
         return 0
 

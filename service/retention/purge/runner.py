@@ -32,21 +32,23 @@ from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention import ledger_entries as entries
 from service.retention.clock_guard import WAIT
+from service.retention.cold.thaw import thaw_into
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeClockError, PurgeFailedError
 from service.retention.holds.escrow import ACTIVE, RowsToHold, copy_held, count_copied
 from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import holds_locked, lock_holds
+from service.retention.locks import PURGE
 from service.retention.purge.idle import note_nothing_due, settle_idle
 from service.retention.purge.planning import due_plans, named_plan
 from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import SYSTEM, PurgeState, Run, Runs
 from service.retention.rollups.totals import delete_sums
+from service.storage.cold.catalogue import file_of, remove_file
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notices import notify
 
-_LOCK: Final = 0x63616C6C_0004
 _POLL_S: Final = 0.5
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _ACTIVE_HOLDS: Final = f"SELECT id FROM hold AS held_by WHERE {ACTIVE} ORDER BY placed_at"  # noqa: S608 - our own
@@ -261,6 +263,7 @@ class _Purge:
         """Copy the rows of a detached partition that holds name, and drop it; how many of its rows are kept."""
         rows = RowsToHold(part.store, part.tier, part.start, part.end, part.name)
         # Done while the table has its primary key, which finds the rows. For a later hold the complete table is read.
+        file = await file_of(self._owner, part.name) if part.store is Store.CALL else None
         early = await self._copy_held_early(part, rows)
         self._on_step("held rows copied")
 
@@ -268,8 +271,12 @@ class _Purge:
             """Delete the sums and copy what holds name, in the transaction that drops the rows."""
             await delete_sums(connection, part)
             await self._copy_held(connection, rows, early)
+            if file is not None:
+                await remove_file(connection, file.id)
 
         await self._partitions.drop(part, first=keep, on_index=lambda: self._on_step("index dropped"))
+        if file is not None and self._context.database.cold is not None:
+            await self._context.database.cold.forget(file)
         self._on_step("partition dropped")
         return await count_copied(self._owner, rows)
 
@@ -287,6 +294,9 @@ class _Purge:
         await lock_holds(connection)
         active = frozenset(row["id"] for row in await connection.fetch(_ACTIVE_HOLDS, self.now))
         if not active <= kept:
+            file = await file_of(connection, str(rows.table)) if rows.store is Store.CALL else None
+            if file is not None:
+                await thaw_into(self._context, connection, file, file.partition, actor=SYSTEM)
             await copy_held(connection, self._keyring, rows, self.now)
         return active
 
@@ -364,12 +374,12 @@ async def _exclusive(owner: asyncpg.Pool, *, wait: bool) -> AsyncIterator[bool]:
     that in turn.
     """
     async with owner.acquire() as connection:
-        ours = await connection.fetchval(_TRY_LOCK, _LOCK)
+        ours = await connection.fetchval(_TRY_LOCK, PURGE)
         while wait and not ours:
             await asyncio.sleep(_POLL_S)
-            ours = await connection.fetchval(_TRY_LOCK, _LOCK)
+            ours = await connection.fetchval(_TRY_LOCK, PURGE)
         try:
             yield ours
         finally:
             if ours and not connection.is_closed():
-                await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+                await connection.execute("SELECT pg_advisory_unlock($1)", PURGE)

@@ -12,6 +12,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from service.query.buckets.stretches import DAY, Stretch, every_day, midnight_after, within
 from service.retention.rollups.tag_sums import NAMES, PLAIN, SKETCHED, TABLES
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.statements.tag_deltas import tag_rows_of
 
 _STRIDE: Final = timedelta(days=28)
@@ -91,16 +92,17 @@ async def summed_since(owner: asyncpg.Pool) -> dict[str, datetime]:
 async def check_tags(
     owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
 ) -> AsyncIterator[TagDifference]:
-    """Compare every UTC day (of the `stretches`) of which all calls are still there, day by day, for the tags that are
-    summed by then.
+    """Compare every UTC day (of the `stretches`) of which all calls are still there, and none in files, day by day, for
+    the tags that are summed by then.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
-    since = await summed_since(owner)
+    since, frozen = await summed_since(owner), await FrozenTimes.read(owner)
     chosen = await every_day(owner, now) if stretches is None else stretches
     for tier, day, end in within(chosen, policy, Store.CALL, now, DAY):
-        if keys := sorted(key for key, begin in since.items() if begin <= day):
+        keys = sorted(key for key, begin in since.items() if begin <= day)
+        if keys and not frozen.touch(tier, day, end):
             for row in await owner.fetch(_DIFFERENCES, tier, day, end, keys):
                 yield TagDifference(row["name"], tier, day, row["keys"])
 

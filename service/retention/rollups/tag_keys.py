@@ -21,6 +21,7 @@ from service.retention.context import RetentionContext
 from service.retention.purge_runs import Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection
 
 log = get_logger()
@@ -44,7 +45,7 @@ _UNLIST: Final = """
 """Note which tags the policy lists, and since when it does not."""
 _SINCE: Final = """
     UPDATE usage_tag_key SET summed_from = CASE WHEN $3 AND NOT (
-        EXISTS (SELECT FROM call WHERE started_at < $2) OR EXISTS (SELECT FROM usage_day WHERE bucket_at < $2)
+        EXISTS (SELECT 1 FROM call WHERE started_at < $2) OR EXISTS (SELECT 1 FROM usage_day WHERE bucket_at < $2)
     ) THEN $4 ELSE $2 END
     WHERE tag_key = ANY ($1::text[])
 """
@@ -119,6 +120,8 @@ async def sum_history(context: RetentionContext) -> int:
     now: datetime = await owner.fetchval("SELECT now()")
     tiers = [row["tier"] for row in await owner.fetch(_TIERS)]
     oldest = max((first_whole_day(context.policy(), tier, now) for tier in tiers), default=now)
+    frozen = await FrozenTimes.read(owner)  # of days whose calls are in files nothing can be summed
+    oldest = max([oldest, *(until for tier in tiers if (until := frozen.until(tier)) is not None)])
     while True:
         rows = [row for row in await owner.fetch(_KEYS) if row["summed_from"] and row["unlisted_at"] is None]
         newest = max((row["summed_from"] for row in rows), default=EVER)

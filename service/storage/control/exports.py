@@ -58,7 +58,7 @@ _ADD: Final = """
         period_start)
     VALUES ($1, $2, 'QUEUED', $3, $4, $5, $6, $7, clock_timestamp(), $8, $9)
 """
-# Whoever asks at the same time waits, so that the counts hold.
+# Whoever asks or takes at the same time waits, so that the counts hold.
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtextextended('calledger/exports', 0))"
 _KEPT_BY: Final = f"""
     SELECT count(*) AS number, ceil(extract(epoch FROM min(expires_at) - clock_timestamp()))::integer AS seconds
@@ -81,7 +81,8 @@ _COUNT: Final = "SELECT count(*)::integer FROM export WHERE $1::text IS NULL OR 
 # The key that has the fewest under way is served first, so that one key's do not keep the others waiting.
 _CLAIM: Final = f"""
     UPDATE export SET state = 'RUNNING', worker = $1 WHERE id = (
-        SELECT id FROM export AS queued WHERE state = 'QUEUED' ORDER BY (
+        SELECT id FROM export AS queued
+        WHERE state = 'QUEUED' AND (SELECT count(*) FROM export WHERE state = 'RUNNING') < $2 ORDER BY (
             SELECT count(*) FROM export AS other
             WHERE other.requested_by = queued.requested_by AND other.state = 'RUNNING'
         ), requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -335,9 +336,13 @@ async def live_writer(url: str) -> tuple[Connection, int]:
     return connection, worker
 
 
-async def claim_export(owner: asyncpg.Pool, worker: int) -> ExportRecord | None:
-    """Take the oldest export of the queue for the process with the lock `worker`; None when the queue is empty."""
-    row = await owner.fetchrow(_CLAIM, worker)
+async def claim_export(owner: asyncpg.Pool, worker: int, at_once: int) -> ExportRecord | None:
+    """Take the oldest export of the queue for the process with the lock `worker`; None when the queue is empty, or
+    `at_once` are being written, here or elsewhere.
+    """
+    async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+        await connection.execute(_ONE_AT_A_TIME)
+        row = await connection.fetchrow(_CLAIM, worker, at_once)
     return None if row is None else _record(row)
 
 

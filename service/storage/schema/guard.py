@@ -56,6 +56,15 @@ async def refuse_newer(connection: Connection) -> None:
         )
 
 
+async def is_newest(connection: Connection) -> bool:
+    """Whether no later program has migrated the database since this one began to work on it."""
+    try:
+        await refuse_newer(connection)
+    except NewerSchemaError:
+        return False
+    return True
+
+
 async def record_program(connection: Connection) -> None:
     """Record this program's version for the migrations that have none."""
     await connection.execute(_RECORD, APP, own_version())

@@ -6,8 +6,8 @@ operator wants to know. Privileges are granted on the parent tables only, becaus
 not protect a partition that is granted directly.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import asyncpg
@@ -17,6 +17,9 @@ from service.storage.connection import Connection
 SCOPED_ROLE: Final = "calledger_app"
 UNSCOPED_ROLE: Final = "calledger_app_all"
 ROLES: Final = (SCOPED_ROLE, UNSCOPED_ROLE)
+
+WHOLE_ON_EACH_NODE: Final = ("hold",)
+"""Tables that on Citus every node has whole, because statements join what is distributed with them."""
 
 _ACCOUNTS: Final = "nullif(current_setting('calledger.accounts', true), '')::integer[]"
 _BY_ACCOUNT: Final = f"account_id = ANY ({_ACCOUNTS})"
@@ -78,6 +81,8 @@ GUARDS: Final = (
     Guard("usage_tag_crowded", _READ, _BY_ACCOUNT),
     Guard("usage_tag_half_hour_all", _READ),
     Guard("usage_tag_day_all", _READ),
+    # Times and sizes of files, of no account.
+    Guard("cold_file", _READ, "", secured=False),
     # The policy's tags, of no account.
     Guard("usage_tag_key", _READ, "", secured=False),
     Guard("ingest_refusal", _WRITE, _BY_ACCOUNT),
@@ -97,6 +102,8 @@ GUARDS: Final = (
     # Keys that may do more than the one who asks are not for it.
     Guard("api_key", _WRITE, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("purge_run", _READ),
+    # Levels by API key, of no account.
+    Guard("key_spending", _WRITE, secured=False),
     # Written and read by the owner alone.
     Guard("idempotency_key", ()),
     Guard("import_checkpoint", ()),
@@ -111,7 +118,7 @@ GUARDS: Final = (
 
 _ROLES_THERE: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)"
 """Which of the two reading roles exist."""
-# Partitions without privileges of their own are left out, because there are thousands.
+# Partitions without privileges of their own are left out, because there are thousands, and so are extensions' views.
 _RELATIONS: Final = """
     SELECT c.relname AS name, c.relrowsecurity AS secured, ARRAY(
         SELECT role || ' ' || privilege FROM unnest($1::text[]) AS role, unnest($2::text[]) AS privilege
@@ -122,7 +129,7 @@ _RELATIONS: Final = """
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (
         NOT c.relispartition OR c.relacl IS NOT NULL
         OR c.oid IN (SELECT attrelid FROM pg_attribute WHERE attacl IS NOT NULL)
-    )
+    ) AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
 """
 _POLICIES: Final = """
     SELECT tablename, policyname, permissive, roles::text[] AS roles, cmd, qual FROM pg_policies
@@ -156,11 +163,19 @@ async def gaps(connection: Connection) -> list[Gap]:
         policies.setdefault(row["tablename"], []).append(row)
     guards = {guard.table: guard for guard in GUARDS}
     for name, relation in relations.items():
-        guard = guards.get(name, Guard(name, (), secured=False))
+        guard = guards.get(name) or _guard_of_copy(name, guards)
         found += _privileges(guard, roles, set(relation["granted"]))
         if guard.secured:
             found += _security(guard, roles, relation["secured"], policies.get(name, []))
     return found
+
+
+def _guard_of_copy(name: str, guards: Mapping[str, Guard]) -> Guard:
+    """On Citus a table that every node has whole lies in a second one of its name and a number, with its policies."""
+    table, _, number = name.rpartition("_")
+    if table in WHOLE_ON_EACH_NODE and number.isdecimal():
+        return replace(guards[table], table=name)
+    return Guard(name, (), secured=False)
 
 
 async def put_in_force(connection: Connection, migrations: int) -> list[str]:

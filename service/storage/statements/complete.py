@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, LiteralString
 
+from service.storage.citus.locks import lock_of
 from service.storage.statements.changes import changes_of
 from service.storage.statements.tag_deltas import tag_deltas_of
 
@@ -85,12 +86,11 @@ _LISTED: Final[LiteralString] = ", ".join(
 )
 
 # In the order in which every writer takes its locks, so that two writers of the same calls do not deadlock.
-LOCK_STORED: Final[LiteralString] = f"""
-SELECT wanted.position, call.digest, call.digests, call.failed, call.model, {_LISTED}
-{_WANTED}
-ORDER BY call.account_id, call.started_at, call.id
-FOR UPDATE OF call
-"""
+LOCK_STORED: Final = lock_of(
+    f"SELECT wanted.position, call.digest, call.digests, call.failed, call.model, {_LISTED}{_WANTED}",
+    "ORDER BY call.account_id, call.started_at, call.id",
+    parameters=7,
+)
 """Lock stored calls and read all that a completion compares."""
 
 _SET: Final[LiteralString] = ", ".join(

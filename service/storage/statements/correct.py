@@ -5,11 +5,13 @@ A call is found by its id, whose time and tier prune partitions, or by its sourc
 
 from typing import Final, LiteralString
 
+from service.storage.citus.locks import lock_of
 from service.storage.statements.changes import changes_of
 from service.storage.statements.tag_deltas import tag_deltas_of
 
 # In the order in which every writer takes its locks, so that two writers of the same calls do not deadlock.
-LOCK_CORRECTED: Final[LiteralString] = """
+LOCK_CORRECTED: Final = lock_of(
+    """
 SELECT
     wanted.position, call.account_id, call.tier, call.started_at, call.id, call.source, call.source_id, call.amount,
     call.currency, call.correction_of
@@ -17,18 +19,23 @@ FROM unnest($1::integer[], $2::integer[], $3::timestamptz[], $4::uuid[])
     AS wanted (position, account_id, started_at, id)
 JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.started_at AND call.id = wanted.id
 WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
-ORDER BY call.account_id, call.started_at, call.id
-FOR UPDATE OF call
-"""
+""",
+    "ORDER BY call.account_id, call.started_at, call.id",
+    parameters=7,
+)
 """Lock the calls that corrections name by our id."""
 
-CALLS_OF_SOURCE_ID: Final[LiteralString] = """
-SELECT tier, started_at, id, correction_of IS NOT NULL AS is_correction FROM call
-WHERE account_id = $1 AND source = $2 AND source_id = $3
-ORDER BY is_correction
-LIMIT 2
+# No index has the gateway's ids: all that a batch names are looked for in one reading of the accounts' calls.
+CALLS_OF_SOURCE_IDS: Final[LiteralString] = """
+SELECT * FROM (
+    SELECT account_id, source, source_id, tier, started_at, id, correction_of IS NOT NULL AS is_correction,
+        row_number() OVER (PARTITION BY account_id, source, source_id ORDER BY correction_of IS NOT NULL) AS place
+    FROM call
+    WHERE account_id = ANY ($1::integer[]) AND source = ANY ($2::smallint[]) AND source_id = ANY ($3::text[])
+) AS found
+WHERE place <= 2 ORDER BY place
 """
-"""Finds calls before corrections: if the second of two rows is a call, the source id names several calls."""
+"""Finds calls before corrections: if the second of two rows of a source id is a call, it names several calls."""
 
 CORRECTED_BEFORE: Final[LiteralString] = """
 SELECT
@@ -63,7 +70,7 @@ JOIN correction ON correction.account_id = wanted.account_id AND correction.key 
 _INHERITED: Final[LiteralString] = (
     "failed, streamed, model, served_model, provider, operation, api_key, user_token, tags, error_type, error_code, "
     "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
-    "provider_request_id, team_id, organization_id, parent_span_id"
+    "provider_request_id, team_id, organization_id"
 )
 INHERITED: Final = frozenset(_INHERITED.split(", "))
 """The columns that a correction inherits from its call."""
@@ -74,20 +81,26 @@ _OWN: Final[LiteralString] = (
 )
 _FROM_CALL: Final[LiteralString] = "corrected." + _INHERITED.replace(", ", ", corrected.")
 
+# The planner takes a few rows for what comes of these joins, whatever there are, and many corrections of one moment
+# would be compared each with each. So each call is looked for by its whole key, and what was kept by a hash of it.
+_KEPT: Final[LiteralString] = "(whole.key IN (SELECT key FROM kept)) IS TRUE"
+
 STORE_CORRECTIONS: Final[LiteralString] = f"""
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::uuid[])
         AS given (id, correction_of, corrected_at, own_tier, key)
+), wanted AS MATERIALIZED (
+    SELECT staged.*, given.correction_of, given.corrected_at, given.own_tier, given.key
+    FROM call_staged AS staged JOIN given ON given.id = staged.id
 ), whole AS MATERIALIZED (
     SELECT
         staged.account_id, staged.tier, staged.started_at, staged.id, staged.digest, staged.source, staged.source_id,
         staged.amount::numeric AS amount, staged.currency, staged.amount_source, staged.amount_parts,
-        given.correction_of, given.corrected_at, given.own_tier, given.key, {_FROM_CALL},
+        staged.correction_of, staged.corrected_at, staged.own_tier, staged.key, {_FROM_CALL},
         date_bin('15 minutes', staged.started_at, '1970-01-01 00:00:00+00') AS bucket_at
-    FROM call_staged AS staged
-    JOIN given ON given.id = staged.id
+    FROM wanted AS staged
     JOIN call AS corrected ON corrected.account_id = staged.account_id AND corrected.tier = staged.tier
-        AND corrected.started_at = staged.started_at AND corrected.id = given.correction_of
+        AND corrected.started_at = staged.started_at AND corrected.id = staged.correction_of
 ), kept AS (
     INSERT INTO correction (
         key, bucket_at, own_bucket_at, digest, call_id, account_id, tier, own_tier, failed, amount, model, provider,
@@ -99,10 +112,10 @@ WITH given AS (
     FROM whole
     ORDER BY account_id, key
     ON CONFLICT DO NOTHING
-    RETURNING account_id, key
+    RETURNING key
 ), stored AS (
     INSERT INTO call ({_OWN}, {_INHERITED})
-    SELECT {_OWN}, {_INHERITED} FROM whole JOIN kept USING (account_id, key)
+    SELECT {_OWN}, {_INHERITED} FROM whole WHERE {_KEPT}
     RETURNING *
 ), changes AS (
 {changes_of("stored", "1")}), tag_deltas AS (
@@ -114,7 +127,7 @@ WITH given AS (
     SELECT
         bucket_at, account_id, tier, failed, model, coalesce(provider, ''), coalesce(api_key, ''), currency,
         0, 0, 0, 0, 0, 0, 0, sum(amount), coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0), '{{}}'
-    FROM whole JOIN kept USING (account_id, key)
+    FROM whole WHERE {_KEPT}
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 )
 SELECT account_id, id FROM stored

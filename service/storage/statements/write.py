@@ -85,9 +85,7 @@ WHERE current_setting('synchronous_commit') IN ('off', 'local')
 """Let commits wait for the disk, whatever the database is set to."""
 
 # Any of these settings writes parameters of statements to the server's log; copied rows are never written there.
-DATABASE_STATE: Final[LiteralString] = """
-SELECT
-    clock_timestamp() AS now,
+LOGS_PARAMETERS: Final[LiteralString] = """(
     current_setting('log_parameter_max_length_on_error') <> '0'
     OR current_setting('log_parameter_max_length') <> '0' AND (
         current_setting('log_statement') IN ('mod', 'all')
@@ -96,8 +94,9 @@ SELECT
         OR current_setting('log_transaction_sample_rate') <> '0'
     )
     OR coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
-    OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') <> 'off' AS logs_parameters
-"""
+    OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') <> 'off'
+)"""
+DATABASE_STATE: Final[LiteralString] = f"SELECT clock_timestamp() AS now, {LOGS_PARAMETERS} AS logs_parameters"
 """The database's time, and whether its log may repeat parameters."""
 
 
@@ -165,6 +164,7 @@ stored AS (
     FROM call_staged AS staged
     JOIN stored ON stored.account_id = staged.account_id AND stored.id = staged.id
     WHERE staged.error_at IS NOT NULL
+    RETURNING 1
 ), deltas AS (
 {deltas_of("stored")}), tag_deltas AS (
 {tag_deltas_of("stored")}), changes AS (
@@ -172,7 +172,7 @@ stored AS (
 SELECT staged.account_id, staged.id
 FROM call_staged AS staged
 WHERE NOT EXISTS (
-    SELECT FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
+    SELECT 1 FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
 )
 """  # noqa: S608 - our own text
 

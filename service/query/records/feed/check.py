@@ -15,6 +15,7 @@ from service.query.records.change_sums import HourlySum, checksum_of, sum_change
 from service.query.records.feed.days import FeedDays
 from service.query.records.feed.memory import FeedMemory
 from service.query.records.feed.positions import FeedPositions, Wrong, calls_of, changes_of
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import encode_raw_ids
 from service.storage.statements.changes import ChangeKind
@@ -53,17 +54,23 @@ ORDER BY position LIMIT 50
 
 
 async def check_feed(
-    owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition], memory: FeedMemory | None = None
+    owner: asyncpg.Pool,
+    policy: Policy,
+    partitions: Sequence[Partition],
+    frozen: FrozenTimes | None = None,
+    memory: FeedMemory | None = None,
 ) -> tuple[list[str], str]:
-    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls; `memory`: what is
-    left out because it is as it was.
+    """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls; `frozen`: the times
+    of which calls are in files, which are not looked at; `memory`: what is left out because it is as it was.
 
     Nothing is changed, and the service may write, purge and erase meanwhile.
     """
     now: datetime = await owner.fetchval("SELECT clock_timestamp()") + _MARGIN
-    positions = FeedPositions(owner, policy, now, memory)
+    frozen = frozen or FrozenTimes(())
+    positions = FeedPositions(owner, policy, now, frozen, memory)
     await positions.walk()
     days = FeedDays(owner, policy, now, memory, positions.digests)
+    partitions = [part for part in partitions if not frozen.touch(part.tier, part.start, part.end)]
     await days.compare(partitions, positions.checked_until)
     wrong = [*positions.wrong, *days.wrong]
     hours = 0
@@ -77,12 +84,15 @@ async def check_feed(
             if until > last["floor"]
         ]
     gone = f"; {positions.gone} positions went with their calls" if positions.gone else ""
-    return [one.text for one in wrong if one.account_id not in last["erased"]], (
+    gone += f"; of {positions.in_files} the calls are in files, and were not looked at" if positions.in_files else ""
+    within = positions.changes - positions.past - positions.in_files
+    looked_at = (
         f"{positions.changes} changes up to position {positions.checked_until} in order, "
-        f"{positions.changes - positions.past} of them within the window, each with its call; "
+        f"{within} of them within the window, each with its call; "
         f"{days.calls} calls, each with its position, {days.compared} days of them compared id by id; "
         f"`changeSums` of {hours} hours made again from the calls{gone}"
     )
+    return [one.text for one in wrong if one.account_id not in last["erased"]], looked_at
 
 
 async def _compare_sums(owner: asyncpg.Pool, policy: Policy, now: datetime, wrong: list[Wrong]) -> int:

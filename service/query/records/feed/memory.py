@@ -40,7 +40,7 @@ class FeedMemory(Protocol):
 class Block:
     """What was found of a block of the feed in which nothing was wrong.
 
-    `reached`: its last position that has a row; `newest`: when that was recorded; `gone`: positions without a row, the
+    `reached`: its last position that has a row; `newest`: when that was recorded; `in_files`: changes whose calls are; `gone`: positions without a row, the
     last of them in `gaps`, as (after, until); `calls`: by tier, the first and last start of the calls that it leads to,
     and their state.
     """
@@ -48,6 +48,7 @@ class Block:
     reached: int = 0
     newest: datetime | None = None
     changes: int = 0
+    in_files: int = 0
     gone: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     calls: dict[int, tuple[datetime, datetime, str]] = field(default_factory=dict[int, tuple[datetime, datetime, str]])

@@ -15,6 +15,7 @@ from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.logs import get_logger
 from service.query.records.feed.memory import BLOCK, DIGEST, Block, FeedMemory, block_of
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import from_milliseconds
 from service.storage.statements.changes import ID_BYTES, ChangeKind
@@ -26,6 +27,7 @@ STRETCH: Final = 5_000
 _GROWTH: Final = 8
 _WRONG_MAX: Final = 1_000
 _NAMED: Final = 6
+_TICK: Final = timedelta(microseconds=1)
 AHEAD: Final = timedelta(days=2)
 """A call is reported a day before it starts at the earliest."""
 _SAY_EVERY_S: Final = 10.0
@@ -90,8 +92,11 @@ class FeedPositions:
     and `gone`, how many positions these and all others are; `checked_until`: the newest position.
     """
 
-    def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime, memory: FeedMemory | None = None) -> None:
+    def __init__(
+        self, owner: asyncpg.Pool, policy: Policy, now: datetime, frozen: FrozenTimes, memory: FeedMemory | None = None
+    ) -> None:
         self._owner = owner
+        self._frozen = frozen
         self._memory = memory
         self._spans: dict[int, tuple[datetime, datetime]] = {}
         self.digests: dict[int, str] = {}
@@ -104,7 +109,7 @@ class FeedPositions:
         self.checked_until = 0
         self.wrong: list[Wrong] = []
         self.gaps: deque[tuple[int, int]] = deque(maxlen=_NAMED)
-        self.gone = self.changes = self.past = 0
+        self.gone = self.changes = self.past = self.in_files = 0
 
     async def walk(self) -> None:
         """Look at every row, in the order of positions."""
@@ -126,7 +131,7 @@ class FeedPositions:
         known = await memory.recall(part, state)
         if known is not None and await self._pass_over(memory, block_of(known)):
             return
-        wrong, before = len(self.wrong), Block(changes=self.changes, gone=self.gone)
+        wrong, before = len(self.wrong), Block(changes=self.changes, in_files=self.in_files, gone=self.gone)
         self._spans.clear()
         await self._walk(lower, upper)
         if len(self.wrong) > wrong or wrong >= _WRONG_MAX:
@@ -134,7 +139,8 @@ class FeedPositions:
         gone = self.gone - before.gone
         calls = {tier: (*span, await memory.calls_state(tier, *span)) for tier, span in self._spans.items()}
         gaps = [gap for gap in self.gaps if gap[1] > lower] if gone else []
-        block = Block(self._reached, self._newest, self.changes - before.changes, gone, gaps, calls)
+        changes, in_files = self.changes - before.changes, self.in_files - before.in_files
+        block = Block(self._reached, self._newest, changes, in_files, gone, gaps, calls)
         await memory.keep(part, state, block.text())
 
     async def _pass_over(self, memory: FeedMemory, block: Block) -> bool:
@@ -144,6 +150,7 @@ class FeedPositions:
                 return False
         self._reached, self._newest = block.reached, block.newest
         self.changes += block.changes
+        self.in_files += block.in_files
         self.gone += block.gone
         self.gaps.extend(block.gaps)
         return True
@@ -193,16 +200,18 @@ class FeedPositions:
     async def _look_up(self, changes: Sequence[FeedChange]) -> None:
         by_tier: dict[int, list[FeedChange]] = {}
         for change in changes:
+            if (moment := change.started_at) is not None:
+                first, last = self._spans.get(change.tier, (moment, moment))
+                self._spans[change.tier] = min(first, moment), max(last, moment)
             if change.started_at is None or change.started_at > self._now + AHEAD:
                 self._add(change.account_id, f"{change} is of a call that starts in the future")
             elif change.started_at < cutoff(self._policy, change.tier, Store.CALL, self._now):
                 self.past += 1
+            elif self._frozen.touch(change.tier, change.started_at, change.started_at + _TICK):
+                self.in_files += 1
             else:
                 by_tier.setdefault(change.tier, []).append(change)
         for tier, of_tier in by_tier.items():
-            moments = [change.started_at for change in of_tier if change.started_at is not None]
-            first, last = self._spans.get(tier, (moments[0], moments[0]))
-            self._spans[tier] = min(first, *moments), max(last, *moments)
             for at in range(0, len(of_tier), STRETCH):
                 await self._compare(tier, of_tier[at : at + STRETCH])
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from policies.policy.model import Store
 from service.query.records.feed.check import check_feed
 from service.retention.audit.incremental.run import FsckRun
+from service.storage.cold.catalogue import FrozenTimes
 
 _CHECK = "feed"
 
@@ -35,10 +36,11 @@ class _Memory:
 
 async def check_changes(run: FsckRun) -> tuple[list[str], str]:
     """What is wrong with the feed, in words, and what was looked at."""
-    results = run.results
+    owner, results = run.context.owner, run.results
+    frozen = await FrozenTimes.read(owner)
     parts = await run.partitions(Store.CALL)
     if not results.stored:
-        return await check_feed(run.context.owner, run.context.policy(), parts)
-    wrong, looked_at = await check_feed(run.context.owner, run.context.policy(), parts, _Memory(run))
+        return await check_feed(owner, run.context.policy(), parts, frozen)
+    wrong, looked_at = await check_feed(owner, run.context.policy(), parts, frozen, _Memory(run))
     await results.end(_CHECK)
     return wrong, f"{looked_at}; {results.said(_CHECK, 'blocks of it and partitions')}"

@@ -9,7 +9,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0038_reconciliations")]
+    dependencies = [("calledger", "0040_cold_files")]
 
     operations = [
         ops.RunSQL(

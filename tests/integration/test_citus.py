@@ -1,0 +1,292 @@
+"""On a Citus cluster: what is there only, and what must hold there too while nodes come, go and work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from citus_cluster import CitusServer, psql
+from ingesting import Ingest, call, ingesting
+from retaining import RetainedLedger, failed, open_retained
+from running import bare_command
+
+from service.ingest.results import Status
+from service.retention.rollups.compaction import Compaction
+from service.storage.citus.distribution import distribute
+from service.storage.citus.engine import DISTRIBUTED
+from service.storage.citus.proof import missing_proof
+from service.storage.connection import ScopedConnection
+from service.storage.database import Database
+from service.storage.errors import DatabaseError, DatabaseUnavailableError, PartitionsBusyError
+from service.storage.partitions import Partitions
+from service.storage.schema.migrate import migrate
+
+pytestmark = pytest.mark.citus
+SUPERUSER = "postgres"
+TABLES = """
+    SELECT table_name::text AS table, citus_table_type AS kind FROM citus_tables WHERE table_name::text !~ '_t[0-9]'
+"""
+ACCOUNTS = [f"account-{number}" for number in range(8)]
+
+
+def calls(count: int, prefix: str = "c") -> list[dict[str, Any]]:
+    """Calls of accounts that lie on both workers."""
+    return [
+        call(f"{prefix}{number}", account=ACCOUNTS[number % len(ACCOUNTS)], cost="0.25", currency="USD")
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
+    async with ingesting(database_url, tmp_path) as ingest:
+        yield ingest
+
+
+@pytest.fixture
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path) as ledger:
+        yield ledger
+
+
+async def test_tables_of_calls_are_distributed_by_account(ingest: Ingest) -> None:
+    """Calls lie on both workers, all of an account's on one; holds are everywhere, and all else on the coordinator."""
+    await ingest.report(*calls(24))
+
+    tables = {row["table"]: row["kind"] for row in await ingest.fetch(TABLES)}
+    assert tables == dict.fromkeys(DISTRIBUTED, "distributed") | {"hold": "reference"}
+    places = await ingest.fetch("""
+        SELECT nodeport || nodename AS worker, sum(result::integer) AS calls
+        FROM run_command_on_shards('call', 'SELECT count(*) FROM %s') JOIN citus_shards USING (shardid)
+        WHERE success GROUP BY 1
+    """)
+    assert sum(row["calls"] for row in places) == 24
+    assert len([row for row in places if row["calls"]]) == 2
+
+
+async def test_status_proves_by_reads_that_accounts_are_kept_apart(ingest: Ingest) -> None:
+    """A setting that does not reach the workers is found out by a read: by the catalogue, all is well."""
+    assert await missing_proof(ingest.database.owner, ingest.database.reading, ingest.database.engine) is None
+    await ingest.report(*calls(8))
+    engine = ingest.database.engine
+    assert await missing_proof(ingest.database.owner, ingest.database.reading, engine) is None
+
+    @asynccontextmanager
+    async def unpropagated(accounts: tuple[int, ...]) -> AsyncIterator[asyncpg.Connection]:
+        """A scoped connection as on PostgreSQL alone."""
+        role = {"role": "calledger_app"}
+        connection = await asyncpg.connect(ingest.url, connection_class=ScopedConnection, server_settings=role)
+        await connection.see_only(accounts)
+        yield connection
+        await connection.close()
+
+    unseen = await missing_proof(ingest.database.owner, unpropagated, engine)
+    assert unseen is not None and "show no rows" in unseen
+    await ingest.database.owner.execute("DROP POLICY scoped ON call")
+    await ingest.database.owner.execute("CREATE POLICY scoped ON call FOR SELECT TO calledger_app USING (true)")
+    shown = await missing_proof(ingest.database.owner, ingest.database.reading, engine)
+    assert shown is not None and "other accounts" in shown
+
+
+async def test_what_is_distributed_is_not_distributed_again(
+    embedded_18: CitusServer, database_url: str, tmp_path: Path
+) -> None:
+    """The second time it says that there is nothing to do; a table that was left out is caught up with."""
+    environment = {"CALLEDGER_DATABASE_URL": database_url}
+    again = bare_command("scale-out", "citus", "--data", str(tmp_path), environment=environment)
+    assert (again.returncode, "distributed already, over 2 workers" in again.stderr) == (1, True)
+
+    psql(embedded_18.url(database_url.rpartition("/")[2]), "SELECT undistribute_table('call_held')")
+    dry = bare_command("scale-out", "citus", "--dry-run", "--data", str(tmp_path), environment=environment)
+    assert (dry.returncode, dry.stdout.splitlines()[1].split("\t")) == (
+        0,
+        ["call_held", "by account", "0", dry.stdout.split()[-1]],
+    )
+    done = bare_command("scale-out", "citus", "--data", str(tmp_path), environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "call_held" in done.stdout
+
+
+async def test_a_filled_ledger_is_distributed_as_it_is(
+    embedded_18: CitusServer, empty_database_url: str, tmp_path: Path
+) -> None:
+    """A ledger that was filled on the coordinator alone is moved whole; nothing is moved while its service runs."""
+    await migrate(empty_database_url)
+    folder = tmp_path / "ring"
+    folder.mkdir()
+    async with ingesting(empty_database_url, folder) as ingest:
+        await ingest.report(*calls(40))
+        before = await ingest.fetch("SELECT account_id, id, amount FROM call ORDER BY 2")
+        with pytest.raises(DatabaseError, match="a service works in this database"):
+            await distribute(empty_database_url, shards=2)
+    dry = await distribute(empty_database_url, shards=2)
+    assert [step.table for step in dry.steps] == ["hold", *DISTRIBUTED]
+
+    database = await Database.open(empty_database_url)
+    assert database.missing_protections == ()
+    assert await database.owner.fetch("SELECT account_id, id, amount FROM call ORDER BY 2") == before
+    async with database.reading((before[0]["account_id"],)) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM call") == 5
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("SELECT citus_remove_node(nodename, nodeport) FROM pg_dist_node WHERE groupid <> 0", "has no worker"),
+        (
+            "UPDATE pg_dist_authinfo SET authinfo = 'password=wrong' WHERE rolename = 'calledger_app'",
+            "`calledger_app` cannot log in",
+        ),
+        ("DROP EXTENSION citus", "has no Citus"),
+    ],
+)
+async def test_a_cluster_that_is_not_ready_is_refused(
+    embedded_18: CitusServer, empty_database_url: str, broken: str, said: str
+) -> None:
+    """What a cluster lacks is named before anything is changed, with what to do about it."""
+    await migrate(empty_database_url)
+    name = empty_database_url.rpartition("/")[2]
+    psql(embedded_18.url(name, user=SUPERUSER), broken)
+    with pytest.raises(DatabaseError, match=said):
+        await distribute(empty_database_url)
+
+
+async def test_costs_by_account_are_right_while_they_are_compacted(ingest: Ingest) -> None:
+    """Every scoped read during compactions has each account's calls once: in the sums, or waiting to be."""
+    await ingest.report(*calls(8, "first"))
+    number = await ingest.value("SELECT min(account_id) FROM call")
+    statement = """
+        SELECT coalesce((SELECT sum(calls) FROM usage_delta WHERE account_id = $1), 0)
+            + coalesce((SELECT sum(calls) FROM usage_quarter WHERE account_id = $1), 0) AS summed
+    """
+    done = asyncio.Event()
+
+    async def write() -> None:
+        """Report, a call an account at a time."""
+        for batch in range(20):
+            await ingest.report(*calls(8, f"b{batch}-"))
+        done.set()
+
+    async def compact() -> None:
+        """Compact a few deltas at a time."""
+        while not done.is_set():
+            await compaction_of(ingest, rows=3).compact()
+
+    async def read() -> list[int]:
+        """What is summed at each moment."""
+        seen = []
+        async with ingest.database.reading((number,)) as connection:
+            while not done.is_set():
+                seen.append(int(await connection.fetchval(statement, number)))
+        return seen
+
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(read())
+        group.create_task(write())
+        group.create_task(compact())
+    seen = reading.result()
+    assert seen == sorted(seen)
+    assert set(seen) <= set(range(1, 22))
+
+
+async def test_a_long_reader_stops_no_purge_and_nobody_waits_for_it(retained: RetainedLedger) -> None:
+    """While a transaction that has read the calls stays open, what is due is shown to nobody else, calls are stored,
+    and the purge goes on where it was once the reader has ended: as without Citus.
+    """
+    await retained.report(failed("old"))
+    partitions = retained.retention.partitions
+    retained.retention.partitions = Partitions(retained.retention.owner, attempts=1)
+    async with retained.ingest.database.owner.acquire() as reader, reader.transaction():
+        assert await reader.fetchval("SELECT count(*) FROM call") == 1
+        with pytest.raises(PartitionsBusyError):
+            await retained.purge()
+        async with asyncio.timeout(10):
+            assert await retained.value("SELECT count(*) FROM call") == 0
+            await retained.ingest.report(call("young"))
+    retained.retention.partitions = partitions
+    (run,) = await retained.purge()
+    assert (run.failure, run.rows_dropped) == (None, 2)
+    assert await retained.column("SELECT source_id FROM call") == ["young"]
+    assert await retained.findings() == {}
+
+
+def compaction_of(ingest: Ingest, **options: int) -> Compaction:
+    """Compacts usage, and makes the partitions that it wants."""
+    return Compaction(
+        ingest.database.owner, ensure=lambda needs: ingest.partitions.ensure(ingest.applied.policy, needs), **options
+    )
+
+
+async def report_until_stored(ingest: Ingest, rows: list[dict[str, Any]]) -> int:
+    """Report as a gateway does, again until it is answered; how many times it was refused."""
+    refused = 0
+    while True:
+        try:
+            verdicts = await ingest.report(*rows)
+        except DatabaseUnavailableError:
+            refused += 1
+            continue
+        assert {verdict.status for verdict in verdicts} <= {Status.ACCEPTED, Status.DUPLICATE}
+        return refused
+
+
+async def is_whole(ingest: Ingest, count: int) -> bool:
+    """Whether each call is there once, and once in the sums."""
+    await compaction_of(ingest).compact_all()
+    stored = await ingest.value("SELECT count(*) FROM call")
+    return (stored, await ingest.value("SELECT sum(calls) FROM usage_day")) == (count, count)
+
+
+async def restart(embedded_18: CitusServer, node: int) -> None:
+    """End a node as a power cut would, and start it again."""
+    server = embedded_18.nodes[node]
+    await asyncio.to_thread(server.crash)
+    server.start()
+    await asyncio.to_thread(server.await_ready)
+
+
+@pytest.mark.citus(own_nodes=True)
+@pytest.mark.parametrize("node", [0, 1], ids=["coordinator", "worker"])
+async def test_nothing_is_lost_when_a_node_ends(ingest: Ingest, embedded_18: CitusServer, node: int) -> None:
+    """A node that dies and comes back while calls are reported costs tries, and no call: none is lost or doubled."""
+
+    async def report(part: int) -> None:
+        """Report in small batches, all the time."""
+        for batch in range(6):
+            await report_until_stored(ingest, calls(10, f"{part}-{batch}-"))
+
+    await ingest.report(*calls(10, "before-"))
+    async with asyncio.TaskGroup() as group:
+        for work in (report(1), report(2), restart(embedded_18, node)):
+            group.create_task(work)
+    assert await is_whole(ingest, 10 + 2 * 6 * 10)
+
+
+async def test_nothing_is_lost_while_shards_move(ingest: Ingest, embedded_18: CitusServer, database_url: str) -> None:
+    """A shard that moves to the other worker while calls are reported takes all of them along."""
+    superuser = await asyncpg.connect(embedded_18.url(database_url.rpartition("/")[2], user=SUPERUSER))
+    await ingest.report(*calls(8, "before-"))
+    shard, name, port = await superuser.fetchrow("""
+        SELECT shardid, nodename, nodeport FROM citus_shards WHERE table_name = 'call'::regclass LIMIT 1
+    """)
+    other = await superuser.fetchrow(
+        "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid <> 0 AND nodename <> $1", name
+    )
+    moved = superuser.execute(
+        "SELECT citus_move_shard_placement($1, $2, $3, $4, $5, 'block_writes')", shard, name, port, *other
+    )
+
+    async def report() -> None:
+        """Report in small batches, all the time."""
+        for batch in range(10):
+            await report_until_stored(ingest, calls(8, f"{batch}-"))
+
+    async with asyncio.TaskGroup() as group:
+        for work in (report(), moved):
+            group.create_task(work)
+    await superuser.close()
+    assert await is_whole(ingest, 8 + 10 * 8)

@@ -1,0 +1,94 @@
+"""What a key may still spend is one level in the database, and each process knows it nearly."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.api.execution.buckets import UNSETTLED_SHARE, Bucket, Buckets
+from service.storage.database import Database
+from service.storage.shared.key_spending import forget_spending, settle
+
+CAPACITY = 6_400
+SHARE = CAPACITY // UNSETTLED_SHARE
+
+
+@pytest.fixture
+async def database(any_database_url: str) -> AsyncIterator[Database]:
+    database = await Database.open(any_database_url)
+    yield database
+    await database.close()
+
+
+def processes(database: Database, number: int) -> list[Bucket]:
+    """One key's bucket in so many processes."""
+    return [Buckets(CAPACITY, database).of("key") for _ in range(number)]
+
+
+async def test_processes_take_from_one_level(database: Database) -> None:
+    """What one has spent another has not, at once where it is much; what is given back comes back."""
+    one, other = processes(database, 2)
+    assert await one.take(CAPACITY - 1_000)
+    assert not await other.take(2_000)
+    assert other.available == pytest.approx(1_000, abs=20)
+    one.give_back(5_000)
+    await one.settled()
+    assert not await other.take(2_000), "a refusal is remembered for a moment"
+    await asyncio.sleep(0.06)
+    assert await other.take(2_000)
+    other.spend(50_000)
+    await other.settled()
+    await one.settled()
+    assert one.overspent
+    assert one.seconds_until(1) == pytest.approx(60, abs=1), "a debt is at most what a minute restores"
+
+
+async def test_no_number_of_processes_multiplies_a_budget(database: Database) -> None:
+    """Whatever mixture of prices eight processes take at the same time, they take the budget and a 64th each."""
+    buckets = processes(database, 8)
+
+    async def spend(bucket: Bucket, cost: int) -> int:
+        """All that one process can take."""
+        taken = 0
+        while await bucket.take(cost):
+            taken += cost
+        return taken
+
+    async with asyncio.timeout(60):
+        taken = sum(await asyncio.gather(*(spend(bucket, 7 + 40 * n) for n, bucket in enumerate(buckets))))
+    # A second of it was restored meanwhile, and on a busy machine some more.
+    assert CAPACITY * 0.9 < taken < CAPACITY * 1.2 + 8 * SHARE
+
+
+async def test_small_costs_are_settled_behind(database: Database) -> None:
+    """A process tells of what it has spent when that is a 64th, or a second has passed: not with each operation."""
+    buckets = Buckets(CAPACITY, database)
+    bucket = buckets.of("key")
+    assert await bucket.take(1)
+    for _ in range(SHARE):
+        assert await bucket.take(1)
+    assert (await settle(database.spending, "key", 0, 0, CAPACITY))[0] == pytest.approx(CAPACITY, abs=5)
+    assert await bucket.take(1)
+    assert (await settle(database.spending, "key", 0, 0, CAPACITY))[0] == pytest.approx(CAPACITY - SHARE, abs=40)
+    bucket.spend(500)
+    task = asyncio.create_task(buckets.settle_for_ever())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bucket.is_settled, "a process that ends tells what it has spent"
+
+
+async def test_what_is_full_is_forgotten(database: Database) -> None:
+    """A level that nobody has changed for an hour is full, and needs no row."""
+    await settle(database.spending, "idle", 10, 0, CAPACITY)
+    await settle(database.spending, "busy", 10, 0, CAPACITY)
+    await database.owner.execute(
+        "UPDATE key_spending SET settled_at = settled_at - interval '2 hours' WHERE key_id = 'idle'"
+    )
+    assert (await settle(database.spending, "idle", 100, 0, CAPACITY))[0] == CAPACITY - 100
+    await database.owner.execute(
+        "UPDATE key_spending SET settled_at = now() - interval '2 hours' WHERE key_id = 'idle'"
+    )
+    await forget_spending(database.owner)
+    assert await database.owner.fetchval("SELECT array_agg(key_id) FROM key_spending") == ["busy"]

@@ -1,0 +1,131 @@
+"""A streaming replica answers queries, and never shows what the primary would not."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import running_server
+from pairing import settled
+from replicating import Replica, running_replica
+from running import RunningService, command
+
+from service.keyring import create_kek_file
+from service.storage.embedded import processes
+
+COUNT = "query($f: CallFilter) { calls(filter: $f, first: 5) { totalCount nodes { sourceId } } }"
+REVEALING = "{ costs { rows { calls } } }"
+
+
+class Replicated(NamedTuple):
+    """A service whose queries a replica answers. `database`: the name of its database on both servers."""
+
+    service: RunningService
+    replica: Replica
+    database: str
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> str:
+        done = command(self.service.data, *arguments, environment=self.environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def on_replica(self, statement: str) -> None:
+        """Run a statement as the replica's superuser."""
+        self.replica.server.execute(statement)
+
+    def reads(self, by: str) -> float:
+        """How many reads were answered by `replica` or `primary`."""
+        _, _, body = self.service.request("GET", "/metrics")
+        found = re.search(rf'^calledger_replica_reads_total{{by="{by}"}} (\S+)$', body.decode(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def count(self, key: str, account: str) -> int:
+        answer = self.service.ask(key, COUNT, f={"account": {"eq": account}})
+        assert "errors" not in answer, answer
+        return answer["data"]["calls"]["totalCount"]
+
+
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
+    folder = tmp_path_factory.mktemp("replica")
+    create_kek_file(folder / "kek")
+    with (
+        running_server(processes.bundled_programs(), {"synchronous_commit": "on", "wal_level": "replica"}) as primary,
+        primary.database(template=primary.template()) as url,
+        running_replica(primary) as replica,
+    ):
+        name = urlsplit(url).path.strip("/")
+        environment = {
+            "CALLEDGER_DATABASE_URL": url,
+            "CALLEDGER_REPLICA_URL": replica.server.url(name),
+            "CALLEDGER_KEYRING": f"file:{folder / 'keyring'}",
+            "CALLEDGER_KEK": f"file:{folder / 'kek'}",
+        }
+        service = RunningService(folder / "data", environment=environment)
+        try:
+            yield Replicated(service, replica, name, environment)
+        finally:
+            service.stop()
+
+
+def call(name: str, **changes: Any) -> dict[str, Any]:
+    started = datetime.now(UTC).isoformat()
+    return {"id": name, "account": "acme", "model": "m", "status": "succeeded", "started_at": started, **changes}
+
+
+def test_a_replica_answers_what_was_just_recorded(replicated: Replicated) -> None:
+    """Each query is answered with what was acknowledged before it, most of them by the replica; scopes hold there."""
+    service, admin = replicated.service, replicated.service.admin_key
+    for number in range(20):
+        service.report(admin, call(f"own-{number}", account="own"), call(f"foreign-{number}", account="foreign"))
+        assert replicated.count(admin, "own") == number + 1
+    assert replicated.reads("replica") > 0
+    scoped, before = replicated.command("keys", "create", "--role", "viewer", "--account", "own"), 0
+    settled(lambda: replicated.count(scoped, "own"), 20, times=3)
+    before = replicated.reads("replica")
+    settled(lambda: replicated.count(scoped, "foreign"), 0, times=6)
+    assert service.ask(scoped, "{ costs { rows { calls } } }")["data"]["costs"]["rows"][0]["calls"] == "20"
+    assert replicated.reads("replica") > before
+
+
+def test_what_is_erased_is_gone_although_the_replica_has_it(replicated: Replicated) -> None:
+    """A replica that stands still is not asked: neither what is new is missing, nor what was erased there."""
+    service, admin = replicated.service, replicated.service.admin_key
+    service.report(admin, call("leaving", account="leaving"))
+    settled(lambda: replicated.count(admin, "leaving"), 1, times=3)
+    replicated.on_replica("SELECT pg_wal_replay_pause()")
+    try:
+        replicated.command("erase", "--account", "leaving", "--all", "--reason", "ended")
+        before = replicated.reads("primary")
+        settled(lambda: replicated.count(admin, "leaving"), 0, times=3)
+        service.report(admin, call("new", account="new"))
+        assert replicated.count(admin, "new") == 1
+        assert replicated.reads("primary") > before
+    finally:
+        replicated.on_replica("SELECT pg_wal_replay_resume()")
+    before, until = replicated.reads("replica"), time.monotonic() + 30
+    while replicated.reads("replica") == before:
+        assert replicated.count(admin, "leaving") == 0
+        assert time.monotonic() < until
+
+
+def test_a_replica_that_is_gone_is_not_missed(replicated: Replicated) -> None:
+    """When the replica ends, queries go on, and the log says so once; when it is back, it answers again."""
+    service, admin = replicated.service, replicated.service.admin_key
+    service.report(admin, call("kept", account="kept"))
+    settled(lambda: replicated.count(admin, "kept"), 1, times=3)
+    replicated.replica.kill()
+    try:
+        for _ in range(10):
+            assert replicated.count(admin, "kept") == 1
+        assert service.log.read_text().count("the replica does not answer") == 1
+    finally:
+        replicated.replica.start()
+    until = time.monotonic() + 60
+    while "the replica answers again" not in service.log.read_text():
+        assert replicated.count(admin, "kept") == 1
+        assert time.monotonic() < until
