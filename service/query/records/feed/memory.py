@@ -40,9 +40,9 @@ class FeedMemory(Protocol):
 class Block:
     """What was found of a block of the feed in which nothing was wrong.
 
-    `reached`: its last position that has a row; `newest`: when that was recorded; `in_files`: changes whose calls are; `gone`: positions without a row, the
-    last of them in `gaps`, as (after, until); `calls`: by tier, the first and last start of the calls that it leads to,
-    and their state.
+    `reached`: its last position that has a row; `newest`: when that was recorded; `in_files`: changes whose calls are;
+    `gone`: positions without a row, the last of them in `gaps`, as (after, until); `calls`: by tier, the first and last
+    start of the calls that it leads to, and their state.
     """
 
     reached: int = 0
