@@ -153,6 +153,7 @@ class FeedDays:
         """The positions of a block, summed: read, or as they were summed in this state."""
 
         async def read() -> list[_PositionSum]:
+            """Sum them now."""
             rows = await self._owner.fetch(_POSITION_SUMS, lower, upper, self._seed, 0, newest)
             return [(row["tier"], row["kind"], row["day"], row["count"], str(row["sum"])) for row in rows]
 
@@ -162,6 +163,7 @@ class FeedDays:
         """The calls of a partition, summed: read, or as they were summed in this state."""
 
         async def read() -> list[_CallSum]:
+            """Sum them now."""
             rows = await self._owner.fetch(_CALL_SUMS, part.tier, part.start, part.end, self._seed)
             return [(row["kind"], row["day"], row["count"], str(row["sum"]), row["completed"]) for row in rows]
 
