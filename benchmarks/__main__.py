@@ -80,6 +80,7 @@ PROGRAMS: Final = {
     "console": Program(),
     "growth": Program(),
     "citus": Program(),
+    "workers": Program(),
 }
 
 

@@ -34,6 +34,7 @@ BARS: Final = {
     "page/best form": Bar(f"{PAGE}, the slowest form against the fastest", "x req/s", 0.9, 1),
     "page/naive": Bar(f"{PAGE}, against naive Strawberry + Tortoise", "x req/s", 12, 20),
     "ingest/copy": Bar("durable ingest over HTTP, against COPY + ON CONFLICT", "x rows/s", 0.25, 0.5),
+    "workers/ingest": Bar("ingest by two services on one database, against one", "x rows/s", 1.6, 1.9),
     "costs/days/raw": Bar("cost by model, 30 UTC days, against the raw scan", "x less CPU", 50, 200),
     "costs/zone/raw": Bar("the same by local day in Asia/Kolkata", "x less CPU", 5, 20),
     "costs/days/clickhouse": Bar("cost by model, against ClickHouse", "x faster", 1, 5),
