@@ -58,10 +58,9 @@ _WRONG_TIER: Final = """
         ) AS each WHERE tier = $1
     )
     SELECT count(*) FROM {store} AS kept
-    WHERE kept.tier = $1 AND kept.{time} >= $2 AND kept.{time} < $3 AND NOT EXISTS (
-        SELECT FROM span
-        WHERE span.account_id = kept.account_id AND span.from_at <= kept.{time} AND span.until_at > kept.{time}
-    )
+    LEFT JOIN span
+        ON span.account_id = kept.account_id AND kept.{time} >= span.from_at AND kept.{time} < span.until_at
+    WHERE kept.tier = $1 AND kept.{time} >= $2 AND kept.{time} < $3 AND span.account_id IS NULL
 """
 """How many rows of a partition lie in another tier than their account had."""
 _WRONG_TIER_BY_STORE: Final = {
@@ -71,7 +70,7 @@ _WRONG_TIER_BY_STORE: Final = {
     Store.USAGE_DAY: _WRONG_TIER.format(store="usage_day", time="bucket_at"),
 }
 _WITH_ERROR: Final = """
-    SELECT EXISTS (SELECT FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND error_at >= $4)
+    SELECT EXISTS (SELECT 1 FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND error_at >= $4)
 """
 """Whether a partition has calls that failed since a moment."""
 _WITHOUT_ERROR: Final = """
