@@ -4,7 +4,7 @@ import asyncio
 import csv
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import pytest_asyncio
-from chromium import browsing
 from console import PHONE, PICTURES, assert_accessible_everywhere, signed_in, texts
 from newapi import consumed, sqlite_of
 from playwright.async_api import Browser, Page, expect
@@ -55,12 +53,6 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
         yield Compared(service, service.new_key("viewer"), service.new_key("auditor"))
     finally:
         service.stop()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
-        yield opened
 
 
 async def downloaded(page: Page, format_: str, path: Path) -> str:
