@@ -124,5 +124,6 @@ async def test_they_are_accessible(compared: Compared, browser: Browser) -> None
     """No barrier in both themes and languages, on a screen and on a phone, with a report open."""
     query = "{ reconciliations { nodes { id } } }"
     [found] = compared.service.ask(compared.viewer, query)["data"]["reconciliations"]["nodes"]
-    path = f"reconciliations?reconciliation={found['id']}"
+    # What is no kind of difference is not asked for.
+    path = f"reconciliations?reconciliation={found['id']}&kind=toString&kind=colour"
     await assert_accessible_everywhere(browser, compared.service.url, compared.viewer, path, ".recon tbody tr")

@@ -13,8 +13,8 @@ from retaining import Killed, RetainedLedger, open_retained
 
 from policies.policy.model import Role, Store
 from policies.policy.views import view_table
+from service.api.execution.buckets import Bucket
 from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.ingest.results import Status
 from service.query.model.scope import Scope
