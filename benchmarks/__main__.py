@@ -78,6 +78,7 @@ PROGRAMS: Final = {
     "freeze": Program(),
     "feed": Program(),
     "console": Program(),
+    "growth": Program(),
     "citus": Program(),
     "workers": Program(),
 }

@@ -55,6 +55,10 @@ BARS: Final = {
     "exports/csv": Bar("export of a million calls as CSV", "rows/s", 60_000, 200_000),
     "exports/parquet": Bar("the same as Parquet", "rows/s", 60_000, 200_000),
     "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
+    "growth/new": Bar("a call of a new account beside 100,000", "ms", 10, 5, more=False),
+    "growth/unknown": Bar("a query that names an unknown account beside 100,000", "ms", 5, 3, more=False),
+    "growth/others": Bar("others' pages beside new and unknown accounts, against known", "x", 1.3, 1.1, more=False),
+    "growth/call": Bar("disk per call of sparse accounts, with sums and indexes", "bytes", 500, 400, more=False),
     "redaction/message": Bar("redacting a 500-character error message, the slowest kind", "us", 150, 80, more=False),
     "redaction/url": Bar(
         "the same with a URL, its user and its password, the slowest kind", "us", 300, 150, more=False
