@@ -78,7 +78,9 @@ PROGRAMS: Final = {
     "freeze": Program(),
     "feed": Program(),
     "console": Program(),
+    "growth": Program(),
     "citus": Program(),
+    "workers": Program(),
 }
 
 

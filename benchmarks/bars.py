@@ -34,6 +34,7 @@ BARS: Final = {
     "page/best form": Bar(f"{PAGE}, the slowest form against the fastest", "x req/s", 0.9, 1),
     "page/naive": Bar(f"{PAGE}, against naive Strawberry + Tortoise", "x req/s", 12, 20),
     "ingest/copy": Bar("durable ingest over HTTP, against COPY + ON CONFLICT", "x rows/s", 0.25, 0.5),
+    "workers/ingest": Bar("ingest by two services on one database, against one", "x rows/s", 1.6, 1.9),
     "costs/days/raw": Bar("cost by model, 30 UTC days, against the raw scan", "x less CPU", 50, 200),
     "costs/zone/raw": Bar("the same by local day in Asia/Kolkata", "x less CPU", 5, 20),
     "costs/days/clickhouse": Bar("cost by model, against ClickHouse", "x faster", 1, 5),
@@ -54,6 +55,10 @@ BARS: Final = {
     "exports/csv": Bar("export of a million calls as CSV", "rows/s", 60_000, 200_000),
     "exports/parquet": Bar("the same as Parquet", "rows/s", 60_000, 200_000),
     "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
+    "growth/new": Bar("a call of a new account beside 100,000", "ms", 10, 5, more=False),
+    "growth/unknown": Bar("a query that names an unknown account beside 100,000", "ms", 5, 3, more=False),
+    "growth/others": Bar("others' pages beside new and unknown accounts, against known", "x", 1.3, 1.1, more=False),
+    "growth/call": Bar("disk per call of sparse accounts, with sums and indexes", "bytes", 500, 400, more=False),
     "redaction/message": Bar("redacting a 500-character error message, the slowest kind", "us", 150, 80, more=False),
     "redaction/url": Bar(
         "the same with a URL, its user and its password, the slowest kind", "us", 300, 150, more=False

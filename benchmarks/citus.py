@@ -108,8 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds, rows, seconds = (3, 4_000, 1.0) if chosen.quick else (9, 20_000, 1.3)
     say(machine())
     with contenders() as both:
+        first = list(sample.native_calls(2_000, 1))
         for contender in both.values():
-            contender.report(list(sample.native_calls(2_000, 1)))  # accounts, partitions and keys are made
+            contender.report(first)  # accounts, partitions and keys are made
             contender.viewer_key = contender.house.new_key("viewer", *ASKED)
             contender.rows.clear()
             contender.row_us.clear()

@@ -45,12 +45,12 @@ _INDEXES: Final = """
 """
 
 
-async def _sizes(calledger: Calledger) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+async def sizes(calledger: Calledger) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     owner = await fill.connect(calledger)
-    sizes = [dict(row) for row in await owner.fetch(_SIZES, _STORES, _SUMS)]
+    stores = [dict(row) for row in await owner.fetch(_SIZES, _STORES, _SUMS)]
     indexes = [dict(row) for row in await owner.fetch(_INDEXES)]
     await owner.close()
-    return sizes, indexes
+    return stores, indexes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,18 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(machine())
     with Calledger(fill.folder(calls)) as calledger:
         fill.filled(calledger, calls)
-        sizes, indexes = asyncio.run(_sizes(calledger))
+        stores, indexes = asyncio.run(sizes(calledger))
     print(f"{'':18} {'rows':>10} {'bytes a row':>12} {'indexes':>8} {'bytes a call':>13}")
-    for size in sizes:
+    for size in stores:
         each = size["rows_bytes"] / size["rows"], size["index_bytes"] / size["rows"], size["bytes"] / calls
         print(f"{size['store']:18} {size['rows']:>10} {each[0]:>12.0f} {each[1]:>8.0f} {each[2]:>13.0f}")
     for index in indexes:
         print(f"  index of call by {index['index']:40} {index['bytes'] / calls:5.0f} bytes a call")
-    call = next(size for size in sizes if size["store"] == "call")
-    everything = sum(size["bytes"] for size in sizes) / calls
+    call = next(size for size in stores if size["store"] == "call")
+    everything = sum(size["bytes"] for size in stores) / calls
     note = f"{everything:.0f} with errors, rollups and sums; {calls:,} calls"
     return conclude(
-        [Figure("disk/call", call["bytes"] / calls, note)], {"stores": sizes, "indexes": indexes}, chosen.json
+        [Figure("disk/call", call["bytes"] / calls, note)], {"stores": stores, "indexes": indexes}, chosen.json
     )
 
 

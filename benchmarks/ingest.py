@@ -82,7 +82,7 @@ def _tuple(call: dict[str, Any]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _bodies(calls: Sequence[dict[str, Any]]) -> list[bytes]:
+def bodies(calls: Sequence[dict[str, Any]]) -> list[bytes]:
     lines = [json.dumps(call, separators=(",", ":")) for call in calls]
     return ["\n".join(lines[at : at + BODY_ROWS]).encode() for at in range(0, len(lines), BODY_ROWS)]
 
@@ -94,7 +94,7 @@ class Round:
         self._calledger, self._rows = calledger, rows
         shares = [list(sample.native_calls(rows // reporters, seed * 100 + number)) for number in range(reporters)]
         headers = {"Authorization": f"Bearer {key}"}
-        wires = [[request(calledger.url, "/v1/calls", body, headers) for body in _bodies(share)] for share in shares]
+        wires = [[request(calledger.url, "/v1/calls", body, headers) for body in bodies(share)] for share in shares]
         self._plans = [Plan(calledger.url, each, IN_FLIGHT, None) for each in wires]
         self._tuples = [[_tuple(call) for call in share] for share in shares]
 

@@ -38,7 +38,7 @@ PICTURES: Final = (
     Picture(
         "call", "support", "logs?range=30d&errorType=InternalServerError", "aside.call mark", ".calls-row", theme="dark"
     ),
-    Picture("costs", "viewer", "costs?range=30d", "main canvas"),
+    Picture("costs", "viewer", "costs?range=7d", "main canvas"),
     Picture("retention", "auditor", "retention", "main table"),
 )
 

@@ -280,7 +280,7 @@ class TimedReading(ReadLease):
     __slots__ = ()
     _ANYWHERE = True
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        await super().__aexit__(kind)
-        if kind is not None and issubclass(kind, asyncpg.QueryCanceledError):
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> None:
+        await super().__aexit__(kind, error, where)
+        if isinstance(error, asyncpg.QueryCanceledError):
             raise QueryTimeoutError from None

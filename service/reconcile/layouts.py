@@ -164,7 +164,8 @@ def layout_of(names: set[str], wanted: str | None = None) -> StatementLayout:
         return found
     kinds = ", ".join(one.name for one in LAYOUTS)
     raise RequestError(
-        f"the columns are of no bill that is known ({kinds}): an invoice needs `day`, `model`, `currency` and `amount`"
+        f"the columns are of no bill that is known ({kinds}): an invoice needs `day`, `model`, `currency` and "
+        "`amount`, or `--column amount=COLUMN` and so on for others' names"
     )
 
 
@@ -226,7 +227,8 @@ def _amount(value: object) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise BilledRowError("has an amount that is none") from None
+        hint = ": write it with a point and without thousands, such as 1234.56" if "," in text else ""
+        raise BilledRowError(f"has an amount that is none{hint}") from None
     if not amount.is_finite() or abs(amount) >= _AMOUNT_MAX:
         raise BilledRowError("has an amount that is none")
     return _NOISELESS.plus(amount)
@@ -251,5 +253,5 @@ def _day(value: object, zone: tzinfo, *, whole: bool) -> date:
             return date.fromisoformat(text[:10])
         moment = datetime.fromisoformat(text.removesuffix(" UTC") + ("+00:00" if text.endswith(" UTC") else ""))
     except (ValueError, OverflowError):
-        raise BilledRowError("has no day, and no time that can be read") from None
+        raise BilledRowError("has no day, and no time that can be read: write 2026-11-30 or RFC 3339") from None
     return moment.date() if moment.tzinfo is None else moment.astimezone(zone).date()

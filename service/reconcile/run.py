@@ -3,14 +3,17 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from difflib import get_close_matches
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from service.errors import RequestError
+from service.imports.sources.file import FileSource
 from service.imports.sources.pages import RowSource
+from service.log_redaction import guarded
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.reconcile.billed import Billed, Keys
@@ -18,6 +21,7 @@ from service.reconcile.comparison import Differences, SingleComparison, Toleranc
 from service.reconcile.layouts import BilledRow, BilledRowError, StatementLayout, billed_row, flattened, layout_of
 from service.reconcile.recorded import Recorded
 
+_SHOWN_NAMES: Final = 12
 Seen = Callable[[int, int], None]
 """Told now and then how many rows of theirs, and how many calls of ours, were read."""
 
@@ -29,7 +33,8 @@ def _unseen(_rows: int, _calls: int) -> None:
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
     """What is compared. `layout` None: told by the names of the columns; `days` None: those of the source. `currency`:
-    of rows that name none. `tolerance`: a share of an amount.
+    of rows that name none. `tolerance`: a share of an amount. `columns`: which column is what an invoice calls `day`,
+    `model`, `amount`, `currency`, `tokens` or `id`.
     """
 
     name: str
@@ -40,6 +45,7 @@ class ReconcileRequest:
     currency: str | None = None
     accounts: tuple[str, ...] = ()
     served: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class BilledRows(Protocol):
@@ -72,7 +78,8 @@ class StatementRows:
         request = self._request
         for row in flattened(_parsed(data)):
             if self._layout is None:
-                self._layout = layout_of(set(row), request.layout)
+                self._layout = layout_of(set(row) | set(request.columns), request.layout)
+            row |= {name: row.get(column) for name, column in request.columns.items()}
             yield billed_row(self._layout, row, request.zone, request.currency)
 
 
@@ -108,6 +115,7 @@ async def reconcile(
 
     Raises RequestError and SourceError.
     """
+    _check_columns(source, request.columns)
     read = read or StatementRows(request)
     billed = await _read(source, read, request.days, seen)
     days = request.days or billed.days()
@@ -158,6 +166,16 @@ async def _read(source: RowSource, read: BilledRows, days: tuple[date, date] | N
                     billed.leave(str(error))
             seen(billed.rows, 0)
     return billed
+
+
+def _check_columns(source: RowSource, columns: Mapping[str, str]) -> None:
+    """Raise RequestError for a column that a file of CSV has not."""
+    names = source.column_names() if columns and isinstance(source, FileSource) else ()
+    for name, column in columns.items() if names else ():
+        if column not in names:
+            near = get_close_matches(column, names, 3) or names[:_SHOWN_NAMES]
+            has = ", ".join(f"`{guarded(one, max_chars=80)}`" for one in near)
+            raise RequestError(f"the file has no column `{column[:80]}` for `{name}`, but {has}")
 
 
 def _parsed(data: bytes) -> Any:  # noqa: ANN401 - a value of JSON

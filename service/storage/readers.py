@@ -211,10 +211,10 @@ class ReadLease:
         self._readers.keep(connection, self._accounts)
         return None
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._return_share()
-        if self._replica is not None and kind is not None and issubclass(kind, _CUT_OFF):
-            self._replica.replica.failed(kind())
+        if self._replica is not None and isinstance(error, _CUT_OFF):
+            self._replica.replica.failed(error)
         if kind is None:
             self._readers.keep(self._connection, self._accounts)
         else:

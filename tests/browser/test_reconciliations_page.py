@@ -4,7 +4,7 @@ import asyncio
 import csv
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import pytest_asyncio
-from chromium import browsing
 from console import PHONE, PICTURES, assert_accessible_everywhere, signed_in, texts
 from newapi import consumed, sqlite_of
 from playwright.async_api import Browser, Page, expect
@@ -55,12 +53,6 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
         yield Compared(service, service.new_key("viewer"), service.new_key("auditor"))
     finally:
         service.stop()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with browsing() as opened:
-        yield opened
 
 
 async def downloaded(page: Page, format_: str, path: Path) -> str:
@@ -124,5 +116,6 @@ async def test_they_are_accessible(compared: Compared, browser: Browser) -> None
     """No barrier in both themes and languages, on a screen and on a phone, with a report open."""
     query = "{ reconciliations { nodes { id } } }"
     [found] = compared.service.ask(compared.viewer, query)["data"]["reconciliations"]["nodes"]
-    path = f"reconciliations?reconciliation={found['id']}"
+    # What is no kind of difference is not asked for.
+    path = f"reconciliations?reconciliation={found['id']}&kind=toString&kind=colour"
     await assert_accessible_everywhere(browser, compared.service.url, compared.viewer, path, ".recon tbody tr")

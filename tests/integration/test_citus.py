@@ -91,6 +91,24 @@ async def test_status_proves_by_reads_that_accounts_are_kept_apart(ingest: Inges
     assert shown is not None and "other accounts" in shown
 
 
+async def test_a_transaction_of_a_scoped_reader_sees_its_accounts(ingest: Ingest) -> None:
+    """Reads, and cursors, see a reader's accounts and no others: alone, in one transaction and in the next."""
+    await ingest.report(*calls(16))
+    first, other = [row[0] for row in await ingest.fetch("SELECT DISTINCT account_id FROM call ORDER BY 1 LIMIT 2")]
+    counted, listed = "SELECT count(*) FROM call", "SELECT account_id FROM call"
+    for accounts, rows in (((first,), 2), ((first, other), 4), ((), 0)):
+        async with ingest.database.reading(accounts) as connection:
+            assert await connection.fetchval(counted) == rows
+            for _ in range(2):
+                async with connection.transaction(readonly=True):
+                    assert await connection.fetchval(counted) == rows
+                async with connection.transaction(readonly=True):
+                    await connection.execute("SET LOCAL statement_timeout = '20s'")
+                    cursor = await connection.cursor(listed)
+                    assert {row[0] for row in await cursor.fetch(99)} == set(accounts)
+            assert await connection.fetchval(counted) == rows
+
+
 async def test_what_is_distributed_is_not_distributed_again(
     embedded_18: CitusServer, database_url: str, tmp_path: Path
 ) -> None:

@@ -251,6 +251,6 @@ def test_a_bill_is_reconciled_as_table_and_as_page(service: RunningService, tmp_
     assert (other.returncode, "other-model" in page.read_text()) == (1, True), other.stderr
     assert shown.stdout.splitlines()[:2] == [
         f"MISSING_HERE\t{MOMENT:%Y-%m-%d}\tother-model\tUSD\t1\t2\t0\t2\t",
-        "1 rows could not be read: one has no day, and no time that can be read",
+        "1 rows could not be read: one has no day, and no time that can be read: write 2026-11-30 or RFC 3339",
     ]
     assert (refused.returncode, "no bill that is known" in refused.stderr) == (1, True)

@@ -45,6 +45,16 @@ def test_errors_were_masked_by_many_rules(service: RunningService, keys: dict[st
         assert left not in str(errors)
 
 
+def test_an_invoice_was_compared(service: RunningService, keys: dict[str, str]) -> None:
+    """A day of one account, call by call: some are billed twice, at another price, unreported, or not at all."""
+    query = "{ reconciliations { nodes { name byIds accounts failure kinds { kind calls } } } }"
+    [found] = ask(service, keys["viewer"], query)["reconciliations"]["nodes"]
+    kinds = {one["kind"]: one["calls"] for one in found["kinds"]}
+    assert (found["byIds"], found["accounts"], found["failure"]) == (True, ["acme"], None)
+    assert kinds.keys() >= {"MISSING_HERE", "MISSING_THERE", "DOUBLED_THERE", "PRICED_DIFFERENTLY"}
+    assert kinds["MISSING_HERE"] == 2
+
+
 def test_amounts_are_of_every_kind(service: RunningService, keys: dict[str, str]) -> None:
     """Billed in parts, estimated by the price list, unknown; three currencies; corrections with their net amounts."""
     parts = "amountParts { meter priceList } amount { source }"

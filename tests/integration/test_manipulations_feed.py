@@ -11,8 +11,10 @@ from ingesting import call
 from manipulating import Case, sound_case
 from retaining import NOW
 
-from service.query.records import change_sums, feed_days, feed_positions
+from service.query.records import change_sums
+from service.query.records.feed import days, positions
 from service.retention.audit.fsck import CHECKS, Finding
+from service.retention.audit.incremental.run import FsckRun
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 
@@ -43,7 +45,7 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
 async def look(case: Case) -> Finding:
     """What the check finds."""
     context = case.retained.retention
-    return await CHECKS["feed"](context, NOW)
+    return await CHECKS["feed"](await FsckRun.open(context))
 
 
 async def detail(case: Case) -> str:
@@ -71,8 +73,9 @@ async def test_a_sound_feed_is_sound_and_says_what_was_looked_at(case: Case) -> 
 
 async def test_the_feed_is_checked_part_by_part(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sound or wrong is so however small the parts are that are in memory together."""
-    monkeypatch.setattr(feed_positions, "STRETCH", 2)
-    monkeypatch.setattr(feed_days, "_STRETCH", 3)
+    monkeypatch.setattr(positions, "STRETCH", 2)
+    monkeypatch.setattr(positions, "BLOCK", 3)
+    monkeypatch.setattr(days, "BLOCK", 3)
     monkeypatch.setattr(change_sums, "_ROWS_AT_ONCE", 1)
     await detail(case)
     await delete_position(case)

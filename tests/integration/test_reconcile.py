@@ -263,3 +263,58 @@ async def test_days_that_are_purged_are_refused(books: Books, known: dict[str, s
 
     with pytest.raises((RequestError, BadInputError, OutOfRetentionError)):
         await books.compare(books.file(bill))
+
+
+async def test_an_invoice_with_other_names_of_columns(books: Books) -> None:
+    """What finance has is told column by column; a column that is not there is named with those that are near."""
+    await books.record("a", FIRST + NOON, "1.5")
+    bill = [{"Datum": FIRST.date().isoformat(), "Modell": "m-1", "Betrag": "1.5", "id": "no-id-of-ours"}]
+    columns = {"day": "Datum", "model": "Modell", "amount": "Betrag", "id": "id"}
+
+    with pytest.raises(RequestError, match=r"of no bill that is known.*--column amount=COLUMN"):
+        await books.compare(books.file([{"Datum": "2026-11-01", "Betrag": "1"}]))
+    with pytest.raises(RequestError, match="the file has no column `Betrach` for `amount`, but `Betrag`"):
+        await books.compare(books.file(bill), columns=columns | {"amount": "Betrach"}, layout="invoice")
+    by_id = await books.compare(books.file(bill), columns=columns, layout="invoice", currency="USD")
+    assert {kind for kind, *_ in found(by_id)} == {"MISSING_HERE", "MISSING_THERE"}
+    sums = [{**bill[0], "id": ""}]
+    by_sums = await books.compare(books.file(sums), columns=columns, layout="invoice", currency="USD")
+    assert (found(by_sums), by_sums.theirs) == ({}, {"USD": Decimal("1.5")})
+
+
+async def test_rows_of_finance_that_cannot_be_read_say_what_to_write(books: Books) -> None:
+    """Amounts with a decimal comma, days of another form and rows without a currency are counted, each with its way
+    out; the others are compared."""
+    day = FIRST.date().isoformat()
+    await books.record("a", FIRST + NOON, "1")
+    rows = [
+        {"day": day, "model": "m-1", "currency": "USD", "amount": "1"},
+        {"day": day, "model": "m-1", "currency": "USD", "amount": "1.234,56"},
+        {"day": "30.11.2026", "model": "m-1", "currency": "USD", "amount": "1"},
+        {"day": day, "model": "m-1", "currency": "", "amount": "1"},
+        {"day": day, "model": "m-1", "currency": "USD", "amount": "NaN"},
+    ]
+    result = await books.compare(books.file(rows))
+
+    assert found(result) == {}
+    assert sorted(result.unread) == [
+        "has an amount that is none",
+        "has an amount that is none: write it with a point and without thousands, such as 1234.56",
+        "has no currency: give it by --currency",
+        "has no day, and no time that can be read: write 2026-11-30 or RFC 3339",
+    ]
+
+
+async def test_rows_of_aws_are_compared_by_day_and_model(books: Books) -> None:
+    """Rows of AWS's Cost and Usage Report, by the hour, sum up to what is recorded; tax is no model of ours."""
+    await books.record("a", FIRST + NOON, "3", model="claude-sonnet-4")
+    shared = {"line_item_usage_start_date": f"{FIRST:%Y-%m-%dT%H}:00:00Z", "line_item_currency_code": "USD"}
+    rows = [
+        {**shared, "product_model": "Claude-Sonnet-4", "line_item_unblended_cost": "1.0000000000"},
+        {**shared, "product_model": "Claude-Sonnet-4", "line_item_unblended_cost": "2.0000000000"},
+        {**shared, "line_item_usage_type": "Tax", "line_item_unblended_cost": "0.57"},
+    ]
+    result = await books.compare(books.file(rows))
+
+    assert result.layout == "aws-cur"
+    assert found(result) == {("MISSING_HERE", FIRST.date().isoformat(), "tax", "USD"): 1}

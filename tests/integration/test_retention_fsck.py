@@ -30,9 +30,9 @@ POLICY = load_preset("default")
 CHECKS = [
     *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
     *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "accounts"),
-    *("exports", "installation", "field removals", "webhooks", "budgets"),
+    *("exports", "installation", "field removals", "webhooks", "budgets", "sources"),
     *("row security", "catalogue", "history", "columns", "notes", "mirror", "keyring", "sealed", "errors", "usage"),
-    "feed",
+    *("feed", "cold tier"),
     *("ids", "held copies", "bills", "not compared"),
 ]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")

@@ -69,11 +69,11 @@ async def test_a_key_has_its_share_of_the_connections(database: Database) -> Non
     assert not gone.done() and not waiting.done()
 
     gone.cancel()
-    await running[0].__aexit__(None)
+    await running[0].__aexit__(None, None, None)
 
     assert await (await waiting).fetchval("SELECT 1") == 1
     for lease in (*running[1:], leases[-1]):
-        await lease.__aexit__(None)
+        await lease.__aexit__(None, None, None)
     assert not database.share_of("busy").locked()
 
 
@@ -101,9 +101,9 @@ async def test_who_waits_for_a_connection_is_handed_one_with_its_own_scope(any_d
         tasks = [asyncio.create_task(counted(accounts, ends=index == 4)) for index, accounts in enumerate(asked)]
         await asyncio.sleep(0)
         tasks[0].cancel()
-        await held[0].__aexit__(None)  # hands it to the second, before that one runs
+        await held[0].__aexit__(None, None, None)  # hands it to the second, before that one runs
         tasks[1].cancel()
-        await held[1].__aexit__(None)
+        await held[1].__aexit__(None, None, None)
         found = await asyncio.gather(*tasks, return_exceptions=True)
         gone = [index for index, count in enumerate(found) if isinstance(count, BaseException)]
         assert gone == [0, 1, 4]

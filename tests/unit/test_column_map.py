@@ -303,3 +303,30 @@ def test_the_map_of_the_documentation_is_one() -> None:
     page = (Path(__file__).parents[2] / "docs" / "importing.md").read_text("utf-8")
     [document] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert read_column_map(document.encode(), "docs/importing.md").delimiter == ";"
+
+
+def test_kongs_audit_log_by_the_map_of_the_documentation() -> None:
+    """What Kong's reference of its audit log has is a call by the map in docs/connect.md, and its payloads are not."""
+    page = (Path(__file__).parents[2] / "docs" / "connect.md").read_text("utf-8")
+    [document] = re.findall(r"### Kong AI Gateway\n.*?```toml\n(.*?)```", page, re.DOTALL)
+    usage = {"prompt_tokens": 89, "completion_tokens": 56, "total_tokens": 145, "cost": 0.0012, "time_per_token": 87}
+    meta = {"request_model": "gpt-4o", "response_model": "gpt-4o-2024-08-06", "provider_name": "azure"}
+    meta |= {"plugin_id": "5df193be-47a3-4f1b-8c37-37e31af0568b", "llm_latency": 4927}
+    payload = {"request": "kanarie asks", "response": "kanarie answers"}
+    row = {
+        "request": {"id": "b6d1e1c9", "method": "POST", "uri": "/chat", "headers": {"authorization": "kanarie"}},
+        "started_at": 1_795_000_000_123,
+        "latencies": {"request": 5031, "kong": 104, "proxy": 4927},
+        "response": {"status": 200, "size": 934},
+        "consumer": {"username": "shop"},
+        "client_ip": "203.0.113.7",
+        "ai": {"proxy": {"usage": usage, "meta": meta, "payload": payload}},
+    }
+    report = call(row, document)
+    assert (report.source_id, report.model, report.served_model) == ("b6d1e1c9", "gpt-4o", "gpt-4o-2024-08-06")
+    assert (report.provider, report.api_key, report.latency_ms, report.failed) == ("azure", "shop", 5031, False)
+    assert (report.input_tokens, report.output_tokens, report.amount) == (89, 56, Decimal("0.0012"))
+    assert report.started_at == datetime.fromtimestamp(1_795_000_000.123, UTC)
+    assert "kanarie" not in repr((report.attributes, report.tags, report.error, report.user))
+    assert call(row | {"response": {"status": 429}}, document).failed
+    assert refused({**row, "ai": {}}, document) == "`model` is required"

@@ -97,6 +97,10 @@ def test_a_call_by_the_conventions() -> None:
         ({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}, None),
         ({"openinference.span.kind": "CHAIN", "llm.model_name": "m"}, None),
         ({"langfuse.observation.type": "span"}, None),
+        ({"ai.operationId": "ai.generateText.doGenerate", "gen_ai.request.model": "m"}, "chat"),
+        ({"ai.operationId": "ai.embed.doEmbed", "ai.model.id": "m"}, "embeddings"),
+        ({"ai.operationId": "ai.generateText", "ai.model.id": "m", "ai.usage.promptTokens": 5}, None),
+        ({"ai.operationId": "ai.toolCall", "ai.toolCall.name": "search"}, None),
         ({"traceloop.span.kind": "workflow", "gen_ai.request.model": "m", "gen_ai.system": "x"}, None),
         ({"llm.openai.messages": "[]", "llm.openai.model": "m"}, None),
         ({"http.request.method": "GET"}, None),
@@ -180,6 +184,21 @@ def test_costs_are_exact_or_not_known(facts: dict[str, Any], amount: str | None)
 
     assert report.amount == (None if amount is None else Decimal(amount))
     assert report.amount_source == (None if amount is None else "REPORTED")
+
+
+def test_a_stream_and_an_embedding_of_vercels_sdk() -> None:
+    """As `ai` 6.0.326 writes them: the provider without the part of its API, and tokens that are only counted."""
+    facts: dict[str, Any] = {
+        "ai.operationId": "ai.streamText.doStream",
+        "gen_ai.system": "openai.chat",
+        "gen_ai.request.model": "m",
+    }
+    stream = one(span(7, attributes=facts))
+    assert (stream.provider, stream.streamed, stream.operation) == ("openai", True, "chat")
+    facts = {"ai.operationId": "ai.embed.doEmbed", "ai.model.provider": "openai.embedding", "ai.model.id": "e"}
+    embedding = one(span(8, attributes=facts | {"ai.usage.tokens": 8, "ai.values": ["kanarie"]}))
+    assert (embedding.provider, embedding.model, embedding.input_tokens) == ("openai", "e", 8)
+    assert embedding.streamed is False
 
 
 @pytest.mark.parametrize(

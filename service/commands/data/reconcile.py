@@ -66,6 +66,7 @@ Source = Annotated[
         "database or address, as of `calledger import`.",
     ),
 ]
+_COLUMNS: Final = ("day", "model", "amount", "currency", "tokens", "id")
 _LAYOUTS: Final = [one.name for one in LAYOUTS]
 _LOGS: Final = [name for name, form in FORMATS.items() if name not in _LAYOUTS and "map" not in form.options]
 
@@ -91,6 +92,22 @@ Since = Annotated[date | None, typer.Option(parser=_day, metavar="DAY", help="Th
 Until = Annotated[date | None, typer.Option(parser=_day, metavar="DAY", help="The last day; by default theirs.")]
 Account = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this account; repeat for more.")]
 Currency = Annotated[str | None, typer.Option(metavar="CODE", help="Of rows that name none.")]
+
+
+def _column(text: str) -> tuple[str, str]:
+    name, _, column = text.partition("=")
+    if name not in _COLUMNS or not column:
+        raise typer.BadParameter(f"`{text[:60]}` is no column: write one of {', '.join(_COLUMNS)}, `=` and its name")
+    return name, column
+
+
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COLUMN",
+        help=f"Of an invoice with other names: which column is {', '.join(_COLUMNS)}; repeat for more.",
+    ),
+]
 Share = Annotated[
     str | None, typer.Option(metavar="SHARE", help="Of an amount, such as 0.001; by default the setting.")
 ]
@@ -111,6 +128,7 @@ def reconcile(
     until: Until = None,
     account: Account = None,
     currency: Currency = None,
+    column: Column = None,
     tolerance: Share = None,
     served: Served = False,
     quota_per_unit: QuotaPerUnit = None,
@@ -129,14 +147,11 @@ def reconcile(
     \b
     Examples: calledger reconcile invoice.csv --time-zone America/Los_Angeles
               calledger reconcile focus.csv.gz --format html -o november.html
+              calledger reconcile rechnung.csv --column day=Datum --column model=Modell --column amount=Betrag
               calledger reconcile https://gateway.internal --from new-api --secret-file token.txt --user-id 1
     """
-    if (since is None) != (until is None):
-        raise typer.BadParameter("give both --since and --until, or neither")
-    if since is not None and until is not None and since > until:
-        raise typer.BadParameter("--since must not be later than --until")
+    days, columns = _days(since, until), dict(map(_column, column or ()))
     share, zone = (None if tolerance is None else _share(tolerance)), _zone(time_zone)
-
     where = _Where(source, layout, quota_per_unit, currency, source_secret(secret_file), user_id)
     opened = where.opened(None if since is None else datetime.combine(since, time(), zone))
 
@@ -146,11 +161,12 @@ def reconcile(
             name=where.name(opened),
             zone=zone,
             tolerance=runtime.settings.reconcile_tolerance if share is None else share,
-            layout=layout,
-            days=None if since is None or until is None else (since, until),
+            layout=layout or ("invoice" if column else None),
+            days=days,
             currency=currency,
             accounts=tuple(account or ()),
             served=served,
+            columns=columns,
         )
         reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         with progress() as bar:
@@ -213,6 +229,16 @@ class _Where:
     def read(self, zone: ZoneInfo) -> CallRows | None:
         """What reads the rows of a log; None for those of a bill."""
         return None if self.log is None else CallRows(self.kind or "", self.log.reader(self.options), zone)
+
+
+def _days(since: date | None, until: date | None) -> tuple[date, date] | None:
+    if since is None or until is None:
+        if since is not until:
+            raise typer.BadParameter("give both --since and --until, or neither")
+        return None
+    if since > until:
+        raise typer.BadParameter("--since must not be later than --until")
+    return since, until
 
 
 def _share(text: str) -> Decimal:

@@ -5,6 +5,7 @@ from datetime import datetime
 from policies import Role
 from service.commands.common import progress, say
 from service.demo.administration import administer
+from service.demo.invoice import compare_invoice
 from service.demo.loading import load_calls
 from service.errors import OperatorError
 from service.ledger import LedgerKind, read_record
@@ -58,3 +59,4 @@ async def _load(runtime: Runtime, now: datetime) -> None:
         task = bar.add_task("loading sample calls", total=None)
         await load_calls(runtime, now, lambda done, total: bar.update(task, completed=done, total=total))
     await administer(runtime)
+    await compare_invoice(runtime, now)

@@ -1,18 +1,16 @@
 """Proof that usage is right: rollups and deltas together are the sums of the calls. Part of `calledger fsck`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from policies.retention import cutoff
-from service.query.usage.plan import ceil_to
+from service.query.buckets.stretches import DAY, Stretch, every_day, within
 from service.storage.cold.catalogue import FrozenTimes
 
-_DAY: Final = timedelta(days=1)
 _KEY: Final = "account_id, tier, model, provider, api_key, failed, currency"
 _SUMS: Final = (
     "calls",
@@ -92,7 +90,6 @@ _STATEMENT: Final = _DIFFERENCES.format(
         _STORED.format(store=store.value, key=_KEY, plain=_PLAIN, moments=_MOMENTS) for store in _STORES
     ),
 )
-_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +111,19 @@ class UsageDifference:
     amount_stored: str | None
 
 
-async def check_usage(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[UsageDifference]:
-    """Compare every UTC day of which all calls are still there, and none in files, day by day: memory does not grow
-    with the calls.
+async def check_usage(
+    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+) -> AsyncIterator[UsageDifference]:
+    """Compare every UTC day (of the `stretches`) of which all calls are still there, and none in files, day by day:
+    memory does not grow with the calls.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
-    tomorrow = ceil_to(now.astimezone(UTC), _DAY)
     frozen = await FrozenTimes.read(owner)
-    for (tier,) in await owner.fetch(_TIERS):
-        start = ceil_to(cutoff(policy, tier, Store.CALL, now), _DAY)
-        while start <= tomorrow:
-            end = start + _DAY if start < tomorrow else datetime.max.replace(tzinfo=UTC)
-            stores = [store.value for store in _STORES]
-            rows = [] if frozen.touch(tier, start, end) else await owner.fetch(_STATEMENT, tier, start, end, stores)
-            for row in rows:
-                yield UsageDifference(Store(row["store"]), row["account_id"], tier, start, *row[2:])
-            start += _DAY
+    chosen = await every_day(owner, now) if stretches is None else stretches
+    for tier, start, end in within(chosen, policy, Store.CALL, now, DAY):
+        if frozen.touch(tier, start, end):
+            continue
+        for row in await owner.fetch(_STATEMENT, tier, start, end, [store.value for store in _STORES]):
+            yield UsageDifference(Store(row["store"]), row["account_id"], tier, start, *row[2:])

@@ -2,27 +2,26 @@
 is part of fsck.
 """
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from policies.retention import cutoff
-from service.query.usage.plan import ceil_to
+from service.query.buckets.stretches import Stretch, every_day, within
 
-_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+_LONGEST: Final = timedelta(days=4000)
 _DIFFERENCES: Final = """
     WITH sides AS (
         SELECT 1 AS side, account_id, call_id, failed, model, currency, amount FROM correction
-        WHERE tier = $1 AND bucket_at >= $2 AND NOT EXISTS (
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND NOT EXISTS (
             SELECT FROM cold_file AS file
             WHERE file.frozen_at IS NOT NULL AND file.tier = $1 AND bucket_at >= start_at AND bucket_at < end_at
         )
         UNION ALL
         SELECT -1, account_id, correction_of, failed, model, currency, amount FROM call
-        WHERE tier = $1 AND started_at >= $2 AND correction_of IS NOT NULL AND NOT EXISTS (
+        WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND correction_of IS NOT NULL AND NOT EXISTS (
             SELECT FROM cold_file AS file
             WHERE file.frozen_at IS NOT NULL AND file.tier = $1 AND started_at >= start_at AND started_at < end_at
         )
@@ -34,10 +33,12 @@ _DIFFERENCES: Final = """
 """
 
 
-async def check_corrections(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[int]:
-    """The accounts whose corrections differ, of the UTC days of which all calls are still there."""
+async def check_corrections(
+    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+) -> AsyncIterator[int]:
+    """The accounts whose corrections differ, of UTC days (of the `stretches`) of which all calls are still there."""
     now: datetime = await owner.fetchval("SELECT now()")
-    for (tier,) in await owner.fetch(_TIERS):
-        start = ceil_to(cutoff(policy, tier, Store.CALL, now).astimezone(UTC), timedelta(days=1))
-        for (account,) in await owner.fetch(_DIFFERENCES, tier, start):
+    chosen = await every_day(owner, now) if stretches is None else stretches
+    for tier, start, end in within(chosen, policy, Store.CALL, now, _LONGEST):
+        for (account,) in await owner.fetch(_DIFFERENCES, tier, start, end):
             yield account

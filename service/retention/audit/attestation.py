@@ -14,7 +14,7 @@ from policies.evidence import LedgerKind, moment
 from policies.evidence.attestation import ATTESTATION, statement_digest
 from service.ledger import Checkpoints, Entry, Ledger, Selection, check, read_record
 from service.ledger.checks.check import LedgerCheck
-from service.retention.audit.fsck import check_ledger
+from service.retention.audit.fsck import Finding, check_ledger
 from service.retention.audit.report import ClassState, RetentionReport, report
 from service.retention.context import RetentionContext
 from service.retention.lost_keys import lost_keys
@@ -34,19 +34,29 @@ _ACTIVE_HOLDS: Final = """
 
 
 async def attest(
-    context: RetentionContext, ledger: Ledger, applied: AppliedPolicy, *, days: int, actor: str
+    context: RetentionContext,
+    ledger: Ledger,
+    applied: AppliedPolicy,
+    *,
+    days: int,
+    actor: str,
+    again: bool = False,
+    full: bool = False,
 ) -> dict[str, Any]:
-    """The attestation of the last `days` days as JSON, with its entry in the ledger and a checkpoint over it."""
+    """The attestation of the last `days` days as JSON, with its entry in the ledger and a checkpoint over it.
+
+    `again` and `full` are those of `check_ledger`; what was left out is said in the findings that rest on it.
+    """
     found = await report(context)
     since = found.as_of - timedelta(days=days)
     entries = [entry async for entry in ledger.every(Selection(kinds=POPULATION, recorded_from=since))]
-    checked = await check(ledger)
+    checked, fsck = await check(ledger), [one async for one in check_ledger(context, again=again, full=full)]
     statement = {
         "as_of": moment(found.as_of),
         "period": {"from": moment(since), "to": moment(found.as_of), "days": days},
         "policy": _policy(applied),
         "classes": [_class(one) for one in found.classes],
-        "checks": [one async for one in _checks(context, found, checked, days)],
+        "checks": [one async for one in _checks(context, found, checked, fsck, days)],
         "active_holds": await context.owner.fetchval(_ACTIVE_HOLDS),
         "keyring_backup_days": context.keyring_backup_days,
         "missing": list(found.missing),
@@ -79,9 +89,8 @@ async def _item(ledger: Ledger, index: int, size: int) -> dict[str, Any]:
 
 
 async def _checks(
-    context: RetentionContext, found: RetentionReport, checked: LedgerCheck, days: int
+    context: RetentionContext, found: RetentionReport, checked: LedgerCheck, checks: Sequence[Finding], days: int
 ) -> AsyncIterator[dict[str, Any]]:
-    checks = [one async for one in check_ledger(context)]
     unseen = [one.check for one in checks if not one.completed]
     broken = [one.check for one in checks if one.check in STORAGE and not one.ok]
     # A row has values of several classes, so each store of a tier counts once.

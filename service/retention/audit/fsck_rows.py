@@ -10,6 +10,9 @@ from typing import Final
 
 import asyncpg
 
+from policies.policy.model import Store
+from policies.retention import Partition
+from service.retention.audit.incremental.run import FsckRun
 from service.retention.context import RetentionContext
 from service.storage.connection import Connection
 from service.storage.ids import bill_key_hex
@@ -33,7 +36,8 @@ _IDS: Final = r"""
         CROSS JOIN LATERAL (
             SELECT CASE WHEN call.correction_of IS NULL THEN '' ELSE 'correction:' END || source.name AS name
         ) AS reporter
-        WHERE call.source_id !~ '^\[redacted:[a-z]+\]$'
+        WHERE call.tier = $4 AND call.started_at >= $5 AND call.started_at < $6
+            AND call.source_id !~ '^\[redacted:[a-z]+\]$'
             AND right(call.source_id, 14) <> '~' || floor(extract(epoch FROM call.started_at) * 1000)::bigint
     )
     SELECT account_id, id FROM hashed
@@ -91,7 +95,8 @@ _COPIES: Final = f"""
 # Of an answer that was made in the background, the bill has the provider's id and begins with a quarter hour.
 _BILLS: Final = r"""
     SELECT call.account_id, call.source_id, call.started_at FROM call
-    WHERE call.source = $1 AND call.correction_of IS NULL AND (
+    WHERE call.source = $1 AND call.tier = $2 AND call.started_at >= $3 AND call.started_at < $4
+        AND call.correction_of IS NULL AND (
             call.operation = 'batch'
             OR call.operation = 'responses' AND call.source_id LIKE 'resp\_%'
                 AND call.started_at = date_bin('15 minutes', call.started_at, '1970-01-01Z')
@@ -109,16 +114,23 @@ NOT_COMPARED: Final = (
 )
 
 
-async def check_ids(context: RetentionContext, _: datetime) -> Result:
+async def check_ids(run: FsckRun) -> Result:
     """Each call's id is that of its account, source, source id and start, and its error is of the same person."""
-    owner = context.owner
+    owner, wrong = run.context.owner, list[str]()
     numbers, names = list(SOURCE_NUMBERS.values()), list(SOURCE_NUMBERS)
-    wrong = [
-        f"call `{row['id']}` of account {row['account_id']} has another id than its source id and start give"
-        for row in await owner.fetch(_IDS, numbers, names, _NAMED)
-    ]
+
+    async def look(part: Partition) -> bool:
+        """Whether all ids of the partition are right."""
+        found = await owner.fetch(_IDS, numbers, names, _NAMED, part.tier, part.start, part.end)
+        wrong.extend(
+            f"call `{row['id']}` of account {row['account_id']} has another id than its source id and start give"
+            for row in found
+        )
+        return not found
+
+    looked_at = await run.each("ids", await run.partitions(Store.CALL), look)
     wrong += [f"error `{row['id']}` is not as its call is" for row in await owner.fetch(_ERRORS, _NAMED)]
-    return wrong, "calls are the ones that their ids name, and errors those of their calls"
+    return wrong, f"calls are the ones that their ids name, and errors those of their calls; of calls {looked_at}"
 
 
 async def check_copies(context: RetentionContext, _: datetime) -> Result:
@@ -136,16 +148,25 @@ async def check_copies(context: RetentionContext, _: datetime) -> Result:
     return wrong, f"{copies} copies, {compared} of them as their rows are; the rows of the others are gone"
 
 
-async def check_bills(context: RetentionContext, _: datetime) -> Result:
+async def check_bills(run: FsckRun) -> Result:
     """Each bill of polled work has its claims, or the next poll might bill it again."""
-    wrong: list[str] = []
-    bills = 0
-    async with context.owner.acquire() as connection, connection.transaction(readonly=True):
-        cursor = await connection.cursor(_BILLS, SOURCE_NUMBERS["litellm"])
-        while some := await cursor.fetch(_BILLS_AT_ONCE):
-            bills += len(some)
-            wrong += await _without_claim(connection, some)
-    return wrong, f"{bills} bills of polled work, each with its claim"
+    states, wrong, bills = await run.states(), list[str](), 0
+
+    async def look(part: Partition) -> bool:
+        """Whether all bills of the partition have theirs."""
+        nonlocal bills
+        found = list[str]()
+        async with run.context.owner.acquire() as connection, connection.transaction(readonly=True):
+            cursor = await connection.cursor(_BILLS, SOURCE_NUMBERS["litellm"], part.tier, part.start, part.end)
+            while some := await cursor.fetch(_BILLS_AT_ONCE):
+                bills += len(some)
+                found += await _without_claim(connection, some)
+        wrong.extend(found)
+        return not found
+
+    parts = await run.partitions(Store.CALL)
+    looked_at = await run.each("bills", parts, look, lambda _: states.changed("bill_claim"))
+    return wrong, f"{bills} bills of polled work, each with its claim; of calls {looked_at}"
 
 
 async def _without_claim(connection: Connection, bills: Sequence[asyncpg.Record]) -> list[str]:

@@ -2,21 +2,19 @@
 account. Part of fsck.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, LiteralString
 
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from policies.retention import cutoff
-from service.query.usage.plan import ceil_to
+from service.query.buckets.stretches import DAY, Stretch, every_day, midnight_after, within
 from service.retention.rollups.tag_sums import NAMES, PLAIN, SKETCHED, TABLES
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.statements.tag_deltas import tag_rows_of
 
-_DAY: Final = timedelta(days=1)
 _STRIDE: Final = timedelta(days=28)
 """The time of which one statement compares sums with sums."""
 _KEY: Final = "account_id, tier, tag_key, tag_value, currency"
@@ -72,7 +70,6 @@ def _of_all(by_account: str, over_all: str) -> str:
 
 
 _OF_ALL: Final = {(store, tables[1]): _of_all(*tables) for store, tables in TABLES.items()}
-_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 _SUMMED: Final = "SELECT tag_key, summed_from FROM usage_tag_key WHERE unlisted_at IS NULL AND summed_from IS NOT NULL"
 """The tags of which there are sums, and since when."""
 
@@ -87,36 +84,36 @@ class TagDifference:
     keys: int
 
 
-async def check_tags(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[TagDifference]:
-    """Compare every UTC day of which all calls are still there, and none in files, day by day, for the tags that are
-    summed by then.
+async def summed_since(owner: asyncpg.Pool) -> dict[str, datetime]:
+    """The tags of which there are sums, and the midnight (UTC) since which all calls are in them."""
+    return {row["tag_key"]: midnight_after(row["summed_from"]) for row in await owner.fetch(_SUMMED)}
+
+
+async def check_tags(
+    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+) -> AsyncIterator[TagDifference]:
+    """Compare every UTC day (of the `stretches`) of which all calls are still there, and none in files, day by day, for
+    the tags that are summed by then.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
-    tomorrow = ceil_to(now.astimezone(UTC), _DAY)
-    since = {row["tag_key"]: row["summed_from"] for row in await owner.fetch(_SUMMED)}
-    frozen = await FrozenTimes.read(owner)
-    for (tier,) in await owner.fetch(_TIERS) if since else ():
-        day = ceil_to(max(cutoff(policy, tier, Store.CALL, now), min(since.values())).astimezone(UTC), _DAY)
-        while day <= tomorrow:
-            keys = sorted(key for key, begin in since.items() if begin <= day)
-            end = day + _DAY if day < tomorrow else datetime.max.replace(tzinfo=UTC)
-            rows = [] if frozen.touch(tier, day, end) else await owner.fetch(_DIFFERENCES, tier, day, end, keys)
-            for row in rows:
+    since, frozen = await summed_since(owner), await FrozenTimes.read(owner)
+    chosen = await every_day(owner, now) if stretches is None else stretches
+    for tier, day, end in within(chosen, policy, Store.CALL, now, DAY):
+        keys = sorted(key for key, begin in since.items() if begin <= day)
+        if keys and not frozen.touch(tier, day, end):
+            for row in await owner.fetch(_DIFFERENCES, tier, day, end, keys):
                 yield TagDifference(row["name"], tier, day, row["keys"])
-            day += _DAY
 
 
-async def check_tags_of_all(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[TagDifference]:
-    """Compare the sums over all accounts with those by account, within their windows."""
+async def check_tags_of_all(
+    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+) -> AsyncIterator[TagDifference]:
+    """Compare the sums over all accounts with those by account, within their windows (of the `stretches`)."""
     now: datetime = await owner.fetchval("SELECT now()")
-    last = ceil_to(now.astimezone(UTC), _DAY)
-    for (tier,) in await owner.fetch(_TIERS):
-        for (store, table), statement in _OF_ALL.items():
-            start = ceil_to(cutoff(policy, tier, store, now), _DAY)
-            while start <= last:
-                end = start + _STRIDE if start + _STRIDE <= last else datetime.max.replace(tzinfo=UTC)
-                for row in await owner.fetch(statement, tier, start, end):
-                    yield TagDifference(table, tier, row["day"], row["keys"])
-                start = end if end <= last else last + _DAY
+    chosen = await every_day(owner, now) if stretches is None else list(stretches)
+    for (store, table), statement in _OF_ALL.items():
+        for tier, start, end in within(chosen, policy, store, now, _STRIDE):
+            for row in await owner.fetch(statement, tier, start, end):
+                yield TagDifference(table, tier, row["day"], row["keys"])

@@ -1,18 +1,16 @@
 """A check that derived sums (over all accounts and by API key) equal those of their rollup. Part of fsck."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from policies.retention import cutoff
-from service.query.usage.plan import ceil_to
+from service.query.buckets.stretches import Stretch, every_day, within
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 
-_DAY: Final = timedelta(days=1)
 _STRIDE: Final = timedelta(days=28)
 """The time that one statement compares, so that memory does not grow with the window."""
 
@@ -44,7 +42,6 @@ def _statement(store: Store, sums: DerivedSums) -> str:
 _STATEMENTS: Final = {
     (store, sums.table): _statement(store, sums) for store, resting in DERIVED_SUMS.items() for sums in resting
 }
-_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +55,15 @@ class DerivedDifference:
     keys: int
 
 
-async def check_derived_sums(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[DerivedDifference]:
-    """Compare all derived sums within the windows of the rollups. Yields nothing when everything is right."""
+async def check_derived_sums(
+    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+) -> AsyncIterator[DerivedDifference]:
+    """Compare all derived sums (of the `stretches`) within the windows of the rollups. Yields nothing when everything
+    is right.
+    """
     now: datetime = await owner.fetchval("SELECT now()")
-    last = ceil_to(now.astimezone(UTC), _DAY)
-    for (tier,) in await owner.fetch(_TIERS):
-        for (store, table), statement in _STATEMENTS.items():
-            start = ceil_to(cutoff(policy, tier, store, now), _DAY)
-            while start <= last:
-                end = start + _STRIDE if start + _STRIDE <= last else datetime.max.replace(tzinfo=UTC)
-                for row in await owner.fetch(statement, tier, start, end):
-                    yield DerivedDifference(table, store, tier, row["day"], row["keys"])
-                start = end if end <= last else last + _DAY
+    chosen = await every_day(owner, now) if stretches is None else list(stretches)
+    for (store, table), statement in _STATEMENTS.items():
+        for tier, start, end in within(chosen, policy, store, now, _STRIDE):
+            for row in await owner.fetch(statement, tier, start, end):
+                yield DerivedDifference(table, store, tier, row["day"], row["keys"])

@@ -57,16 +57,13 @@ class PropagatingConnection(ScopedConnection):
 
     async def execute(self, query: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - as asyncpg's
         """As asyncpg's; the first of a transaction makes its scope known to the workers."""
-        if self._scopes_now():
-            await super().execute(self._set_local())
-            self._scoped_transaction = self._top_xact
+        await self._scope_transaction()
         return await super().execute(query, *args, **kwargs)
 
     async def fetch(self, query: str, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - as asyncpg's
         """As asyncpg's, in a transaction with the scope."""
         if self._accounts is None or self.is_in_transaction():
-            if self._scopes_now():
-                await self.execute("")
+            await self._scope_transaction()
             return await super().fetch(query, *args, **kwargs)
         await super().execute(f"BEGIN READ ONLY; {self._set_local()}")
         try:
@@ -89,11 +86,13 @@ class PropagatingConnection(ScopedConnection):
         found = await self.fetch(query, *args, **kwargs)
         return found[0][column] if found else None
 
-    def _scopes_now(self) -> bool:
-        """Whether a transaction of the caller's has begun that does not have the scope yet."""
-        return (
-            self._accounts is not None and self._top_xact is not None and self._scoped_transaction is not self._top_xact
-        )
+    async def _scope_transaction(self) -> None:
+        """Set the scope in a transaction of the caller's that has begun and does not have it yet."""
+        # Its driver's object is there before the server's transaction, whose BEGIN must come first.
+        is_new = self._top_xact is not None and self._scoped_transaction is not self._top_xact
+        if self._accounts is not None and is_new and self.is_in_transaction():
+            await super().execute(self._set_local())
+            self._scoped_transaction = self._top_xact
 
     def _set_local(self) -> str:
         assert self._accounts is not None, "only a scope is set"

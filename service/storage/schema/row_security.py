@@ -107,6 +107,7 @@ GUARDS: Final = (
     # Written and read by the owner alone.
     Guard("idempotency_key", ()),
     Guard("import_checkpoint", ()),
+    Guard("fsck_result", ()),
     Guard("installation", _WRITE, secured=False),
     # Readable because an export expires when another policy is in force.
     Guard("policy_version", _READ, "", secured=False),

@@ -42,10 +42,10 @@ describe("models at equal tokens", () => {
       share: null,
       row: { ...figures, inputTokens: input, outputTokens: output },
     });
-    const found = comparedModels([group("dear", "6", "1000", "1000"), group("cheap", "0.3", "900", "100"), group("none", "1", "0", "0")]);
+    const found = comparedModels([group("dear", "6", "1000", "1000"), group("cheap", "0.3", "900", "100"), group("none", "1", "0", "0"), group("free", "0", "10", "10")]);
     expect(found.map(({ model, perMillion, forAll, outputShare }) => [model, perMillion, forAll, outputShare])).toEqual([
-      ["cheap", "300", "0.9", 0.1],
-      ["dear", "3000", "9", 0.5],
+      ["cheap", "300", "0.906", 0.1],
+      ["dear", "3000", "9.06", 0.5],
     ]);
   });
 });

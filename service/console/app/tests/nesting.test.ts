@@ -40,5 +40,6 @@ it("shows retries of gateways that report no spans beside each other", () => {
 it("loses none of those that name each other, or themselves, as parents", () => {
   const ids = (calls: readonly TraceCall[]) => said(calls).map(([id]) => id).toSorted();
   expect(ids([call("x", { parentSpanId: "y" }), call("y", { parentSpanId: "x" }), call("z", { parentSpanId: "z" }), call("w", { parentSpanId: "z" })])).toEqual(["w", "x", "y", "z"]);
+  expect(said([call("a", { sourceId: "id/" }), call("b", { parentSpanId: "" }), call("c", {})]).map(([, depth]) => depth)).toEqual([0, 0, 0]);
   expect(said([call("a", { sourceId: null, parentSpanId: "b" }), call("b", { sourceId: null })])).toEqual([["a", 0, null, null], ["b", 0, null, null]]);
 });

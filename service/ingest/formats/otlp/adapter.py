@@ -87,7 +87,7 @@ def report_of(span: Span) -> Report | Rejection:
         model=model or _UNKNOWN_MODEL,
         failed=has_failed(span),
         served_model=first_text(attributes, names.SERVED_MODEL),
-        provider=first_text(attributes, names.PROVIDER),
+        provider=_provider(attributes),
         operation=operation,
     )
     if span.parent_id:
@@ -120,3 +120,9 @@ def _requested_model(attributes: Object) -> str | None:
     found = (object_of_text(attributes.get(name)) for name in names.INVOCATION)
     asked = next((model for parameters in found if (model := first_text(parameters, ("model",)))), None)
     return asked or first_text(attributes, names.ONE_MODEL) or first_text(attributes, names.SERVED_MODEL)
+
+
+def _provider(attributes: Object) -> str | None:
+    """The provider; Vercel's AI SDK names the part of its API too, as `openai.chat`."""
+    name = first_text(attributes, names.PROVIDER)
+    return name.partition(".")[0] if name and names.VERCEL_OPERATION in attributes else name

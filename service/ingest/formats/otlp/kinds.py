@@ -19,11 +19,15 @@ _MODEL: Final = frozenset(
 
 _SAME: Final[Mapping[str, str]] = {"completion": "text_completion", "embedding": "embeddings", "rerank": "rerank"}
 _OPENINFERENCE: Final[Mapping[str, str]] = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
+_VERCEL: Final[Mapping[str, str]] = {"doGenerate": "chat", "doStream": "chat", "doEmbed": "embeddings"}
 _LANGFUSE: Final[Mapping[str, str]] = {"generation": "chat", "embedding": "embeddings"}
 
 
 def operation_of_span(attributes: Mapping[str, Value]) -> str | None:
     """The operation of a span that is a call to a model; None for any other span."""
+    vercel = text_of(attributes.get(names.VERCEL_OPERATION))
+    if vercel is not None:
+        return _VERCEL.get(vercel.rpartition(".")[2])
     said = text_of(attributes.get(names.OPERATION))
     if said is not None:
         return _of_convention(said, attributes)

@@ -38,6 +38,7 @@ INPUT_TOKENS: Final = (
     "llm.token_count.prompt",
     "ai.usage.inputTokens",
     "ai.usage.promptTokens",
+    "ai.usage.tokens",
 )
 OUTPUT_TOKENS: Final = (
     "gen_ai.usage.output_tokens",
@@ -147,6 +148,8 @@ OPENINFERENCE_KIND: Final = "openinference.span.kind"
 LANGFUSE_TYPE: Final = "langfuse.observation.type"
 TRACELOOP_KIND: Final = "traceloop.span.kind"
 REQUEST_TYPE: Final = "llm.request.type"
+VERCEL_OPERATION: Final = "ai.operationId"
+"""`ai.generateText.doGenerate` of Vercel's AI SDK: its `do...` spans are requests, those around them are not."""
 
 _PARAMETERS: Final = """
     temperature top_p top_k max_tokens max_completion_tokens max_output_tokens n seed stream presence_penalty
@@ -177,6 +180,7 @@ READ: Final = frozenset(
         *TAGS,
         *PROVIDER_REQUEST_ID,
         *STREAMED,
+        VERCEL_OPERATION,
         *FIRST_TOKEN_SECONDS,
         *FIRST_TOKEN_MILLISECONDS,
         *ERROR_TYPE,

@@ -41,6 +41,9 @@ def read_times(figures: FigureReader, span: Span, report: Report, attributes: Ob
 
 
 def _streamed(attributes: Object) -> bool | None:
+    operation = attributes.get(names.VERCEL_OPERATION)
+    if isinstance(operation, str):
+        return operation.endswith(".doStream")
     for name in names.STREAMED:
         value = attributes.get(name)
         if isinstance(value, bool):

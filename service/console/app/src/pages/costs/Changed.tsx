@@ -10,11 +10,13 @@ interface Props {
 
 /** Above it, how many times as much it is says more than a percentage does. */
 const MOST = 9.99;
+/** More than this says no more than that there was next to nothing before. */
+const TIMES_MOST = 100;
 
 /** By how much something differs from the period before: by a sign and words, not by colour alone. */
 export function Changed({ change, good }: Props) {
   const word = useWords(words);
-  if (change === null) return null;
+  if (change === null || change > TIMES_MOST) return null;
   const more = change > 0;
   const kind = good === "neither" || Math.abs(change) < 0.005 ? "" : (good === "more") === more ? "changed-good" : "changed-bad";
   return (

@@ -67,7 +67,8 @@ export interface Compared {
 
 const MILLION = "1000000";
 
-/** Models by what the same number of tokens costs with each, the cheapest first. */
+/** Models by what the same number of tokens costs with each, the cheapest first. One that cost nothing has calls that
+ * failed or that a cache answered, and says nothing of its price. */
 export function comparedModels(groups: readonly Group[]): Compared[] {
   const all = sum(groups.map(({ row }) => tokensOf(row)));
   return groups
@@ -75,7 +76,7 @@ export function comparedModels(groups: readonly Group[]): Compared[] {
       const tokens = tokensOf(row);
       const perMillion = proportional(amount, tokens, MILLION);
       const forAll = proportional(amount, tokens, all);
-      if (perMillion === null || forAll === null) return [];
+      if (perMillion === null || forAll === null || compare(amount, "0") === 0) return [];
       return [{ model: value, tokens, outputShare: shareOf(row.outputTokens ?? "0", tokens), perMillion, forAll }];
     })
     .toSorted((one, other) => compare(one.perMillion, other.perMillion));

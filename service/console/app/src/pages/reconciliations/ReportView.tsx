@@ -31,7 +31,7 @@ interface Props {
 /** One comparison: what both sides come to, what could not be read, and what differs. */
 export function ReportView({ id, kinds, choose, close }: Props) {
   const word = useWords(words);
-  const known = kinds.filter((kind): kind is DifferenceKind => kind in word.kind);
+  const known = kinds.filter((kind): kind is DifferenceKind => Object.hasOwn(word.kind, kind));
   const pages = usePages(known.join());
   const { data, problem, waiting, again } = useAnswer(OneReconciliation, { id, first: A_PAGE, after: pages.after, kinds: known.length > 0 ? known : null });
   const report = reportOf(data);

@@ -30,7 +30,7 @@ export function nested<Of extends TraceCall>(calls: readonly Of[]): readonly Nes
   for (const call of calls) for (const span of spansOf(call)) bySpan.set(span, call);
   const parts = new Map<Of | null, Of[]>([[null, []]]);
   for (const call of calls) {
-    const within = bySpan.get(call.parentSpanId ?? "") ?? null;
+    const within = call.parentSpanId ? (bySpan.get(call.parentSpanId) ?? null) : null;
     parts.set(within, [...(parts.get(within) ?? []), call]);
   }
   const found: Nested<Of>[] = [];

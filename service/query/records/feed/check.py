@@ -12,8 +12,9 @@ from policies.retention import Partition, cutoff
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.records.change_sums import HourlySum, checksum_of, sum_changes
-from service.query.records.feed_days import FeedDays
-from service.query.records.feed_positions import FeedPositions, Wrong, calls_of, changes_of
+from service.query.records.feed.days import FeedDays
+from service.query.records.feed.memory import FeedMemory
+from service.query.records.feed.positions import FeedPositions, Wrong, calls_of, changes_of
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import encode_raw_ids
@@ -53,17 +54,22 @@ ORDER BY position LIMIT 50
 
 
 async def check_feed(
-    owner: asyncpg.Pool, policy: Policy, partitions: Sequence[Partition], frozen: FrozenTimes | None = None
+    owner: asyncpg.Pool,
+    policy: Policy,
+    partitions: Sequence[Partition],
+    frozen: FrozenTimes | None = None,
+    memory: FeedMemory | None = None,
 ) -> tuple[list[str], str]:
     """What is wrong with the feed, in words, and what was looked at. `partitions`: those of calls; `frozen`: the times
-    of which calls are in files, which are not looked at.
+    of which calls are in files, which are not looked at; `memory`: what is left out because it is as it was.
 
     Nothing is changed, and the service may write, purge and erase meanwhile.
     """
     now: datetime = await owner.fetchval("SELECT clock_timestamp()") + _MARGIN
     frozen = frozen or FrozenTimes(())
-    positions, days = FeedPositions(owner, policy, now, frozen), FeedDays(owner, policy, now)
+    positions = FeedPositions(owner, policy, now, frozen, memory)
     await positions.walk()
+    days = FeedDays(owner, policy, now, memory, positions.digests)
     partitions = [part for part in partitions if not frozen.touch(part.tier, part.start, part.end)]
     await days.compare(partitions, positions.checked_until)
     wrong = [*positions.wrong, *days.wrong]

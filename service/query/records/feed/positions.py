@@ -14,6 +14,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.logs import get_logger
+from service.query.records.feed.memory import BLOCK, DIGEST, Block, FeedMemory, block_of
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import from_milliseconds
@@ -85,13 +86,21 @@ class FeedChange(NamedTuple):
 class FeedPositions:
     """A walk along the feed up to its newest position at the start.
 
+    With a `memory`, blocks that are as they were in an earlier walk, and lead to calls that are, are left out.
+
     `wrong`: what was found, a thousand at most; `gaps`: the newest stretches that have no row, as (after, until),
     and `gone`, how many positions these and all others are; `checked_until`: the newest position.
     """
 
-    def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime, frozen: FrozenTimes) -> None:
+    def __init__(
+        self, owner: asyncpg.Pool, policy: Policy, now: datetime, frozen: FrozenTimes, memory: FeedMemory | None = None
+    ) -> None:
         self._owner = owner
         self._frozen = frozen
+        self._memory = memory
+        self._spans: dict[int, tuple[datetime, datetime]] = {}
+        self.digests: dict[int, str] = {}
+        """The states of whole blocks, by their last position."""
         self._policy = policy
         self._now = now
         self._reached = 0
@@ -108,16 +117,54 @@ class FeedPositions:
         self.checked_until = head["position"]
         for position in head["beyond"]:
             self._add(None, f"position {position} of the feed is newer than the newest that was given")
-        lower, width = 0, STRETCH
-        while lower < self.checked_until:
-            upper = min(lower + width, self.checked_until)
+        for lower in range(0, self.checked_until, BLOCK):
+            if self._memory is None or lower + BLOCK > self.checked_until:
+                await self._walk(lower, min(lower + BLOCK, self.checked_until))
+            else:
+                await self._walk_or_recall(self._memory, lower, lower + BLOCK)
+        self._pass_to(self.checked_until)
+
+    async def _walk_or_recall(self, memory: FeedMemory, lower: int, upper: int) -> None:
+        digest: str = await self._owner.fetchval(DIGEST, lower, upper, memory.seed)
+        self.digests[upper] = digest
+        part, state = f"positions {upper}", f"{self._reached}; {self._newest}; {digest}"
+        known = await memory.recall(part, state)
+        if known is not None and await self._pass_over(memory, block_of(known)):
+            return
+        wrong, before = len(self.wrong), Block(changes=self.changes, in_files=self.in_files, gone=self.gone)
+        self._spans.clear()
+        await self._walk(lower, upper)
+        if len(self.wrong) > wrong or wrong >= _WRONG_MAX:
+            return
+        gone = self.gone - before.gone
+        calls = {tier: (*span, await memory.calls_state(tier, *span)) for tier, span in self._spans.items()}
+        gaps = [gap for gap in self.gaps if gap[1] > lower] if gone else []
+        changes, in_files = self.changes - before.changes, self.in_files - before.in_files
+        block = Block(self._reached, self._newest, changes, in_files, gone, gaps, calls)
+        await memory.keep(part, state, block.text())
+
+    async def _pass_over(self, memory: FeedMemory, block: Block) -> bool:
+        """Take over what was found of a block, if the calls that it leads to are as they were."""
+        for tier, (since, until, state) in block.calls.items():
+            if await memory.calls_state(tier, since, until) != state:
+                return False
+        self._reached, self._newest = block.reached, block.newest
+        self.changes += block.changes
+        self.in_files += block.in_files
+        self.gone += block.gone
+        self.gaps.extend(block.gaps)
+        return True
+
+    async def _walk(self, lower: int, until: int) -> None:
+        width = STRETCH
+        while lower < until:
+            upper = min(lower + width, until)
             rows = await self._owner.fetch(_ROWS, lower, upper)
             changes = [change for row in rows if self._is_in_order(row) for change in changes_of(row)]
             self.changes += len(changes)
             await self._look_up(changes)
             lower, width = upper, STRETCH if rows else width * _GROWTH
             self._say(lower)
-        self._pass_to(self.checked_until)
 
     def _add(self, account_id: int | None, text: str) -> None:
         if len(self.wrong) < _WRONG_MAX:
@@ -153,6 +200,9 @@ class FeedPositions:
     async def _look_up(self, changes: Sequence[FeedChange]) -> None:
         by_tier: dict[int, list[FeedChange]] = {}
         for change in changes:
+            if (moment := change.started_at) is not None:
+                first, last = self._spans.get(change.tier, (moment, moment))
+                self._spans[change.tier] = min(first, moment), max(last, moment)
             if change.started_at is None or change.started_at > self._now + AHEAD:
                 self._add(change.account_id, f"{change} is of a call that starts in the future")
             elif change.started_at < cutoff(self._policy, change.tier, Store.CALL, self._now):

@@ -7,18 +7,19 @@ depends on the number of days, and not on that of calls.
 
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, LiteralString, NamedTuple
+from types import MappingProxyType
+from typing import Final, LiteralString, NamedTuple, TypeVar
 
 import asyncpg
+import msgspec
 
 from policies.policy.model import Policy, Store
 from policies.retention import EPOCH, Partition, cutoff
-from service.query.records.feed_positions import AHEAD, Wrong
+from service.query.records.feed.memory import BLOCK, FeedMemory
+from service.query.records.feed.positions import AHEAD, Wrong
 
-_STRETCH: Final = 100_000
-"""Positions that one statement sums up."""
 _NAMED: Final = 6
 _DAY: Final = timedelta(days=1)
 
@@ -79,6 +80,13 @@ LIMIT $6
 """The calls of one tier and day that have not exactly one position, or too few for their completions."""
 
 
+_PositionSum = tuple[int, int, int, int, str]
+"""Tier, kind, day, number and sum of some positions."""
+_CallSum = tuple[int, int, int, str, int]
+"""Kind, day, number and sum of some calls, and how often they were completed."""
+_Sum = TypeVar("_Sum", _PositionSum, _CallSum)
+
+
 class _Day(NamedTuple):
     tier: int
     number: int
@@ -92,11 +100,21 @@ class _Day(NamedTuple):
 class FeedDays:
     """A comparison of calls and positions by day. `calls`: how many were summed; `compared`: days seen id by id."""
 
-    def __init__(self, owner: asyncpg.Pool, policy: Policy, now: datetime) -> None:
+    def __init__(
+        self,
+        owner: asyncpg.Pool,
+        policy: Policy,
+        now: datetime,
+        memory: FeedMemory | None = None,
+        digests: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
+        """`memory` has sums of blocks, whose states are in `digests`, and of partitions."""
         self._owner = owner
         self._policy = policy
         self._now = now
-        self._seed = secrets.randbelow(2**62)
+        self._memory = memory
+        self._digests = digests
+        self._seed = secrets.randbelow(2**62) if memory is None else memory.seed
         self.wrong: list[Wrong] = []
         self.calls = self.compared = 0
 
@@ -107,12 +125,12 @@ class FeedDays:
         oldest: dict[int, datetime] = {}
         for part in sorted(partitions, key=lambda part: part.start):
             first = oldest.setdefault(part.tier, part.start)
-            for row in await self._owner.fetch(_CALL_SUMS, part.tier, part.start, part.end, self._seed):
-                self.calls += row["count"]
-                day = _Day(part.tier, row["day"])
-                numbered[day][row["kind"]] -= row["count"]
-                numbered[day][2] -= row["completed"]
-                numbered[day][3] -= int(row["sum"])
+            for kind, number, count, total, completed in await self._summed_calls(part):
+                self.calls += count
+                day = _Day(part.tier, number)
+                numbered[day][kind] -= count
+                numbered[day][2] -= completed
+                numbered[day][3] -= int(total)
             days = [day for day in numbered if day.tier == part.tier and part.start <= day.start < part.end]
             for day in sorted(days):
                 calls, corrections, completions, sums = numbered.pop(day)
@@ -123,13 +141,48 @@ class FeedDays:
         """Of each day: positions of calls, of corrections and of completions, and the sum of the first two."""
         numbered: dict[_Day, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         newest = (self._now + AHEAD - EPOCH) // _DAY
-        for lower in range(0, head, _STRETCH):
-            upper = min(lower + _STRETCH, head)
-            for row in await self._owner.fetch(_POSITION_SUMS, lower, upper, self._seed, 0, newest):
-                day = numbered[_Day(row["tier"], row["day"])]
-                day[row["kind"]] += row["count"]
-                day[3] += int(row["sum"]) if row["kind"] < 2 else 0
+        for lower in range(0, head, BLOCK):
+            upper = min(lower + BLOCK, head)
+            for tier, kind, number, count, total in await self._summed_positions(lower, upper, newest):
+                day = numbered[_Day(tier, number)]
+                day[kind] += count
+                day[3] += int(total) if kind < 2 else 0
         return numbered
+
+    async def _summed_positions(self, lower: int, upper: int, newest: int) -> Sequence[_PositionSum]:
+        """The positions of a block, summed: read, or as they were summed in this state."""
+
+        async def read() -> list[_PositionSum]:
+            """Sum them now."""
+            rows = await self._owner.fetch(_POSITION_SUMS, lower, upper, self._seed, 0, newest)
+            return [(row["tier"], row["kind"], row["day"], row["count"], str(row["sum"])) for row in rows]
+
+        return await self._remembered(f"sums {upper}", self._digests.get(upper), read, list[_PositionSum])
+
+    async def _summed_calls(self, part: Partition) -> Sequence[_CallSum]:
+        """The calls of a partition, summed: read, or as they were summed in this state."""
+
+        async def read() -> list[_CallSum]:
+            """Sum them now."""
+            rows = await self._owner.fetch(_CALL_SUMS, part.tier, part.start, part.end, self._seed)
+            return [(row["kind"], row["day"], row["count"], str(row["sum"]), row["completed"]) for row in rows]
+
+        state = None
+        if self._memory is not None:
+            state = await self._memory.calls_state(part.tier, part.start, part.end - timedelta(microseconds=1))
+        return await self._remembered(f"calls {part.name}", state, read, list[_CallSum])
+
+    async def _remembered(
+        self, part: str, state: str | None, read: Callable[[], Awaitable[list[_Sum]]], form: type[list[_Sum]]
+    ) -> list[_Sum]:
+        if self._memory is None or state is None:
+            return await read()
+        known = await self._memory.recall(part, state)
+        if known is not None:
+            return msgspec.json.decode(known, type=form)
+        sums = await read()
+        await self._memory.keep(part, state, msgspec.json.encode(sums).decode())
+        return sums
 
     async def _compare_day(self, day: _Day, oldest: datetime) -> None:
         start = max(day.start, cutoff(self._policy, day.tier, Store.CALL, self._now))

@@ -1,0 +1,1 @@
+"""Proof that the change feed is right, as fsck has it."""

@@ -1,0 +1,46 @@
+"""The change feed, block by block: what of it is as it was in an earlier run is left out."""
+
+from datetime import datetime
+
+from policies.policy.model import Store
+from service.query.records.feed.check import check_feed
+from service.retention.audit.incremental.run import FsckRun
+from service.storage.cold.catalogue import FrozenTimes
+
+_CHECK = "feed"
+
+
+class _Memory:
+    """The results of earlier runs about the feed."""
+
+    def __init__(self, run: FsckRun) -> None:
+        self._run = run
+        self.seed = run.results.seed
+
+    async def recall(self, part: str, state: str) -> str | None:
+        """What an earlier run kept of the part in this state."""
+        return await self._run.results.recall(_CHECK, part, state)
+
+    async def keep(self, part: str, state: str, result: str) -> None:
+        """Keep what this run found."""
+        await self._run.results.keep(_CHECK, part, state, result)
+
+    async def calls_state(self, tier: int, since: datetime, until: datetime) -> str:
+        """The states of the partitions of these calls."""
+        states = await self._run.states()
+        parts = await self._run.partitions(Store.CALL)
+        return "; ".join(
+            states.of(part) for part in parts if part.tier == tier and part.start <= until and part.end > since
+        )
+
+
+async def check_changes(run: FsckRun) -> tuple[list[str], str]:
+    """What is wrong with the feed, in words, and what was looked at."""
+    owner, results = run.context.owner, run.results
+    frozen = await FrozenTimes.read(owner)
+    parts = await run.partitions(Store.CALL)
+    if not results.stored:
+        return await check_feed(owner, run.context.policy(), parts, frozen)
+    wrong, looked_at = await check_feed(owner, run.context.policy(), parts, frozen, _Memory(run))
+    await results.end(_CHECK)
+    return wrong, f"{looked_at}; {results.said(_CHECK, 'blocks of it and partitions')}"
