@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from citus_cluster import CitusServer, psql
-from ingesting import Ingest, call, eventually, ingesting
+from ingesting import RECENT, Ingest, call, eventually, ingesting
 from retaining import RetainedLedger, failed, open_retained
 from running import RunningService, bare_command
 
@@ -169,7 +169,7 @@ async def test_a_move_that_was_interrupted_is_finished(
     url, name = empty_database_url, empty_database_url.rpartition("/")[2]
     await migrate(url)
     async with ingesting(url, tmp_path) as ingest:
-        await ingest.report(*calls(40), failed("f"))
+        await ingest.report(*calls(40), failed("f", RECENT))
     psql(
         url,
         "SET citus.enable_unsafe_triggers = on",

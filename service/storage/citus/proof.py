@@ -11,9 +11,9 @@ from service.storage.connection import Connection
 
 _ACCOUNTS: Final = """
     WITH worker AS (
-        SELECT nodename, nodeport, string_agg(
+        SELECT nodename, nodeport, format('SELECT account_id FROM (%s) AS calls LIMIT 1', string_agg(
             format('(SELECT account_id FROM %s LIMIT 1)', shard_name('call'::regclass, shardid)), ' UNION ALL '
-        ) || ' LIMIT 1' AS command
+        )) AS command
         FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node USING (groupid)
         WHERE logicalrelid = 'call'::regclass AND noderole = 'primary'
         GROUP BY nodename, nodeport
