@@ -45,15 +45,6 @@ _RECORD: Final = """
     VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
 """
 """Note that a field that the policy withdrew is removed from all rows."""
-# The bounds are one partition's, so a ctid names one row.
-_CLEAR_TAG: Final = """
-    UPDATE call SET tags = nullif(tags - $5::text, '{}')
-    WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND ctid = ANY (ARRAY(
-        SELECT ctid FROM call
-        WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND jsonb_exists(tags, $5) LIMIT $4
-    ))
-"""
-"""Remove a tag that the policy withdrew from some calls."""
 _TAGS: Final = "Call.tags"
 _TIMES: Final = {Store.CALL: "started_at", Store.CALL_ERROR: "occurred_at"}
 _READABLE_ACTIONS: Final = (Action.KEEP, Action.HASH, Action.SEAL)
@@ -144,9 +135,9 @@ async def _remove(context: RetentionContext, one: Withdrawal) -> int:
     for part in await all_partitions(context.partitions):
         columns = {Store.CALL: removal.call, Store.CALL_ERROR: removal.error}.get(part.store, ())
         if one.tag is not None:
-            rows += await _clear_tag(context.owner, part, one.tag) if part.store is Store.CALL else 0
+            rows += await _clear_tag(context, part, one.tag) if part.store is Store.CALL else 0
         elif columns:
-            rows += await _clear(context.owner, part, columns, one.mask)
+            rows += await _clear_columns(context, part, columns, one.mask)
         elif part.store in DERIVED_SUMS and (removal.key or removal.figures):
             await _regroup(context.owner, part, removal.key, removal.figures, one.mask or "")
     await _change_deltas(context.owner, removal.key, removal.figures, one.mask or "")
@@ -158,28 +149,43 @@ async def _remove(context: RetentionContext, one: Withdrawal) -> int:
     return rows
 
 
-async def _clear(owner: asyncpg.Pool, part: Partition, columns: Sequence[str], mask: str | None) -> int:
-    time, table = _TIMES[part.store], part.store.value
-    where = f"tier = $1 AND {time} >= $2 AND {time} < $3"
-    left = " OR ".join(f"{column} IS DISTINCT FROM $5 AND {column} IS NOT NULL" for column in columns)
-    new = ", ".join(f"{column} = $5" for column in columns)
+async def _clear_columns(context: RetentionContext, part: Partition, columns: Sequence[str], mask: str | None) -> int:
     if mask is None:
-        left, new = left.replace(" IS DISTINCT FROM $5 AND ", " IS NOT NULL AND "), new.replace("$5", "NULL")
-    # The bounds are one partition's, so a ctid names one row.
-    statement = f"""
-        UPDATE {table} SET {new}
-        WHERE {where} AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {where} AND ({left}) LIMIT $4))
-    """  # noqa: S608 - names of our own
-    rows = 0
-    values = (part.tier, part.start, part.end, _BATCH_ROWS, *([] if mask is None else [mask]))
-    while count := affected(await owner.execute(statement, *values)):
-        rows += count
+        left = " OR ".join(f"{column} IS NOT NULL" for column in columns)
+        return await _clear(context, part, ", ".join(f"{column} = NULL" for column in columns), left)
+    left = " OR ".join(f"{column} IS DISTINCT FROM $4 AND {column} IS NOT NULL" for column in columns)
+    return await _clear(context, part, ", ".join(f"{column} = $4" for column in columns), left, mask)
+
+
+async def _clear_tag(context: RetentionContext, part: Partition, tag: str) -> int:
+    return await _clear(context, part, "tags = nullif(tags - $4::text, '{}')", "jsonb_exists(tags, $4)", tag)
+
+
+async def _clear(context: RetentionContext, part: Partition, new: str, left: str, *value: str) -> int:
+    """Set `new` in the rows of a partition where `left` holds, in both of which $4 is `value`; how many they were."""
+    table, time = part.store.value, _TIMES[part.store]
+    where = f"tier = $1 AND {time} >= $2 AND {time} < $3"
+    values = (part.tier, part.start, part.end, *value)
+    if context.database.engine.picks_from_many_accounts:
+        return await _clear_batches(context.owner, table, where, new, left, values)
+    accounts = f"SELECT DISTINCT account_id FROM {table} WHERE {where} AND ({left})"  # noqa: S608 - names of our own
+    of_one, rows = f"{where} AND account_id = ${len(values) + 1}", 0
+    for (account,) in await context.owner.fetch(accounts, *values):
+        rows += await _clear_batches(context.owner, table, of_one, new, left, (*values, account))
     return rows
 
 
-async def _clear_tag(owner: asyncpg.Pool, part: Partition, tag: str) -> int:
-    rows, values = 0, (part.tier, part.start, part.end, _BATCH_ROWS, tag)
-    while count := affected(await owner.execute(_CLEAR_TAG, *values)):
+async def _clear_batches(
+    owner: asyncpg.Pool, table: str, where: str, new: str, left: str, values: tuple[object, ...]
+) -> int:
+    """Set `new` in all rows that `where` and `left` find, a batch at a time; how many they were."""
+    # The bounds are one partition's, so a ctid names one row.
+    statement = f"""
+        UPDATE {table} SET {new}
+        WHERE {where} AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {where} AND ({left}) LIMIT {_BATCH_ROWS}))
+    """  # noqa: S608 - names of our own
+    rows = 0
+    while count := affected(await owner.execute(statement, *values)):
         rows += count
     return rows
 

@@ -9,7 +9,7 @@ import typer
 from service.commands.common import run, say, settings_for, table
 from service.commands.options import Data, noun
 from service.errors import OperatorError
-from service.storage.citus.distribution import SHARDS, Distribution, distribute, plan, refuse_unreachable
+from service.storage.citus.distribution import NOT_THERE, SHARDS, Distribution, distribute, plan, refuse_unreachable
 from service.storage.schema.migrate import migrate
 
 app = noun("Spread the ledger over several machines.")
@@ -48,6 +48,7 @@ async def _citus(data: Path | None, shards: int, *, dry_run: bool) -> None:
         )
     if dry_run:
         _show(await _planned(url, shards), "would be moved")
+        say(f"not there on Citus: {NOT_THERE}; docs/scale.md says more")
         return
     await migrate(url)
     _show(await distribute(url, shards=shards), "moved")

@@ -17,6 +17,11 @@ accounts, and no more than so many workers can share a table.
 LEAST_MAJOR: Final = 13
 LEAST_VERSION: Final = f"{LEAST_MAJOR}.0"
 GUIDE: Final = "docs/scale.md says how"
+NOT_THERE: Final = (
+    "files of the cold tier (`calledger cold`), the packing of the indexes of past partitions, and runs of `calledger "
+    "fsck` that leave out what is unchanged"
+)
+"""What a distributed ledger goes without."""
 _FUNCTIONS: Final = ("calledger_latency_bucket(integer)", "calledger_latency_sketch(smallint, numeric)")
 """What statements have the workers compute."""
 
@@ -44,6 +49,9 @@ _OTHERS: Final = """
 """
 """The connections of a service that runs."""
 _ANSWERS: Final = "SELECT nodename, nodeport, success, result FROM run_command_on_workers('SELECT 1')"
+_HAS_COLD_FILES: Final = "SELECT to_regclass('cold_file') IS NOT NULL"
+"""False before the migration that made the table."""
+_COLD_FILES: Final = "SELECT count(*) FROM cold_file"
 _DATABASE: Final = "SELECT quote_ident(current_database())"
 _ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, 'MEMBER')"
 
@@ -91,6 +99,11 @@ async def plan(connection: Connection, shards: int = SHARDS) -> Distribution:
     left = [table for table in (*WHOLE_ON_EACH_NODE, *DISTRIBUTED) if table not in done]
     if not left:
         raise DatabaseError(f"this ledger is distributed already, over {len(workers)} workers: there is nothing to do")
+    if await connection.fetchval(_HAS_COLD_FILES) and (files := await connection.fetchval(_COLD_FILES)):
+        raise DatabaseError(
+            f"the calls of {files} partitions are in files of the cold tier, which are not read on Citus: bring them "
+            "back with `calledger cold thaw`, and leave CALLEDGER_COLD_DAYS out from then on"
+        )
     if "call" in done:
         shards = await connection.fetchval(_SHARDS)
     steps = [
