@@ -247,7 +247,7 @@ async def _erase_user(context: RetentionContext, erasure: StoredErasure, known: 
                 rows += affected(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
     holds |= await search_rows(context, erasure)
-    holds |= await still_blocking(context, known)
+    holds |= await still_blocking(context.owner, known)
     await _record_progress(context, erasure, rows, holds, erasure.unreadable_at)
     return rows
 
@@ -290,7 +290,7 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure, know
     async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, account_id)}
-        holds |= await still_blocking(context, known)
+        holds |= await still_blocking(connection, known)
         if not holds:
             await context.keyring.destroy([AccountKeyName(account_id)])
     unreadable = None if holds else now + timedelta(days=context.keyring_backup_days)
