@@ -66,6 +66,7 @@ _ANSWERS: Final = "SELECT nodename, nodeport, success, result FROM run_command_o
 _HAS_COLD_FILES: Final = "SELECT to_regclass('cold_file') IS NOT NULL"
 """False before the migration that made the table."""
 _COLD_FILES: Final = "SELECT count(*) FROM cold_file"
+"""How many partitions have their calls in files."""
 _DATABASE: Final = "SELECT quote_ident(current_database())"
 _ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, 'MEMBER')"
 
