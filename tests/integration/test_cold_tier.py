@@ -1,5 +1,7 @@
 """Calls in files: every answer is as it was before they moved, and what may not be in a file comes back first."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,22 +13,30 @@ import pytest
 from ingesting import call
 from retaining import Killed, RetainedLedger, open_retained
 
-from policies.policy.model import Role, Store
+from policies import canonical, digest
+from policies.policy.model import Action, Role, Store
 from policies.policy.views import view_table
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
+from service.ingest.refusals import Refusal
 from service.ingest.results import Status
 from service.query.model.scope import Scope
 from service.query.reader import Reader
+from service.query.scan import cold as cold_scan
 from service.retention.audit.fsck import check_ledger
+from service.retention.audit.incremental.states import States
 from service.retention.cold import thaw as thawing
+from service.retention.cold.check import check_cold
 from service.retention.cold.freeze import candidates, freeze
 from service.retention.cold.thaw import sweep, thaw, thaw_held
-from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure import carry_out_erasures, request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.purge.planning import plan_purge
-from service.storage.cold.catalogue import AGE_MIN, cold_files
+from service.retention.withdrawal import remove_withdrawn
+from service.storage.cold import tier
+from service.storage.cold.catalogue import AGE_MIN, cold_files, take_lock
+from service.storage.cold.errors import ColdFileError
 from service.storage.numbering import number_changes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -219,7 +229,7 @@ async def test_each_kill_leaves_every_call_once(any_database_url: str, tmp_path:
                 assert (await ledger.data(QUERIES[0]))["calls"] == before, seen[-1]
                 continue
             break
-        assert seen == ["file written", "file renamed", "file listed", "file verified", "rows deleted", "file frozen"]
+        assert seen == ["file written", "file listed", "file renamed", "file verified", "rows deleted", "file frozen"]
         assert (await ledger.data(QUERIES[0]))["calls"] == before
         assert await ledger.stored() == 1
         for file in await ledger.files():
@@ -229,16 +239,22 @@ async def test_each_kill_leaves_every_call_once(any_database_url: str, tmp_path:
         assert await ledger.stored() == 91
 
 
-async def test_files_that_nothing_lists_are_removed(ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an interrupted writing left behind goes with the next sweep, and a listed file stays."""
+async def test_files_that_are_done_with_are_removed(ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unfinished file, and one whose rows came back, go with the next sweep; listed files stay, and so does one that
+    this database knows nothing of: fsck names it.
+    """
     await ledger.freeze()
-    listed = {file.name for file in await ledger.files()}
-    left = ledger.folder / "call_t1_20200101-00.parquet.part"
-    left.write_bytes(b"calls")
+    first, *others = await ledger.files()
+    kept, left = (ledger.folder / f"call_t1_20200101-00.parquet{suffix}" for suffix in ("", ".part"))
+    for path in (kept, left, copy := ledger.folder / "copy"):
+        path.write_bytes((ledger.folder / first.name).read_bytes())
+    await thaw(ledger.retention, first, actor="cli")
+    copy.rename(ledger.folder / first.name)  # as a crash after the commit leaves it
     assert await sweep(ledger.retention) == []
     monkeypatch.setattr(thawing, "ORPHANED_S", -1.0)
-    assert await sweep(ledger.retention) == [left.name]
-    assert {path.name for path in ledger.folder.iterdir()} == listed
+    assert await sweep(ledger.retention) == sorted([left.name, first.name])
+    assert {path.name for path in ledger.folder.iterdir()} == {kept.name, *(file.name for file in others)}
+    assert kept.name in (await ledger.kept.findings())["cold tier"]
 
 
 async def test_a_reader_sees_each_call_once_at_every_moment(ledger: ColdLedger) -> None:
@@ -260,6 +276,74 @@ async def test_a_file_does_not_answer_before_readers_know_it(ledger: ColdLedger)
     for _ in range(2):
         assert await freeze(ledger.retention, AGE_MIN, actor="cli") == []
     assert await ledger.stored() == 121 and not any(file.frozen for file in await ledger.files())
+
+
+async def test_a_copy_that_is_lost_keeps_nothing(ledger: ColdLedger) -> None:
+    """Where a copy is missing that does not answer yet, lists answer from the table, and the next round begins anew."""
+    ids = await paged(ledger, 200)
+    await freeze(ledger.retention, AGE_MIN, actor="cli", lease=NOTHING)
+    await ledger.reader.clock.refresh()
+    lost = (await ledger.files())[0]
+    (ledger.folder / lost.name).unlink()
+    assert lost.name in (await ledger.kept.findings())["cold tier"]
+    assert await paged(ledger, 50) == ids
+    await freeze(ledger.retention, AGE_MIN, actor="cli", lease=NOTHING)
+    assert lost.name not in {file.name for file in await ledger.files()}
+    await ledger.freeze()
+    assert await ledger.stored() == 1 and await paged(ledger, 50) == ids
+
+
+async def test_a_late_report_waits_for_no_move(ledger: ColdLedger) -> None:
+    """While rows move, late calls of a batch are to be sent again, and the fresh ones beside them are stored."""
+    await ledger.freeze()
+    file = (await ledger.files())[0]
+    late = old_call(0, started_at=file.start.isoformat(), id="late")
+    async with ledger.kept.ingest.database.owner.acquire() as connection, connection.transaction():
+        await take_lock(connection)
+        began = time.monotonic()
+        outcomes = await ledger.kept.report(late, call("fresh", account="acme"))
+    assert time.monotonic() - began < 10
+    assert [one.status for one in outcomes] == [Status.REJECTED, Status.ACCEPTED]
+    assert "are being moved" in str(outcomes[0].reason) and outcomes[0].code is Refusal.NOT_STORED
+    assert [one.status for one in await ledger.kept.report(late)] == [Status.ACCEPTED]
+
+
+async def test_single_calls_are_found_however_many_there_are(
+    ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a window may look at is no bound for late reports, look-ups by id and the feed."""
+    ids, feed = await paged(ledger, 200), QUERIES[8]
+    changes = await ledger.data(feed)
+    await ledger.freeze()
+    monkeypatch.setattr(tier, "LOOKED_AT_MAX", 1)
+    assert (await ledger.ask(IDS)).errors is not None
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Call { id } } }"
+    assert [node["id"] for node in (await ledger.data(query, ids=ids[-90:]))["nodes"]] == ids[-90:]
+    assert await ledger.data(feed) == changes
+    again = await ledger.kept.report(*(old_call(number) for number in range(40)), call("fresh", account="acme"))
+    assert [one.status for one in again] == [Status.DUPLICATE] * 40 + [Status.ACCEPTED]
+
+
+async def test_files_are_read_over_the_share_of_a_key(ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that reads files as often as it may waits for its own, and is refused when its list of files is old."""
+    await ledger.freeze()
+    share = ledger.reader.database.share_of("testkey2")
+    taken = 0
+    while not share.locked():
+        await share.acquire()
+        taken += 1
+    since = (NOW - timedelta(days=9)).isoformat()
+    young = f'{{ calls(first: 5, filter: {{startedAt: {{gte: "{since}"}}}}) {{ nodes {{ id }} }} }}'
+    assert (await ledger.data(young))["calls"]["nodes"]
+    waiting = asyncio.create_task(ledger.ask(IDS))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    for _ in range(taken):
+        share.release()
+    assert (await waiting).errors is None
+    monkeypatch.setattr(cold_scan, "KNOWN_S", -1.0)
+    result = await ledger.ask(IDS)
+    assert result.errors is not None and result.errors[0].extensions["code"] == "TIMEOUT"
 
 
 async def test_late_reports_are_told_from_new_ones(ledger: ColdLedger) -> None:
@@ -341,6 +425,61 @@ async def test_fsck_says_what_it_did_not_look_at(ledger: ColdLedger) -> None:
     assert file.name in (await ledger.kept.findings())["cold tier"]
 
 
+async def test_a_listing_that_somebody_changed_is_found(ledger: ColdLedger) -> None:
+    """fsck names a partition whose file is not listed any more, or not as it was, and rests on no earlier run there."""
+    await ledger.freeze()
+    owner, (file, *_) = ledger.retention.owner, await ledger.files()
+    catalogue = await ledger.retention.partitions.catalogue([Store.CALL])
+    (part,) = [part for part in catalogue.partitions if part.name == file.partition]
+    before = (await States.read(owner, 1)).of(part)
+    assert (await check_cold(ledger.retention, NOW))[0] == []
+    changes = (
+        ("UPDATE cold_file SET rows = rows + 1", "UPDATE cold_file SET rows = rows - 1"),
+        ("UPDATE cold_file SET end_at = end_at + '1 day'", "UPDATE cold_file SET end_at = end_at - '1 day'::interval"),
+        ("UPDATE cold_file SET frozen_at = NULL", "UPDATE cold_file SET frozen_at = now()"),
+        ("DELETE FROM cold_file", "SELECT 1"),
+    )
+    for change, back in changes:
+        await owner.execute(change)
+        wrong, _ = await check_cold(ledger.retention, NOW)
+        assert any(file.partition in text for text in wrong), change
+        assert "rows" in change or (await States.read(owner, 1)).of(part) != before
+        await owner.execute(back)
+
+
+@pytest.mark.parametrize("kind", ErasureKind)
+async def test_an_unreadable_file_keeps_no_erasure_from_the_rest(ledger: ColdLedger, kind: ErasureKind) -> None:
+    """With a file unreadable, what can be reached is erased; the erasure ends when the file is back, and not before."""
+    await ledger.freeze()
+    file = (await ledger.files())[0]
+    path = ledger.folder / file.name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    user = "u-1" if kind is ErasureKind.USER else None
+    erasure = await request_erasure(ledger.retention, kind=kind, account="acme", user=user, reason="asked", actor="cli")
+    assert erasure.state == "REQUESTED" and "ERASURE_RESULT" not in await ledger.kept.kinds()
+    if kind is ErasureKind.USER:
+        reached = "SELECT count(*) FROM call WHERE trace_id = 'trace-101' AND user_token IS NULL"
+    else:
+        reached = "SELECT count(*) FROM account WHERE name LIKE 'erased:%' AND id NOT IN (SELECT account_id FROM call)"
+    assert await ledger.kept.value(reached) == 1
+    findings = await ledger.kept.findings()
+    assert findings.keys() - {"deadlines"} == {"cold tier"}, findings
+    with pytest.raises(ColdFileError):
+        await carry_out_erasures(ledger.retention)
+    path.write_bytes(whole)
+    await carry_out_erasures(ledger.retention)
+    assert await ledger.kept.value("SELECT count(*) FROM erasure WHERE finished_at IS NULL") == 0
+    assert (await ledger.kept.findings()).keys() <= {"deadlines"}
+    path.write_bytes(whole)  # of an account that is erased, as a backup would bring it back
+    put_back = (
+        "INSERT INTO cold_file (tier, start_at, end_at, partition, name, rows, bytes, sha256, fingerprint, copied_at, "
+        "frozen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, decode($8, 'hex'), '', now(), now())"
+    )
+    await ledger.retention.owner.execute(put_back, *file[1:9])
+    assert (file.name in (await ledger.kept.findings()).get("erasures", "")) is (kind is ErasureKind.ACCOUNT)
+
+
 async def test_an_erasure_reaches_calls_in_files(ledger: ColdLedger) -> None:
     """An erased person or account is in no file afterwards, and in no answer."""
     await ledger.freeze()
@@ -388,3 +527,30 @@ async def test_a_purge_takes_files_with_their_partitions(ledger: ColdLedger, hel
     assert copies == (80 if held else 0)
     await ledger.reader.clock.refresh()
     assert len(await paged(ledger, 200)) == 1
+
+
+async def test_an_unreadable_file_keeps_no_field_from_the_rest(ledger: ColdLedger) -> None:
+    """A withdrawn field goes from all calls that can be reached, and is done when the file is back."""
+    await ledger.freeze()
+    file = (await ledger.files())[0]
+    path = ledger.folder / file.name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    kept = ledger.retention.policy()
+    dropped = replace(kept.fields["Call.latencyMs"], action=Action.DROP)
+    apply = "INSERT INTO policy_version (name, digest, document, applied_at, applied_by) VALUES ($1, $2, $3, $4, 'cli')"
+    for policy, days in ((kept, 300), (replace(kept, fields={**kept.fields, "Call.latencyMs": dropped}), 4)):
+        await ledger.retention.owner.execute(
+            apply,
+            *(policy.name, digest(policy), canonical(policy).decode(), NOW - timedelta(days=days)),
+        )
+        ledger.kept.ingest.use_policy(policy)
+    with pytest.raises(ColdFileError):
+        await remove_withdrawn(ledger.retention)
+    left = "SELECT count(*) FROM call WHERE latency_ms IS NOT NULL"
+    assert await ledger.kept.value(left) == 0 and await ledger.stored() == 121 - file.rows
+    assert "FIELD_REMOVED" not in await ledger.kept.kinds()
+    path.write_bytes(whole)
+    await remove_withdrawn(ledger.retention)
+    assert await ledger.kept.value(left) == 0 and await ledger.stored() == 121
+    assert "FIELD_REMOVED" in await ledger.kept.kinds()
