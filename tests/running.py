@@ -22,7 +22,7 @@ CREATE_KEY: Final = (
     "mutation ($role: Role!, $accounts: [String!]) { createApiKey(input: {role: $role, accounts: $accounts}) { key } }"
 )
 # A first start with one of these makes another data directory than one without.
-FIRST_START_SETTINGS: Final = {"CALLEDGER_DATABASE_URL", "CALLEDGER_POLICY"}
+FIRST_START_SETTINGS: Final = {"CALLEDGER_DATABASE_URL", "CALLEDGER_KEK", "CALLEDGER_POLICY"}
 
 
 class RunningService:

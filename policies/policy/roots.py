@@ -48,6 +48,18 @@ CEILINGS: Final[Mapping[Role, frozenset[str]]] = {
 }
 """What each role can be granted at most: a role means the same under every policy."""
 
+SHOWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "reconciliations": (
+        "Call.model",
+        "Call.startedAt",
+        "Call.amount",
+        "Amount.amount",
+        "Amount.currency",
+        "CostRow.calls",
+    )
+}
+"""Fields of calls that the answer of a root field is made of: who does not see all of them in clear is shown none."""
+
 WITHOUT_CALLS: Final = frozenset({Role.INGEST, Role.AUDITOR, Role.COMPLIANCE})
 """Roles that are never shown call data, whatever a policy says."""
 

@@ -12,7 +12,7 @@ from typing import Final
 from policies.errors import SchemaCoverageError
 from policies.policy.fields import DATA_FIELDS, ERROR_RECORD, INTERFACES, ORIGINS, SEALED, SHOWN_MASKED, STORES, USER
 from policies.policy.model import Action, DataClass, Policy, Role, RoleRule, Store, View
-from policies.policy.roots import IMPLIED, PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
+from policies.policy.roots import IMPLIED, PLAIN_USER_FILTER, ROOT_FIELDS, SHOWS, WITHOUT_CALLS
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
 _NODES: Final = (
@@ -105,6 +105,16 @@ def may_ask(policy: Policy, role: Role, root_field: str) -> bool:
     rule = policy.roles.get(role)
     granted = IMPLIED.get(root_field, root_field)
     return rule is not None and granted in rule.ask and granted in ROOT_FIELDS
+
+
+def hidden_behind(policy: Policy, role: Role, root_field: str) -> str | None:
+    """The first field that the answer of a root field is made of, and `role` does not see in clear; None: no field."""
+    return next((name for name in SHOWS.get(root_field, ()) if view(policy, role, name) is not View.SEE), None)
+
+
+def may_be_told(policy: Policy, role: Role, root_field: str) -> bool:
+    """Whether `role` would be answered by the root field, and so may be told unasked what it answers."""
+    return may_ask(policy, role, root_field) and hidden_behind(policy, role, root_field) is None
 
 
 def filterable(policy: Policy, role: Role, field: str) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import orjson
 from aiohttp import web
@@ -14,7 +14,7 @@ from aiohttp import web
 from policies import Role, Source
 from service.access.authenticate import Authenticator, ForbiddenError, UnauthenticatedError
 from service.access.principal import Principal
-from service.aside import TURN_S, clock, next_turn
+from service.aside import in_turns
 from service.errors import CalledgerError, ServiceError
 from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError
 from service.ingest.export_answer import ExportAnswer, export_refusal
@@ -36,7 +36,6 @@ _JOINED_BYTES_MAX: Final = 2**19
 """Answers of up to some thousand rows go out as one."""
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
-_Made = TypeVar("_Made")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -334,16 +333,3 @@ def _too_large(max_bytes: int) -> str:
         f"the body is larger than {max_bytes} bytes, and nothing of it was stored: send fewer calls at a time "
         "(LiteLLM: set `DEFAULT_BATCH_SIZE` lower in its environment), or set `CALLEDGER_MAX_BODY_BYTES` higher here"
     )
-
-
-async def in_turns(steps: Generator[None, None, _Made]) -> _Made:
-    """The result of work that is done in steps."""
-    until = clock() + TURN_S
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: _Made = end.value
-            return made
-        if clock() > until:
-            until = await next_turn()

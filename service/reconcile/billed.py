@@ -5,20 +5,26 @@ Of an id 8 bytes of its hash are kept, so that a million calls take some tens of
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
+from heapq import merge
 from typing import Final, NamedTuple
 
+from policies.admission.call import NAME_CHARS_MAX
 from service.errors import RequestError
 from service.ingest.prices.model_names import names_of
+from service.log_redaction import WITHHELD, name_as_stored
 from service.reconcile.layouts import BilledRow
 
 GROUPS_MAX: Final = 200_000
 ROWS_MAX: Final = 20_000_000
 PLACES: Final = 12
+STEP_ROWS: Final = 4_096
+"""Of what is done in steps: about a millisecond."""
 _LARGEST: Final = 2**62
 
 
@@ -46,8 +52,15 @@ class Sums:
 
 
 def short_name(model: str) -> str:
-    """A model's name without provider and snapshot, in lower case: what both sides are compared by."""
-    return names_of(model)[-1]
+    """A model's name as calls are stored with it, without provider and snapshot, in lower case: what both sides are
+    compared by, and what is kept of it.
+    """
+    return _short_name(model) if len(model) <= NAME_CHARS_MAX else _short_name.__wrapped__(model)
+
+
+@lru_cache(maxsize=4096)
+def _short_name(model: str) -> str:
+    return names_of(name_as_stored(model, max_chars=NAME_CHARS_MAX) or WITHHELD)[-1] if model else model
 
 
 def digest_of(id_: str) -> int:
@@ -109,13 +122,12 @@ class Billed:
         key = SumKey(row.day, short_name(row.model), row.currency)
         self.keys.of(key).add(row.amount, row.tokens)
         self.places = max(self.places, row.places)
-        self.has_ids = self.has_ids and row.id is not None
         units = int(row.amount.scaleb(PLACES))
-        if not self.has_ids or abs(units) > _LARGEST:
-            self.has_ids = False
+        self.has_ids = self.has_ids and row.id is not None and abs(units) <= _LARGEST
+        if row.id is None:
             return
-        self._digests.append(digest_of(row.id or ""))
-        self._amounts.append(units)
+        self._digests.append(digest_of(row.id))
+        self._amounts.append(units if self.has_ids else 0)
         self._numbers.append(self.keys.number(key))
 
     def leave(self, why: str) -> None:
@@ -127,19 +139,37 @@ class Billed:
         days = [key.day for key in self.keys.keys]
         return (min(days), max(days)) if days else None
 
-    def singles(self) -> "Singles":
-        """The calls by their ids, with what was added to them; to calls that are not there nothing is."""
+    def singles(self) -> Generator[None, None, "Singles | None"]:
+        """Steps to the calls by their ids, with what was added to them; to calls that are not there nothing is. None
+        where their sums alone can be compared.
+        """
         for place, digest in enumerate(self._digests) if self._added else ():
+            if not place % STEP_ROWS:
+                yield
             more = self._added.pop(digest, None)
             if more is not None:
-                self._amounts[place] += int(more.scaleb(PLACES))
                 self.keys.sums[self.keys.keys[self._numbers[place]]].amount += more
-        order = sorted(range(len(self._digests)), key=self._digests.__getitem__)
-        columns = [
-            array(column.typecode, map(column.__getitem__, order))
-            for column in (self._digests, self._amounts, self._numbers)
-        ]
-        return Singles(self.keys.keys, *columns)
+                units = self._amounts[place] + int(more.scaleb(PLACES))
+                self.has_ids = self.has_ids and abs(units) <= _LARGEST
+                self._amounts[place] = units if self.has_ids else 0
+        if not self.has_ids:
+            return None
+        return (yield from self._sorted())
+
+    def _sorted(self) -> Generator[None, None, "Singles"]:
+        """Sorted in runs and these merged: one sort of all would be one long step, whatever thread it is in."""
+        of, runs = self._digests.__getitem__, list["array[int]"]()
+        for start in range(0, len(self._digests), STEP_ROWS):
+            runs.append(array("I", sorted(range(start, min(start + STEP_ROWS, len(self._digests))), key=of)))
+            yield
+        digests, amounts, numbers = array("Q"), array("q"), array("I")
+        for number, place in enumerate(merge(*runs, key=of)):
+            if not number % STEP_ROWS:
+                yield
+            digests.append(self._digests[place])
+            amounts.append(self._amounts[place])
+            numbers.append(self._numbers[place])
+        return Singles(self.keys.keys, digests, amounts, numbers)
 
 
 class Singles:
@@ -171,15 +201,10 @@ class Singles:
         """What a row says."""
         return self._keys[self._numbers[place]], Decimal(self._amounts[place]).scaleb(-PLACES)
 
-    def doubled(self) -> Iterator[int]:
-        """Rows that say once more what the row of the same id before them said."""
-        return (place for place in range(1, len(self)) if self._digests[place] == self._digests[place - 1])
+    def repeats(self, place: int) -> bool:
+        """Whether a row says once more what the row of the same id before it said."""
+        return place > 0 and self._digests[place] == self._digests[place - 1]
 
-    def missing(self) -> Iterator[int]:
-        """Rows of which no call of ours is, the first of each id."""
-        digests = self._digests
-        return (
-            place
-            for place in range(len(self))
-            if not self._found[place] and (place == 0 or digests[place] != digests[place - 1])
-        )
+    def is_found(self, place: int) -> bool:
+        """Whether a call of ours is that row."""
+        return self._found[place] > 0

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Final
 
+from policies import Source
 from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection
 from service.reconcile.layouts import BilledRow, BilledRowError
@@ -13,10 +14,13 @@ _EXACT_PLACES: Final = 12
 
 
 class CallRows:
-    """Reads rows of the format `name`: each call with its amount, and corrections as what they add to their call."""
+    """Reads rows of the format `name`, which calls of `source` are imported from: each call with its amount, and
+    corrections as what they add to their call.
+    """
 
-    def __init__(self, name: str, read: Reader, zone: tzinfo) -> None:
+    def __init__(self, name: str, source: Source, read: Reader, zone: tzinfo) -> None:
         self.name = name
+        self.source = source
         self._read = read
         self._zone = zone
 

@@ -4,14 +4,14 @@ Amounts are the same when they differ by no more than the tolerance, a share of 
 side may have rounded: half of the last place of each of its rows. Different currencies are never compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from service.reconcile.billed import Billed, Keys, Singles, SumKey, Sums
+from service.reconcile.billed import STEP_ROWS, Billed, Keys, Singles, SumKey, Sums
 
 EXAMPLES_MAX: Final = 5
 FINDINGS_MAX: Final = 10_000
@@ -99,12 +99,15 @@ class Tolerance:
 
 
 class RecordedCall(NamedTuple):
-    """A call of ours. `key` has no currency where it has no amount; `ids`: what the other side may know it by."""
+    """A call of ours. `key` has no currency where it has no amount; `ids`: what the other side may know it by;
+    `of_others`: another gateway than theirs reported it.
+    """
 
     key: SumKey
     amount: Decimal
     ids: tuple[str, ...]
     id: str
+    of_others: bool = False
 
 
 class SingleComparison:
@@ -114,13 +117,16 @@ class SingleComparison:
         self._singles, self._tolerance, self._days = singles, tolerance, days
         self.differences = Differences()
 
-    def see(self, call: RecordedCall) -> None:
-        """Compare a call. One of a day around theirs may be one of theirs, and is not missing if it is none."""
-        place = self._singles.find(call.ids)
+    def see(self, call: RecordedCall) -> bool:
+        """Compare a call; whether it is one of the compared ones. One of a day around theirs, or of another gateway,
+        may be one of theirs, and is not missing if it is none.
+        """
+        place, counts = self._singles.find(call.ids), self._days[0] <= call.key.day <= self._days[1]
         if place is None:
-            if call.amount and self._days[0] <= call.key.day <= self._days[1]:
+            counts = counts and not call.of_others
+            if call.amount and counts:
                 self.differences.add(DifferenceKind.MISSING_THERE, call.key, ours=call.amount, example=call.id)
-            return
+            return counts
         theirs, amount = self._singles.row(place)
         if self._singles.take(place):
             self.differences.add(DifferenceKind.DOUBLED_HERE, theirs, theirs=amount, ours=call.amount, example=call.id)
@@ -130,17 +136,20 @@ class SingleComparison:
             same = call.key.currency == theirs.currency
             ours = call.amount if same else Decimal(0)
             self.differences.add(DifferenceKind.PRICED_DIFFERENTLY, theirs, theirs=amount, ours=ours, example=call.id)
+        return counts
 
-    def end(self, refused: Mapping[date, int]) -> Differences:
-        """What is left of theirs: `refused` of a day were sent here and not taken, the others never came."""
+    def end(self, refused: Mapping[date, int]) -> Generator[None, None, Differences]:
+        """Steps to what is left of theirs: `refused` of a day were sent here and not taken, the others never came."""
         left = dict(refused)
-        for place in self._singles.doubled():
+        for place in range(len(self._singles)):
+            if not place % STEP_ROWS:
+                yield
+            repeats = self._singles.repeats(place)
+            if not repeats and self._singles.is_found(place):
+                continue
             key, amount = self._singles.row(place)
-            self.differences.add(DifferenceKind.DOUBLED_THERE, key, theirs=amount)
-        for place in self._singles.missing():
-            key, amount = self._singles.row(place)
-            kind = DifferenceKind.MISSING_HERE
-            if left.get(key.day, 0):
+            kind = DifferenceKind.DOUBLED_THERE if repeats else DifferenceKind.MISSING_HERE
+            if not repeats and left.get(key.day, 0):
                 left[key.day] -= 1
                 kind = DifferenceKind.REFUSED
             self.differences.add(kind, key, theirs=amount)

@@ -16,6 +16,8 @@ from service.ingest.formats.scalars import SIGNIFICANT_DIGITS
 
 _NOISELESS: Final = Context(prec=SIGNIFICANT_DIGITS)
 _TEXT_MAX: Final = 200
+_NAME_MAX: Final = 4 * _TEXT_MAX
+"""A name is cut where it is redacted: here, a part of a credential might not be told for one any more."""
 _DIGITS_MAX: Final = 40
 _AMOUNT_MAX: Final = Decimal(10) ** 15
 _CURRENCY: Final = re.compile(r"[A-Z]{3,16}", re.ASCII)
@@ -193,7 +195,7 @@ def billed_row(layout: StatementLayout, row: Mapping[str, Any], zone: tzinfo, cu
     its = str(_first(row, layout.currency) or currency or layout.otherwise or "").upper()
     if not _CURRENCY.fullmatch(its):
         raise BilledRowError("has no currency: give it by --currency")
-    model = _METER.sub("", _text(_first(row, layout.model)) or "").strip()
+    model = _METER.sub("", _name(_first(row, layout.model))).strip()
     if not model:
         raise BilledRowError("has no model")
     exponent = amount.as_tuple().exponent
@@ -207,13 +209,20 @@ def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN4
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
 
 
+def _name(value: object) -> str:
+    """A model's name as it stands, of bounded length."""
+    if value is None:
+        return ""
+    if not isinstance(value, str | int):
+        raise BilledRowError("has a name that is no text")
+    return str(value)[:_NAME_MAX]
+
+
 def _text(value: object) -> str | None:
     """Text of bounded length, without what could not be shown in one line."""
     if value is None:
         return None
-    if not isinstance(value, str | int):
-        raise BilledRowError("has a name that is no text")
-    text = str(value)[:_TEXT_MAX]
+    text = _name(value)[:_TEXT_MAX]
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

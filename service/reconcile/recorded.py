@@ -1,5 +1,6 @@
 """Our side, as the role of whoever asks sees it: through the exports, which ask what GraphQL answers."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from policies import Store
+from policies import Policy, Store
 from policies.retention import cutoff
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
@@ -25,6 +26,7 @@ from service.reconcile.comparison import RecordedCall
 _DAY: Final = timedelta(days=1)
 _CALL: Final = (
     ("id", ()),
+    ("source", ()),
     ("sourceId", ()),
     ("providerRequestId", ()),
     ("startedAt", ()),
@@ -40,8 +42,10 @@ _COSTS: Final = (
     ("amount", ("amount", "currency")),
 )
 _REFUSED: Final = """query Refused($since: DateTime!, $until: DateTime) {
-    ingestReport(since: $since, until: $until) { rows { hour account refused } }
+    ingestReport(since: $since, until: $until) { rows { hour source account refused } }
 }"""
+_is_number: Final = re.compile(r"(?:log-)?[0-9]{1,19}", re.ASCII).fullmatch
+"""Whether an id is the number of a row, which every gateway's log has."""
 _REFUSALS_KEPT: Final = timedelta(days=31)
 _MAX_COST: Final = 1_000_000
 
@@ -49,7 +53,7 @@ _MAX_COST: Final = 1_000_000
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """Calls of these days in a time zone, both included; of some accounts, or of all. `served`: the model that answered
-    is the one that is compared.
+    is the one that is compared. `source`: the gateways whose log they are compared with; None: a bill, of any calls.
     """
 
     reader: Reader
@@ -58,6 +62,7 @@ class Recorded:
     zone: ZoneInfo
     accounts: tuple[str, ...] = ()
     served: bool = False
+    source: str | None = None
 
     def _filter(self, around: timedelta = timedelta(0)) -> dict[str, Any]:
         start, end = self.bounds()
@@ -73,8 +78,7 @@ class Recorded:
 
     async def refuse_purged(self) -> None:
         """Raise RequestError where calls of these days are gone: they would all seem to be missing here."""
-        now, policy = await self.reader.clock.now(), self.scope.policy
-        first = max(cutoff(policy, tier.number, Store.CALL, now) for tier in policy.tiers.values())
+        first = first_served(self.scope.policy, await self.reader.clock.now())
         if self.bounds()[0] < first:
             raise RequestError(f"calls before {first:%Y-%m-%d} may be gone: name later days by --since and --until")
 
@@ -85,19 +89,22 @@ class Recorded:
         source = await open_source(self.reader, self.scope, request)
         async with aclosing(source.batches) as batches:  # pyright: ignore[reportArgumentType] - a generator
             async for batch in batches:
-                for id_, source_id, request_id, started_at, model, served, amount, currency in zip(
+                for id_, reporter, source_id, request_id, started_at, model, served, amount, currency in zip(
                     *batch.rows, strict=True
                 ):
                     moment = datetime.fromisoformat(started_at).astimezone(self.zone)
                     named = (served or model) if self.served else model
                     key = SumKey(moment.date(), short_name(named or ""), currency)
-                    ids = tuple(one for one in (source_id, request_id) if one)
-                    yield RecordedCall(key, Decimal(amount) if amount else Decimal(0), ids, id_)
+                    of_others = self.source not in (None, reporter)
+                    own_id = None if of_others and _is_number(source_id) else source_id
+                    ids = tuple(one for one in (own_id, request_id) if one)
+                    yield RecordedCall(key, Decimal(amount) if amount else Decimal(0), ids, id_, of_others)
 
     async def sums(self) -> Keys:
         """Sums by day, model and currency; calls without an amount under None."""
         grouping = ExportGrouping(("SERVED_MODEL" if self.served else "MODEL",), (), "DAY", self.zone.key)
-        request = ExportRequest("COSTS", "CSV", (("key", grouping.key), *_COSTS), self._filter(), grouping)
+        filter_ = self._filter() | ({} if self.source is None else {"source": {"eq": self.source}})
+        request = ExportRequest("COSTS", "CSV", (("key", grouping.key), *_COSTS), filter_, grouping)
         source = await open_source(self.reader, self.scope, request)
         keys = Keys()
         async with aclosing(source.batches) as batches:  # pyright: ignore[reportArgumentType] - a generator
@@ -129,10 +136,16 @@ class Recorded:
             raise RequestError("; ".join(error.message for error in result.errors or []) or "refusals cannot be read")
         found: dict[date, int] = {}
         for row in report["rows"]:
-            if not self.accounts or row["account"] in self.accounts:
+            is_of_accounts = not self.accounts or row["account"] in self.accounts
+            if is_of_accounts and self.source in (None, row["source"]):
                 day = datetime.fromisoformat(row["hour"]).astimezone(self.zone).date()
                 found[day] = found.get(day, 0) + int(row["refused"])
         return found
+
+
+def first_served(policy: Policy, now: datetime) -> datetime:
+    """Since when the calls of every tier are there."""
+    return max(cutoff(policy, tier.number, Store.CALL, now) for tier in policy.tiers.values())
 
 
 def _text(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
+from service.aside import TURN_S, Paced, clock, in_turns, next_turn
 from service.errors import RequestError
 from service.imports.sources.file import FileSource
 from service.imports.sources.pages import RowSource
@@ -56,6 +57,11 @@ class BilledRows(Protocol):
         """As `calledger reconcile --from` has it."""
         ...
 
+    @property
+    def source(self) -> str | None:
+        """The `source` of the calls that they are of; None: of any."""
+        ...
+
     def rows(self, data: bytes) -> Iterator[BilledRow]:
         """The billed rows of one row of JSON. Raises BilledRowError."""
         ...
@@ -63,6 +69,8 @@ class BilledRows(Protocol):
 
 class StatementRows:
     """Rows of bills and usage exports, by their layout."""
+
+    source = None
 
     def __init__(self, request: ReconcileRequest) -> None:
         self._request = request
@@ -121,20 +129,21 @@ async def reconcile(
     days = request.days or billed.days()
     if read.name is None or days is None:
         raise RequestError(f"`{request.name}` has no rows that can be read")
-    recorded = Recorded(reader, scope, days, request.zone, request.accounts, request.served)
+    recorded = Recorded(reader, scope, days, request.zone, request.accounts, request.served, read.source)
     tolerance, refused = Tolerance.of(request.tolerance, billed), await recorded.refused()
-    ours = Keys()
-    if billed.has_ids:
+    ours, singles = Keys(), await in_turns(billed.singles())
+    if singles is not None:
         await recorded.refuse_purged()
-        comparison, calls = SingleComparison(billed.singles(), tolerance, days), 0
+        comparison, calls, until = SingleComparison(singles, tolerance, days), 0, clock() + TURN_S
         async for call in recorded.calls():
-            comparison.see(call)
-            if days[0] <= call.key.day <= days[1]:
+            if comparison.see(call):
                 calls += 1
                 ours.of(call.key).add(call.amount, None)
             if not calls % 10_000:
                 seen(billed.rows, calls)
-        differences = comparison.end(refused)
+            if clock() > until:
+                until = await next_turn()
+        differences = await in_turns(comparison.end(refused))
     else:
         ours = await recorded.sums()
         differences = compare_sums(billed.keys, ours, tolerance, refused)
@@ -145,7 +154,7 @@ async def reconcile(
         datetime.now(UTC),
         billed.rows,
         sum(sums.rows for sums in ours.sums.values()),
-        billed.has_ids,
+        singles is not None,
         billed.unread,
         _totals(billed.keys),
         _totals(ours),
@@ -157,7 +166,7 @@ async def _read(source: RowSource, read: BilledRows, days: tuple[date, date] | N
     billed = Billed()
     async with aclosing(source.pages(None)) as pages:
         async for page in pages:
-            for data in page.rows:
+            async for data in Paced(page.rows):
                 try:
                     for row in read.rows(bytes(data)):
                         if days is None or row.adds or days[0] <= row.day <= days[1]:

@@ -1,14 +1,15 @@
 """What runs a statement, one connection to PostgreSQL, opened alone or acquired from a pool; and what comes of it."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import fields
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 _Record = TypeVar("_Record")
+_CLOSE_TIMEOUT_S: Final = 2.0
 
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 """A connection of our own or of a pool, which gives out a proxy that is no subclass."""
@@ -75,6 +76,19 @@ async def advisory_lock_if_free(owner: asyncpg.Pool, key: int) -> AsyncIterator[
         finally:
             if taken:
                 await _unlock(connection, key)
+
+
+@asynccontextmanager
+async def advisory_lock_of_long_work(url: str, key: int) -> AsyncIterator[bool]:
+    """Whether the advisory lock `key` was free, and is ours until the block ends: on a connection of its own, since who
+    keeps one of a small pool and asks it for more may wait for others that do the same.
+    """
+    connection = await asyncpg.connect(url)
+    try:
+        yield await connection.fetchval("SELECT pg_try_advisory_lock($1)", key)
+    finally:
+        with suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+            await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
 async def _unlock(connection: Connection, key: int) -> None:

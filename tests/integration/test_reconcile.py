@@ -12,7 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from ingesting import Ingest, call, ingesting
+from ingesting import ANYONE, Ingest, call, ingesting
+from newapi import consumed
 
 from policies import Role
 from policies.policy.views import view_table
@@ -20,11 +21,14 @@ from service.api.exports.requests import ExportRequest
 from service.errors import RequestError
 from service.export.files.encoders import ExportFormat
 from service.export.sources.source import encoder_for, file_parts, open_source
+from service.imports.formats import FORMATS, ImportOptions
 from service.imports.sources.file import FileSource
+from service.ingest.pipeline.writer import as_read
 from service.query.model.errors import BadInputError, OutOfRetentionError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.reconcile.report import as_json, csv_text, html_text
+from service.reconcile.calls import CallRows
+from service.reconcile.report import as_json, csv_text, html_text, json_text
 from service.reconcile.run import ReconcileRequest, Reconciliation, reconcile
 from service.storage.control.refusals import NO_ACCOUNT, RefusalCount, add_refusals
 
@@ -58,9 +62,24 @@ class Books:
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return FileSource(path)
 
-    async def compare(self, source: FileSource, **request: Any) -> Reconciliation:
+    async def compare(self, source: FileSource, read: CallRows | None = None, **request: Any) -> Reconciliation:
         asked: dict[str, Any] = {"name": "bill", "zone": UTC_ZONE, "tolerance": Decimal("0.001")} | request
-        return await reconcile(source, self.reader, self.scope, ReconcileRequest(**asked))
+        return await reconcile(source, self.reader, self.scope, ReconcileRequest(**asked), read=read)
+
+    async def compare_log(self, *rows: dict[str, Any], **request: Any) -> Reconciliation:
+        """Compare the rows of a new-api's log."""
+        form = FORMATS["new-api"]
+        read = CallRows("new-api", form.source, form.reader(ImportOptions()), UTC_ZONE)
+        return await self.compare(self.file(list(rows), "log.ndjson"), read, **request)
+
+    async def pull(self, *rows: dict[str, Any]) -> None:
+        """Record rows of a new-api's log, as a pull does."""
+        read = FORMATS["new-api"].reader(ImportOptions())
+        for row in rows:
+            [result] = await self.ingest.writer.submit(
+                [read(json.dumps(row).encode())], as_read, ANYONE, source="new-api"
+            )
+            assert result.code is None, result
 
 
 @pytest.fixture
@@ -318,3 +337,56 @@ async def test_rows_of_aws_are_compared_by_day_and_model(books: Books) -> None:
 
     assert result.layout == "aws-cur"
     assert found(result) == {("MISSING_HERE", FIRST.date().isoformat(), "tax", "USD"): 1}
+
+
+async def test_calls_of_another_gateway_are_not_missing_in_a_log(books: Books) -> None:
+    """What LiteLLM or a program reported is no business of new-api's log, unless it has its id; the number of a row is
+    none. A bill is compared with whatever is recorded."""
+    moment, noon = int((FIRST + NOON).timestamp()), FIRST + NOON
+    rows = [consumed(id_, created_at=moment, use_time=0) for id_ in range(1, 5)]
+    await books.pull(*rows[:3])
+    await books.record("elsewhere", noon, "7")
+    await books.record("log-1", noon, "8")
+    await books.record("the-same", noon, "9", provider_request_id="log-4")
+
+    result = await books.compare_log(*rows[1:])
+    day = FIRST.date().isoformat()
+    assert found(result) == {
+        ("MISSING_THERE", day, "gpt-4o", "USD"): 1,
+        ("PRICED_DIFFERENTLY", day, "gpt-4o", "USD"): 1,
+    }
+    assert (result.calls, result.ours) == (4, {"USD": 9 + 3 * Decimal("0.003508")})
+    bill = [{"id": "log-2", "day": day, "model": "gpt-4o", "currency": "USD", "amount": "0.003508"}]
+    billed = found(await books.compare(books.file(bill)))
+    assert billed["MISSING_THERE", day, "m-1", "USD"] == 3
+
+
+async def test_a_refund_that_is_too_large_for_single_calls_is_compared_by_sums(books: Books) -> None:
+    """A log whose amounts do not fit is compared with the sums of what its gateway reported, and of that alone."""
+    moment = int((FIRST + NOON).timestamp())
+    task = {"task_id": "t1", "is_task": True}
+    rows = [consumed(1, created_at=moment, use_time=0, other=task)]
+    rows.append(consumed(2, created_at=moment, type=6, quota=9_300_000 * 500_000, other={"task_id": "t1"}))
+    await books.pull(rows[0])  # nothing can be taken back that was not billed: such a refund is refused
+    await books.record("elsewhere", FIRST + NOON, "7", model="gpt-4o")
+
+    result = await books.compare_log(*rows)
+    assert not result.by_ids
+    assert (result.theirs["USD"], result.ours["USD"]) == (Decimal("0.003508") - 9_300_000, Decimal("0.003508"))
+    assert found(result) == {("PRICED_DIFFERENTLY", FIRST.date().isoformat(), "gpt-4o", "USD"): 1}
+
+
+async def test_a_credential_in_the_place_of_a_model_is_kept_nowhere(books: Books) -> None:
+    """Both sides name a model as calls are stored with it, so that they are alike and nothing of it is in a report."""
+    secret = "sk-proj-" + "Zk4" * 16
+    names = (secret, f"models/{secret}", "jane.doe@example.com", "g\0pt\u200b-4o", f"{'x ' * 92}{secret}")
+    day = FIRST.date().isoformat()
+    for number, name in enumerate(names[:3]):
+        await books.record(f"call-{number}", FIRST + NOON, "1", model=name)
+    rows = [{"day": day, "model": name, "currency": "USD", "amount": "1"} for name in names]
+
+    result = await books.compare(books.file(rows, "bill.ndjson"))
+    said = json_text(result)
+    assert "Zk4" not in said and "zk4" not in said and "jane" not in said
+    assert {key.model for key in result.differences.found} >= {"gpt-4o"}
+    assert (len(found(result)), {key[0] for key in found(result)}) == (2, {"MISSING_HERE"})

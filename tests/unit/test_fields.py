@@ -9,7 +9,9 @@ from graphql import GraphQLObjectType, build_schema
 from policies.policy.fields import CALL_FIELDS, DATA_FIELDS
 from service.api.schema import sdl
 from service.query.model.catalog import CALLS, ERRORS, Table
+from service.query.model.field import FieldKind
 from service.query.model.fields import CALL, EXPRESSIONS, TYPES
+from service.storage.statements.correct import INHERITED
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = build_schema(sdl())
@@ -52,3 +54,12 @@ def test_the_pages_name_files_that_are_there() -> None:
 
     assert len(paths) > 15
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_a_correction_is_found_by_each_name_of_its_call() -> None:
+    """A filter by a text or a flag of a call finds its corrections too, or costs by it would leave out what was taken
+    back; where a report came from is the correction's own.
+    """
+    names = {field.columns[0] for field in CALL.values() if field.filter in {FieldKind.TEXT, FieldKind.FLAG}}
+    assert {"model", "trace_id", "parent_span_id", "cache_hit"} <= names
+    assert names - {"source_id"} <= INHERITED

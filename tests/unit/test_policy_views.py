@@ -1,5 +1,9 @@
 """Who sees what: the table of roles and fields."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from policies import (
@@ -22,6 +26,10 @@ from policies import (
 )
 from policies.policy.fields import ORIGINS, SEALED
 from policies.policy.roots import CEILINGS
+from policies.policy.views import hidden_behind, may_be_told
+from service.delivery.recipient import Recipient
+from service.query.model.scope import Scope
+from service.webhooks.events import WebhookEvent
 
 POLICY = load_preset("default")
 READERS = (Role.VIEWER, Role.PARTNER, Role.SUPPORT, Role.ADMIN)
@@ -36,6 +44,23 @@ def test_some_roles_are_shown_no_call(role: Role) -> None:
         may_ask(POLICY, role, root)
         for root in ("calls", "errors", "errorGroups", "costs", "call", "facets", "node", "callRecorded", "revealError")
     )
+
+
+def test_who_is_refused_a_root_field_for_what_it_shows_is_not_told_of_it_either() -> None:
+    """Comparisons show models and amounts: a role to which one of them is hidden is not told of comparisons."""
+    rule = POLICY.roles[Role.VIEWER]
+    fields = {**rule.fields, "Amount.amount": View.DENIED}
+    blind = replace(POLICY, roles={**POLICY.roles, Role.VIEWER: replace(rule, fields=fields)})
+
+    assert may_be_told(POLICY, Role.VIEWER, "reconciliations")
+    assert may_ask(blind, Role.VIEWER, "reconciliations")
+    assert hidden_behind(blind, Role.VIEWER, "reconciliations") == "Amount.amount"
+    assert not may_be_told(blind, Role.VIEWER, "reconciliations")
+    assert may_be_told(blind, Role.VIEWER, "budgets")
+    context: Any = SimpleNamespace(scope=Scope("k", Role.VIEWER, None, blind, view_table(blind, Role.VIEWER)))
+    webhook: Any = SimpleNamespace(events=["reconciliation.finished", "spend.threshold"])
+    told = [one for one in WebhookEvent if Recipient(webhook, context).receives(one)]
+    assert told == [WebhookEvent.SPEND_THRESHOLD, WebhookEvent.TEST]
 
 
 def test_ingest_may_only_ask_who_it_is() -> None:

@@ -12,7 +12,6 @@ from typing import Annotated, Final
 
 import strawberry
 
-from policies import View
 from policies.policy import views
 from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context, Info
@@ -37,8 +36,6 @@ from service.storage.gateways.reconciliations import (
 )
 
 PREFIX: Final = "recon"
-_SHOWS: Final = ("Call.model", "Call.startedAt", "Call.amount", "Amount.amount", "Amount.currency", "CostRow.calls")
-"""Fields of calls that a comparison shows: whoever does not see one of them in clear is shown none."""
 
 
 @strawberry.enum
@@ -158,7 +155,7 @@ class ReconciliationQuery:
         calls. A key that is bound to accounts is shown those that are of no others.
         """
         context = info.context
-        hidden = _hidden(context)
+        hidden = views.hidden_behind(context.scope.policy, context.scope.role, "reconciliations")
         if hidden is not None:
             raise ForbiddenError(
                 f"the role `{context.scope.role}` may not see `{hidden}`, which `reconciliations` shows"
@@ -181,17 +178,13 @@ class ReconciliationQuery:
 async def resolve_reconciliation(context: Context, id_: str) -> Reconciliation | None:
     """A comparison by its id; None when there is none that the one who asks may see."""
     number, scope = decode_id(PREFIX, id_), context.scope
-    if number is None or not views.may_ask(scope.policy, scope.role, "reconciliations") or _hidden(context):
+    if number is None or not views.may_ask(scope.policy, scope.role, "reconciliations"):
+        return None
+    if views.hidden_behind(scope.policy, scope.role, "reconciliations") is not None:
         return None
     async with reading(context) as connection:
         found = await get_reconciliation(connection, number)
     return None if found is None else await _node(context, found)
-
-
-def _hidden(context: Context) -> str | None:
-    """The first field that comparisons show, and the role does not see in clear."""
-    policy, role = context.scope.policy, context.scope.role
-    return next((name for name in _SHOWS if views.view(policy, role, name) is not View.SEE), None)
 
 
 def _number(position: Position | None) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import strawberry
 from graphql import GraphQLError
 
-from policies.policy.views import may_ask
+from policies.policy.views import may_be_told
 from service.access.authenticate import ForbiddenError
 from service.api.calls.filters import to_predicate, written_filter
 from service.api.execution.context import Context, Info
@@ -172,7 +172,7 @@ async def _checked(info: Info, input: CreateWebhookInput) -> WebhookRequest:
         raise BadInputError(f"a webhook has 1 to {len(StoredEvent)} `events`")
     for event in events:
         asked = ASKED_BY.get(event)
-        if asked is not None and not may_ask(scope.policy, scope.role, asked):
+        if asked is not None and not may_be_told(scope.policy, scope.role, asked):
             raise ForbiddenError(f"the role `{scope.role}` may not ask `{asked}`, and is not told of `{event}`")
         if event in OF_EVERY_ACCOUNT and scope.accounts is not None:
             raise ForbiddenError(f"a key that is bound to accounts is not told of `{event}`")

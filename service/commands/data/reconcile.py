@@ -228,7 +228,8 @@ class _Where:
 
     def read(self, zone: ZoneInfo) -> CallRows | None:
         """What reads the rows of a log; None for those of a bill."""
-        return None if self.log is None else CallRows(self.kind or "", self.log.reader(self.options), zone)
+        log = self.log
+        return None if log is None else CallRows(self.kind or "", log.source, log.reader(self.options), zone)
 
 
 def _days(since: date | None, until: date | None) -> tuple[date, date] | None:

@@ -261,7 +261,7 @@ async def _erase_user(
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
     if ends:
         holds |= await search_rows(context, erasure)
-    holds |= await still_blocking(context, known)
+    holds |= await still_blocking(context.owner, known)
     await _record_progress(context, erasure, rows, holds, erasure.unreadable_at, ends=ends)
     return rows
 
@@ -306,7 +306,7 @@ async def _erase_account(
     async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, account_id)}
-        holds |= await still_blocking(context, known)
+        holds |= await still_blocking(connection, known)
         ended = ends and not holds
         if ended:
             await context.keyring.destroy([AccountKeyName(account_id)])

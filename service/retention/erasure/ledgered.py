@@ -7,6 +7,7 @@ from policies.evidence import LedgerKind
 from policies.evidence.record import RecordedErasure
 from service.ledger import Ledger, read_record
 from service.retention.context import RetentionContext
+from service.storage.connection import Queryable
 
 _UNRELEASED: Final = "SELECT id FROM hold WHERE id = ANY ($1::uuid[]) AND released_at IS NULL"
 """Which of these holds have their copies still."""
@@ -18,9 +19,9 @@ async def known_erasures(context: RetentionContext) -> dict[str, RecordedErasure
     return (await read_record(context.ledger, kinds=_KINDS)).erasures if isinstance(context.ledger, Ledger) else {}
 
 
-async def still_blocking(context: RetentionContext, known: RecordedErasure | None) -> set[UUID]:
+async def still_blocking(source: Queryable, known: RecordedErasure | None) -> set[UUID]:
     """The holds that restrict the erasure by its entry, and have not let go of their copies."""
     if known is None or not known.holds:
         return set()
-    rows = await context.owner.fetch(_UNRELEASED, [UUID(hold) for hold in known.holds])
+    rows = await source.fetch(_UNRELEASED, [UUID(hold) for hold in known.holds])
     return {row["id"] for row in rows}

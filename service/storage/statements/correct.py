@@ -70,7 +70,7 @@ JOIN correction ON correction.account_id = wanted.account_id AND correction.key 
 _INHERITED: Final[LiteralString] = (
     "failed, streamed, model, served_model, provider, operation, api_key, user_token, tags, error_type, error_code, "
     "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
-    "provider_request_id, team_id, organization_id"
+    "provider_request_id, team_id, organization_id, parent_span_id"
 )
 INHERITED: Final = frozenset(_INHERITED.split(", "))
 """The columns that a correction inherits from its call."""
