@@ -14,6 +14,9 @@ from retaining import RetainedLedger, failed, open_retained
 from running import RunningService, bare_command
 
 from service.ingest.results import Status
+from service.keyring import AccountKeyName, PeriodKeyName
+from service.ledger import LedgerKind
+from service.retention.lost_keys import lost_on_record
 from service.retention.rollups.compaction import Compaction
 from service.storage.citus.distribution import BY_ACCOUNT, EMPTIED, WHOLE, distribute
 from service.storage.citus.engine import CITUS, DISTRIBUTED
@@ -97,6 +100,22 @@ async def test_status_proves_by_reads_that_accounts_are_kept_apart(ingest: Inges
     await ingest.database.owner.execute("CREATE POLICY scoped ON call FOR SELECT TO calledger_app USING (true)")
     shown = await missing_proof(ingest.database.owner, ingest.database.reading, engine)
     assert shown is not None and "other accounts" in shown
+
+
+async def test_lost_keys_are_found_on_the_workers(retained: RetainedLedger) -> None:
+    """`status` names the keys of an account and of a day that the ledger has as lost and that details were sealed
+    with, and none that nothing was.
+    """
+    await retained.report(failed("old"))
+    keys = (AccountKeyName, PeriodKeyName)
+    names = sorted(str(name) for name in await retained.ingest.keyring.names() if isinstance(name, keys))
+    facts = {"keys": [*names, "account/99"], "replaced": True}
+    await retained.ledger.append(LedgerKind.KEY_LOST, facts, actor="system")
+    assert await lost_on_record(retained.retention, 9) == []
+    await retained.ingest.database.owner.execute("UPDATE call_error SET sealed = '\\x00'")
+    found = await lost_on_record(retained.retention, 9)
+    assert [line.partition(" ")[0] for line in found] == names
+    assert len(names) >= 2
 
 
 async def test_a_transaction_of_a_scoped_reader_sees_its_accounts(ingest: Ingest) -> None:

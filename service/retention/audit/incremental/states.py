@@ -1,7 +1,9 @@
 """States of tables: what PostgreSQL counts of the changes to each, and digests of the sums of each day.
 
 A state is read before what it is the state of: a change in between makes it another one the next time. PostgreSQL adds
-up a session's changes within a minute of their commit, and begins anew after a crash, when every state is another.
+up a session's changes within a minute of their commit. After a crash, and when somebody resets statistics, it counts
+from zero, and a standby that takes over counts for itself: so since when and on which timeline it counts is a part of
+each state. Otherwise two partitions of which nothing was counted yet, before and after a crash, would be the same.
 """
 
 from collections.abc import Mapping
@@ -19,13 +21,22 @@ from service.storage.cold.catalogue import cold_files
 _DAY: Final = timedelta(days=1)
 _PARTITIONED: Final = [store.value for store in Store]
 _PLAIN: Final = ["account_tier", "bill_claim"]
+# The background writer's counters begin when all do: with the cluster, and after each crash. A primary that was a
+# standby for a while has its counters of before, but another timeline.
 _COUNTED: Final = """
     SELECT c.relname AS name, pg_relation_size(c.oid) > 0 AS filled,
-        concat_ws(' ', c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_inserted(c.oid),
+        concat_ws(' ', begun.at, c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_inserted(c.oid),
             pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid)) AS state,
-        concat_ws(' ', c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_updated(c.oid),
+        concat_ws(' ', begun.at, c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_updated(c.oid),
             pg_stat_get_tuples_deleted(c.oid)) AS changed
-    FROM pg_class AS c
+    FROM pg_class AS c, (
+        SELECT concat_ws(
+            '/', coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), 0),
+            coalesce(extract(epoch FROM pg_stat_get_db_stat_reset_time(oid)), 0),
+            left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+        ) AS at
+        FROM pg_database WHERE datname = current_database()
+    ) AS begun
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND (
         c.relname = ANY ($2::text[]) OR c.oid IN (
             SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY ($1::text[]::regclass[])
