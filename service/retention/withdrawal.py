@@ -33,7 +33,9 @@ from service.retention.rollups.compaction import regrouped
 from service.retention.rollups.tag_keys import forget_tags
 from service.retention.rollups.tag_sums import TABLES as TAG_TABLES
 from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
+from service.storage.cold.errors import ColdFileError
 from service.storage.connection import advisory_lock_if_free, affected
+from service.storage.errors import PartitionsBusyError
 from service.storage.notices import notify
 
 _BATCH_ROWS: Final = 5_000
@@ -64,17 +66,32 @@ class Withdrawal:
 
 
 async def remove_withdrawn(context: RetentionContext) -> int:
-    """Remove what is due; how many rows were changed. 0 while the clock is not trusted."""
+    """Remove what is due; how many rows were changed. 0 while the clock is not trusted.
+
+    Raises ColdFileError or PartitionsBusyError where calls are in a file that does not come back: what is due of calls
+    is removed from all others then, and is not done.
+    """
     now = await context.now()
     if await Runs(context.owner).clock_is_untrusted(now):
         return 0
     async with advisory_lock_if_free(context.owner, WITHDRAWAL) as lock:
         if lock is None:
             return 0
-        due = await withdrawn(context, now)
-        if any(one.tag is not None or one.field == _TAGS or REMOVED[one.field].call for one in due):
-            await thaw_between(context, actor=SYSTEM)
-        return sum([await _remove(context, one) for one in due])
+        due, unreached = await withdrawn(context, now), None
+        if any(map(_of_calls, due)):
+            try:
+                await thaw_between(context, actor=SYSTEM)
+            except (ColdFileError, PartitionsBusyError) as error:
+                unreached = error
+        rows = sum([await _remove(context, one, ends=unreached is None or not _of_calls(one)) for one in due])
+        if unreached is not None:
+            raise unreached
+        return rows
+
+
+def _of_calls(one: Withdrawal) -> bool:
+    """Whether calls have it, which may be in files."""
+    return one.tag is not None or one.field == _TAGS or bool(REMOVED[one.field].call)
 
 
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
@@ -128,7 +145,8 @@ def _parsed(document: str) -> Policy | None:
         return None
 
 
-async def _remove(context: RetentionContext, one: Withdrawal) -> int:
+async def _remove(context: RetentionContext, one: Withdrawal, *, ends: bool) -> int:
+    """Remove one field or tag; how many rows were changed. `ends`: it is done then."""
     if one.tag is not None or one.field == _TAGS:
         await forget_tags(context.owner, None if one.tag is None else [one.tag])
     removal, rows = Removal() if one.tag is not None else REMOVED[one.field], 0
@@ -141,6 +159,8 @@ async def _remove(context: RetentionContext, one: Withdrawal) -> int:
         elif part.store in DERIVED_SUMS and (removal.key or removal.figures):
             await _regroup(context.owner, part, removal.key, removal.figures, one.mask or "")
     await _change_deltas(context.owner, removal.key, removal.figures, one.mask or "")
+    if not ends:
+        return rows
     async with context.owner.acquire() as connection, connection.transaction():
         facts = {"field": one.field, "version": one.version, "rows": rows}
         await entries.append(context.ledger, "FIELD_REMOVED", facts, actor=SYSTEM, connection=connection)
