@@ -33,6 +33,10 @@ class S3Server:
     def names(self) -> list[str]:
         return [entry["Key"] for entry in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
 
+    def uploads(self) -> set[str]:
+        """Names of files of which parts have been sent."""
+        return {entry["Key"] for entry in self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ())}
+
 
 @contextmanager
 def running_s3() -> Iterator[S3Server]:

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
@@ -23,6 +24,8 @@ _NAME: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _CONNECT_S: Final = 5
 _READ_S: Final = 30
 _READ_BYTES: Final = 2**20
+_BROKEN_OFF: Final = timedelta(days=1)
+"""An upload that was begun longer ago has been broken off: none takes as long."""
 
 
 class ObjectDraft:
@@ -91,14 +94,10 @@ class ExportBucket:
     def open(self, id_: UUID, size: int) -> BinaryIO | None:
         """The complete file of `size` bytes, to be read; None when it is absent or has another size."""
         key = self._key(id_)
-        with self._faults():
-            try:
-                found = self._client.head_object(Bucket=self._bucket, Key=key)
-            except self._refusal as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                    return None
-                raise
-        if found["ContentLength"] != size:
+        found: dict[str, Any] = {}
+        with self._faults(), self._absence():
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+        if found.get("ContentLength") != size:
             return None
         return cast("BinaryIO", _ObjectReader(self._part, key, found["ETag"], size))
 
@@ -118,6 +117,23 @@ class ExportBucket:
         """Remove those of `names` that belong to none of `kept`. Ask for the names first, and then what is kept."""
         for name in set(names) - {id_.hex for id_ in kept}:
             self.remove(UUID(hex=name))
+        self._end_uploads(datetime.now(UTC) - _BROKEN_OFF)
+
+    def _end_uploads(self, before: datetime) -> None:
+        """End the uploads in parts that were begun before then: the parts of one whose process was killed stand in the
+        bucket for ever otherwise, and are no file that has a name.
+        """
+        with self._faults():
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            begun = [upload for page in pages for upload in page.get("Uploads", ())]
+        for upload in begun:
+            if upload["Initiated"] < before:
+                with self._faults(), self._absence():
+                    self._client.abort_multipart_upload(
+                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
 
     def _key(self, id_: UUID) -> str:
         return self._prefix + id_.hex
@@ -127,6 +143,15 @@ class ExportBucket:
         with self._faults():
             asked = {"Bucket": self._bucket, "Key": key, "IfMatch": tag, "Range": f"bytes={first}-{last}"}
             return self._client.get_object(**asked)["Body"].read()
+
+    @contextmanager
+    def _absence(self) -> Iterator[None]:
+        """What is asked for need not be there any more."""
+        try:
+            yield
+        except self._refusal as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -15,10 +15,11 @@ from heapq import merge
 from typing import Final, NamedTuple
 
 from policies.admission.call import NAME_CHARS_MAX
+from policies.redaction.text import bounded
 from service.errors import RequestError
 from service.ingest.prices.model_names import names_of
 from service.log_redaction import WITHHELD, name_as_stored
-from service.reconcile.layouts import BilledRow
+from service.reconcile.layouts import NAME_LOOKED_AT_MAX, BilledRow
 
 GROUPS_MAX: Final = 200_000
 ROWS_MAX: Final = 20_000_000
@@ -55,7 +56,9 @@ def short_name(model: str) -> str:
     """A model's name as calls are stored with it, without provider and snapshot, in lower case: what both sides are
     compared by, and what is kept of it.
     """
-    return _short_name(model) if len(model) <= NAME_CHARS_MAX else _short_name.__wrapped__(model)
+    if len(model) <= NAME_CHARS_MAX:
+        return _short_name(model)
+    return _short_name.__wrapped__(bounded(model, NAME_LOOKED_AT_MAX))  # not remembered: whatever its length is
 
 
 @lru_cache(maxsize=4096)

@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime, tzinfo
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
+from policies.redaction.text import bounded
 from service.errors import RequestError
 from service.ingest.formats.scalars import SIGNIFICANT_DIGITS
 
 _NOISELESS: Final = Context(prec=SIGNIFICANT_DIGITS)
 _TEXT_MAX: Final = 200
-_NAME_MAX: Final = 4 * _TEXT_MAX
-"""A name is cut where it is redacted: here, a part of a credential might not be told for one any more."""
+NAME_LOOKED_AT_MAX: Final = 4 * _TEXT_MAX
+"""Of a name, before it is redacted and then cut: a part of a credential might not be told for one."""
 _DIGITS_MAX: Final = 40
 _AMOUNT_MAX: Final = Decimal(10) ** 15
 _CURRENCY: Final = re.compile(r"[A-Z]{3,16}", re.ASCII)
@@ -215,7 +216,7 @@ def _name(value: object) -> str:
         return ""
     if not isinstance(value, str | int):
         raise BilledRowError("has a name that is no text")
-    return str(value)[:_NAME_MAX]
+    return bounded(str(value), NAME_LOOKED_AT_MAX)
 
 
 def _text(value: object) -> str | None:

@@ -16,7 +16,8 @@ from weakref import WeakValueDictionary
 import asyncpg
 from tortoise.context import TortoiseContext, get_current_context
 
-from service.storage.citus.engine import POSTGRESQL, Engine, engine_of
+from service.storage.citus.distribution import refuse_half_moved
+from service.storage.citus.engine import CITUS, POSTGRESQL, Engine, engine_of
 from service.storage.citus.proof import missing_proof
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
@@ -89,7 +90,10 @@ class Database:
     async def open(
         cls, url: str, *, replica_url: str | None = None, read_connections: int = 8, statement_timeout_ms: int = 15_000
     ) -> "Database":
-        """Open pools on a migrated database, and on its replica. Raises DatabaseError when it does not answer."""
+        """Open pools on a migrated database, and on its replica.
+
+        Raises DatabaseError when it does not answer, and when a part of it is on the workers of a cluster.
+        """
         roles, engine = await _surveyed(url)
         read = {
             "max_size": read_connections,
@@ -155,7 +159,7 @@ class Database:
 
 
 async def _surveyed(url: str) -> tuple[frozenset[str], Engine]:
-    """Which of our roles are usable there, and what the server wants."""
+    """Which of our roles are usable there, and what the server wants. DatabaseError where it is distributed in part."""
     try:
         connection = await asyncpg.connect(url)
     except (OSError, asyncpg.PostgresError) as error:
@@ -164,7 +168,10 @@ async def _surveyed(url: str) -> tuple[frozenset[str], Engine]:
         # Since PostgreSQL 16 a member of a role may lack the right to become it (SET).
         becoming = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
         rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE], becoming)
-        return frozenset(row["rolname"] for row in rows), await engine_of(connection)
+        engine = await engine_of(connection)
+        if engine is CITUS:
+            await refuse_half_moved(connection)
+        return frozenset(row["rolname"] for row in rows), engine
     finally:
         await connection.close()
 

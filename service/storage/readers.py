@@ -126,6 +126,19 @@ class ReplicaReaders(NamedTuple):
     scoped: Readers
     unscoped: Readers
 
+    async def describe(self) -> str:
+        """In words, whether it is asked, and else why not."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                connection = await self.unscoped.take(None)
+                try:
+                    different = await self.replica.difference(connection)
+                finally:
+                    await self.unscoped.give_back(connection)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            return f"NOT ASKED: it does not answer ({type(error).__name__})"
+        return "answers queries" if different is None else f"NOT ASKED: {different}"
+
     async def close(self) -> None:
         """Close the connections."""
         for pool in (self.scoped, self.unscoped, self.asked):

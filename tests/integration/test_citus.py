@@ -9,25 +9,36 @@ from typing import Any
 import asyncpg
 import pytest
 from citus_cluster import CitusServer, psql
-from ingesting import Ingest, call, ingesting
+from ingesting import RECENT, Ingest, call, eventually, ingesting
 from retaining import RetainedLedger, failed, open_retained
-from running import bare_command
+from running import RunningService, bare_command
 
 from service.ingest.results import Status
+from service.keyring import AccountKeyName, PeriodKeyName
+from service.ledger import LedgerKind
+from service.retention.lost_keys import lost_on_record
 from service.retention.rollups.compaction import Compaction
-from service.storage.citus.distribution import distribute
-from service.storage.citus.engine import DISTRIBUTED
+from service.storage.citus.distribution import BY_ACCOUNT, EMPTIED, WHOLE, distribute
+from service.storage.citus.engine import CITUS, DISTRIBUTED
 from service.storage.citus.proof import missing_proof
 from service.storage.connection import ScopedConnection
 from service.storage.database import Database
 from service.storage.errors import DatabaseError, DatabaseUnavailableError, PartitionsBusyError
 from service.storage.partitions import Partitions
+from service.storage.schema.installed import has_ledger
 from service.storage.schema.migrate import migrate
 
 pytestmark = pytest.mark.citus
 SUPERUSER = "postgres"
 TABLES = """
     SELECT table_name::text AS table, citus_table_type AS kind FROM citus_tables WHERE table_name::text !~ '_t[0-9]'
+"""
+LEFT_HERE = "SELECT sum(pg_relation_size(logicalrelid)) FROM pg_dist_partition"
+"""Bytes of rows that the coordinator has kept of tables that were moved, and of their partitions."""
+WORKERS_OF_ACCOUNTS = """
+    SELECT account.name || ' ' || nodeport || ' ' || nodename
+    FROM account JOIN pg_dist_placement ON shardid = get_shard_id_for_distribution_column('call', account.id)
+    JOIN pg_dist_node USING (groupid)
 """
 ACCOUNTS = [f"account-{number}" for number in range(8)]
 
@@ -91,6 +102,22 @@ async def test_status_proves_by_reads_that_accounts_are_kept_apart(ingest: Inges
     assert shown is not None and "other accounts" in shown
 
 
+async def test_lost_keys_are_found_on_the_workers(retained: RetainedLedger) -> None:
+    """`status` names the keys of an account and of a day that the ledger has as lost and that details were sealed
+    with, and none that nothing was.
+    """
+    await retained.report(failed("old"))
+    keys = (AccountKeyName, PeriodKeyName)
+    names = sorted(str(name) for name in await retained.ingest.keyring.names() if isinstance(name, keys))
+    facts = {"keys": [*names, "account/99"], "replaced": True}
+    await retained.ledger.append(LedgerKind.KEY_LOST, facts, actor="system")
+    assert await lost_on_record(retained.retention, 9) == []
+    await retained.ingest.database.owner.execute("UPDATE call_error SET sealed = '\\x00'")
+    found = await lost_on_record(retained.retention, 9)
+    assert [line.partition(" ")[0] for line in found] == names
+    assert len(names) >= 2
+
+
 async def test_a_transaction_of_a_scoped_reader_sees_its_accounts(ingest: Ingest) -> None:
     """Reads, and cursors, see a reader's accounts and no others: alone, in one transaction and in the next."""
     await ingest.report(*calls(16))
@@ -119,10 +146,8 @@ async def test_what_is_distributed_is_not_distributed_again(
 
     psql(embedded_18.url(database_url.rpartition("/")[2]), "SELECT undistribute_table('call_held')")
     dry = bare_command("scale-out", "citus", "--dry-run", "--data", str(tmp_path), environment=environment)
-    assert (dry.returncode, dry.stdout.splitlines()[1].split("\t")) == (
-        0,
-        ["call_held", "by account", "0", dry.stdout.split()[-1]],
-    )
+    assert (dry.returncode, dry.stdout.splitlines()[1].split("\t")[:3]) == (0, ["call_held", "by account", "0"])
+    assert "not there on Citus: files of the cold tier" in dry.stdout + dry.stderr
     done = bare_command("scale-out", "citus", "--data", str(tmp_path), environment=environment)
     assert done.returncode == 0, done.stderr
     assert "call_held" in done.stdout
@@ -146,9 +171,100 @@ async def test_a_filled_ledger_is_distributed_as_it_is(
     database = await Database.open(empty_database_url)
     assert database.missing_protections == ()
     assert await database.owner.fetch("SELECT account_id, id, amount FROM call ORDER BY 2") == before
+    assert await database.owner.fetchval(LEFT_HERE) == 0
     async with database.reading((before[0]["account_id"],)) as connection:
         assert await connection.fetchval("SELECT count(*) FROM call") == 5
     await database.close()
+
+
+async def test_a_move_that_was_interrupted_is_finished(
+    embedded_18: CitusServer, empty_database_url: str, tmp_path: Path
+) -> None:
+    """No service starts on a ledger that is moved in part; the next run moves the rest, frees what the coordinator
+    still has of what was moved before, and gives the database its settings even where nothing else is left to do.
+    """
+    url, name = empty_database_url, empty_database_url.rpartition("/")[2]
+    await migrate(url)
+    async with ingesting(url, tmp_path) as ingest:
+        await ingest.report(*calls(40), failed("f", RECENT))
+    psql(
+        url,
+        "SET citus.enable_unsafe_triggers = on",
+        "SET citus.shard_count = 2",
+        "SELECT create_reference_table('hold')",
+        "SELECT create_distributed_table('call', 'account_id')",
+    )
+    with pytest.raises(
+        DatabaseError, match="`call_held`, `call_error_held` not: run `calledger scale-out citus` again"
+    ):
+        await Database.open(url)
+
+    done = await distribute(url, shards=2)
+    assert [(step.table, step.kind) for step in done.steps] == [
+        ("call", EMPTIED),
+        *((table, BY_ACCOUNT) for table in DISTRIBUTED[1:]),
+    ]
+    database = await Database.open(url)
+    assert database.missing_protections == ()
+    assert await database.owner.fetchval(LEFT_HERE) == 0
+    assert await database.owner.fetchval("SELECT count(*) FROM call JOIN account ON account.id = account_id") == 41
+    assert await database.owner.fetchval("SELECT count(*) FROM call_error") == 1
+    await database.close()
+
+    psql(embedded_18.url(name, user=SUPERUSER), f"ALTER DATABASE {name} RESET ALL")
+    with pytest.raises(DatabaseError, match="distributed already, over 2 workers: there is nothing to do"):
+        await distribute(url)
+    shown = psql(url, *(f"SHOW {setting}" for setting in CITUS.settings)).split()
+    assert shown == list(CITUS.settings.values())
+
+
+async def test_a_service_that_starts_waits_until_all_is_moved(empty_database_url: str) -> None:
+    """Who starts while tables are moved waits, and who has migrated before is refused: nobody serves half of it."""
+    url = empty_database_url
+    await migrate(url)
+    writer = await asyncpg.connect(url)
+
+    async def waits(kind: str) -> bool:
+        """Whether a session waits for such a lock."""
+        return await writer.fetchval("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = $1)", kind)
+
+    async with asyncio.TaskGroup() as group:
+        async with writer.transaction():
+            await writer.execute("LOCK TABLE call IN ROW EXCLUSIVE MODE")
+            moving = group.create_task(distribute(url, shards=2))
+            await eventually(lambda: waits("relation"))
+            starting = group.create_task(migrate(url))
+            await eventually(lambda: waits("advisory"))
+            with pytest.raises(DatabaseError, match="run `calledger scale-out citus` again"):
+                await Database.open(url)
+            assert not moving.done()
+            assert not starting.done()
+        await starting
+        await (await Database.open(url)).close()
+    await writer.close()
+
+
+async def test_a_new_database_is_planned_and_refused_as_it_is(
+    embedded_18: CitusServer, empty_database_url: str, tmp_path: Path
+) -> None:
+    """A dry run says that all is distributed empty; neither it nor a run that is refused makes a table."""
+    url = empty_database_url
+    command = ("scale-out", "citus", "--data", str(tmp_path))
+    dry = bare_command(*command, "--dry-run", environment={"CALLEDGER_DATABASE_URL": url})
+    assert dry.returncode == 0, dry.stderr
+    steps = [line.split("\t") for line in dry.stdout.splitlines() if "\t" in line]
+    assert steps == [["hold", WHOLE, "0", "0"], *([table, BY_ACCOUNT, "0", "0"] for table in DISTRIBUTED)]
+    assert "all distributed empty" in dry.stdout
+
+    service = await asyncpg.connect(url, server_settings={"application_name": "calledger"})
+    with pytest.raises(DatabaseError, match="a service works in this database"):
+        await distribute(url)
+    await service.close()
+    remove = "SELECT citus_remove_node(nodename, nodeport) FROM pg_dist_node WHERE groupid <> 0"
+    psql(embedded_18.url(url.rpartition("/")[2], user=SUPERUSER), remove)
+    refused = bare_command(*command, environment={"CALLEDGER_DATABASE_URL": url})
+    assert (refused.returncode, "the coordinator has no worker" in refused.stderr) == (1, True)
+    assert not await has_ledger(url)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +276,13 @@ async def test_a_filled_ledger_is_distributed_as_it_is(
             "`calledger_app` cannot log in",
         ),
         ("DROP EXTENSION citus", "has no Citus"),
+        (
+            """
+            INSERT INTO cold_file (tier, start_at, end_at, partition, name, rows, bytes, sha256, fingerprint, copied_at)
+            VALUES (1, '2026-01-05Z', '2026-01-12Z', 'call_t1_20260105', 'x.parquet', 1, 1, '', '', now())
+            """,
+            "1 partitions are in files of the cold tier",
+        ),
     ],
 )
 async def test_a_cluster_that_is_not_ready_is_refused(
@@ -282,6 +405,38 @@ async def test_nothing_is_lost_when_a_node_ends(ingest: Ingest, embedded_18: Cit
         for work in (report(1), report(2), restart(embedded_18, node)):
             group.create_task(work)
     assert await is_whole(ingest, 10 + 2 * 6 * 10)
+
+
+@pytest.mark.citus(own_nodes=True)
+def test_a_service_starts_while_a_worker_is_away(embedded_18: CitusServer, database_url: str, tmp_path: Path) -> None:
+    """It answers for accounts on other workers, keeps keys to them, and says where that is not proved; once the worker
+    is back, all is proved.
+    """
+    environment = {"CALLEDGER_DATABASE_URL": database_url}
+    service = RunningService(tmp_path / "data", environment=environment)
+    service.report(service.admin_key, *calls(16))
+    places = dict(line.split(" ", 1) for line in psql(database_url, WORKERS_OF_ACCOUNTS).splitlines())
+    host, port = embedded_18.hosts[1]
+    away = next(account for account, place in places.items() if place == f"{port} {host}")
+    here = next(account for account, place in places.items() if place != f"{port} {host}")
+    keys = {account: service.new_key("viewer", account) for account in (away, here)}
+    service.stop()
+    embedded_18.nodes[1].crash()
+    try:
+        service.start()
+        shown = service.ask(keys[here], "{ calls { nodes { account } } }")
+        assert [node["account"] for node in shown["data"]["calls"]["nodes"]] == [here] * 2
+        refused = service.ask(keys[away], "{ calls { nodes { account } } }")
+        assert refused["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        status = bare_command("status", "--data", str(service.data), environment=environment)
+        assert status.returncode == 0, status.stderr
+        assert f"row-level security is not proved on `{host}:{port}`, which does not answer" in status.stdout
+    finally:
+        embedded_18.nodes[1].start()
+        embedded_18.nodes[1].await_ready()
+    status = bare_command("status", "--data", str(service.data), environment=environment)
+    assert "protection missing" not in status.stdout, status.stdout
+    service.stop()
 
 
 async def test_nothing_is_lost_while_shards_move(ingest: Ingest, embedded_18: CitusServer, database_url: str) -> None:

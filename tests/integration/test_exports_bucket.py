@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from running import RunningService
 from s3_server import BUCKET, S3Server, running_s3
 
 from service.errors import OperatorError
+from service.export import bucket as export_bucket
 from service.export.bucket import ExportBucket
 
 EXPORT = "mutation($in: CreateExportInput!) { createExport(input: $in) { export { id } } }"
@@ -60,6 +61,26 @@ def test_a_file_is_there_whole_or_not_at_all(bucket: ExportBucket, store: S3Serv
     assert bucket.names() == []
     assert len([name for name in store.names() if name.startswith("some/place/")]) == 2
     bucket.remove(id_)
+
+
+def test_an_upload_that_was_broken_off_does_not_stay(
+    bucket: ExportBucket, store: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of a file whose process was killed are removed a day after; others' are left, and so is what is new."""
+    ours, theirs = f"{bucket._prefix}{uuid4().hex}", f"some/place/{uuid4()}/{uuid4().hex}"
+    for key in (ours, theirs):
+        begun = store.client.create_multipart_upload(Bucket=BUCKET, Key=key)
+        store.client.upload_part(
+            Bucket=BUCKET, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=os.urandom(5 * 2**20)
+        )
+    with monkeypatch.context() as patched:  # the store says of every upload that it was begun in 2010
+        patched.setattr(export_bucket, "_BROKEN_OFF", timedelta(days=36_500))
+        bucket.sweep([], [])
+    assert store.uploads() >= {ours, theirs}
+    for _ in range(2):
+        bucket.sweep([], [])
+        assert ours not in store.uploads()
+        assert theirs in store.uploads()
 
 
 def test_what_the_store_refuses_is_as_of_a_disk(store: S3Server, tmp_path: Path, monkeypatch) -> None:

@@ -1,12 +1,18 @@
 """fsck leaves out what nothing has changed in since it was checked, says so, and is not deceived by it for long."""
 
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
+from conftest import Server, running_server
 from feeding import number
 from ingesting import call
 from retaining import NOW, SHORT, RetainedLedger, failed, open_retained
@@ -20,6 +26,7 @@ from service.retention.audit.incremental.results import AGAIN, Results
 from service.retention.audit.incremental.run import FsckRun
 from service.retention.rollups.compaction import Compaction
 from service.storage.control.policies import AppliedPolicy
+from service.storage.embedded import processes
 
 PARTWISE = ("rows", "errors", "usage", "feed", "ids", "bills")
 FLUSH = "SELECT pg_stat_force_next_flush()"
@@ -27,9 +34,15 @@ FLUSH = "SELECT pg_stat_force_next_flush()"
 
 @pytest.fixture
 async def retained(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RetainedLedger]:
-    """Calls of several weeks in two accounts, one of them failed, all of them summed; checked once."""
     for module in (positions, days):
         monkeypatch.setattr(module, "BLOCK", 2)
+    async with checked(database_url, tmp_path) as retained:
+        yield retained
+
+
+@asynccontextmanager
+async def checked(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    """Calls of several weeks in two accounts, one of them failed, all of them summed; checked once."""
     async with open_retained(database_url, tmp_path) as retained:
         await retained.report(*(call(f"c{days}", started_at=back(days), account="acme") for days in (26, 19, 12)))
         await retained.report(call("b19", started_at=back(19), account="beta", amount="2", currency="USD"))
@@ -156,6 +169,65 @@ async def test_a_change_that_is_not_counted_is_found_in_time(retained: RetainedL
     assert not (await one(retained, "ids", full=True)).ok
     await grow_old(retained)
     assert not (await one(retained, "ids")).ok
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that may crash, and forgets nothing that was committed."""
+    with running_server(processes.bundled_programs(), {"synchronous_commit": "on"}) as server:
+        server.template()
+        yield server
+
+
+async def test_what_is_counted_anew_is_checked_anew(own_server: Server, tmp_path: Path) -> None:
+    """A change between two crashes is found, though PostgreSQL has counted nothing before the first and after the
+    second; so is one between two resets of statistics. A server that was a standby meanwhile is believed nothing that
+    it counted before, and one that was only restarted all of it.
+    """
+    done, undone = (f"UPDATE call SET source_id = '{name}' WHERE amount = 2" for name in ("other", "b19"))
+    with own_server.database(template=own_server.template()) as url:
+        async with checked(url, tmp_path) as retained:
+            owner = retained.retention.owner
+
+            async def reset() -> None:
+                """Have statistics forgotten by a superuser."""
+                await settle(retained)
+                superuser = await asyncpg.connect(own_server.url(urlsplit(url).path.strip("/"), user="postgres"))
+                await superuser.execute("SELECT pg_stat_reset()")
+                await superuser.close()
+
+            async def restart(number: int) -> None:
+                """End the server by this signal, and start it again."""
+                own_server.close()
+                own_server.process.send_signal(number)
+                own_server.process.wait(60)
+                own_server.start()
+                own_server.await_ready()
+                await owner.expire_connections()
+
+            async def crash() -> None:
+                await restart(signal.SIGQUIT)
+
+            for forget in (reset, crash):
+                await forget()
+                assert "unchanged" not in (await one(retained, "ids")).detail
+                assert "unchanged" in (await one(retained, "ids")).detail
+                await owner.execute(done)
+                await forget()
+                assert not (await one(retained, "ids")).ok, forget
+                await owner.execute(undone)
+            await settle(retained)
+            assert (await one(retained, "ids")).ok
+
+            await restart(signal.SIGINT)
+            assert "unchanged" in (await one(retained, "ids")).detail
+            standby = own_server.folder / "cluster" / "standby.signal"
+            standby.touch()
+            os.chown(standby, *own_server.identity.owner)
+            await restart(signal.SIGINT)
+            own_server.execute("SELECT pg_promote()")
+            await owner.expire_connections()
+            assert "unchanged" not in (await one(retained, "ids")).detail
 
 
 async def test_a_result_that_somebody_wrote_counts_for_nothing(retained: RetainedLedger) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from service.api.execution import limits
 from service.api.execution.limits import UNSETTLED_SHARE, Bucket, Buckets
 from service.storage.database import Database
 from service.storage.shared.key_spending import forget_spending, settle
@@ -77,6 +78,48 @@ async def test_small_costs_are_settled_behind(database: Database) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert bucket.is_settled, "a process that ends tells what it has spent"
+
+
+async def test_a_debt_is_forgiven_to_nobody(database: Database) -> None:
+    """An operation that is dearer than twice the budget is granted at a full level, and paid back to the last minute,
+    whatever is spent and settled meanwhile, by whichever process, and however long that takes.
+    """
+    one, other = processes(database, 2)
+    assert await one.take(100 * CAPACITY)
+    minutes = pytest.approx(99 * 60, abs=5)
+    for bucket in (one, other, one):
+        bucket.spend(1)
+        assert bucket is other or bucket.seconds_until(0) == minutes
+        await bucket.settled()
+        assert bucket.seconds_until(0) == minutes
+        assert not await bucket.take(1)
+    await database.owner.execute("UPDATE key_spending SET settled_at = settled_at - interval '90 minutes'")
+    await forget_spending(database.owner)
+    await other.settled()
+    assert other.seconds_until(0) == pytest.approx(9 * 60, abs=5)
+
+
+async def test_what_was_spent_is_told_of_a_key_that_was_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys that come and go push a bucket out of memory, and not what it owes; nor does what fails in between."""
+    monkeypatch.setattr(limits, "_KEYS_MAX", 2)
+    buckets = Buckets(CAPACITY, database)
+    bucket = buckets.of("key")
+    assert await bucket.take(0)
+    for number in range(3):
+        assert await bucket.take(SHARE // 4)
+        buckets.of(f"other {number}")
+    assert buckets.of("key") is not bucket
+    bucket.spend(500)  # by an operation that began before
+    task = asyncio.create_task(buckets.settle_for_ever())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    spent = 3 * (SHARE // 4) + 500
+    assert (await settle(database.spending, "key", 0, 0, CAPACITY))[0] == pytest.approx(CAPACITY - spent, abs=40)
+    assert not buckets._owing, "what is settled is let go"
 
 
 async def test_what_is_full_is_forgotten(database: Database) -> None:

@@ -1,6 +1,9 @@
 """A streaming replica answers queries, and never shows what the primary would not."""
 
+import asyncio
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,12 +11,13 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import running_server
+from conftest import OWNER, START_TIMEOUT_S, Server, running_server
 from pairing import settled
 from replicating import Replica, running_replica
 from running import RunningService, command
 
 from service.keyring import create_kek_file
+from service.storage.database import Database
 from service.storage.embedded import processes
 
 COUNT = "query($f: CallFilter) { calls(filter: $f, first: 5) { totalCount nodes { sourceId } } }"
@@ -24,6 +28,7 @@ class Replicated(NamedTuple):
     """A service whose queries a replica answers. `database`: the name of its database on both servers."""
 
     service: RunningService
+    primary: Server
     replica: Replica
     database: str
     environment: dict[str, str]
@@ -67,7 +72,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]
         }
         service = RunningService(folder / "data", environment=environment)
         try:
-            yield Replicated(service, replica, name, environment)
+            yield Replicated(service, primary, replica, name, environment)
         finally:
             service.stop()
 
@@ -129,3 +134,93 @@ def test_a_replica_that_is_gone_is_not_missed(replicated: Replicated) -> None:
     while "the replica answers again" not in service.log.read_text():
         assert replicated.count(admin, "kept") == 1
         assert time.monotonic() < until
+
+
+def answers(url: str, replica_url: str) -> tuple[bool, str]:
+    """Whether a replica answers any of some reads, and what is said of it."""
+
+    async def read() -> tuple[bool, str]:
+        database = await Database.open(url, replica_url=replica_url)
+        try:
+            assert database.replica is not None
+            by_replica = False
+            for _ in range(20):
+                async with database.reading(None, key_id="key") as connection:
+                    by_replica = by_replica or await connection.fetchval("SELECT pg_is_in_recovery()")
+            return by_replica, await database.replica.describe()
+        finally:
+            await database.close()
+
+    return asyncio.run(read())
+
+
+def end(server: Server) -> None:
+    """Shut it down."""
+    server.close()
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(START_TIMEOUT_S)
+
+
+def begin_as(server: Server, *, standby: bool) -> None:
+    """Have the server begin as a standby of none, or as none, when it starts next."""
+    name = server.folder / "cluster" / "standby.signal"
+    if standby:
+        name.touch()
+        os.chown(name, *server.identity.owner)
+    else:
+        name.unlink(missing_ok=True)
+    server.options = {**server.options, "primary_conninfo": ""}
+
+
+def test_another_database_is_not_asked(replicated: Replicated, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name in the address leads to other rows, in a log that is the right one: the log and `status` say so."""
+    url, wrong = replicated.environment["CALLEDGER_DATABASE_URL"], replicated.replica.url("postgres")
+    assert answers(url, wrong) == (False, "NOT ASKED: it is another database")
+    assert "".join(capsys.readouterr()).count("the replica is not asked: it is another database") == 1
+    settled(lambda: answers(url, replicated.replica.url(replicated.database)), (True, "answers queries"), times=1)
+    assert re.search("^replica +answers queries$", replicated.command("status"), re.MULTILINE)
+    environment = {**replicated.environment, "CALLEDGER_REPLICA_URL": wrong}
+    done = command(replicated.service.data, "status", environment=environment)
+    assert re.search("^replica +NOT ASKED: it is another database$", done.stdout, re.MULTILINE), (
+        done.stdout + done.stderr
+    )
+
+
+def test_a_standby_of_another_cluster_is_not_asked(replicated: Replicated) -> None:
+    """However far it has replayed what it replays."""
+    with running_server(processes.bundled_programs()) as other:
+        other.execute(
+            "CREATE ROLE calledger_app NOLOGIN", "CREATE ROLE calledger_app_all NOLOGIN",
+            f"GRANT calledger_app, calledger_app_all TO {OWNER}",
+        )  # fmt: skip
+        end(other)
+        ahead = [other.programs / "pg_resetwal", "-l", "0000000100000001000000FF", "-D", other.folder / "cluster"]
+        assert processes.run(other.identity, ahead, folder=other.folder).returncode == 0
+        for standby in (False, True):  # its log has to say first that it is one for standbys
+            begin_as(other, standby=standby)
+            other.start()
+            other.await_ready()
+            if not standby:
+                end(other)
+        found = answers(replicated.environment["CALLEDGER_DATABASE_URL"], other.url("postgres"))
+        assert found == (False, "NOT ASKED: it is of another cluster")
+
+
+def test_a_standby_is_not_asked_for_a_primary_that_was_restored(replicated: Replicated) -> None:
+    """Restored from a copy of its disk, and to a point in time: its standby has replayed what the primary never wrote,
+    which nobody is shown.
+    """
+    right = replicated.replica.url(replicated.database)
+    with running_replica(replicated.primary) as restored:
+        restored.kill()
+        begin_as(restored.server, standby=False)
+        restored.start()
+        replicated.primary.execute("SELECT pg_logical_emit_message(true, 'lost', repeat('x', 5000000))")
+        url, lost = restored.url(replicated.database), "it has replayed more than the primary has written"
+        settled(lambda: answers(url, right), (False, f"NOT ASKED: {lost}"), times=1)
+
+        restored.kill()
+        begin_as(restored.server, standby=True)
+        restored.start()
+        restored.server.execute("SELECT pg_promote()")
+        assert answers(url, right) == (False, "NOT ASKED: it is on timeline 1, and the primary on 2")

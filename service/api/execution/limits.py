@@ -172,15 +172,16 @@ Settle = Callable[[float, float], Awaitable[tuple[float, bool]]]
 class Bucket:
     """A token bucket of cost, as far as this process knows it. A capacity of 0 sets no limit.
 
-    Without `settle` it is this process's alone.
+    Without `settle` it is this process's alone. `owing`: it is among these while the database does not know of all that
+    was spent here.
     """
 
     __slots__ = (
-        *("_alone", "_filled_at", "_level", "_refused_until", "_settle", "_turn", "_unsettled"),
+        *("_alone", "_filled_at", "_level", "_owing", "_refused_until", "_settle", "_turn", "_unsettled"),
         *("capacity", "per_second", "restore_rate"),
     )
 
-    def __init__(self, capacity: int, settle: Settle | None = None) -> None:
+    def __init__(self, capacity: int, settle: Settle | None = None, owing: "set[Bucket] | None" = None) -> None:
         self.capacity = capacity
         self.per_second = capacity / 60
         self.restore_rate = round(self.per_second, 3)
@@ -188,6 +189,7 @@ class Bucket:
         self._filled_at = time.monotonic()
         self._settle = settle
         self._unsettled = 0.0
+        self._owing = set[Bucket]() if owing is None else owing
         # A bucket that is new here may have been spent from elsewhere: its first cost is asked for.
         self._alone = 0.0
         self._refused_until = 0.0
@@ -243,8 +245,11 @@ class Bucket:
         return max(0.0, missing / self.per_second) if self.capacity else 0.0
 
     def _spend(self, cost: float) -> None:
-        self._level = max(-self.capacity, min(self.capacity, self._level - cost))
-        self._unsettled += cost if self._settle is not None else 0
+        # One operation may be dearer than what is left and the largest debt together: its debt is not made smaller.
+        self._level = max(min(-self.capacity, self._level), min(self.capacity, self._level - cost))
+        if self._settle is not None:
+            self._unsettled += cost
+            self._owing.add(self)
 
     def _now(self) -> float:
         now = time.monotonic()
@@ -268,6 +273,8 @@ class Bucket:
                 if is_unavailable(error):
                     raise DatabaseUnavailableError from error
                 raise
+            if not self._unsettled:
+                self._owing.discard(self)
             # What was spent here meanwhile comes on top.
             self._level, self._filled_at = level - self._unsettled, time.monotonic()
             self._alone = self.capacity / UNSETTLED_SHARE
@@ -276,12 +283,15 @@ class Bucket:
 
 
 class Buckets:
-    """One bucket per API key. What was forgotten here the database still knows."""
+    """One bucket per API key. What was forgotten here the database still knows, or is told of within a second: a bucket
+    that owes it something is kept for that, of as many keys as have spent since it answered.
+    """
 
     def __init__(self, per_minute: int, database: Database | None = None) -> None:
         self._per_minute = per_minute
         self._database = database if per_minute else None
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._owing = set[Bucket]()
 
     def of(self, key_id: str) -> Bucket:
         """The bucket of one API key, made when it is new. The key longest unused may be forgotten for it."""
@@ -304,7 +314,7 @@ class Buckets:
 
     async def _settle(self) -> None:
         try:
-            for bucket in [one for one in self._buckets.values() if not one.is_settled]:
+            for bucket in list(self._owing):
                 await bucket.settled()
         except DatabaseUnavailableError:
             pass  # it is settled when the database is back
@@ -315,4 +325,6 @@ class Buckets:
         database, capacity = self._database, self._per_minute
         if database is None:
             return Bucket(capacity)
-        return Bucket(capacity, lambda spent, asked: settle(database.spending, key_id, spent, asked, capacity))
+        return Bucket(
+            capacity, lambda spent, asked: settle(database.spending, key_id, spent, asked, capacity), self._owing
+        )

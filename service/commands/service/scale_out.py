@@ -9,8 +9,15 @@ import typer
 from service.commands.common import run, say, settings_for, table
 from service.commands.options import Data, noun
 from service.errors import OperatorError
-from service.storage.citus.distribution import SHARDS, Distribution, distribute, plan, refuse_unreachable
-from service.storage.schema.migrate import migrate
+from service.storage.citus.distribution import (
+    NOT_THERE,
+    SHARDS,
+    Distribution,
+    distribute,
+    plan,
+    refuse_finished,
+    refuse_unreachable,
+)
 
 app = noun("Spread the ledger over several machines.")
 _SHARDS_MAX = 128
@@ -29,6 +36,7 @@ def citus(
     CALLEDGER_DATABASE_URL names the coordinator, where Citus 13 is installed and the workers are added.
     Sums, the feed, keys, policies and the ledger stay on the coordinator; holds are on every node.
     Each table moves in one transaction, and takes no rows meanwhile: stop the service first, start it afterwards.
+    One that is started before the end waits for it.
     What was interrupted goes on when it is run again. One account is always on one worker.
     docs/scale.md has the roles that must log in there, what it costs, and when it is worth it.
 
@@ -47,9 +55,12 @@ async def _citus(data: Path | None, shards: int, *, dry_run: bool) -> None:
             "and restore a dump of this ledger there (docs/scale.md)"
         )
     if dry_run:
-        _show(await _planned(url, shards), "would be moved")
+        planned = await _planned(url, shards)
+        _show(planned, "would be moved")
+        if planned.is_new:
+            say("there is no ledger in this database yet: its tables would be made, and all distributed empty")
+        say(f"not there on Citus: {NOT_THERE}; docs/scale.md says more")
         return
-    await migrate(url)
     _show(await distribute(url, shards=shards), "moved")
     say("done: start the service again; `calledger status` proves that accounts are kept apart on the workers")
 
@@ -58,6 +69,7 @@ async def _planned(url: str, shards: int) -> Distribution:
     connection = await asyncpg.connect(url)
     try:
         planned = await plan(connection, shards)
+        refuse_finished(planned)
         await refuse_unreachable(connection)
         return planned
     finally:

@@ -76,6 +76,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
     facts = [
         ("data", str(runtime.settings.data)),
         ("database", f"PostgreSQL {version}, {whose}, {size}"),
+        *await _replica(runtime),
         *await _citus(runtime),
         ("keyring", runtime.keyring.describe()),
         *_unsealed(runtime),
@@ -102,6 +103,12 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("protections", "all there")
     ]
     return facts
+
+
+async def _replica(runtime: Runtime) -> list[tuple[str, str]]:
+    """Whether the replica is one of this database, where there is one."""
+    replica = runtime.database.replica
+    return [] if replica is None else [("replica", await replica.describe())]
 
 
 async def _citus(runtime: Runtime) -> list[tuple[str, str]]:

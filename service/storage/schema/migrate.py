@@ -10,7 +10,8 @@ from service.storage.schema.guard import record_program, refuse_newer
 from service.storage.schema.tortoise import APP, tortoise_config
 
 # Tortoise takes no lock of its own: on an empty database, two runners would race to create the same tables.
-_LOCK = 0x63616C6C_0001
+LOCK = 0x63616C6C_0001
+"""The advisory lock of whoever changes the schema; every process that starts takes it once."""
 LEAST_VERSION = 150_000
 _APPLIED = "SELECT count(*) FROM tortoise_migrations"
 
@@ -35,7 +36,7 @@ async def migrate(url: str, *, repair: bool = False) -> list[str]:
         version = connection.get_server_version()
         if version.major * 10_000 < LEAST_VERSION:
             raise DatabaseError(f"the database is PostgreSQL {version.major}; calledger needs 15 or later")
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         await refuse_newer(connection)
         # In a context of its own, which closes the connections that Tortoise opens and then forgets.
         async with TortoiseContext():

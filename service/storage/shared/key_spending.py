@@ -10,7 +10,8 @@ import asyncpg
 
 from service.storage.connection import Queryable, one_row
 
-# What was spent is taken in any case, into a debt of one capacity ($4) at most.
+# What was spent is taken in any case, into a debt of one capacity ($4) at most. An operation that was granted at a full
+# level for more than two capacities leaves a deeper one, which stays until it is restored.
 _SETTLE: Final = """
     INSERT INTO key_spending AS known (key_id, level, granted, settled_at)
     SELECT
@@ -22,13 +23,17 @@ _SETTLE: Final = """
         FROM clock_timestamp() AS now, LATERAL (
             SELECT known.level + $4 / 60 * greatest(extract(epoch FROM now - known.settled_at)::float8, 0)
         ) AS restored (level), LATERAL (
-            SELECT greatest(least($4, least($4, restored.level) - $2), -$4)
+            SELECT greatest(least($4, least($4, restored.level) - $2), least(-$4, restored.level))
         ) AS spent (after)
     )
     RETURNING level, granted
 """
 """A key's level, after what a process has spent since it asked last ($2), and what it asks for now ($3)."""
-_FORGET: Final = "DELETE FROM key_spending WHERE settled_at < clock_timestamp() - interval '1 hour'"
+_FORGET: Final = """
+    DELETE FROM key_spending
+    WHERE settled_at < clock_timestamp() - CASE WHEN level < 0 THEN interval '30 days' ELSE interval '1 hour' END
+"""
+"""The levels that are full. A debt is restored by one capacity a minute, and may be many of them."""
 
 
 async def settle(source: Queryable, key_id: str, spent: float, asked: float, capacity: float) -> tuple[float, bool]:

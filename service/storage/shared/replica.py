@@ -4,17 +4,21 @@ For each read the primary says how far its log is on disk, and the replica's own
 far. What was erased, revoked or recorded before a read began is so for the read, wherever it is answered. The replica
 has a moment to catch up; a read that it is too far behind for is the primary's, and so is every read while the replica
 does not answer.
+
+How far a log has been replayed says something only of a log that is the primary's. A standby of another cluster, one
+that was left as it was when the primary was restored to an earlier time, or another database of the right standby, is
+not asked.
 """
 
 import asyncio
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 from prometheus_client import Counter
 
 from service.logs import get_logger
-from service.storage.connection import Queryable
+from service.storage.connection import Queryable, one_row
 
 log = get_logger()
 
@@ -30,9 +34,32 @@ _STEP_S: Final = 0.002
 READS: Final = Counter("calledger_replica_reads", "Reads by who answered them, where there is a replica", ["by"])
 
 # What a transaction that others see has written is on disk, for the service commits synchronously.
-_POSITION: Final = "SELECT pg_current_wal_flush_lsn()::text"
-_HAS_REPLAYED: Final = "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= $1::text::pg_lsn"
-"""False behind that position; null or false on a server that is no replica any more."""
+_WRITTEN: Final = """
+    SELECT false AS replays, system_identifier AS cluster,
+        (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database,
+        ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer AS timeline,
+        (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS position
+    FROM pg_control_system()
+"""
+"""How far the primary's log is on disk, and which log it is."""
+_REPLAYED: Final = """
+    SELECT pg_is_in_recovery() AS replays, cluster.system_identifier AS cluster,
+        (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database,
+        greatest(checkpoint.timeline_id, recovery.min_recovery_end_timeline) AS timeline,
+        coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint AS position
+    FROM pg_control_system() AS cluster, pg_control_checkpoint() AS checkpoint, pg_control_recovery() AS recovery
+"""
+"""How far a standby has replayed a log, and which. It says a new timeline minutes after it has gone over to it."""
+
+
+class Place(NamedTuple):
+    """A place in a log, `position` bytes from its beginning. `replays`: the server replays it, and writes none."""
+
+    replays: bool
+    cluster: int
+    database: int
+    timeline: int
+    position: int
 
 
 class Replica:
@@ -41,33 +68,79 @@ class Replica:
     def __init__(self, primary: asyncpg.Pool) -> None:
         self._primary = primary
         self._not_before = 0.0
-        self._is_gone = False
+        self._left_alone: str | None = None
+        self._furthest: int | None = None
+        """How far it was seen to be since it was compared with the primary; None when it has to be compared first."""
 
     @property
     def is_usable(self) -> bool:
         """Whether it is worth asking."""
         return time.monotonic() >= self._not_before
 
-    async def position(self) -> str:
+    async def position(self) -> Place:
         """How far the primary's log is on disk: what a read that begins now has to see."""
-        return await self._primary.fetchval(_POSITION, timeout=ANSWER_S)
+        furthest = self._furthest
+        async with asyncio.timeout(ANSWER_S):
+            place = Place(*await one_row(self._primary, _WRITTEN))
+        if furthest is not None and place.position < furthest:
+            self._furthest = None  # the primary has been restored: see `difference`
+        return place
 
-    async def has_replayed(self, connection: Queryable, position: str) -> bool:
+    async def has_replayed(self, connection: Queryable, primary: Place) -> bool:
         """Whether the replica behind this very connection has replayed as far, in a moment at latest."""
+        if self._furthest is None and (different := await self.difference(connection)) is not None:
+            self._leave_alone(f"the replica is not asked: {different}")
+            return False
         until = time.monotonic() + PATIENCE_S
-        while not await connection.fetchval(_HAS_REPLAYED, position, timeout=ANSWER_S):
+        while True:
+            replica = await self._replayed(connection)
+            if (different := _other_log(primary, replica)) is not None:
+                self._leave_alone(f"the replica is not asked: {different}")
+                return False
+            if replica.position >= primary.position:
+                break
             if time.monotonic() >= until:
                 self._not_before = time.monotonic() + BEHIND_S
                 return False
             await asyncio.sleep(_STEP_S)
-        if self._is_gone:
-            self._is_gone = False
+        self._furthest = max(replica.position, self._furthest or 0)
+        if self._left_alone is not None:
+            self._left_alone = None
             log.info("the replica answers again")
         return True
 
+    async def difference(self, connection: Queryable) -> str | None:
+        """In words, why the server behind the connection is no replica of the primary; None when it is one."""
+        # The primary is asked last: what it has not written by then, its replica cannot have replayed before.
+        replica = await self._replayed(connection)
+        primary = await self.position()
+        if replica.position > primary.position:
+            return _other_log(primary, replica) or "it has replayed more than the primary has written"
+        return _other_log(primary, replica)
+
     def failed(self, error: BaseException) -> None:
         """Leave it alone for a while."""
+        self._leave_alone("the replica does not answer: the primary is read", error=type(error).__name__)
+
+    async def _replayed(self, connection: Queryable) -> Place:
+        return Place(*await one_row(connection, _REPLAYED))
+
+    def _leave_alone(self, reason: str, **facts: str) -> None:
         self._not_before = time.monotonic() + RETRY_S
-        if not self._is_gone:
-            self._is_gone = True
-            log.warning("the replica does not answer: the primary is read", error=type(error).__name__)
+        self._furthest = None
+        if self._left_alone != reason:
+            self._left_alone = reason
+            log.warning(reason, **facts)
+
+
+def _other_log(primary: Place, replica: Place) -> str | None:
+    """In words, why a place is none in the primary's log, whatever its position."""
+    if replica.cluster != primary.cluster:
+        return "it is of another cluster"
+    if replica.database != primary.database:
+        return "it is another database"
+    if not replica.replays:
+        return "it is not in recovery"
+    if replica.timeline != primary.timeline:
+        return f"it is on timeline {replica.timeline}, and the primary on {primary.timeline}"
+    return None

@@ -1,7 +1,9 @@
 """States of tables: what PostgreSQL counts of the changes to each, and digests of the sums of each day.
 
 A state is read before what it is the state of: a change in between makes it another one the next time. PostgreSQL adds
-up a session's changes within a minute of their commit, and begins anew after a crash, when every state is another.
+up a session's changes within a minute of their commit. After a crash, and when somebody resets statistics, it counts
+from zero, and a standby that takes over counts for itself: so since when and on which timeline it counts is a part of
+each state. Otherwise two partitions of which nothing was counted yet, before and after a crash, would be the same.
 """
 
 from collections.abc import Mapping
@@ -14,17 +16,27 @@ from policies.policy.model import Store
 from policies.retention import Partition
 from service.retention.rollups.tag_sums import EVERY_TABLE
 from service.retention.rollups.totals import DERIVED_SUMS
+from service.storage.cold.catalogue import cold_files
 
 _DAY: Final = timedelta(days=1)
 _PARTITIONED: Final = [store.value for store in Store]
 _PLAIN: Final = ["account_tier", "bill_claim"]
+# The background writer's counters begin when all do: with the cluster, and after each crash. A primary that was a
+# standby for a while has its counters of before, but another timeline.
 _COUNTED: Final = """
     SELECT c.relname AS name, pg_relation_size(c.oid) > 0 AS filled,
-        concat_ws(' ', c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_inserted(c.oid),
+        concat_ws(' ', begun.at, c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_inserted(c.oid),
             pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid)) AS state,
-        concat_ws(' ', c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_updated(c.oid),
+        concat_ws(' ', begun.at, c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_updated(c.oid),
             pg_stat_get_tuples_deleted(c.oid)) AS changed
-    FROM pg_class AS c
+    FROM pg_class AS c, (
+        SELECT concat_ws(
+            '/', coalesce(extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), 0),
+            coalesce(extract(epoch FROM pg_stat_get_db_stat_reset_time(oid)), 0),
+            left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+        ) AS at
+        FROM pg_database WHERE datname = current_database()
+    ) AS begun
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND (
         c.relname = ANY ($2::text[]) OR c.oid IN (
             SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY ($1::text[]::regclass[])
@@ -77,24 +89,32 @@ async def is_counted(owner: asyncpg.Pool) -> bool:
 class States:
     """The states of all partitions and of the tables that their checks rest on, at one moment."""
 
-    def __init__(self, counted: Mapping[str, Counted], moves: list[tuple[datetime, str]]) -> None:
+    def __init__(
+        self, counted: Mapping[str, Counted], moves: list[tuple[datetime, str]], files: Mapping[str, str]
+    ) -> None:
         self._counted = counted
         self._moves = moves
+        self._files = files
 
     @classmethod
     async def read(cls, owner: asyncpg.Pool, seed: int) -> "States":
         """Read them now. `seed`: of the hashes, unknown to others."""
         moves = [(row["from_at"], row["digest"]) for row in await owner.fetch(_MOVES, seed)]
         rows = await owner.fetch(_COUNTED, _PARTITIONED, _PLAIN)
-        return cls({row["name"]: Counted(row["filled"], row["state"], row["changed"]) for row in rows}, moves)
+        files = {
+            file.partition: f" in a file: {file.sha256} {file.tier} {file.start} {file.end} {file.frozen}"
+            for file in await cold_files(owner)
+        }
+        return cls({row["name"]: Counted(row["filled"], row["state"], row["changed"]) for row in rows}, moves, files)
 
     def filled(self, part: Partition) -> bool:
-        """Whether there can be a row in the partition. One that is not known is taken as filled."""
-        return self._counted[part.name].filled if part.name in self._counted else True
+        """Whether there can be a row in the partition or in its file. One that is not known is taken as filled."""
+        return part.name not in self._counted or self._counted[part.name].filled or part.name in self._files
 
     def of(self, part: Partition) -> str:
-        """The state of a partition alone."""
-        return self._counted[part.name].state if part.name in self._counted else "gone"
+        """The state of a partition alone, with the listing of its file."""
+        state = self._counted[part.name].state if part.name in self._counted else "gone"
+        return state + self._files.get(part.name, "")
 
     def changed(self, table: str) -> str:
         """The state of a plain table, as far as rows that were there before are concerned."""
