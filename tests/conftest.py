@@ -83,14 +83,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_elsewhere(item: pytest.Item, *, is_citus: bool) -> bool:
-    """With `--citus` tests of PostgreSQL 15 are elsewhere; without it, those of Citus. Nodes that are not ours are not
-    ended for a test.
+    """With `--citus` tests of PostgreSQL 15 and of plans are elsewhere; without it, those of Citus. Nodes that are not
+    ours are not ended for a test.
     """
     marker = item.get_closest_marker("citus")
     if marker is not None:
         return not is_citus or bool(marker.kwargs.get("own_nodes") and GIVEN)
     if not is_citus:
         return False
+    if item.get_closest_marker("plain") is not None:
+        return True
     return "debian_15" in (*getattr(item, "fixturenames", ()), *_parameters(item))
 
 

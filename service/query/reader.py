@@ -1,10 +1,11 @@
 """The one way out for rows: every list and look-up is read here, inside the scope of whoever asks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 import asyncpg
 
@@ -25,7 +26,7 @@ from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.records.walk import Walk
-from service.query.scan.cold import ColdRows
+from service.query.scan.cold import ColdRows, UnsharedError
 from service.query.scan.ranges import (
     DatabaseClock,
     Density,
@@ -38,12 +39,15 @@ from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierPeriod, refuse_unreadable
 from service.query.usage.source import UsageReader
 from service.query.usage.total_count import count_rows
+from service.storage.cold.catalogue import ColdFile
 from service.storage.cold.errors import ColdFileError
+from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 from service.storage.readers import ReadLease
 
+_Made = TypeVar("_Made")
 _NOBODY: Final[Mapping[str, UserTokens]] = MappingProxyType({})
 
 
@@ -74,34 +78,37 @@ class Reader:
     ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
-        try:
-            async with self.connection(scope) as connection:
-                return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
-        except ColdFileError:
-            await self._look_again()
-        return await self.page(scope, table, request, page_selection, columns)
+
+        async def read(connection: Connection, cold: ColdRows | None) -> Page:
+            """The page, with the rows of these files."""
+            listed = reading if cold is None else reading._replace(cold=cold)
+            return await read_page(connection, listed, request, page_selection, self.cursors, count_rows, columns)
+
+        return await self._read(scope, reading.cold, read)
 
     async def walk(
         self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection, walk: Walk
     ) -> Page:
         """The next page of a list that is read to its end, oldest first. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
-        try:
-            async with self.connection(scope) as connection:
-                return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
-        except ColdFileError:
-            await self._look_again()
-        return await self.walk(scope, table, request, page_selection, walk)
+
+        async def read(connection: Connection, cold: ColdRows | None) -> Page:
+            """The page, with the rows of these files."""
+            listed = reading if cold is None else reading._replace(cold=cold)
+            return await walk.page(connection, listed, request, page_selection, self.cursors, count_rows)
+
+        return await self._read(scope, reading.cold, read)
 
     async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
         """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
         reading = await self.prepare(scope, CALLS, request.predicate, "changes")
-        try:
-            async with self.connection(scope) as connection:
-                return await read_changes(connection, reading, request, selection, self.cursors)
-        except ColdFileError:
-            await self._look_again()
-        return await self.changes(scope, request, selection)
+
+        async def read(connection: Connection, cold: ColdRows | None) -> ChangesPage:
+            """The part, with the rows of these files."""
+            listed = reading if cold is None else reading._replace(cold=cold)
+            return await read_changes(connection, listed, request, selection, self.cursors)
+
+        return await self._read(scope, reading.cold, read)
 
     async def newest_change(self, scope: Scope, predicate: Predicate) -> str:
         """The cursor behind the newest change, to go on with from now on."""
@@ -150,19 +157,58 @@ class Reader:
             binding, self._densities[table.name], self.accounts.erased, self._cold(table),
         )  # fmt: skip
 
-    async def _look_again(self) -> None:
-        """See whether a file that could not be read is listed still: its rows may have come back meanwhile. If it is,
-        raise the error that is handled.
+    async def _read(
+        self,
+        scope: Scope,
+        cold: ColdRows | None,
+        read: Callable[[Connection, ColdRows | None], Awaitable[_Made]],
+    ) -> _Made:
+        """What `read` makes of a connection, and of the files in which some rows may lie.
+
+        Where a file cannot be read, it is looked up which are listed by now: its rows may have come back. One that does
+        not answer yet is done without, for its rows are all in the table: unless it has begun to answer meanwhile.
         """
-        known = self.clock.files
-        await self.clock.refresh()
-        if self.clock.files == known:
-            raise  # noqa: PLE0704 - what the caller handles
+        if cold is None:
+            async with self.connection(scope) as connection:
+                return await read(connection, None)
+        known = cold.files
+        while True:
+            try:
+                made = await self._read_files(scope, cold, read)
+            except ColdFileError:
+                await self.clock.refresh()
+                answering = self._answering()
+                if answering == cold.files:
+                    raise
+            else:
+                if cold.files is known:
+                    return made
+                await self.clock.refresh()
+                answering = self._answering()
+                if {*answering} <= {*cold.files}:
+                    return made
+            cold = cold._replace(files=answering, known_at=self.clock.files_at)
+
+    async def _read_files(
+        self, scope: Scope, cold: ColdRows, read: Callable[[Connection, ColdRows | None], Awaitable[_Made]]
+    ) -> _Made:
+        """What `read` makes of a connection, which is one of the key's share as soon as a file is to be read."""
+        with suppress(UnsharedError):
+            async with self.connection(scope) as connection:
+                cold.check_known()
+                return await read(connection, cold._replace(shared=False))
+        async with TimedReading(self.database, scope.accounts, scope.key_id) as connection:
+            cold.check_known()
+            return await read(connection, cold)
+
+    def _answering(self) -> tuple[ColdFile, ...]:
+        """The files that answered for their rows when they were last looked up."""
+        return tuple(file for file in self.clock.files if file.frozen)
 
     def _cold(self, table: Table) -> ColdRows | None:
         """The files of the table's rows, where there are any."""
-        files = self.clock.files if table is CALLS else ()
-        return ColdRows(self.database.cold, files, self.clock.logs_parameters) if files else None
+        clock, files = self.clock, self.clock.files if table is CALLS else ()
+        return ColdRows(self.database.cold, files, clock.files_at, clock.logs_parameters) if files else None
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""
@@ -216,13 +262,12 @@ class Reader:
         if not keys:
             return {}
         now = await self.clock.now()
-        try:
-            async with self.connection(scope) as connection:
-                cold = self._cold(table)
-                return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now, cold)
-        except ColdFileError:
-            await self._look_again()
-        return await self.rows(scope, table, keys, selection)
+
+        async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], Row]:
+            """The rows, with those of these files."""
+            return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now, cold)
+
+        return await self._read(scope, self._cold(table), read)
 
     async def corrections(
         self, scope: Scope, keys: Sequence[RowKey], selection: Selection
@@ -231,17 +276,24 @@ class Reader:
         if not keys:
             return {}
         now = await self.clock.now()
-        async with self.connection(scope) as connection:
-            cold = self._cold(CALLS)
+
+        async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], list[Row]]:
+            """The corrections, with those of these files."""
             return await corrections_by_call(connection, keys, selection, scope, self.accounts, now, cold)
+
+        return await self._read(scope, self._cold(CALLS), read)
 
     async def corrected_by(self, scope: Scope, keys: Sequence[RowKey]) -> Mapping[tuple[int, str], Decimal]:
         """What all corrections of each call add to its amount, by the call's (account, id)."""
         if not keys:
             return {}
         now = await self.clock.now()
-        async with self.connection(scope) as connection:
-            return await corrections_summed(connection, keys, scope, self.accounts, now, self._cold(CALLS))
+
+        async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], Decimal]:
+            """What they add, with those of these files."""
+            return await corrections_summed(connection, keys, scope, self.accounts, now, cold)
+
+        return await self._read(scope, self._cold(CALLS), read)
 
     async def usage(self, scope: Scope) -> UsageReader:
         """What reads usage for this scope, at the database's present time.

@@ -33,7 +33,9 @@ from service.retention.rollups.compaction import regrouped
 from service.retention.rollups.tag_keys import forget_tags
 from service.retention.rollups.tag_sums import TABLES as TAG_TABLES
 from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
+from service.storage.cold.errors import ColdFileError
 from service.storage.connection import advisory_lock_if_free, affected
+from service.storage.errors import PartitionsBusyError
 from service.storage.notices import notify
 
 _BATCH_ROWS: Final = 5_000
@@ -45,15 +47,6 @@ _RECORD: Final = """
     VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
 """
 """Note that a field that the policy withdrew is removed from all rows."""
-# The bounds are one partition's, so a ctid names one row.
-_CLEAR_TAG: Final = """
-    UPDATE call SET tags = nullif(tags - $5::text, '{}')
-    WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND ctid = ANY (ARRAY(
-        SELECT ctid FROM call
-        WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND jsonb_exists(tags, $5) LIMIT $4
-    ))
-"""
-"""Remove a tag that the policy withdrew from some calls."""
 _TAGS: Final = "Call.tags"
 _TIMES: Final = {Store.CALL: "started_at", Store.CALL_ERROR: "occurred_at"}
 _READABLE_ACTIONS: Final = (Action.KEEP, Action.HASH, Action.SEAL)
@@ -73,17 +66,32 @@ class Withdrawal:
 
 
 async def remove_withdrawn(context: RetentionContext) -> int:
-    """Remove what is due; how many rows were changed. 0 while the clock is not trusted."""
+    """Remove what is due; how many rows were changed. 0 while the clock is not trusted.
+
+    Raises ColdFileError or PartitionsBusyError where calls are in a file that does not come back: what is due of calls
+    is removed from all others then, and is not done.
+    """
     now = await context.now()
     if await Runs(context.owner).clock_is_untrusted(now):
         return 0
     async with advisory_lock_if_free(context.owner, WITHDRAWAL) as lock:
         if lock is None:
             return 0
-        due = await withdrawn(context, now)
-        if any(one.tag is not None or one.field == _TAGS or REMOVED[one.field].call for one in due):
-            await thaw_between(context, actor=SYSTEM)
-        return sum([await _remove(context, one) for one in due])
+        due, unreached = await withdrawn(context, now), None
+        if any(map(_of_calls, due)):
+            try:
+                await thaw_between(context, actor=SYSTEM)
+            except (ColdFileError, PartitionsBusyError) as error:
+                unreached = error
+        rows = sum([await _remove(context, one, ends=unreached is None or not _of_calls(one)) for one in due])
+        if unreached is not None:
+            raise unreached
+        return rows
+
+
+def _of_calls(one: Withdrawal) -> bool:
+    """Whether calls have it, which may be in files."""
+    return one.tag is not None or one.field == _TAGS or bool(REMOVED[one.field].call)
 
 
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
@@ -137,19 +145,22 @@ def _parsed(document: str) -> Policy | None:
         return None
 
 
-async def _remove(context: RetentionContext, one: Withdrawal) -> int:
+async def _remove(context: RetentionContext, one: Withdrawal, *, ends: bool) -> int:
+    """Remove one field or tag; how many rows were changed. `ends`: it is done then."""
     if one.tag is not None or one.field == _TAGS:
         await forget_tags(context.owner, None if one.tag is None else [one.tag])
     removal, rows = Removal() if one.tag is not None else REMOVED[one.field], 0
     for part in await all_partitions(context.partitions):
         columns = {Store.CALL: removal.call, Store.CALL_ERROR: removal.error}.get(part.store, ())
         if one.tag is not None:
-            rows += await _clear_tag(context.owner, part, one.tag) if part.store is Store.CALL else 0
+            rows += await _clear_tag(context, part, one.tag) if part.store is Store.CALL else 0
         elif columns:
-            rows += await _clear(context.owner, part, columns, one.mask)
+            rows += await _clear_columns(context, part, columns, one.mask)
         elif part.store in DERIVED_SUMS and (removal.key or removal.figures):
             await _regroup(context.owner, part, removal.key, removal.figures, one.mask or "")
     await _change_deltas(context.owner, removal.key, removal.figures, one.mask or "")
+    if not ends:
+        return rows
     async with context.owner.acquire() as connection, connection.transaction():
         facts = {"field": one.field, "version": one.version, "rows": rows}
         await entries.append(context.ledger, "FIELD_REMOVED", facts, actor=SYSTEM, connection=connection)
@@ -158,28 +169,43 @@ async def _remove(context: RetentionContext, one: Withdrawal) -> int:
     return rows
 
 
-async def _clear(owner: asyncpg.Pool, part: Partition, columns: Sequence[str], mask: str | None) -> int:
-    time, table = _TIMES[part.store], part.store.value
-    where = f"tier = $1 AND {time} >= $2 AND {time} < $3"
-    left = " OR ".join(f"{column} IS DISTINCT FROM $5 AND {column} IS NOT NULL" for column in columns)
-    new = ", ".join(f"{column} = $5" for column in columns)
+async def _clear_columns(context: RetentionContext, part: Partition, columns: Sequence[str], mask: str | None) -> int:
     if mask is None:
-        left, new = left.replace(" IS DISTINCT FROM $5 AND ", " IS NOT NULL AND "), new.replace("$5", "NULL")
-    # The bounds are one partition's, so a ctid names one row.
-    statement = f"""
-        UPDATE {table} SET {new}
-        WHERE {where} AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {where} AND ({left}) LIMIT $4))
-    """  # noqa: S608 - names of our own
-    rows = 0
-    values = (part.tier, part.start, part.end, _BATCH_ROWS, *([] if mask is None else [mask]))
-    while count := affected(await owner.execute(statement, *values)):
-        rows += count
+        left = " OR ".join(f"{column} IS NOT NULL" for column in columns)
+        return await _clear(context, part, ", ".join(f"{column} = NULL" for column in columns), left)
+    left = " OR ".join(f"{column} IS DISTINCT FROM $4 AND {column} IS NOT NULL" for column in columns)
+    return await _clear(context, part, ", ".join(f"{column} = $4" for column in columns), left, mask)
+
+
+async def _clear_tag(context: RetentionContext, part: Partition, tag: str) -> int:
+    return await _clear(context, part, "tags = nullif(tags - $4::text, '{}')", "jsonb_exists(tags, $4)", tag)
+
+
+async def _clear(context: RetentionContext, part: Partition, new: str, left: str, *value: str) -> int:
+    """Set `new` in the rows of a partition where `left` holds, in both of which $4 is `value`; how many they were."""
+    table, time = part.store.value, _TIMES[part.store]
+    where = f"tier = $1 AND {time} >= $2 AND {time} < $3"
+    values = (part.tier, part.start, part.end, *value)
+    if context.database.engine.picks_from_many_accounts:
+        return await _clear_batches(context.owner, table, where, new, left, values)
+    accounts = f"SELECT DISTINCT account_id FROM {table} WHERE {where} AND ({left})"  # noqa: S608 - names of our own
+    of_one, rows = f"{where} AND account_id = ${len(values) + 1}", 0
+    for (account,) in await context.owner.fetch(accounts, *values):
+        rows += await _clear_batches(context.owner, table, of_one, new, left, (*values, account))
     return rows
 
 
-async def _clear_tag(owner: asyncpg.Pool, part: Partition, tag: str) -> int:
-    rows, values = 0, (part.tier, part.start, part.end, _BATCH_ROWS, tag)
-    while count := affected(await owner.execute(_CLEAR_TAG, *values)):
+async def _clear_batches(
+    owner: asyncpg.Pool, table: str, where: str, new: str, left: str, values: tuple[object, ...]
+) -> int:
+    """Set `new` in all rows that `where` and `left` find, a batch at a time; how many they were."""
+    # The bounds are one partition's, so a ctid names one row.
+    statement = f"""
+        UPDATE {table} SET {new}
+        WHERE {where} AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {where} AND ({left}) LIMIT {_BATCH_ROWS}))
+    """  # noqa: S608 - names of our own
+    rows = 0
+    while count := affected(await owner.execute(statement, *values)):
         rows += count
     return rows
 

@@ -1,162 +1,30 @@
 """Calls in files: every answer is as it was before they moved, and what may not be in a file comes back first."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cold_ledgers import COSTS, IDS, NOTHING, QUERIES, ColdLedger, old_call, opened, paged
 from ingesting import call
-from retaining import Killed, RetainedLedger, open_retained
+from retaining import Killed
 
-from policies.policy.model import Role, Store
-from policies.policy.views import view_table
-from service.api.execution.context import Context
-from service.api.execution.limits import Bucket
-from service.api.schema import build_schema
+from policies.policy.model import Store
 from service.ingest.results import Status
-from service.query.model.scope import Scope
-from service.query.reader import Reader
 from service.retention.audit.fsck import check_ledger
-from service.retention.cold import thaw as thawing
 from service.retention.cold.freeze import candidates, freeze
-from service.retention.cold.thaw import sweep, thaw, thaw_held
+from service.retention.cold.thaw import thaw, thaw_held
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.purge.planning import plan_purge
-from service.storage.cold.catalogue import AGE_MIN, cold_files
-from service.storage.numbering import number_changes
-
-NOW = datetime.now(UTC).replace(microsecond=0)
-BASE = (NOW - timedelta(days=70)).replace(hour=6, minute=7, second=0)
-NOTHING = timedelta(0)
-IDS = "{ calls(first: 200) { nodes { id } } }"
-
-FIELDS = """
-    id startedAt account model provider status inputTokens amount { amount currency } tags { key value }
-    user latencyMs traceId recordedAt corrections { id amount { amount } } netAmount { amount }
-"""
-
-
-@dataclass
-class ColdLedger:
-    """A ledger of old calls of two accounts, and one reader of it."""
-
-    kept: RetainedLedger
-    reader: Reader
-    folder: Path
-
-    @property
-    def retention(self) -> Any:
-        return self.kept.retention
-
-    async def ask(self, query: str, *accounts: int, **variables: Any) -> Any:
-        """Execute, for a role that sees these accounts (none: all)."""
-        policy = self.kept.ingest.applied.policy
-        scope = Scope("testkey2", Role.ADMIN, accounts or None, policy, view_table(policy, Role.ADMIN))
-        context = Context(scope=scope, reader=self.reader, bucket=Bucket(0), max_cost=100_000, request_id="test")
-        return await build_schema().execute(query, variable_values=variables, context_value=context)
-
-    async def data(self, query: str, *accounts: int, **variables: Any) -> Any:
-        result = await self.ask(query, *accounts, **variables)
-        assert result.errors is None, result.errors
-        return result.data
-
-    async def freeze(self, on_step: Callable[[str], None] = lambda _: None) -> None:
-        """Move all that may move, in both of its halves."""
-        for _ in range(2):
-            await freeze(self.retention, AGE_MIN, actor="cli", lease=NOTHING, on_step=on_step)
-        await self.reader.clock.refresh()
-
-    async def stored(self) -> int:
-        return await self.kept.value("SELECT count(*) FROM call")
-
-    async def files(self) -> list[Any]:
-        return await cold_files(self.kept.ingest.database.owner)
-
-
-def old_call(number: int, **facts: Any) -> dict[str, Any]:
-    """One of some calls of two accounts, a few minutes apart over two weeks, of which each says something else."""
-    moment = BASE + timedelta(minutes=151 * number)
-    return call(
-        f"old-{number}",
-        **{
-            "started_at": moment.isoformat(),
-            "account": ("acme", "umbra")[number % 3 == 0],
-            "model": ("gpt-4o", "claude", 'o"1, é')[number % 3],
-            "user": f"u-{number % 4}",
-            "input_tokens": number if number % 5 else None,
-            "amount": f"0.0{number}1" if number % 2 else None,
-            "currency": "USD" if number % 2 else None,
-            "latency_ms": 100 * number,
-            "trace_id": f"trace-{number}",
-            "tags": {"team": f"t{number % 2}"},
-        }
-        | facts,
-    )
-
-
-@asynccontextmanager
-async def opened(url: str, folder: Path, calls: int = 120) -> AsyncIterator[ColdLedger]:
-    async with open_retained(url, folder) as kept:
-        kept.retention.partitions.forget()
-        results = await kept.report(*(old_call(number) for number in range(calls)))
-        assert {result.status for result in results} == {Status.ACCEPTED}
-        await kept.report(call("young", account="acme", amount="1", currency="USD"))
-        async with kept.ingest.database.owner.acquire() as connection:
-            while await number_changes(connection):
-                pass
-        reader = await Reader.open(kept.ingest.database, kept.ingest.accounts, kept.ingest.keyring)
-        yield ColdLedger(kept, reader, folder / "cold")
+from service.storage.cold.catalogue import AGE_MIN
 
 
 @pytest.fixture
 async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[ColdLedger]:
     async with opened(database_url, tmp_path) as ledger:
         yield ledger
-
-
-_OF_THREE_WEEKS = (
-    f'filter: {{startedAt: {{gte: "{BASE.isoformat()}", lt: "{(BASE + timedelta(days=20)).isoformat()}"}}}}'
-)
-_UNTIL_NOW = f'filter: {{startedAt: {{gte: "{BASE.isoformat()}", lt: "{NOW.isoformat()}"}}}}'
-_FIGURES = "key { model } calls inputTokens amount { amount }"
-COSTS = f"{{ costs({_UNTIL_NOW}, groupBy: [MODEL]) {{ nodes {{ {_FIGURES} }} }} }}"
-QUERIES = [
-    f"{{ calls(first: 200) {{ nodes {{ {FIELDS} }} totalCount pageInfo {{ hasNextPage }} }} }}",
-    "{ calls(first: 200, orderBy: [{field: STARTED_AT, direction: ASC}]) { nodes { id } } }",
-    '{ calls(first: 9, filter: {account: {eq: "umbra"}, status: {eq: SUCCEEDED}}) { nodes { id } totalCount } }',
-    '{ calls(first: 200, filter: {tags: {key: "team", value: {eq: "t1"}}}) { nodes { id } totalCount } }',
-    '{ calls(first: 200, filter: {model: {contains: "é"}}) { nodes { id model } } }',
-    '{ calls(first: 3, filter: {traceId: {eq: "trace-77"}}) { nodes { id traceId } } }',
-    "{ calls(last: 7, filter: {latencyMs: {gt: 3000}}) { nodes { id } pageInfo { hasPreviousPage } } }",
-    f"{{ calls(first: 20, orderBy: [{{field: LATENCY}}], {_OF_THREE_WEEKS}) {{ nodes {{ id latencyMs }} }} }}",
-    "{ changes(first: 200) { nodes { kind call { id model } } unreadable } }",
-    f"{{ facets({_UNTIL_NOW}) {{ models {{ value count }} }} }}",
-    COSTS,
-]
-
-
-async def paged(ledger: ColdLedger, size: int, *accounts: int) -> list[str]:
-    """The ids of all calls, page by page."""
-    ids: list[str] = []
-    after = None
-    while True:
-        page = (
-            await ledger.data(
-                "query ($n: Int, $after: String) { calls(first: $n, after: $after) "
-                "{ nodes { id } pageInfo { hasNextPage endCursor } } }",
-                *accounts,
-                n=size,
-                after=after,
-            )
-        )["calls"]
-        ids += [node["id"] for node in page["nodes"]]
-        after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return ids
 
 
 async def test_every_answer_is_as_it_was(any_database_url: str, tmp_path: Path) -> None:
@@ -219,7 +87,7 @@ async def test_each_kill_leaves_every_call_once(any_database_url: str, tmp_path:
                 assert (await ledger.data(QUERIES[0]))["calls"] == before, seen[-1]
                 continue
             break
-        assert seen == ["file written", "file renamed", "file listed", "file verified", "rows deleted", "file frozen"]
+        assert seen == ["file written", "file listed", "file renamed", "file verified", "rows deleted", "file frozen"]
         assert (await ledger.data(QUERIES[0]))["calls"] == before
         assert await ledger.stored() == 1
         for file in await ledger.files():
@@ -227,18 +95,6 @@ async def test_each_kill_leaves_every_call_once(any_database_url: str, tmp_path:
             await ledger.reader.clock.refresh()
             assert (await ledger.data(QUERIES[0]))["calls"] == before
         assert await ledger.stored() == 91
-
-
-async def test_files_that_nothing_lists_are_removed(ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an interrupted writing left behind goes with the next sweep, and a listed file stays."""
-    await ledger.freeze()
-    listed = {file.name for file in await ledger.files()}
-    left = ledger.folder / "call_t1_20200101-00.parquet.part"
-    left.write_bytes(b"calls")
-    assert await sweep(ledger.retention) == []
-    monkeypatch.setattr(thawing, "ORPHANED_S", -1.0)
-    assert await sweep(ledger.retention) == [left.name]
-    assert {path.name for path in ledger.folder.iterdir()} == listed
 
 
 async def test_a_reader_sees_each_call_once_at_every_moment(ledger: ColdLedger) -> None:
@@ -304,27 +160,6 @@ async def test_a_changed_partition_stays_where_it_is(ledger: ColdLedger) -> None
     await ledger.freeze()
     assert await ledger.stored() == 1
     assert len(await paged(ledger, 200)) == 122
-
-
-async def test_an_unreadable_file_is_an_error_and_no_empty_answer(ledger: ColdLedger) -> None:
-    """Lists of the time of a damaged file fail and say so, others answer, and nothing is stored twice."""
-    await ledger.freeze()
-    file = (await ledger.files())[0]
-    path = ledger.folder / file.name
-    path.write_bytes(path.read_bytes()[:-9])
-    result = await ledger.ask(IDS)
-    assert result.errors is not None and result.errors[0].extensions["code"] == "UNAVAILABLE"
-    assert "cannot be read" in result.errors[0].message and file.name not in result.errors[0].message
-    young = await ledger.data(
-        f'{{ calls(filter: {{startedAt: {{gte: "{file.end.isoformat()}"}}}}, first: 200) {{ nodes {{ id }} }} }}'
-    )
-    assert young["calls"]["nodes"]
-    late = old_call(0, started_at=file.start.isoformat(), id="late")
-    outcomes = await ledger.kept.report(late, call("new", account="acme"))
-    assert [one.status for one in outcomes][1] is Status.ACCEPTED
-    assert outcomes[0].status not in (Status.ACCEPTED, Status.DUPLICATE)
-    findings = await ledger.kept.findings()
-    assert file.name in findings["cold tier"]
 
 
 async def test_fsck_says_what_it_did_not_look_at(ledger: ColdLedger) -> None:

@@ -56,7 +56,8 @@ async def net(ingest: Ingest) -> dict[str, tuple[str, int]]:
     rows = await ingest.fetch(
         """
         SELECT call.source_id, (call.amount + coalesce(sum(correction.amount), 0))::text AS net, count(correction.id)
-        FROM call LEFT JOIN call AS correction ON correction.correction_of = call.id
+        FROM call LEFT JOIN call AS correction
+            ON correction.account_id = call.account_id AND correction.correction_of = call.id
         WHERE call.correction_of IS NULL GROUP BY call.source_id, call.amount
         """
     )

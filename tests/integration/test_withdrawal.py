@@ -52,7 +52,7 @@ async def fill(retained: RetainedLedger) -> None:
     await retained.report(
         failed("a", YOUNG, provider="openai", **facts),
         failed("b", YOUNG, provider="azure", **facts),
-        failed("c", YOUNG, **facts | {"api_key": "k2"}),
+        failed("c", YOUNG, account="other", **facts | {"api_key": "k2"}),
     )
     await fold(retained)
     await retained.report(failed("d", YOUNG, provider="openai", **facts))
@@ -120,7 +120,9 @@ async def test_a_tag_off_the_list_goes_after_the_delay(retained: RetainedLedger)
     and what no policy ever listed is not looked for."""
     listed = retained.retention.policy()
     tags = [{"team": "x", "app": "web"}, {"app": "web"}, {"team": "y"}]
-    await retained.report(*[failed(name, YOUNG, tags=tags[place]) for place, name in enumerate("abc")])
+    await retained.report(
+        *[failed(name, YOUNG, account=f"of-{name}", tags=tags[place]) for place, name in enumerate("abc")]
+    )
     unlisted = replace(listed, tag_keys=listed.tag_keys - {"app"}, tag_dimensions=listed.tag_dimensions - {"app"})
     found = "SELECT array_agg(tags::text ORDER BY source_id) FROM call"
     await change(retained, unlisted, timedelta(hours=71))

@@ -10,6 +10,7 @@ from service.commands.common import run, say, settings_for, table
 from service.commands.options import Data, noun
 from service.errors import OperatorError
 from service.storage.citus.distribution import (
+    NOT_THERE,
     SHARDS,
     Distribution,
     distribute,
@@ -58,6 +59,7 @@ async def _citus(data: Path | None, shards: int, *, dry_run: bool) -> None:
         _show(planned, "would be moved")
         if planned.is_new:
             say("there is no ledger in this database yet: its tables would be made, and all distributed empty")
+        say(f"not there on Citus: {NOT_THERE}; docs/scale.md says more")
         return
     _show(await distribute(url, shards=shards), "moved")
     say("done: start the service again; `calledger status` proves that accounts are kept apart on the workers")

@@ -15,6 +15,7 @@ from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
 from service.query.scan.cold import ColdRows, columns_of
 from service.query.scan.ranges import FAR_FUTURE, TICK, ScanRange, scan_ranges_of
+from service.storage.cold.columns import CallsAt
 from service.storage.cold.tier import GivenRows
 from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
@@ -116,9 +117,11 @@ async def corrections_summed(
 async def _given(
     cold: ColdRows | None, scan_range: ScanRange, keys: Sequence[RowKey], statement: str
 ) -> GivenRows | None:
-    """The rows of files at the times of `keys`, with the columns that a statement reads."""
-    moments = {key.moment for key in keys}
-    return None if cold is None else await cold.at([scan_range], moments, columns_of(statement))
+    """The calls of `keys` that are in files, and their corrections, with the columns that a statement reads."""
+    if cold is None:
+        return None
+    calls = CallsAt({key.moment for key in keys}, {key.id for key in keys})
+    return await cold.calls(scan_range, {key.account_id for key in keys}, calls, columns_of(statement))
 
 
 def _by_scan_range(

@@ -21,6 +21,7 @@ from service.query.records.projection import Selection, project
 from service.query.scan import statements
 from service.query.scan.cold import columns_of
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, ScanRange
+from service.storage.cold.columns import CallsAt
 from service.storage.connection import Connection, one_row
 from service.storage.ids import from_milliseconds
 from service.storage.statements.changes import ID_BYTES, ChangeKind
@@ -303,7 +304,9 @@ class _FeedWalk:
         listed, where = ", ".join(f"{text} AS {name}" for name, text in selected.items()), " AND ".join(conditions)
         given = None
         if reading.cold is not None:
-            given = await reading.cold.at([scan_range], set(moments), columns_of(f"{listed} {where}"))
+            calls = CallsAt(set(moments), {id_ for _, id_ in keys})
+            accounts = {account for account, _ in keys}
+            given = await reading.cold.calls(scan_range, accounts, calls, columns_of(f"{listed} {where}"))
         sql = " UNION ALL ".join(
             f"SELECT {listed} "  # noqa: S608 - our own text
             f"FROM unnest({', '.join(arrays)}) AS wanted (wanted_account, wanted_at, wanted_id) "

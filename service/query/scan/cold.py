@@ -18,7 +18,7 @@ from service.query.model.errors import BadInputError, OutOfRetentionError, Query
 from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import TICK, ScanRange
 from service.storage.cold.catalogue import ColdFile, overlapping
-from service.storage.cold.columns import KEY_COLUMNS
+from service.storage.cold.columns import KEY_COLUMNS, CallsAt
 from service.storage.cold.errors import LOGGED, ColdFileError, TooManyRowsError
 from service.storage.cold.tier import ColdTier, GivenRows, Wanted
 from service.storage.connection import Connection
@@ -34,6 +34,13 @@ _GROWTH: Final = 4
 _WORD: Final = re.compile(r"[a-z0-9_]+", re.ASCII)
 _SECONDS_MAX: Final = 30.0
 _NOTHING: Final = GivenRows((), "[]")
+KNOWN_S: Final = 90.0
+"""How old the list of files may be when a statement begins. A file is listed for two minutes before it answers for its
+rows (`service.retention.cold.freeze.LEASE`)."""
+
+
+class UnsharedError(Exception):
+    """A list has come to files, over a connection that is not of its key's share."""
 
 
 class Reading(NamedTuple):
@@ -49,12 +56,21 @@ class Reading(NamedTuple):
 class ColdRows(NamedTuple):
     """The files that a reading may touch, and what reads them (None: this process has no folder of files).
 
-    `logs_parameters`: rows that are handed to a statement would get into the server's log, and are not.
+    `known_at`: when they were listed, by the monotonic clock. `logs_parameters`: rows that are handed to a statement
+    would get into the server's log, and are not. `shared`: no connection is held, or one of the key's share: files are
+    read one after the other, and other keys would wait for what is held meanwhile.
     """
 
     tier: ColdTier | None
     files: Sequence[ColdFile]
+    known_at: float
     logs_parameters: bool = False
+    shared: bool = True
+
+    def check_known(self) -> None:
+        """Raise QueryTimeoutError where the list of files is too old for another statement."""
+        if time.monotonic() - self.known_at > KNOWN_S:
+            raise QueryTimeoutError
 
     def wanted(self, scan_ranges: Sequence[ScanRange], time_range: TimeRange) -> list[Wanted]:
         """The parts of files in which rows of these ranges can lie."""
@@ -79,7 +95,7 @@ class ColdRows(NamedTuple):
     ) -> list[asyncpg.Record]:
         """The first `limit` rows of a window that touches files.
 
-        Raises ColdFileError, BadInputError, TooManyRowsError and QueryTimeoutError.
+        Raises ColdFileError, BadInputError, TooManyRowsError, QueryTimeoutError and UnsharedError.
         """
         newest_first, by_time, filtered = how
         rows: list[asyncpg.Record] = []
@@ -93,6 +109,7 @@ class ColdRows(NamedTuple):
                         f"an order other than by time sorts {SORTED_MAX} calls of the cold tier at most: name an "
                         "account, or a shorter time"
                     )
+                self.check_known()
                 text, values = render(stretch, limit - len(rows), given)
                 rows += await connection.fetch(text, *values)
                 if len(rows) >= limit:
@@ -142,23 +159,30 @@ class ColdRows(NamedTuple):
                 start = edge + TICK
             first, most = last, min(most * _GROWTH, max(most, _ROWS_MAX))
 
-    async def at(
-        self, scan_ranges: Sequence[ScanRange], moments: Collection[datetime], columns: Collection[str]
+    async def calls(
+        self, scan_range: ScanRange, accounts: Collection[int], calls: CallsAt, columns: Collection[str]
     ) -> GivenRows | None:
-        """The rows of files at some moments; None where no file can have any. Raises ColdFileError."""
-        wanted = self.wanted(scan_ranges, TimeRange(min(moments), max(moments) + TICK))
-        wanted = [one for one in wanted if any(one.start <= moment < one.end for moment in moments)]
+        """Single calls of these accounts that are in files, and their corrections; None where no file can have any.
+
+        Raises ColdFileError, QueryTimeoutError and UnsharedError.
+        """
+        time_range = TimeRange(min(calls.moments), max(calls.moments) + TICK)
+        wanted = self.wanted([scan_range._replace(accounts=tuple(sorted(accounts)))], time_range)
+        wanted = [one._replace(calls=calls) for one in wanted if any(one.start <= at < one.end for at in calls.moments)]
         if not wanted:
             return None
         tier = self.opened(wanted)
-        found = await tier.find(wanted, moments=moments)
-        return await tier.give(found, 0, len(found.keys), columns)
+        found = await tier.find(wanted)
+        given = await tier.give(found, 0, len(found.keys), columns)
+        self.check_known()
+        return given
 
     async def single_calls(
         self, parts: Iterable[tuple[int, datetime, datetime]], accounts: tuple[int, ...] | None
     ) -> GivenRows | None:
         """The rows of files that sums read one by one: of these accounts (None: all), in parts given by tier, start and
-        end. None where files have none of that time. Raises ColdFileError, and OutOfRetentionError for too many.
+        end. None where files have none of that time. Raises ColdFileError, UnsharedError, and OutOfRetentionError for
+        too many.
         """
         wanted = [
             Wanted(file, accounts, max(start, file.start), min(end, file.end))
@@ -174,14 +198,18 @@ class ColdRows(NamedTuple):
             raise OutOfRetentionError(_too_many(wanted)) from None
         if len(found.keys) > SORTED_MAX:
             raise OutOfRetentionError(_too_many(wanted))
-        return await tier.give(found, 0, len(found.keys), None)
+        given = await tier.give(found, 0, len(found.keys), None)
+        self.check_known()
+        return given
 
     def until(self, now: datetime) -> datetime:
         """Where the newest file ends; no later than now."""
         return min(max(file.end for file in self.files), now)
 
     def opened(self, wanted: Sequence[Wanted]) -> ColdTier:
-        """What reads the files. Raises ColdFileError where this process has no folder of them."""
+        """What reads the files. Raises ColdFileError where this process has no folder of them, and UnsharedError."""
+        if not self.shared:
+            raise UnsharedError
         if self.tier is None:
             raise ColdFileError(f"calls from `{wanted[0].file.start:%Y-%m-%d}` on are in files that are not here")
         if self.logs_parameters and any(one.file.frozen for one in wanted):

@@ -360,6 +360,8 @@ class DatabaseClock:
         self._measured: tuple[float, datetime] | None = None
         self.logs_parameters = False
         """Whether the server writes parameters into its log: rows of files are no parameters then."""
+        self.files_at = 0.0
+        """When `files` was read, by the monotonic clock."""
         self.files: tuple[ColdFile, ...] = ()
         """The files of calls at the last measurement. One is listed for longer than this is trusted before it answers
         for its rows (`service.retention.cold`)."""
@@ -385,6 +387,6 @@ class DatabaseClock:
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
         moment += self._ahead
-        self.files = from_json(files)
+        self.files, self.files_at = from_json(files), measured_at
         self._measured = (measured_at, moment)
         return moment + timedelta(0, time.monotonic() - measured_at)

@@ -3,6 +3,7 @@
 Each check returns what is wrong, and in words what was looked at.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -10,9 +11,12 @@ from uuid import UUID
 from policies.policy.model import DataClass, PseudonymPeriod, Store
 from policies.retention import readable_cutoff
 from service.keyring import AccountKeyName, KeyDestroyedError, KeyGoneError, PeriodKeyName
+from service.retention.cold.thaw import tier_of
 from service.retention.context import RetentionContext
 from service.retention.holds.escrow import unopenable
 from service.retention.lost_keys import lost_keys
+from service.storage.cold.catalogue import cold_files
+from service.storage.cold.errors import ColdFileError
 
 Result = tuple[list[str], str]
 
@@ -117,7 +121,7 @@ async def _unopenable_copies(context: RetentionContext) -> list[UUID]:
 
 
 async def check_erasures(context: RetentionContext, _: datetime) -> Result:
-    """An erased account has no rows and no key."""
+    """An erased account has no rows, in files neither, and no key."""
     wrong = []
     erased = await context.owner.fetch(_ERASED)
     for row in erased:
@@ -128,4 +132,18 @@ async def check_erasures(context: RetentionContext, _: datetime) -> Result:
             wrong.append(f"account {row['account_id']} was erased and has a key")
         except KeyGoneError:
             continue
+    wrong += await _left_in_files(context, sorted({row["account_id"] for row in erased}))
     return wrong, f"{len(erased)} accounts erased, with nothing left"
+
+
+async def _left_in_files(context: RetentionContext, accounts: Sequence[int]) -> list[str]:
+    """Files that have rows of erased accounts, or of which that cannot be told."""
+    wrong: list[str] = []
+    for file in await cold_files(context.owner) if accounts else ():
+        try:
+            left = [account for account in accounts if await tier_of(context).has_account(file, account)]
+        except ColdFileError:
+            wrong.append(f"`{file.name}` cannot be read: erased accounts may be left in it")
+        else:
+            wrong += [f"account {account} was erased and is in `{file.name}`" for account in left]
+    return wrong

@@ -1,29 +1,32 @@
-"""Whether the files of calls are those that were written: part of `calledger fsck`."""
+"""Whether the files of calls are those that were written, and all of them: part of `calledger fsck`."""
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from hashlib import file_digest
-from typing import Final
+from typing import Any
 
-from policies.evidence import LedgerKind
-from service.ledger import Ledger, Selection
+from policies.policy.model import Store
+from policies.retention import Partition
+from service.retention.cold.ledgered import ledgered_files
+from service.retention.cold.thaw import unlisted
 from service.retention.context import RetentionContext
 from service.storage.cold.catalogue import ColdFile, cold_files
-
-_MOVES: Final = (LedgerKind.PARTITION_FROZEN, LedgerKind.PARTITION_THAWED)
 
 
 async def check_cold(context: RetentionContext, _: datetime) -> tuple[list[str], str]:
     """Each file is there, byte for byte as it was written and as the ledger has it, and nothing is in two places."""
-    files = [file for file in await cold_files(context.owner) if file.frozen]
-    wrong = [text for file in files if (text := await _wrong_with(context, file)) is not None]
-    if isinstance(context.ledger, Ledger):
-        entered = await _entered(context.ledger)
-        wrong += [
-            f"`{file.name}` is not the file that the ledger has of `{file.partition}`"
-            for file in files
-            if entered.get(file.partition) != f"sha256:{file.sha256}"
-        ]
+    listed = await cold_files(context.owner)
+    files = [file for file in listed if file.frozen]
+    wrong = [text for file in listed if (text := await _wrong_with(context, file)) is not None]
+    wrong += await _misplaced(context, listed)
+    ledgered = await ledgered_files(context)
+    if ledgered is not None:
+        # Read again: a partition can have moved or come back since.
+        again = [file for file in await cold_files(context.owner) if file.frozen]
+        wrong += _unlike(ledgered.frozen, [file for file in files if file in again])
+        wrong += _unlisted(ledgered.frozen, {file.partition for file in (*files, *again)})
+    wrong += [f"`{path.name}` is in the folder of files, and not listed" for path in await unlisted(context)]
     rows = sum(file.rows for file in files)
     return wrong, (
         f"{len(files)} files of {rows} calls, as they were written; what is in them was not looked at: sums, ids, "
@@ -39,6 +42,7 @@ async def _wrong_with(context: RetentionContext, file: ColdFile) -> str | None:
     if cold is None:
         return f"`{file.name}` is not in a folder of this process"
     path = cold.folder / file.name
+    whose = f"{file.rows} calls of `{file.partition}`" if file.frozen else f"a copy of `{file.partition}`"
 
     def digest() -> str:
         """The SHA-256 of the file."""
@@ -49,15 +53,34 @@ async def _wrong_with(context: RetentionContext, file: ColdFile) -> str | None:
         return None if await asyncio.to_thread(digest) == file.sha256 else f"`{file.name}` is not as it was written"
     except OSError as error:
         reason = (error.strerror or "no reason given").lower()
-        return f"`{file.name}`, {file.rows} calls of `{file.partition}`, cannot be read: {reason}"
+        return f"`{file.name}`, {whose}, cannot be read: {reason}"
 
 
-async def _entered(ledger: Ledger) -> dict[str, str]:
-    """The digest of each partition's file by the newest entry about it; none of one that came back."""
-    digests: dict[str, str] = {}
-    async for entry in ledger.every(Selection(kinds=_MOVES)):
-        if entry.kind is LedgerKind.PARTITION_FROZEN:
-            digests[entry.facts["partition"]] = entry.facts["sha256"]
-        else:
-            digests.pop(entry.facts["partition"], None)
-    return digests
+async def _misplaced(context: RetentionContext, files: Sequence[ColdFile]) -> list[str]:
+    """The files that are not listed with the tier and the times of their partition."""
+    if not files:
+        return []
+    catalogue = await context.partitions.catalogue([Store.CALL], sized=False)
+    bounds = {part.name: (part.tier, part.start, part.end) for part in catalogue.partitions}
+    parts = [Partition(Store.CALL, file.partition, file.tier, file.start, file.end) for file in files]
+    detached = {*await context.partitions.existing(parts)} - bounds.keys()
+    return [
+        f"`{file.name}` is not listed with the tier and times of `{file.partition}`"
+        for file in files
+        if file.partition not in detached and bounds.get(file.partition) != (file.tier, file.start, file.end)
+    ]
+
+
+def _unlike(entered: Mapping[str, Mapping[str, Any]], files: Sequence[ColdFile]) -> Iterator[str]:
+    """Files that are not listed as the ledger has them."""
+    for file in files:
+        facts = entered.get(file.partition, {})
+        named = facts.get("file", file.name)  # older entries do not name it
+        if (facts.get("sha256"), facts.get("rows"), named) != (f"sha256:{file.sha256}", file.rows, file.name):
+            yield f"`{file.name}` is not the file that the ledger has of `{file.partition}`"
+
+
+def _unlisted(entered: Mapping[str, Mapping[str, Any]], listed: Set[str]) -> Iterator[str]:
+    """Partitions whose rows are in a file by the ledger, which is not listed."""
+    for partition in sorted(entered.keys() - listed):
+        yield f"{entered[partition]['rows']} calls of `{partition}` are in a file by the ledger, and none is listed"

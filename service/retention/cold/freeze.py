@@ -2,8 +2,9 @@
 
 The steps, after each of which a crash leaves every row in exactly one place that answers:
 
-1. the rows of a partition, in one snapshot, are written to a file that nothing lists, synced, and renamed;
-2. the file is listed. Its rows still answer from the partition; readers get to know the file meanwhile (`LEASE`);
+1. the rows of a partition, in one snapshot, are written to a file that nothing lists, and synced;
+2. the file is listed, and renamed. Its rows still answer from the partition; readers get to know the file meanwhile
+   (`LEASE`);
 3. in one transaction, under the lock that writers of late calls share: the partition is as it was when the file was
    written (or else the file is forgotten), its rows are deleted, and the file is marked as frozen, with an entry in the
    ledger.
@@ -174,11 +175,11 @@ async def finish(
 ) -> bool:
     """Delete the rows of a listed file from its partition, if readers know it by now; whether that was done.
 
-    A file whose partition was changed meanwhile is forgotten.
+    A file whose partition was changed meanwhile is forgotten, and one that is missing or is not as it was written.
     """
     path = tier_of(context).folder / file.name
-    if await asyncio.to_thread(_sha256, path) != file.sha256:
-        log.error("a file of calls is not as it was written: its rows stay where they are", file=file.name)
+    if await asyncio.to_thread(_kept_digest, path) != file.sha256:
+        log.error("a copy of calls is not as it was written: its rows stay where they are", file=file.name)
         await thaw(context, file, actor=actor)
         return False
     on_step("file verified")
@@ -198,6 +199,7 @@ async def finish(
             state = await one_row(connection, _STATE.format(table=table))
             changed = (state["rows"], state["fingerprint"]) != (file.rows, listed["fingerprint"])
             if changed:
+                await tier_of(context).forget(file)  # before its listing, without which it would be left for ever
                 await remove_file(connection, file.id)
             else:
                 await _move(context, connection, file, actor)
@@ -205,7 +207,6 @@ async def finish(
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
         raise PartitionsBusyError from error
     if changed:
-        await tier_of(context).forget(file)
         return False
     on_step("file frozen")
     await _reclaim(context, file)
@@ -221,6 +222,7 @@ async def _move(context: RetentionContext, connection: Connection, file: ColdFil
         "rows": file.rows,
         "bytes": file.bytes,
         "sha256": f"sha256:{file.sha256}",
+        "file": file.name,
     }
     await entries.append(context.ledger, "PARTITION_FROZEN", facts, actor=actor, connection=connection)
 
@@ -250,16 +252,17 @@ async def _begin(context: RetentionContext, part: Partition, on_step: OnStep) ->
         on_step("file written")
         if rows != state["rows"]:
             raise ColdTierError(f"`{part.name}` has {state['rows']} rows, and {rows} were written: nothing is changed")
+        await asyncio.to_thread(_sync, unfinished)
+        sha256, size = await asyncio.to_thread(_sha256, unfinished), unfinished.stat().st_size
+        file = ColdFile(0, part.tier, part.start, part.end, part.name, name, rows, size, sha256, False)
+        async with context.owner.acquire() as connection:
+            await add_file(connection, file, state["fingerprint"])
+        on_step("file listed")
         await asyncio.to_thread(_settle, unfinished, path)
-        on_step("file renamed")
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    sha256, size = await asyncio.to_thread(_sha256, path), path.stat().st_size
-    file = ColdFile(0, part.tier, part.start, part.end, part.name, name, rows, size, sha256, False)
-    async with context.owner.acquire() as connection:
-        await add_file(connection, file, state["fingerprint"])
-    on_step("file listed")
+    on_step("file renamed")
 
 
 async def _write(connection: Connection, part: Partition, path: Path) -> int:
@@ -302,8 +305,7 @@ def _write_all(taken: int, data: bytes) -> None:
 
 
 def _settle(unfinished: Path, path: Path) -> None:
-    """Have the file on the disk, under its name."""
-    _sync(unfinished)
+    """Have the file under its name, on the disk too."""
     unfinished.rename(path)
     _sync(path.parent)
 
@@ -314,6 +316,16 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _kept_digest(path: Path) -> str | None:
+    """The digest of a listed file, which is on the disk under its name then; None for one that cannot be read."""
+    try:
+        digest = _sha256(path)
+        _sync(path.parent)
+    except (ColdFileError, OSError):
+        return None
+    return digest
 
 
 def _sha256(path: Path) -> str:

@@ -1,17 +1,20 @@
 """Rows of files come back into their partitions, before what changes them: a hold, an erasure, a policy.
 
 A file's rows and the end of its listing are one transaction, so that a reader sees each row once at every moment. The
-file is removed right after it; after a crash in between, it is removed by the next round (`sweep`).
+file is removed right after it; after a crash in between, it is removed by a later round (`sweep`).
 """
 
 import time
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import asyncpg
 
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
+from service.retention.cold.ledgered import ledgered_files
 from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
 from service.storage.cold.catalogue import ColdFile, cold_files, lock_file, remove_file
@@ -25,12 +28,13 @@ from service.storage.partitions import quoted
 log = get_logger()
 
 ORPHANED_S: Final = 3600.0
-"""How old a file that nothing lists is when it is removed: a younger one may be being written."""
+"""How old a file is when it matters that nothing lists it: a younger one may be being written or removed."""
 _HELD_ACCOUNTS: Final = (
     "SELECT DISTINCT account_id FROM hold WHERE lifted_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 )
 """The accounts of which holds are in force."""
 _NAMES: Final = "call_t*"
+_UNFINISHED: Final = ".part"
 _PATIENCE: Final = "SET LOCAL lock_timeout = '5s'"
 
 
@@ -60,29 +64,61 @@ async def thaw_into(
         return False
     if now.frozen:
         await bring_back(connection, tier_of(context), now, quoted(table))
-        facts = {"partition": now.partition, "rows": now.rows, "sha256": f"sha256:{now.sha256}"}
+        facts = {"partition": now.partition, "rows": now.rows, "sha256": f"sha256:{now.sha256}", "file": now.name}
         await entries.append(context.ledger, "PARTITION_THAWED", facts, actor=actor, connection=connection)
+    elif context.database.cold is not None:
+        # A copy goes before its listing: one that nothing lists would be left for ever.
+        await context.database.cold.forget(now)
     await remove_file(connection, file.id)
     return True
 
 
 async def thaw_account(context: RetentionContext, account: int, *, actor: str) -> int:
-    """Bring back every file that has rows of an account; how many there were."""
-    found = 0
-    for file in await cold_files(context.owner):
-        if await tier_of(context).has_account(file, account):
-            found += await thaw(context, file, actor=actor)
-    return found
+    """Bring back every file that has rows of an account; how many there were.
+
+    Raises ColdFileError or PartitionsBusyError for files that do not come back, when all others have.
+    """
+    cold = tier_of(context) if (files := await cold_files(context.owner)) else None
+
+    async def bring(file: ColdFile) -> bool:
+        """Bring the file back if it has such rows."""
+        assert cold is not None, "there is a file"
+        try:
+            found = await cold.has_account(file, account)
+        except ColdFileError:
+            if file.frozen:
+                raise
+            found = True  # a copy: its rows are in their partition still
+        return found and await thaw(context, file, actor=actor)
+
+    return await _each(files, bring)
 
 
 async def thaw_between(
     context: RetentionContext, *, actor: str, start: datetime | None = None, end: datetime | None = None
 ) -> int:
-    """Bring back every file that has a part of the time between two moments (None: open); how many there were."""
-    found = 0
-    for file in await cold_files(context.owner):
-        if (end is None or file.start < end) and (start is None or start < file.end):
-            found += await thaw(context, file, actor=actor)
+    """Bring back every file that has a part of the time between two moments (None: open); how many there were.
+
+    Raises ColdFileError or PartitionsBusyError for files that do not come back, when all others have.
+    """
+    files = [
+        file
+        for file in await cold_files(context.owner)
+        if (end is None or file.start < end) and (start is None or start < file.end)
+    ]
+    return await _each(files, lambda file: thaw(context, file, actor=actor))
+
+
+async def _each(files: Iterable[ColdFile], bring: Callable[[ColdFile], Awaitable[bool]]) -> int:
+    """Bring back one file after the other; how many were. What fails is raised when all others have come back."""
+    found, failures = 0, list[Exception]()
+    for file in files:
+        try:
+            found += await bring(file)
+        except (ColdFileError, PartitionsBusyError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return found
 
 
@@ -103,14 +139,38 @@ def tier_of(context: RetentionContext) -> ColdTier:
 
 
 async def sweep(context: RetentionContext) -> list[str]:
-    """Remove files that nothing lists any more: a writing or a removal was interrupted. Returns their names."""
+    """Remove what an interrupted writing or removal has left: unfinished files, and those that the ledger says are done
+    with. Returns their names.
+
+    Other files that this database does not list are kept: they can be another's, of which this one is a copy.
+    """
+    left = await unlisted(context)
+    ledgered = await ledgered_files(context) if any(path.suffix != _UNFINISHED for path in left) else None
+    removed, kept = [], []
+    for path in left:
+        if path.suffix == _UNFINISHED or (ledgered is not None and path.name in ledgered.done):
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+        else:
+            kept.append(path.name)
+    if kept:
+        log.warning("this database does not list files in the folder of the cold tier", files=kept[:3], count=len(kept))
+    return removed
+
+
+async def unlisted(context: RetentionContext) -> list[Path]:
+    """The files in the folder that nothing has listed for `ORPHANED_S`."""
     cold = context.database.cold
     if cold is None or not cold.folder.is_dir():
         return []
-    listed = {file.name for file in await cold_files(context.owner)}
-    removed = []
-    for path in sorted(cold.folder.glob(_NAMES)):
-        if path.name not in listed and path.stat().st_mtime < time.time() - ORPHANED_S:
-            path.unlink(missing_ok=True)
-            removed.append(path.name)
-    return removed
+    found = [path for path in sorted(cold.folder.glob(_NAMES)) if _age_s(path) > ORPHANED_S]
+    listed = {file.name for file in await cold_files(context.owner)} if found else set[str]()
+    return [path for path in found if path.name not in listed]
+
+
+def _age_s(path: Path) -> float:
+    """How old a file is; 0 for one that is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

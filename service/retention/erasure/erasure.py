@@ -43,8 +43,10 @@ from service.retention.purge_runs import SYSTEM
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import forget_account_tags
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
+from service.storage.cold.errors import ColdFileError
 from service.storage.connection import advisory_lock, affected
 from service.storage.control.idempotency_keys import forget_answers
+from service.storage.errors import PartitionsBusyError
 from service.storage.gateways.pull_sources import forget_sources_of
 from service.storage.gateways.reconciliations import forget_reconciliations_of
 from service.storage.notices import notify
@@ -204,14 +206,17 @@ async def _carried_out(context: RetentionContext, within_s: float | None) -> boo
             await carry_out_erasures(context)
     except TimeoutError:
         return False
+    except (ColdFileError, PartitionsBusyError) as error:  # of this erasure or another: maintenance goes on with it
+        log.error("an erasure cannot end yet", reason=str(error))
+        return False
     return True
 
 
 async def carry_out_erasures(context: RetentionContext) -> int:
-    """Continue every erasure that is not done, and repeat the latest of accounts. Returns how many rows were changed or
-    deleted.
+    """Continue every erasure that is not done, and repeat the latest of accounts; how many rows that changed. Raises
+    ColdFileError or PartitionsBusyError for calls in files that do not come back, when all else is erased.
     """
-    rows = 0
+    rows, unreached = 0, list[Exception]()
     async with advisory_lock(context.owner, ERASURE):
         pending = await pending_erasures(context.owner, SWEEP)
         if pending:
@@ -222,14 +227,22 @@ async def carry_out_erasures(context: RetentionContext) -> int:
         known = await known_erasures(context) if pending else {}
         for erasure in pending:
             # What is in files is neither searched nor changed there.
-            await thaw_account(context, erasure.account_id, actor=SYSTEM)
+            before = len(unreached)
+            try:
+                await thaw_account(context, erasure.account_id, actor=SYSTEM)
+            except (ColdFileError, PartitionsBusyError) as error:
+                unreached.append(error)
             work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
-            rows += await work(context, erasure, known.get(str(erasure.id)))
+            rows += await work(context, erasure, known.get(str(erasure.id)), ends=len(unreached) == before)
+    if unreached:
+        raise unreached[0]
     return rows
 
 
-async def _erase_user(context: RetentionContext, erasure: StoredErasure, known: RecordedErasure | None) -> int:
-    """Erase what is kept of one user of an account."""
+async def _erase_user(
+    context: RetentionContext, erasure: StoredErasure, known: RecordedErasure | None, *, ends: bool
+) -> int:
+    """Erase what is kept of one user of an account. The plain id is searched for in all rows when that `ends`."""
     rows, holds = 0, set[UUID]()
     tokens = await _known_tokens(context, erasure, known)
     if tokens is None:
@@ -246,9 +259,10 @@ async def _erase_user(context: RetentionContext, erasure: StoredErasure, known: 
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
                 rows += affected(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
-    holds |= await search_rows(context, erasure)
+    if ends:
+        holds |= await search_rows(context, erasure)
     holds |= await still_blocking(context.owner, known)
-    await _record_progress(context, erasure, rows, holds, erasure.unreadable_at)
+    await _record_progress(context, erasure, rows, holds, erasure.unreadable_at, ends=ends)
     return rows
 
 
@@ -263,8 +277,10 @@ async def _known_tokens(
     return None if user is None else await _tokens(context, erasure.account_id, user)
 
 
-async def _erase_account(context: RetentionContext, erasure: StoredErasure, known: RecordedErasure | None) -> int:
-    """Erase what is kept of one account."""
+async def _erase_account(
+    context: RetentionContext, erasure: StoredErasure, known: RecordedErasure | None, *, ends: bool
+) -> int:
+    """Erase what is kept of one account. Its key is destroyed when that `ends`."""
     account_id = erasure.account_id
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     # The name and the API keys come first, so that nothing new is reported under them.
@@ -291,10 +307,11 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure, know
         await lock_holds(connection)
         holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, account_id)}
         holds |= await still_blocking(connection, known)
-        if not holds:
+        ended = ends and not holds
+        if ended:
             await context.keyring.destroy([AccountKeyName(account_id)])
-    unreadable = None if holds else now + timedelta(days=context.keyring_backup_days)
-    await _record_progress(context, erasure, rows, holds, unreadable)
+    unreadable = now + timedelta(days=context.keyring_backup_days) if ended else None
+    await _record_progress(context, erasure, rows, holds, unreadable, ends=ends)
     return rows
 
 
@@ -329,9 +346,15 @@ async def _delete_some(context: RetentionContext, part: Partition, now: datetime
 
 
 async def _record_progress(
-    context: RetentionContext, erasure: StoredErasure, rows: int, holds: set[UUID], unreadable_at: datetime | None
+    context: RetentionContext,
+    erasure: StoredErasure,
+    rows: int,
+    holds: set[UUID],
+    unreadable_at: datetime | None,
+    *,
+    ends: bool,
 ) -> None:
-    """Record the progress of an erasure; its end is written to the ledger once."""
+    """Record the progress of an erasure; its end, unless rows could not be reached, is written to the ledger once."""
     async with context.owner.acquire() as connection, connection.transaction():
         finished, index, restricted = None, None, None
         if holds and erasure.restricted_at is None:
@@ -339,7 +362,7 @@ async def _record_progress(
             facts = {"erasure": str(erasure.id), "holds": entries.listed(sorted(map(str, holds)))}
             actor = erasure.requested_by
             await entries.append(context.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
-        if not holds and erasure.finished_at is None:
+        if ends and not holds and erasure.finished_at is None:
             finished = await connection.fetchval("SELECT clock_timestamp()")
             before = await connection.fetchval("SELECT rows FROM erasure WHERE id = $1 FOR UPDATE", erasure.id)
             facts: dict[str, object] = {"erasure": str(erasure.id), "rows": before + rows}

@@ -18,6 +18,11 @@ accounts, and no more than so many workers can share a table.
 LEAST_MAJOR: Final = 13
 LEAST_VERSION: Final = f"{LEAST_MAJOR}.0"
 GUIDE: Final = "docs/scale.md says how"
+NOT_THERE: Final = (
+    "files of the cold tier (`calledger cold`), the packing of the indexes of past partitions, and runs of `calledger "
+    "fsck` that leave out what is unchanged"
+)
+"""What a distributed ledger goes without."""
 _FUNCTIONS: Final = ("calledger_latency_bucket(integer)", "calledger_latency_sketch(smallint, numeric)")
 """What statements have the workers compute."""
 _TABLES: Final = (*WHOLE_ON_EACH_NODE, *DISTRIBUTED)
@@ -58,6 +63,10 @@ _EMPTY_HERE: Final = "SELECT truncate_local_data_after_distributing_table($1::te
 no statement sees them, and no purge.
 """
 _ANSWERS: Final = "SELECT nodename, nodeport, success, result FROM run_command_on_workers('SELECT 1')"
+_HAS_COLD_FILES: Final = "SELECT to_regclass('cold_file') IS NOT NULL"
+"""False before the migration that made the table."""
+_COLD_FILES: Final = "SELECT count(*) FROM cold_file"
+"""How many partitions have their calls in files."""
 _DATABASE: Final = "SELECT quote_ident(current_database())"
 _ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, 'MEMBER')"
 
@@ -89,6 +98,8 @@ async def plan(connection: Connection, shards: int = SHARDS) -> Distribution:
     """What distributing this database will do. DatabaseError, which says what to do, when it cannot."""
     version, workers = await _cluster(connection)
     done = await _moved(connection)
+    if not done:
+        await _refuse_cold(connection)
     if "call" in done:
         shards = await connection.fetchval(_SHARDS)
     sizes = await connection.fetch(_SIZES, list(_TABLES))
@@ -120,6 +131,14 @@ async def _cluster(connection: Connection) -> tuple[str, tuple[str, ...]]:
             f"and, for each worker, SELECT citus_add_node('WORKER', 5432); {GUIDE}"
         )
     return version, workers
+
+
+async def _refuse_cold(connection: Connection) -> None:
+    if await connection.fetchval(_HAS_COLD_FILES) and (files := await connection.fetchval(_COLD_FILES)):
+        raise DatabaseError(
+            f"the calls of {files} partitions are in files of the cold tier, which are not read on Citus: bring them "
+            "back with `calledger cold thaw`, and leave CALLEDGER_COLD_DAYS out from then on"
+        )
 
 
 def _kind(table: str) -> str:

@@ -104,15 +104,16 @@ class Engine:
     """What a kind of server wants. `settings`: of every connection. `plain` and `scoped`: the classes of connections,
     the second of those that are kept to accounts.
 
-    `probes_by_account`: a statement may look for one row of each account, by LATERAL with LIMIT; `locks_many_accounts`:
-    one statement may lock rows of several; `detaches_concurrently`: a partition of calls goes without stopping readers.
+    `probes_by_account`: a statement may look for one row of each account, by LATERAL with LIMIT;
+    `picks_from_many_accounts`: one statement may lock rows of several, or change them by where they lie;
+    `detaches_concurrently`: a partition of calls goes without stopping readers.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict)
     plain: type[asyncpg.Connection] = asyncpg.Connection
     scoped: type[ScopedConnection] = ScopedConnection
     probes_by_account: bool = True
-    locks_many_accounts: bool = True
+    picks_from_many_accounts: bool = True
     detaches_concurrently: bool = True
 
 
@@ -128,7 +129,7 @@ CITUS: Final = Engine(
     CitusConnection,
     PropagatingConnection,
     probes_by_account=False,
-    locks_many_accounts=False,
+    picks_from_many_accounts=False,
     detaches_concurrently=False,
 )
 

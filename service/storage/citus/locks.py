@@ -26,7 +26,7 @@ async def fetch_locked(
     connection: Connection, lock: Lock, accounts: Iterable[int], *values: object
 ) -> list[asyncpg.Record]:
     """The rows that `lock` locks, of these accounts; in the same order either way, so that no two writers deadlock."""
-    if engine_on(connection).locks_many_accounts:
+    if engine_on(connection).picks_from_many_accounts:
         return await connection.fetch(lock.together, *values)
     return [
         row for account in sorted(set(accounts)) for row in await connection.fetch(lock.of_account, *values, account)

@@ -1,13 +1,22 @@
 """The columns of a call as a file has them: how PostgreSQL writes each, and how it is read again."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from service.storage.cold.errors import ColdTierError
 from service.storage.connection import Connection
 
 ColumnTypes = Mapping[str, str]
 """Name -> SQL type, in the order of the file."""
+
+
+class CallsAt(NamedTuple):
+    """Single calls, of which the times and the ids (as texts) are known; their corrections have the same times."""
+
+    moments: Collection[datetime]
+    ids: Collection[str]
+
 
 READ_AS: Final[Mapping[str, str]] = {
     "integer": "integer",

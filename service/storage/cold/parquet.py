@@ -6,10 +6,11 @@ too. This module loads pyarrow, which takes 80 MB: only who has a file imports i
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -18,7 +19,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 from pyarrow import compute
 
-from service.storage.cold.columns import READ_AS, ColumnTypes
+from service.storage.cold.columns import READ_AS, CallsAt, ColumnTypes
 
 pc: Any = compute  # it makes its functions when it is loaded
 
@@ -151,14 +152,15 @@ class CallFile:
         ]
 
     def keys(
-        self, accounts: Sequence[int] | None, start: datetime, end: datetime, moments: Iterable[datetime] | None = None
+        self, accounts: Sequence[int] | None, start: datetime, end: datetime, calls: CallsAt | None = None
     ) -> pa.Table:
         """Where rows lie: `started_at` in microseconds, the `group`, and the `row` in it; of these accounts (None: of
-        all) between two moments, or only at `moments`.
+        all) between two moments, and only `calls` and their corrections where they are given.
         """
         lower, upper = _microseconds(start), _microseconds(end)
-        exact = None if moments is None else sorted(map(_microseconds, moments))
-        found = [self._keys_of(group, accounts, lower, upper, exact) for group in self._near(accounts, lower, upper)]
+        exact = None if calls is None else _Exact.of(calls)
+        groups = self._near(accounts, lower, upper, exact)
+        found = [self._keys_of(group, accounts, lower, upper, exact) for group in groups]
         return pa.concat_tables(found) if found else _KEYS.empty_table()
 
     def rows_near(self, accounts: Sequence[int] | None, start: datetime, end: datetime) -> int:
@@ -215,29 +217,55 @@ class CallFile:
         """Close the file."""
         self._file.close(force=True)
 
-    def _near(self, accounts: Sequence[int] | None, lower: int, upper: int) -> Iterator[int]:
+    def _near(
+        self, accounts: Sequence[int] | None, lower: int, upper: int, exact: "_Exact | None" = None
+    ) -> Iterator[int]:
         wanted = None if accounts is None else sorted(accounts)
         for group, (of_account, of_time) in enumerate(self._groups):
-            if of_time[1] < lower or of_time[0] >= upper:
+            if of_time[1] < lower or of_time[0] >= upper or (exact is not None and not exact.any_within(*of_time)):
                 continue
             if wanted is None or any(of_account[0] <= account <= of_account[1] for account in wanted):
                 yield group
 
     def _keys_of(
-        self, group: int, accounts: Sequence[int] | None, lower: int, upper: int, exact: Sequence[int] | None
+        self, group: int, accounts: Sequence[int] | None, lower: int, upper: int, exact: "_Exact | None"
     ) -> pa.Table:
-        table = self._file.read_row_group(group, columns=["account_id", "started_at"])
+        names = ["account_id", "started_at", *(("id", "correction_of") if exact is not None else ())]
+        table = self._file.read_row_group(group, columns=names)
         moment = table.column("started_at")
         mask = pc.and_(pc.greater_equal(moment, lower), pc.less(moment, upper))
         if accounts is not None:
             mask = pc.and_(mask, pc.is_in(table.column("account_id"), value_set=pa.array(accounts, pa.int32())))
         if exact is not None:
-            mask = pc.and_(mask, pc.is_in(moment, value_set=pa.array(exact, pa.int64())))
+            ids = pc.is_in(table.column("id"), value_set=exact.id_ends)
+            corrected = pc.is_in(table.column("correction_of"), value_set=exact.ids)
+            at = pc.is_in(moment, value_set=pa.array(exact.moments, pa.int64()))
+            mask = pc.and_(mask, pc.and_(at, pc.or_(ids, corrected)))
         rows = pc.indices_nonzero(mask)
         return pa.Table.from_arrays(
             [moment.take(rows).combine_chunks(), pa.repeat(pa.scalar(group, pa.int32()), len(rows)), rows],
             schema=_KEYS,
         )
+
+
+class _Exact(NamedTuple):
+    """Single calls: their times in order, their ids, and what a file has of these in `id`."""
+
+    moments: Sequence[int]
+    ids: pa.Array
+    id_ends: pa.Array
+
+    @classmethod
+    def of(cls, calls: CallsAt) -> "_Exact":
+        """As a file has them."""
+        ids = sorted({UUID(text).bytes for text in calls.ids})
+        ends = pa.array([id_[_HEAD:] for id_ in ids], pa.binary(16 - _HEAD))
+        return cls(sorted(set(map(_microseconds, calls.moments))), pa.array(ids, _UUID), ends)
+
+    def any_within(self, first: int, last: int) -> bool:
+        """Whether one of the times lies between two."""
+        position = bisect_left(self.moments, first)
+        return position < len(self.moments) and self.moments[position] <= last
 
 
 _KEYS: Final = pa.schema([("started_at", pa.int64()), ("group", pa.int32()), ("row", pa.uint64())])

@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from service.aside import Aside
 from service.logs import get_logger
 from service.storage.cold.catalogue import ColdFile
+from service.storage.cold.columns import CallsAt
 from service.storage.cold.errors import ColdFileError, PyarrowMissingError, TooManyRowsError
 
 if TYPE_CHECKING:  # it loads pyarrow
@@ -27,7 +28,7 @@ log = get_logger()
 
 UNREADABLE: Final = Counter("calledger_cold_unreadable", "Times that a file of the cold tier could not be read")
 LOOKED_AT_MAX: Final = 4_000_000
-"""Rows that are looked at for one stretch of a list, which take 80 MB for that long."""
+"""Rows that are looked at for one stretch of a list, which take 80 MB for that long; for single calls, any number."""
 _OPEN_MAX: Final = 32
 _Made = TypeVar("_Made")
 
@@ -40,12 +41,15 @@ class GivenRows(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The rows of a file that are asked for: of these accounts (None: all), between two moments."""
+    """The rows of a file that are asked for: of these accounts (None: all), between two moments; only `calls` and their
+    corrections where they are given.
+    """
 
     file: ColdFile
     accounts: tuple[int, ...] | None
     start: datetime
     end: datetime
+    calls: CallsAt | None = None
 
 
 class FoundRows(NamedTuple):
@@ -63,12 +67,11 @@ class ColdTier:
         self._aside = Aside()
         self._files: OrderedDict[str, CallFile] = OrderedDict()
 
-    async def find(
-        self, wanted: Sequence[Wanted], *, newest_first: bool = False, moments: Collection[datetime] | None = None
-    ) -> FoundRows:
-        """Where these rows lie; only those at `moments` where they are given.
+    async def find(self, wanted: Sequence[Wanted], *, newest_first: bool = False) -> FoundRows:
+        """Where these rows lie.
 
-        Raises ColdFileError, and TooManyRowsError where too much would have to be looked at.
+        Raises ColdFileError, and TooManyRowsError where too much would have to be looked at: of single calls never, for
+        they are found one group of rows after the other.
         """
 
         def look() -> FoundRows:
@@ -76,10 +79,16 @@ class ColdTier:
             from service.storage.cold.parquet import FoundKeys
 
             files = [self._opened(one.file) for one in wanted]
-            parts = [(one.accounts, one.start, one.end) for one in wanted]
-            if sum(file.rows_near(*part) for file, part in zip(files, parts, strict=True)) > LOOKED_AT_MAX:
+            near = [
+                file.rows_near(one.accounts, one.start, one.end)
+                for file, one in zip(files, wanted, strict=True)
+                if one.calls is None
+            ]
+            if sum(near) > LOOKED_AT_MAX:
                 raise TooManyRowsError
-            tables = [file.keys(*part, moments) for file, part in zip(files, parts, strict=True)]
+            tables = [
+                file.keys(one.accounts, one.start, one.end, one.calls) for file, one in zip(files, wanted, strict=True)
+            ]
             return FoundRows(wanted, FoundKeys(tables, newest_first=newest_first))
 
         return await self._run(look, [one.file for one in wanted])
@@ -107,7 +116,7 @@ class ColdTier:
 
     async def survey(self, wanted: Wanted) -> tuple[int, datetime | None]:
         """How many such rows a file has, and the oldest of them. Raises ColdFileError."""
-        file, accounts, start, end = wanted
+        file, accounts, start, end, _ = wanted
         return await self._run(lambda: self._opened(file).survey(accounts, start, end), [file])
 
     async def batches(self, file: ColdFile, rows: int) -> AsyncIterator[str]:

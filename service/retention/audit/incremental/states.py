@@ -16,6 +16,7 @@ from policies.policy.model import Store
 from policies.retention import Partition
 from service.retention.rollups.tag_sums import EVERY_TABLE
 from service.retention.rollups.totals import DERIVED_SUMS
+from service.storage.cold.catalogue import cold_files
 
 _DAY: Final = timedelta(days=1)
 _PARTITIONED: Final = [store.value for store in Store]
@@ -88,24 +89,32 @@ async def is_counted(owner: asyncpg.Pool) -> bool:
 class States:
     """The states of all partitions and of the tables that their checks rest on, at one moment."""
 
-    def __init__(self, counted: Mapping[str, Counted], moves: list[tuple[datetime, str]]) -> None:
+    def __init__(
+        self, counted: Mapping[str, Counted], moves: list[tuple[datetime, str]], files: Mapping[str, str]
+    ) -> None:
         self._counted = counted
         self._moves = moves
+        self._files = files
 
     @classmethod
     async def read(cls, owner: asyncpg.Pool, seed: int) -> "States":
         """Read them now. `seed`: of the hashes, unknown to others."""
         moves = [(row["from_at"], row["digest"]) for row in await owner.fetch(_MOVES, seed)]
         rows = await owner.fetch(_COUNTED, _PARTITIONED, _PLAIN)
-        return cls({row["name"]: Counted(row["filled"], row["state"], row["changed"]) for row in rows}, moves)
+        files = {
+            file.partition: f" in a file: {file.sha256} {file.tier} {file.start} {file.end} {file.frozen}"
+            for file in await cold_files(owner)
+        }
+        return cls({row["name"]: Counted(row["filled"], row["state"], row["changed"]) for row in rows}, moves, files)
 
     def filled(self, part: Partition) -> bool:
-        """Whether there can be a row in the partition. One that is not known is taken as filled."""
-        return self._counted[part.name].filled if part.name in self._counted else True
+        """Whether there can be a row in the partition or in its file. One that is not known is taken as filled."""
+        return part.name not in self._counted or self._counted[part.name].filled or part.name in self._files
 
     def of(self, part: Partition) -> str:
-        """The state of a partition alone."""
-        return self._counted[part.name].state if part.name in self._counted else "gone"
+        """The state of a partition alone, with the listing of its file."""
+        state = self._counted[part.name].state if part.name in self._counted else "gone"
+        return state + self._files.get(part.name, "")
 
     def changed(self, table: str) -> str:
         """The state of a plain table, as far as rows that were there before are concerned."""

@@ -1,0 +1,224 @@
+"""Faults of calls in files keep nothing else: late reports, unreadable and missing files, changed listings."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cold_ledgers import IDS, NOTHING, NOW, QUERIES, ColdLedger, old_call, opened, paged
+from ingesting import call
+
+from policies import canonical, digest
+from policies.policy.model import Action, Store
+from service.ingest.refusals import Refusal
+from service.ingest.results import Status
+from service.query.scan import cold as cold_scan
+from service.retention.audit.incremental.states import States
+from service.retention.cold import thaw as thawing
+from service.retention.cold.check import check_cold
+from service.retention.cold.freeze import freeze
+from service.retention.cold.thaw import sweep, thaw
+from service.retention.erasure.erasure import carry_out_erasures, request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.withdrawal import remove_withdrawn
+from service.storage.cold import tier
+from service.storage.cold.catalogue import AGE_MIN, take_lock
+from service.storage.cold.errors import ColdFileError
+
+
+@pytest.fixture
+async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[ColdLedger]:
+    async with opened(database_url, tmp_path) as ledger:
+        yield ledger
+
+
+async def test_files_that_are_done_with_are_removed(ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unfinished file, and one whose rows came back, go with the next sweep; listed files stay, and so does one that
+    this database knows nothing of: fsck names it.
+    """
+    await ledger.freeze()
+    first, *others = await ledger.files()
+    kept, left = (ledger.folder / f"call_t1_20200101-00.parquet{suffix}" for suffix in ("", ".part"))
+    for path in (kept, left, copy := ledger.folder / "copy"):
+        path.write_bytes((ledger.folder / first.name).read_bytes())
+    await thaw(ledger.retention, first, actor="cli")
+    copy.rename(ledger.folder / first.name)  # as a crash after the commit leaves it
+    assert await sweep(ledger.retention) == []
+    monkeypatch.setattr(thawing, "ORPHANED_S", -1.0)
+    assert await sweep(ledger.retention) == sorted([left.name, first.name])
+    assert {path.name for path in ledger.folder.iterdir()} == {kept.name, *(file.name for file in others)}
+    assert kept.name in (await ledger.kept.findings())["cold tier"]
+
+
+async def test_a_copy_that_is_lost_keeps_nothing(ledger: ColdLedger) -> None:
+    """Where a copy is missing that does not answer yet, lists answer from the table, and the next round begins anew."""
+    ids = await paged(ledger, 200)
+    await freeze(ledger.retention, AGE_MIN, actor="cli", lease=NOTHING)
+    await ledger.reader.clock.refresh()
+    lost = (await ledger.files())[0]
+    (ledger.folder / lost.name).unlink()
+    assert lost.name in (await ledger.kept.findings())["cold tier"]
+    assert await paged(ledger, 50) == ids
+    await freeze(ledger.retention, AGE_MIN, actor="cli", lease=NOTHING)
+    assert lost.name not in {file.name for file in await ledger.files()}
+    await ledger.freeze()
+    assert await ledger.stored() == 1 and await paged(ledger, 50) == ids
+
+
+async def test_a_late_report_waits_for_no_move(ledger: ColdLedger) -> None:
+    """While rows move, late calls of a batch are to be sent again, and the fresh ones beside them are stored."""
+    await ledger.freeze()
+    file = (await ledger.files())[0]
+    late = old_call(0, started_at=file.start.isoformat(), id="late")
+    async with ledger.kept.ingest.database.owner.acquire() as connection, connection.transaction():
+        await take_lock(connection)
+        began = time.monotonic()
+        outcomes = await ledger.kept.report(late, call("fresh", account="acme"))
+    assert time.monotonic() - began < 10
+    assert [one.status for one in outcomes] == [Status.REJECTED, Status.ACCEPTED]
+    assert "are being moved" in str(outcomes[0].reason) and outcomes[0].code is Refusal.NOT_STORED
+    assert [one.status for one in await ledger.kept.report(late)] == [Status.ACCEPTED]
+
+
+async def test_single_calls_are_found_however_many_there_are(
+    ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a window may look at is no bound for late reports, look-ups by id and the feed."""
+    ids, feed = await paged(ledger, 200), QUERIES[8]
+    changes = await ledger.data(feed)
+    await ledger.freeze()
+    monkeypatch.setattr(tier, "LOOKED_AT_MAX", 1)
+    assert (await ledger.ask(IDS)).errors is not None
+    query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Call { id } } }"
+    assert [node["id"] for node in (await ledger.data(query, ids=ids[-90:]))["nodes"]] == ids[-90:]
+    assert await ledger.data(feed) == changes
+    again = await ledger.kept.report(*(old_call(number) for number in range(40)), call("fresh", account="acme"))
+    assert [one.status for one in again] == [Status.DUPLICATE] * 40 + [Status.ACCEPTED]
+
+
+async def test_files_are_read_over_the_share_of_a_key(ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that reads files as often as it may waits for its own, and is refused when its list of files is old."""
+    await ledger.freeze()
+    share = ledger.reader.database.share_of("testkey2")
+    taken = 0
+    while not share.locked():
+        await share.acquire()
+        taken += 1
+    since = (NOW - timedelta(days=9)).isoformat()
+    young = f'{{ calls(first: 5, filter: {{startedAt: {{gte: "{since}"}}}}) {{ nodes {{ id }} }} }}'
+    assert (await ledger.data(young))["calls"]["nodes"]
+    waiting = asyncio.create_task(ledger.ask(IDS))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    for _ in range(taken):
+        share.release()
+    assert (await waiting).errors is None
+    monkeypatch.setattr(cold_scan, "KNOWN_S", -1.0)
+    result = await ledger.ask(IDS)
+    assert result.errors is not None and result.errors[0].extensions["code"] == "TIMEOUT"
+
+
+async def test_an_unreadable_file_is_an_error_and_no_empty_answer(ledger: ColdLedger) -> None:
+    """Lists of the time of a damaged file fail and say so, others answer, and nothing is stored twice."""
+    await ledger.freeze()
+    file = (await ledger.files())[0]
+    path = ledger.folder / file.name
+    path.write_bytes(path.read_bytes()[:-9])
+    result = await ledger.ask(IDS)
+    assert result.errors is not None and result.errors[0].extensions["code"] == "UNAVAILABLE"
+    assert "cannot be read" in result.errors[0].message and file.name not in result.errors[0].message
+    young = await ledger.data(
+        f'{{ calls(filter: {{startedAt: {{gte: "{file.end.isoformat()}"}}}}, first: 200) {{ nodes {{ id }} }} }}'
+    )
+    assert young["calls"]["nodes"]
+    late = old_call(0, started_at=file.start.isoformat(), id="late")
+    outcomes = await ledger.kept.report(late, call("new", account="acme"))
+    assert [one.status for one in outcomes][1] is Status.ACCEPTED
+    assert outcomes[0].status not in (Status.ACCEPTED, Status.DUPLICATE)
+    findings = await ledger.kept.findings()
+    assert file.name in findings["cold tier"]
+
+
+async def test_a_listing_that_somebody_changed_is_found(ledger: ColdLedger) -> None:
+    """fsck names a partition whose file is not listed any more, or not as it was, and rests on no earlier run there."""
+    await ledger.freeze()
+    owner, (file, *_) = ledger.retention.owner, await ledger.files()
+    catalogue = await ledger.retention.partitions.catalogue([Store.CALL])
+    (part,) = [part for part in catalogue.partitions if part.name == file.partition]
+    before = (await States.read(owner, 1)).of(part)
+    assert (await check_cold(ledger.retention, NOW))[0] == []
+    changes = (
+        ("UPDATE cold_file SET rows = rows + 1", "UPDATE cold_file SET rows = rows - 1"),
+        ("UPDATE cold_file SET end_at = end_at + '1 day'", "UPDATE cold_file SET end_at = end_at - '1 day'::interval"),
+        ("UPDATE cold_file SET frozen_at = NULL", "UPDATE cold_file SET frozen_at = now()"),
+        ("DELETE FROM cold_file", "SELECT 1"),
+    )
+    for change, back in changes:
+        await owner.execute(change)
+        wrong, _ = await check_cold(ledger.retention, NOW)
+        assert any(file.partition in text for text in wrong), change
+        assert "rows" in change or (await States.read(owner, 1)).of(part) != before
+        await owner.execute(back)
+
+
+@pytest.mark.parametrize("kind", ErasureKind)
+async def test_an_unreadable_file_keeps_no_erasure_from_the_rest(ledger: ColdLedger, kind: ErasureKind) -> None:
+    """With a file unreadable, what can be reached is erased; the erasure ends when the file is back, and not before."""
+    await ledger.freeze()
+    file = (await ledger.files())[0]
+    path = ledger.folder / file.name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    user = "u-1" if kind is ErasureKind.USER else None
+    erasure = await request_erasure(ledger.retention, kind=kind, account="acme", user=user, reason="asked", actor="cli")
+    assert erasure.state == "REQUESTED" and "ERASURE_RESULT" not in await ledger.kept.kinds()
+    if kind is ErasureKind.USER:
+        reached = "SELECT count(*) FROM call WHERE trace_id = 'trace-101' AND user_token IS NULL"
+    else:
+        reached = "SELECT count(*) FROM account WHERE name LIKE 'erased:%' AND id NOT IN (SELECT account_id FROM call)"
+    assert await ledger.kept.value(reached) == 1
+    findings = await ledger.kept.findings()
+    assert findings.keys() - {"deadlines"} == {"cold tier"}, findings
+    with pytest.raises(ColdFileError):
+        await carry_out_erasures(ledger.retention)
+    path.write_bytes(whole)
+    await carry_out_erasures(ledger.retention)
+    assert await ledger.kept.value("SELECT count(*) FROM erasure WHERE finished_at IS NULL") == 0
+    assert (await ledger.kept.findings()).keys() <= {"deadlines"}
+    path.write_bytes(whole)  # of an account that is erased, as a backup would bring it back
+    put_back = (
+        "INSERT INTO cold_file (tier, start_at, end_at, partition, name, rows, bytes, sha256, fingerprint, copied_at, "
+        "frozen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, decode($8, 'hex'), '', now(), now())"
+    )
+    await ledger.retention.owner.execute(put_back, *file[1:9])
+    assert (file.name in (await ledger.kept.findings()).get("erasures", "")) is (kind is ErasureKind.ACCOUNT)
+
+
+async def test_an_unreadable_file_keeps_no_field_from_the_rest(ledger: ColdLedger) -> None:
+    """A withdrawn field goes from all calls that can be reached, and is done when the file is back."""
+    await ledger.freeze()
+    file = (await ledger.files())[0]
+    path = ledger.folder / file.name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    kept = ledger.retention.policy()
+    dropped = replace(kept.fields["Call.latencyMs"], action=Action.DROP)
+    apply = "INSERT INTO policy_version (name, digest, document, applied_at, applied_by) VALUES ($1, $2, $3, $4, 'cli')"
+    for policy, days in ((kept, 300), (replace(kept, fields={**kept.fields, "Call.latencyMs": dropped}), 4)):
+        await ledger.retention.owner.execute(
+            apply,
+            *(policy.name, digest(policy), canonical(policy).decode(), NOW - timedelta(days=days)),
+        )
+        ledger.kept.ingest.use_policy(policy)
+    with pytest.raises(ColdFileError):
+        await remove_withdrawn(ledger.retention)
+    left = "SELECT count(*) FROM call WHERE latency_ms IS NOT NULL"
+    assert await ledger.kept.value(left) == 0 and await ledger.stored() == 121 - file.rows
+    assert "FIELD_REMOVED" not in await ledger.kept.kinds()
+    path.write_bytes(whole)
+    await remove_withdrawn(ledger.retention)
+    assert await ledger.kept.value(left) == 0 and await ledger.stored() == 121
+    assert "FIELD_REMOVED" in await ledger.kept.kinds()
