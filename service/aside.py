@@ -13,13 +13,13 @@ alternate. Work that can be divided is done on the loop itself, in pieces, with 
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter as clock
 from typing import Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-__all__ = ["TURN_S", "Aside", "Paced", "clock", "in_turns", "next_turn"]
+__all__ = ["TURN_S", "Aside", "Paced", "clock", "next_turn"]
 
 _SWITCH_S: Final = 0.001
 
@@ -63,19 +63,6 @@ async def next_turn() -> float:
     await lane.acquire()
     loop.call_soon(lane.release)
     return clock() + TURN_S
-
-
-async def in_turns(steps: Generator[None, None, _Made]) -> _Made:
-    """The result of work that is done in steps, with turns for others between them."""
-    until = clock() + TURN_S
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            made: _Made = end.value
-            return made
-        if clock() > until:
-            until = await next_turn()
 
 
 class Paced(Generic[_Item]):

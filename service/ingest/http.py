@@ -14,7 +14,6 @@ from aiohttp import web
 from policies import Role, Source
 from service.access.authenticate import Authenticator, ForbiddenError, UnauthenticatedError
 from service.access.principal import Principal
-from service.aside import in_turns
 from service.errors import CalledgerError, ServiceError
 from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError
 from service.ingest.export_answer import ExportAnswer, export_refusal
@@ -23,7 +22,7 @@ from service.ingest.formats.litellm.adapter import litellm_reader
 from service.ingest.formats.native.reader import native_reader
 from service.ingest.formats.opened import Opened, Reader
 from service.ingest.formats.otlp.adapter import open_traces
-from service.ingest.formats.split import Row, splitting
+from service.ingest.formats.split import Row, in_turns, splitting
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal

@@ -11,9 +11,8 @@ import pytest
 from ingesting import ANYONE, Ingest, call, ingesting
 from watching import watched
 
-from service.aside import in_turns
 from service.ingest.formats.native.reader import native_reader
-from service.ingest.formats.split import splitting
+from service.ingest.formats.split import in_turns, splitting
 from service.ingest.http import Answer
 from service.ingest.results import RowResult, Status
 from service.log_redaction import shared_redactor

@@ -7,16 +7,18 @@ work is cut into steps, between which other requests can have their turn.
 import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
+from service.aside import TURN_S, clock, next_turn
 from service.ingest.errors import BodyError
 from service.ingest.formats.row_repair import repaired
 from service.ingest.formats.row_scanner import WINDOW_BYTES, RowScanner, part_of
 from service.ingest.refusals import Refusal
 
 Row: TypeAlias = "bytes | msgspec.Raw"
+_Made = TypeVar("_Made")
 
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -38,6 +40,19 @@ _BLANK_OR_COMMA: Final = _BLANK + b","
 _BETWEEN_ROWS: Final = re.compile(rb"\n(?=[^ \t\r\n}\],])")
 """The end of a line before one that begins with its first character, and not with what closes an object."""
 _BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
+
+
+async def in_turns(steps: Generator[None, None, _Made]) -> _Made:
+    """The result of work that is done in steps, with turns for others between them."""
+    until = clock() + TURN_S
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: _Made = end.value
+            return made
+        if clock() > until:
+            until = await next_turn()
 
 
 @dataclass(frozen=True, slots=True)
