@@ -12,6 +12,7 @@ from retaining import Killed
 
 from policies.policy.model import Store
 from service.ingest.results import Status
+from service.query.usage.correction_check import check_corrections
 from service.retention.audit.fsck import check_ledger
 from service.retention.cold.freeze import candidates, freeze
 from service.retention.cold.thaw import thaw, thaw_held
@@ -137,12 +138,13 @@ async def test_late_reports_are_told_from_new_ones(ledger: ColdLedger) -> None:
 
 
 async def test_a_call_in_a_file_is_corrected_by_its_id(ledger: ColdLedger) -> None:
-    """A correction finds its call in a file, and is judged with the corrections before it."""
+    """A correction finds its call in a file, and is judged with the corrections before it; fsck misses none of them."""
     ids = {node["traceId"]: node["id"] for node in (await ledger.data(QUERIES[0]))["calls"]["nodes"]}
     target = ids["trace-1"]
     first = {"account": "acme", "currency": "USD", "corrects": target}
     assert [one.status for one in await ledger.kept.report(call("c-1", amount="-0.005", **first))] == [Status.ACCEPTED]
     await ledger.freeze()
+    assert [one async for one in check_corrections(ledger.retention.owner, ledger.retention.policy())] == []
     second = await ledger.kept.report(call("c-2", amount="-0.007", **first), call("c-3", amount="-0.005", **first))
     assert [one.status for one in second] == [Status.REJECTED, Status.ACCEPTED]
     query = "query ($id: ID!) { node(id: $id) { ... on Call { netAmount { amount } corrections { id } } } }"
