@@ -44,7 +44,7 @@ _COSTS: Final = (
 _REFUSED: Final = """query Refused($since: DateTime!, $until: DateTime) {
     ingestReport(since: $since, until: $until) { rows { hour source account refused } }
 }"""
-_is_number: Final = re.compile(r"(?:log-)?[0-9]{1,19}", re.ASCII).fullmatch
+_ROW_NUMBER: Final = re.compile(r"(?:log-)?[0-9]{1,19}", re.ASCII)
 """Whether an id is the number of a row, which every gateway's log has."""
 _REFUSALS_KEPT: Final = timedelta(days=31)
 _MAX_COST: Final = 1_000_000
@@ -96,7 +96,7 @@ class Recorded:
                     named = (served or model) if self.served else model
                     key = SumKey(moment.date(), short_name(named or ""), currency)
                     of_others = self.source not in (None, reporter)
-                    own_id = None if of_others and _is_number(source_id) else source_id
+                    own_id = None if of_others and _ROW_NUMBER.fullmatch(source_id) else source_id
                     ids = tuple(one for one in (own_id, request_id) if one)
                     yield RecordedCall(key, Decimal(amount) if amount else Decimal(0), ids, id_, of_others)
 
