@@ -6,7 +6,6 @@ Address and credentials are looked up as in every AWS program (`AWS_ENDPOINT_URL
 being written has no name anywhere until then. Whatever the store answers amiss is an OSError here, as of a disk.
 """
 
-import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, Final, cast
 from uuid import UUID
 
 from service.errors import OperatorError
+from service.export.draft import CountedFile
 
 _URL: Final = re.compile(r"s3:([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9!_.*'()-]{1,200}){0,8})/?", re.ASCII)
 _NAME: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -28,25 +28,12 @@ _BROKEN_OFF: Final = timedelta(days=1)
 """An upload that was begun longer ago has been broken off: none takes as long."""
 
 
-class ObjectDraft:
+class ObjectDraft(CountedFile):
     """A file that is being written: in a file without a name, and an object after `keep`."""
 
     def __init__(self, folder: Path, keep: Callable[[BinaryIO], None]) -> None:
-        self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - see `close`
+        super().__init__(cast("BinaryIO", tempfile.TemporaryFile(dir=folder)))  # noqa: SIM115 - see `close`
         self._keep = keep
-        self._hash = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def sha256(self) -> str:
-        """Of what was written so far: `sha256:` and 64 hexadecimal digits."""
-        return f"sha256:{self._hash.hexdigest()}"
-
-    def write(self, data: bytes) -> None:
-        """Append `data`, and count it in size and digest. Raises OSError."""
-        self._file.write(data)
-        self._hash.update(data)
-        self.size += len(data)
 
     def keep(self) -> None:
         """Make it an object. Raises OSError."""

@@ -7,7 +7,6 @@ The names are made here, of ids on record; what is in the folder besides is remo
 """
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -16,31 +15,20 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from uuid import UUID
 
+from service.export.draft import CountedFile
+
 NAME: Final = "exports"
 _PART: Final = ".part"
 
 
-class Draft:
+class Draft(CountedFile):
     """A file that is being written; under its own name only after `keep`."""
 
     def __init__(self, folder: int, id_: UUID) -> None:
         self._folder = folder
         self._name = id_.hex
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        self._file = os.fdopen(os.open(self._name + _PART, flags, 0o600, dir_fd=folder), "wb")
-        self._hash = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def sha256(self) -> str:
-        """Of what was written so far: `sha256:` and 64 hexadecimal digits."""
-        return f"sha256:{self._hash.hexdigest()}"
-
-    def write(self, data: bytes) -> None:
-        """Append `data`, and count it in size and digest. Raises OSError."""
-        self._file.write(data)
-        self._hash.update(data)
-        self.size += len(data)
+        super().__init__(os.fdopen(os.open(self._name + _PART, flags, 0o600, dir_fd=folder), "wb"))
 
     def keep(self) -> None:
         """Give the file its name; on disk when this returns."""

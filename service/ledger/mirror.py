@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 
 from policies.evidence import EvidenceError, moment, read_base64
 from policies.evidence.verify import canonical, read_canonical
+from service.disk import sync
 from service.ledger.errors import LedgerMirrorError
 from service.ledger.signed_checkpoint import SignedCheckpoint
 
@@ -141,11 +142,7 @@ def _append(path: Path, lines: Iterable[bytes]) -> None:
         file.writelines(lines)
         file.flush()
         os.fsync(descriptor)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def _complete_bytes(file: BinaryIO) -> int:

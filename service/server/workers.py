@@ -55,7 +55,7 @@ async def workers(settings: Settings, url: str, port: int, stop: asyncio.Event) 
 
 
 class _Crew:
-    """All workers of a service, each in its place."""
+    """All workers of a service, by number."""
 
     def __init__(self, settings: Settings, url: str, port: int, folder: Path, stop: asyncio.Event) -> None:
         self.is_given_up = False
@@ -74,17 +74,16 @@ class _Crew:
 
     async def start(self) -> None:
         """Start all of them, and return when they accept requests. Raises ServiceError."""
-        places = range(int(self._environment["CALLEDGER_WORKERS"]))
-        self._processes = [await self._started() for _ in places]
+        self._processes = [await self._started() for _ in range(int(self._environment["CALLEDGER_WORKERS"]))]
         for process in self._processes:
             if not await _is_ready(process):
                 raise ServiceError("a worker process did not start; its message is above")
 
-    async def keep(self, place: int) -> None:
-        """Replace the worker of a place whenever it ends, the later the more often it ends at once."""
+    async def keep(self, number: int) -> None:
+        """Replace the worker of this number whenever it ends, the later the more often it ends at once."""
         short_lived, began = 0, time.monotonic()
         while True:
-            process = self._processes[place]
+            process = self._processes[number]
             code = await process.wait()
             # Its counters stay, and what it had open or queued does not.
             mark_process_dead(process.pid, str(self._metrics))
@@ -97,7 +96,7 @@ class _Crew:
             if short_lived > 1:
                 await asyncio.sleep(min(_PAUSE_MAX_S, 2 ** (short_lived - 2)))
             began = time.monotonic()
-            process = self._processes[place] = await self._started()
+            process = self._processes[number] = await self._started()
             if await _is_ready(process):
                 log.info("a worker process has taken the place of another", pid=process.pid)
 

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Final, ParamSpec, TypeVar
 from uuid import UUID
 
+from service.disk import sync
 from service.keyring.errors import KeyringDamagedError, KeyringError, KeyringExposedError, KeyringUnavailableError
 from service.keyring.metadata import KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
@@ -29,7 +30,6 @@ from service.keyring.stores.private_files import (
     publish,
     read_private,
     replace,
-    sync_directory,
 )
 from service.keyring.stores.protocol import StaleKekError, kek_id_of
 
@@ -130,7 +130,7 @@ def _set_aside(root: Path, aside: Path) -> str | None:
         if not root.is_dir() or not any(root.iterdir()):
             return None
         root.rename(aside)
-        sync_directory(root.parent)
+        sync(root.parent)
     except OSError as error:
         reason = (error.strerror or "no reason given").lower()
         raise KeyringError(
@@ -286,7 +286,7 @@ class FileStore:
             self._tombstones.add([(name, path.exists()) for name, path in paths.items()], at=datetime.now(UTC))
             erased = [path for path in paths.values() if erase(path)]
             for directory in {path.parent for path in erased}:
-                sync_directory(directory)
+                sync(directory)
         return len(erased)
 
     def _bind(self, database_id: UUID) -> str:

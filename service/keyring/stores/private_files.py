@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
+from service.disk import sync
 from service.keyring.errors import KeyringExposedError
 
 _FILE_BYTES_MAX: Final = 64 * 1024
@@ -29,7 +30,7 @@ def make_directory(path: Path) -> None:
         return
     make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
-    sync_directory(path.parent)
+    sync(path.parent)
 
 
 def check_private_directory(path: Path) -> None:
@@ -67,7 +68,7 @@ def publish(path: Path, content: bytes, *, scratch: Path) -> bool:
         return False
     finally:
         unfinished.unlink()
-    sync_directory(path.parent)
+    sync(path.parent)
     return True
 
 
@@ -81,7 +82,7 @@ def replace(path: Path, content: bytes, *, scratch: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         unfinished.rename(path)
-        sync_directory(path.parent)
+        sync(path.parent)
         with suppress(OSError):
             os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
     finally:
@@ -113,15 +114,6 @@ def append(path: Path, content: bytes, *, at: int) -> None:
         while view:
             written = os.pwrite(descriptor, view, at)
             view, at = view[written:], at + written
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Wait until the directory's entries are on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

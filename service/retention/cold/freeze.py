@@ -28,6 +28,7 @@ import asyncpg
 
 from policies.policy.model import Store
 from policies.retention import Partition, cutoff
+from service.disk import sync
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
 from service.retention.cold.thaw import sweep, thaw, thaw_held, tier_of
@@ -252,7 +253,7 @@ async def _begin(context: RetentionContext, part: Partition, on_step: OnStep) ->
         on_step("file written")
         if rows != state["rows"]:
             raise ColdTierError(f"`{part.name}` has {state['rows']} rows, and {rows} were written: nothing is changed")
-        await asyncio.to_thread(_sync, unfinished)
+        await asyncio.to_thread(sync, unfinished)
         sha256, size = await asyncio.to_thread(_sha256, unfinished), unfinished.stat().st_size
         file = ColdFile(0, part.tier, part.start, part.end, part.name, name, rows, size, sha256, False)
         async with context.owner.acquire() as connection:
@@ -307,22 +308,14 @@ def _write_all(taken: int, data: bytes) -> None:
 def _settle(unfinished: Path, path: Path) -> None:
     """Have the file under its name, on the disk too."""
     unfinished.rename(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def _kept_digest(path: Path) -> str | None:
     """The digest of a listed file, which is on the disk under its name then; None for one that cannot be read."""
     try:
         digest = _sha256(path)
-        _sync(path.parent)
+        sync(path.parent)
     except (ColdFileError, OSError):
         return None
     return digest

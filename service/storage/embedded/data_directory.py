@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
+from service.disk import sync
 from service.storage.embedded.processes import MAJOR, Identity, run
 from service.storage.errors import EmbeddedDatabaseError
 
@@ -149,7 +150,7 @@ class Cluster:
         if done.returncode:
             raise EmbeddedDatabaseError(f"`{self.files}` could not be made: {_last_line(done.stdout)}")
         fresh.rename(self.files)
-        _sync_folder(self.folder)
+        sync(self.folder)
 
     def hand_over(self, identity: Identity) -> None:
         """Change the owner of the files to the identity that PostgreSQL runs as now, if it was another before."""
@@ -231,7 +232,7 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(descriptor)
     draft.replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def read_private(path: Path) -> str:
@@ -248,14 +249,6 @@ def remove_tree(folder: Path) -> None:
     """Remove a directory with everything in it, if it exists."""
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _last_line(text: str) -> str:

@@ -82,33 +82,6 @@ class LeaseLostError(RequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class PullSource:
-    """One gateway. `sealed`: its address and secret, as `service.imports.sealing` opens them. `reached`: behind which
-    cursor it is read on; `read_at`: when it was read to its end; `last_row_at`: when the newest call began that it had;
-    `failure`: why it could not be read.
-    """
-
-    id: UUID
-    name: str
-    format: str
-    shown_address: str
-    account_id: int | None
-    options: Mapping[str, str]
-    sealed: bytes
-    every_s: int
-    created_at: datetime
-    reached: str | None
-    rows: int
-    refused: int
-    last_row_at: datetime | None
-    read_at: datetime | None
-    failures: int
-    failure: str | None
-    due_at: datetime
-    leased_until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class NewSource:
     """What a source is made of."""
 
@@ -120,6 +93,25 @@ class NewSource:
     options: Mapping[str, str]
     sealed: bytes
     every_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullSource(NewSource):
+    """One gateway. `sealed`: its address and secret, as `service.imports.sealing` opens them. `reached`: behind which
+    cursor it is read on; `read_at`: when it was read to its end; `last_row_at`: when the newest call began that it had;
+    `failure`: why it could not be read.
+    """
+
+    created_at: datetime
+    reached: str | None
+    rows: int
+    refused: int
+    last_row_at: datetime | None
+    read_at: datetime | None
+    failures: int
+    failure: str | None
+    due_at: datetime
+    leased_until: datetime | None
 
 
 async def add_source(owner: Queryable, new: NewSource) -> None:

@@ -52,8 +52,8 @@ _REPLAYED: Final = """
 """How far a standby has replayed a log, and which. It says a new timeline minutes after it has gone over to it."""
 
 
-class Place(NamedTuple):
-    """A place in a log, `position` bytes from its beginning. `replays`: the server replays it, and writes none."""
+class LogPosition(NamedTuple):
+    """Where a log is, `position` bytes from its beginning. `replays`: the server replays it, and writes none."""
 
     replays: bool
     cluster: int
@@ -77,16 +77,16 @@ class Replica:
         """Whether it is worth asking."""
         return time.monotonic() >= self._not_before
 
-    async def position(self) -> Place:
+    async def position(self) -> LogPosition:
         """How far the primary's log is on disk: what a read that begins now has to see."""
         furthest = self._furthest
         async with asyncio.timeout(ANSWER_S):
-            place = Place(*await one_row(self._primary, _WRITTEN))
-        if furthest is not None and place.position < furthest:
+            written = LogPosition(*await one_row(self._primary, _WRITTEN))
+        if furthest is not None and written.position < furthest:
             self._furthest = None  # the primary has been restored: see `difference`
-        return place
+        return written
 
-    async def has_replayed(self, connection: Queryable, primary: Place) -> bool:
+    async def has_replayed(self, connection: Queryable, primary: LogPosition) -> bool:
         """Whether the replica behind this very connection has replayed as far, in a moment at latest."""
         if self._furthest is None and (different := await self.difference(connection)) is not None:
             self._leave_alone(f"the replica is not asked: {different}")
@@ -122,8 +122,8 @@ class Replica:
         """Leave it alone for a while."""
         self._leave_alone("the replica does not answer: the primary is read", error=type(error).__name__)
 
-    async def _replayed(self, connection: Queryable) -> Place:
-        return Place(*await one_row(connection, _REPLAYED))
+    async def _replayed(self, connection: Queryable) -> LogPosition:
+        return LogPosition(*await one_row(connection, _REPLAYED))
 
     def _leave_alone(self, reason: str, **facts: str) -> None:
         self._not_before = time.monotonic() + RETRY_S
@@ -133,8 +133,8 @@ class Replica:
             log.warning(reason, **facts)
 
 
-def _other_log(primary: Place, replica: Place) -> str | None:
-    """In words, why a place is none in the primary's log, whatever its position."""
+def _other_log(primary: LogPosition, replica: LogPosition) -> str | None:
+    """In words, why a position is none in the primary's log, whatever its position."""
     if replica.cluster != primary.cluster:
         return "it is of another cluster"
     if replica.database != primary.database:

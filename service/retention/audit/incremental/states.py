@@ -131,8 +131,8 @@ async def sums_by_day(owner: asyncpg.Pool, seed: int) -> dict[tuple[int, datetim
     found: dict[tuple[int, datetime], str] = {}
     for table, statement in _DIGESTS.items():
         for tier, day, digest in await owner.fetch(statement, seed):
-            place = tier, day.astimezone(UTC)
-            found[place] = f"{found.get(place, '')}; {table} {digest}".removeprefix("; ")
+            key = tier, day.astimezone(UTC)
+            found[key] = f"{found.get(key, '')}; {table} {digest}".removeprefix("; ")
     return found
 
 

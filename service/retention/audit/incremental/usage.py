@@ -45,8 +45,8 @@ async def check_days(run: FsckRun) -> CheckedUsage:
         due = [Stretch(tier, EPOCH, tomorrow) for tier in await tiers_of(owner)]
     else:
         due = _stretches([
-            place for place, state in states.items()
-            if place[1] < tomorrow and await results.recall(_CHECK, _part(*place), state) is None
+            key for key, state in states.items()
+            if key[1] < tomorrow and await results.recall(_CHECK, _part(*key), state) is None
         ])  # fmt: skip
     wrong = list[Difference]()
     for stretch in due:
@@ -87,17 +87,17 @@ async def _states_of_days(run: FsckRun) -> Mapping[tuple[int, datetime], str]:
         for day in days_of(part):
             counted[part.tier, day] = f"{counted.get((part.tier, day), '')}; {states.of(part)}"
     found: dict[tuple[int, datetime], str] = {}
-    for place in sorted(counted.keys() | sums.keys()):
-        summed = sorted(tag for tag, since in tags.items() if since <= place[1])
-        found[place] = f"{counted.get(place, '')}; {sums.get(place, '')}; {summed}"
+    for key in sorted(counted.keys() | sums.keys()):
+        summed = sorted(tag for tag, since in tags.items() if since <= key[1])
+        found[key] = f"{counted.get(key, '')}; {sums.get(key, '')}; {summed}"
     return found
 
 
-def _stretches(places: Sequence[tuple[int, datetime]]) -> Iterator[Stretch]:
+def _stretches(tier_days: Sequence[tuple[int, datetime]]) -> Iterator[Stretch]:
     """Days by tier, sorted, as stretches without a gap of `_AT_ONCE` at most."""
-    numbered = enumerate(places)
+    numbered = enumerate(tier_days)
     for _, run in groupby(numbered, key=lambda each: (each[1][0], each[1][1] - each[0] * DAY)):
-        days = [place for _, place in run]
+        days = [tier_day for _, tier_day in run]
         yield from Stretch(days[0][0], days[0][1], days[-1][1] + DAY).days(_AT_ONCE)
 
 
