@@ -15,6 +15,8 @@ from service.storage.embedded import processes
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 
+pytestmark = pytest.mark.embedded
+
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
