@@ -78,10 +78,11 @@ async def insert_on_workers(
     left alone for some time, unless it is a row's.
     """
     nodes = await workers.nodes_of(coordinator, {call.account_id for call in calls})
-    parts: dict[Node | None, list[Prepared]] = {}
+    here: list[Prepared] = []
+    parts: dict[Node, list[Prepared]] = {}
     for call in calls:
-        parts.setdefault(nodes[call.account_id], []).append(call)
-    here = parts.pop(None, [])
+        node = nodes[call.account_id]
+        (here if node is None else parts.setdefault(node, [])).append(call)
     known = await insert_new(coordinator, here, as_parameter=as_parameter) if here else Keys()
     _accept(here, known)
     # Who changes the tags that are summed waits for those who have read them, and they for nobody.

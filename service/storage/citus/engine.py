@@ -146,6 +146,6 @@ async def copies_on(connection: Connection) -> list[str]:
     return [row["name"] for row in await connection.fetch(_COPIES, [*WHOLE_ON_EACH_NODE, *WRITTEN_ON_EACH_NODE])]
 
 
-async def engine_of(connection: asyncpg.Connection) -> Engine:
+async def engine_of(connection: Connection) -> Engine:
     """What the server of this connection wants."""
     return CITUS if await connection.fetchval(_HAS_CITUS) else POSTGRESQL

@@ -75,7 +75,7 @@ class Workers:
             await self._prepare(connection)
         return connection
 
-    def leave_alone(self, node: Node, error: Exception) -> None:
+    def leave_alone(self, node: Node, error: BaseException) -> None:
         """Have the coordinator asked in place of this worker for some minutes."""
         log.warning(
             "a worker is not written to directly for now", worker=f"{node.host}:{node.port}", error=type(error).__name__
