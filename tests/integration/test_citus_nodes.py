@@ -86,7 +86,13 @@ async def test_sums_are_the_same_by_either_way(ingest: Ingest, embedded_18: Citu
     await ingest.report(*rows)
     sent = [[dict(row) for row in await ingest.fetch(statement)] for statement in deltas]
     assert direct_connections(embedded_18, ingest.url) == [1, 1]
-    psql(ingest.url, "DELETE FROM call_error", "DELETE FROM call", "DELETE FROM usage_delta", "DELETE FROM usage_tag_delta")
+    psql(
+        ingest.url,
+        "DELETE FROM call_error",
+        "DELETE FROM call",
+        "DELETE FROM usage_delta",
+        "DELETE FROM usage_tag_delta",
+    )
     psql(ingest.url, "SELECT undistribute_table('stored_on_worker')")
     folder = tmp_path / "other"
     folder.mkdir()

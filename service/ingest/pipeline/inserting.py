@@ -14,12 +14,13 @@ import orjson
 
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.results import Status
-from service.storage.citus.workers import Node, Workers
+from service.storage.citus.workers import WorkerAddress, Workers
 from service.storage.connection import Connection
 from service.storage.statements.tag_deltas import TAGS_LOCK
 from service.storage.statements.write import (
     CREATE_STAGED,
     DURABLE_COMMITS,
+    KEEP_TAGS,
     STAGED_COLUMNS,
     STAGED_TABLE,
     STORE_GIVEN,
@@ -42,8 +43,6 @@ _ROW_FAULTS: Final = (
     TypeError,
     ValueError,
 )
-_KEEP_TAGS: Final = "SELECT pg_advisory_xact_lock_shared($1)"
-"""Keep the tags that are summed from being changed."""
 
 
 async def prepare(connection: Connection) -> None:
@@ -79,7 +78,7 @@ async def insert_on_workers(
     """
     nodes = await workers.nodes_of(coordinator, {call.account_id for call in calls})
     here: list[Prepared] = []
-    parts: dict[Node, list[Prepared]] = {}
+    parts: dict[WorkerAddress, list[Prepared]] = {}
     for call in calls:
         node = nodes[call.account_id]
         (here if node is None else parts.setdefault(node, [])).append(call)
@@ -87,7 +86,7 @@ async def insert_on_workers(
     _accept(here, known)
     # Who changes the tags that are summed waits for those who have read them, and they for nobody.
     async with coordinator.transaction():
-        await coordinator.execute(_KEEP_TAGS, TAGS_LOCK)
+        await coordinator.execute(KEEP_TAGS, TAGS_LOCK)
         tags = await coordinator.fetchval(SUMMED_TAGS)
         of_parts = await asyncio.gather(
             *(_insert_on(workers, node, part, tags or []) for node, part in parts.items()), return_exceptions=True
@@ -99,7 +98,7 @@ async def insert_on_workers(
     return known
 
 
-async def _insert_on(workers: Workers, node: Node, calls: Sequence[Prepared], tags: list[str]) -> Keys:
+async def _insert_on(workers: Workers, node: WorkerAddress, calls: Sequence[Prepared], tags: list[str]) -> Keys:
     try:
         known = await _insert_staged(await workers.connection(node), calls, STORE_ON_WORKER, tags)
     except _ROW_FAULTS:

@@ -34,7 +34,7 @@ _PLACES: Final = """
 """The worker on which calls of an account are, where it knows the others."""
 
 
-class Node(NamedTuple):
+class WorkerAddress(NamedTuple):
     """A worker, as the nodes of the cluster know it."""
 
     host: str
@@ -46,12 +46,12 @@ class Workers:
 
     def __init__(self, url: str, settings: Mapping[str, str], prepare: Callable[[Connection], Awaitable[None]]) -> None:
         self._url, self._settings, self._prepare = url, dict(settings), prepare
-        self._connections: dict[Node, asyncpg.Connection] = {}
-        self._left_alone: dict[Node, float] = {}
-        self._nodes: dict[int, Node | None] = {}
+        self._connections: dict[WorkerAddress, asyncpg.Connection] = {}
+        self._left_alone: dict[WorkerAddress, float] = {}
+        self._nodes: dict[int, WorkerAddress | None] = {}
         self._known_at = time.monotonic()
 
-    async def nodes_of(self, coordinator: Connection, accounts: Collection[int]) -> Mapping[int, Node | None]:
+    async def nodes_of(self, coordinator: Connection, accounts: Collection[int]) -> Mapping[int, WorkerAddress | None]:
         """The worker to ask for each account; None: ask the coordinator."""
         now = time.monotonic()
         if now - self._known_at > _REMEMBERED_S or len(self._nodes) > _ACCOUNTS_MAX:
@@ -59,12 +59,12 @@ class Workers:
         if missing := [account for account in accounts if account not in self._nodes]:
             self._nodes |= dict.fromkeys(missing)
             for row in await coordinator.fetch(_PLACES, missing):
-                self._nodes[row["account"]] = Node(row["nodename"], row["nodeport"])
+                self._nodes[row["account"]] = WorkerAddress(row["nodename"], row["nodeport"])
         blocked = {node for node, until in self._left_alone.items() if until > now}
         found = {account: self._nodes[account] for account in accounts}
         return {account: None if node in blocked else node for account, node in found.items()}
 
-    async def connection(self, node: Node) -> asyncpg.Connection:
+    async def connection(self, node: WorkerAddress) -> asyncpg.Connection:
         """The connection to a worker, which is made when there is none. Raises what asyncpg does."""
         connection = self._connections.get(node)
         if connection is None or connection.is_closed():
@@ -75,7 +75,7 @@ class Workers:
             await self._prepare(connection)
         return connection
 
-    def leave_alone(self, node: Node, error: BaseException) -> None:
+    def leave_alone(self, node: WorkerAddress, error: BaseException) -> None:
         """Have the coordinator asked in place of this worker for some minutes."""
         log.warning(
             "a worker is not written to directly for now", worker=f"{node.host}:{node.port}", error=type(error).__name__

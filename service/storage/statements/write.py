@@ -204,7 +204,10 @@ WITH {_STORED}, sent AS (
 """The same on a worker of a Citus cluster, where sums and feed are not: what belongs there goes to the coordinator as
 one row, of which a trigger there makes deltas and changes. $1: the tags that are summed.
 """
+KEEP_TAGS: Final[LiteralString] = "SELECT pg_advisory_xact_lock_shared($1)"
+"""Keep the tags that are summed as they are until the transaction ends."""
 SUMMED_TAGS: Final[LiteralString] = "SELECT array_agg(tag_key) FROM usage_tag_key"
+"""The tags that are summed, for statements on workers."""
 
 _GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS given ({_TYPED_COLUMNS})"  # noqa: S608 - our own text
 """A few calls as the parameter of the statement that stores them."""
