@@ -182,6 +182,7 @@ WHERE NOT EXISTS (
     SELECT 1 FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
 )
 """
+"""The calls that were there before."""
 _STORE: Final[LiteralString] = f"""{_STORED}, deltas AS (
 {deltas_of("stored")}), tag_deltas AS (
 {tag_deltas_of("stored")}), changes AS (
