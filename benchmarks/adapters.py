@@ -2,8 +2,8 @@
 
     python -m benchmarks.adapters
 
-Rows are those of tests/histories, content and all; the native one has the same facts and none. Rounds take turns, and
-the ratio is the median over them.
+Rows are those of tests/reports/histories, content and all; the native one has the same facts and none. Rounds take
+turns, and the ratio is the median over them.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks import options, sample
-from benchmarks.places import ROOT, say
+from benchmarks.places import TESTS, say
 from service.ingest.formats.litellm.adapter import read_entry
 from service.ingest.formats.litellm.spend_log import read_spend_log
 from service.ingest.formats.mapped.reader import MappedReader
@@ -40,7 +40,7 @@ message = "error"
 
 def contenders() -> dict[str, tuple[Callable[[Any], Any], Sequence[bytes]]]:
     """By name what reads, and rows of calls that succeeded."""
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.extend(TESTS)
     from gateway_rows import READERS, litellm_pairs, rows_of
 
     calls = [call for call in sample.native_calls(400, 1) if call["status"] == "succeeded"][:200]

@@ -21,10 +21,10 @@ from benchmarks.bars import Figure, conclude
 from benchmarks.calledger import Calledger, ask
 from benchmarks.load import Plan, Running, request
 from benchmarks.options import parser
-from benchmarks.places import ROOT, say
+from benchmarks.places import TESTS, say
 from benchmarks.processes import cpu_seconds, machine
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.extend(TESTS)
 
 from citus_cluster import citus_server
 from conftest import DEBIAN_PROGRAMS, OWNER, PASSWORD, running_server

@@ -21,10 +21,10 @@ from benchmarks import sample
 from benchmarks.bars import Figure, conclude
 from benchmarks.calledger import Calledger
 from benchmarks.options import calls_of, parser
-from benchmarks.places import FOLDER, ROOT, say
+from benchmarks.places import FOLDER, ROOT, TESTS, say
 from benchmarks.processes import machine
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.extend(TESTS)
 ROWS: Final = 100_000
 
 

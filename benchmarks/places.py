@@ -9,6 +9,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = ROOT / ".benchmarks"
 RESULTS: Final = FOLDER / "results"
+TESTS: Final = [str(ROOT / "tests" / name) for name in ("", "peers", "reports", "services", "stores")]
+"""Where what tests share is imported from, as pytest's `pythonpath` has it."""
 POSTGRAPHILE: Final = ROOT / "benchmarks" / "peers" / "postgraphile"
 
 

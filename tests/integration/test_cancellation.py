@@ -136,7 +136,7 @@ async def test_work_that_ends_by_an_error_is_logged_while_the_block_goes_on(
 @pytest.mark.parametrize("at_answer", [False, True], ids=["while it waits", "at its answer"])
 def test_serve_ends_at_every_await(database_url: str, tmp_path: Path, at_answer: bool) -> None:
     """From its first step to its ready line, a sample of awaits: the service ends, and gives its port back."""
-    program = Path(__file__).parents[1] / "cancelled_service.py"
+    program = Path(__file__).parents[1] / "services" / "cancelled_service.py"
     command = [sys.executable, program, database_url, tmp_path, str(at_answer)]
     done = subprocess.run(command, env=surroundings(None), capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr

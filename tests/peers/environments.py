@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packages import skipped
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment(name: str, *requirements: str | Path) -> Path:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import platformdirs
 import pytest
 
-SOURCES = Path(__file__).resolve().parent / "clients"
+SOURCES = Path(__file__).resolve().parents[1] / "clients"
 INSTALL_S = 240
 PROGRAM_S = 120
 

@@ -1,4 +1,4 @@
-"""Rows as other gateways keep them (tests/histories), and what reads them."""
+"""Rows as other gateways keep them (tests/reports/histories), and what reads them."""
 
 import csv
 import json

@@ -91,7 +91,7 @@ def test_analysts_find_what_their_role_is_answered(
     assert partner.execute("SELECT account, sum(calls) FROM costs GROUP BY 1").fetchall() == [("acme", 5)]
     assert b"globex" not in everything(narrow)
     assert CANARY.encode() not in everything(wide)
-    queries = (Path(__file__).parents[2] / "docs" / "analysts.md").read_text().split("```sql\n")[1].split("```")[0]
+    queries = (Path(__file__).parents[3] / "docs" / "analysts.md").read_text().split("```sql\n")[1].split("```")[0]
     reading = opened(wide, monkeypatch)
     answers = [reading.execute(query).fetchall() for query in queries.split(";") if query.strip()]
     assert len(answers) == 10

@@ -395,7 +395,7 @@ async def test_the_text_is_nowhere_but_in_the_answer(
 
 def test_no_other_path_opens_text() -> None:
     """`reveal=True` stands in one place of the service, which `revealError` alone calls."""
-    root = Path(__file__).parents[2] / "service"
+    root = Path(__file__).parents[3] / "service"
     texts = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.py")}
     assert [name for name, text in texts.items() if "reveal=True" in text] == ["query/reader.py"]
     assert [name for name, text in texts.items() if "reader.reveal(" in text] == ["api/calls/reveal.py"]

@@ -25,7 +25,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def verified(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """`calledger verify` with no data directory to look at."""
     environment = {"PATH": "/usr/bin", "CALLEDGER_DATA": "/nowhere"}
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     return subprocess.run(
         [sys.executable, "-m", "service", "verify", *arguments],
         capture_output=True,

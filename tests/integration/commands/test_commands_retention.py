@@ -11,7 +11,7 @@ import pytest
 from graphql import build_schema, parse, validate
 from running import RunningService, bare_command, command
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 
 

@@ -14,7 +14,7 @@ from running import RunningService, command
 from policies import Store, load_preset
 from service.storage.partitions import Partitions
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/operating.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs/operating.md"
 OLD = datetime.now(UTC) - timedelta(days=500)
 OLD_CALL = """
     INSERT INTO call (account_id, tier, started_at, id, digest, source, failed, source_id, model)

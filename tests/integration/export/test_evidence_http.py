@@ -26,7 +26,7 @@ from service.storage.control.exports import (
     UNDER_WAY_MAX,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ABSENT = (
     "exp_aaaaaaaaaaaaaaaaaaaaaaaaaa", "exp_", "exp_x", "..%2F..%2Fadmin.key", "exp_..%2Fadmin.key", "%00", "exp_%00",
     "call_aaaaaaaaaaaaaaaaaaaaaaaaaa", "EXP_AAAAAAAAAAAAAAAAAAAAAAAAAA", "exp_aaaaaaaaaaaaaaaaaaaaaaaaab", "x" * 5000,

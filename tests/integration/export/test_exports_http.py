@@ -142,7 +142,7 @@ def test_a_cell_is_guarded_and_nothing_else_is_changed(value: Any, cell: str) ->
 
 def guard() -> re.Pattern[str]:
     """What docs/exports.md tells whoever reads a file by program."""
-    text = (Path(__file__).parents[2] / "docs" / "exports.md").read_text().split("```python\n")[1].split("text =")[0]
+    text = (Path(__file__).parents[3] / "docs" / "exports.md").read_text().split("```python\n")[1].split("text =")[0]
     namespace: dict[str, Any] = {"re": re}
     exec(text, namespace)
     return namespace["GUARD"]

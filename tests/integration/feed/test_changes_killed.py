@@ -22,7 +22,7 @@ from running import RunningService
 from standardwebhooks import Webhook
 from webhook_service import ALLOWED, CREATE, DELIVERIES, WEBHOOKS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONSUMER = ROOT / "examples" / "feed_consumer.py"
 SOAK_S = float(os.environ.get("CALLEDGER_TEST_SOAK_S", "0"))
 PAUSE_S = 0 if SOAK_S else 0.3

@@ -324,7 +324,7 @@ def test_the_schema_can_be_fetched(service: RunningService) -> None:
     """By everybody, as the repository has it; once again only when it has changed."""
     status, headers, body = service.request("GET", "/schema.graphql")
     assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
-    assert body == (Path(__file__).parents[2] / "schema.graphql").read_bytes()
+    assert body == (Path(__file__).parents[3] / "schema.graphql").read_bytes()
     tag = headers["ETag"]
     for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         status, again, body = service.request("GET", "/schema.graphql", headers={"If-None-Match": known})

@@ -34,7 +34,7 @@ PAUSE = """
     SELECT next_at - (attempts #>> '{-1,at}')::timestamptz FROM webhook_delivery WHERE attempts @> '[{"status": 500}]'
 """
 LEDGER = "{ ledger(first: 50) { nodes { kind note leaf actor } } }"
-DEFAULT = Path(__file__).parents[2] / "policies" / "presets" / "default.toml"
+DEFAULT = Path(__file__).parents[3] / "policies" / "presets" / "default.toml"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from policies.redaction.scanner import Scanner
 from policies.redaction.spans import Cut, joined
 from policies.redaction.validators.patterns import options
 
-CASES = Path(__file__).resolve().parents[3] / "shared" / "redaction-cases"
+CASES = Path(__file__).resolve().parents[4] / "shared" / "redaction-cases"
 RULES = shipped_rules()  # those that a policy may choose by country too
 EXAMPLES = [text for rule in RULES for text in (*rule.positives, *rule.negatives)]
 _ORACLE_MEMORY_BYTES = 64 << 20

@@ -17,7 +17,7 @@ from graphql import (
     validate,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def program() -> ModuleType:

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "service" / "console" / "graphiql"
+FOLDER = Path(__file__).resolve().parents[3] / "service" / "console" / "graphiql"
 VENDORED = json.loads((FOLDER / "vendored.json").read_text("utf-8"))
 OWN = {"index.html", "page.css", "page.js", "vendored.json", "licenses.txt"}
 

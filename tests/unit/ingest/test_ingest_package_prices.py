@@ -139,7 +139,7 @@ from service.ingest.prices.package_prices import PricesMissingError, package_pri
 try: print(package_prices().version)
 except PricesMissingError as error: print(error)
 """
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[3])
     outputs = [
         subprocess.run(
             [sys.executable, "-c", program, mode], capture_output=True, text=True, check=True,

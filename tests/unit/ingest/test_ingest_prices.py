@@ -11,7 +11,7 @@ from policies import Attributes, Report
 from service.ingest.prices.price_file import PriceFileError, load_price_file, read_price_list, shipped_prices
 from service.ingest.prices.price_list import Prices
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 LIST = """
 name = "ours"
 currency = "USD"

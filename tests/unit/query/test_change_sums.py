@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.query.records.change_sums import checksum_of
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "partners.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "partners.md"
 
 
 def test_the_documented_vector_is_right() -> None:

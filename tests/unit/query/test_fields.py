@@ -13,7 +13,7 @@ from service.query.model.field import FieldKind
 from service.query.model.fields import CALL, EXPRESSIONS, TYPES
 from service.storage.statements.correct import INHERITED
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = build_schema(sdl())
 CATALOGUE = ROOT / "service/storage/schema/catalogue.txt"
 

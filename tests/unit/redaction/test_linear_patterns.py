@@ -23,7 +23,7 @@ import pytest
 
 from policies.redaction.key_names import trust
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("policies", "service")
 METHODS = {"match", "fullmatch", "search", "finditer", "findall", "sub", "subn", "split"}
 RATIO_BAR = 2.2

@@ -10,7 +10,7 @@ import pytest
 
 from policies.redaction import Redactor
 
-CASES = Path(__file__).resolve().parents[3] / "shared" / "redaction-cases"
+CASES = Path(__file__).resolve().parents[4] / "shared" / "redaction-cases"
 PERSONAL = ("presidio_analyzer_tests", "presidio_research_synth")
 CLEAN = ("portkey_error_strings", "litellm_redaction")
 CREDENTIALS_BAR, PERSONAL_BAR, CLEAN_ERRORS_BAR, CLEAN_PROSE_BAR = 0.95, 0.92, 0.99, 0.98

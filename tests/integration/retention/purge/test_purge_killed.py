@@ -22,7 +22,7 @@ from service.retention.purge_runs import PurgeState, Run
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ asyncio.run(main())
 
 
 def purge_in_a_child(env: Environment, *, killed_at: int = 0) -> "subprocess.Popen[str]":
-    code = CHILD.format(paths=[str(REPOSITORY), str(REPOSITORY / "tests")], module=__file__)
+    code = CHILD.format(paths=sys.path, module=__file__)
     command = [sys.executable, "-W", "ignore", "-c", code, env.url, str(env.folder), str(killed_at)]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

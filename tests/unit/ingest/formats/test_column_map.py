@@ -300,14 +300,14 @@ def test_names_of_columns_are_quoted_in_a_suggestion() -> None:
 
 def test_the_map_of_the_documentation_is_one() -> None:
     """The map in docs/importing.md can be used as it stands."""
-    page = (Path(__file__).parents[2] / "docs" / "importing.md").read_text("utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "importing.md").read_text("utf-8")
     [document] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert read_column_map(document.encode(), "docs/importing.md").delimiter == ";"
 
 
 def test_kongs_audit_log_by_the_map_of_the_documentation() -> None:
     """What Kong's reference of its audit log has is a call by the map in docs/connect.md, and its payloads are not."""
-    page = (Path(__file__).parents[2] / "docs" / "connect.md").read_text("utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "connect.md").read_text("utf-8")
     [document] = re.findall(r"### Kong AI Gateway\n.*?```toml\n(.*?)```", page, re.DOTALL)
     usage = {"prompt_tokens": 89, "completion_tokens": 56, "total_tokens": 145, "cost": 0.0012, "time_per_token": 87}
     meta = {"request_model": "gpt-4o", "response_model": "gpt-4o-2024-08-06", "provider_name": "azure"}
