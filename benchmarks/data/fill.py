@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from benchmarks import sample
-from benchmarks.calledger import Calledger
-from benchmarks.places import FOLDER, ROOT, say
+from benchmarks.data import sample
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.places import FOLDER, ROOT, say
 from policies import Admission, DataClass, ErrorReport, Report, Store
 from policies.redaction import Redactor
 from service.ingest.preparation.batch_context import Sealer
@@ -259,7 +259,7 @@ async def _fill(calledger: Calledger, shape: Shape) -> Filled:
         await runtime.partitions.ensure(runtime.applied.policy, places)
         await _make_keys(runtime, tiers, days, shape.named)
         say(f"  keys made, {time.monotonic() - begin:.0f} s")
-        await _in_slices(runtime, shape, start, tiers)
+        await store_calls(runtime, shape, start, tiers)
         await runtime.database.owner.execute(_FEED, timeout=3600)
         say(f"  calls stored, {time.monotonic() - begin:.0f} s")
         errors = _errors_of(runtime)
@@ -310,7 +310,7 @@ async def _make_keys(runtime: Runtime, tiers: Mapping[int, list[int]], days: Seq
         await asyncio.gather(*(runtime.keyring.key(name, mint=True) for name in some))
 
 
-async def _in_slices(runtime: Runtime, shape: Shape, start: datetime, tiers: Mapping[int, list[int]]) -> None:
+async def store_calls(runtime: Runtime, shape: Shape, start: datetime, tiers: Mapping[int, list[int]]) -> None:
     """Store the calls, as many in each tier."""
     begin, done = time.monotonic(), 0
     names, providers, inputs, outputs = (list(column) for column in zip(*shape.catalogue, strict=True))

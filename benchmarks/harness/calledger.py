@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.places import ROOT
-from benchmarks.processes import cpu_seconds
+from benchmarks.harness.places import ROOT
+from benchmarks.harness.processes import cpu_seconds
 
 READY_S: Final = 90
 # Limits stay on: they are worked out for every operation, and never reached.

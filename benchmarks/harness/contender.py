@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.places import FOLDER, ROOT
+from benchmarks.harness.places import FOLDER, ROOT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The load generator: a process of its own that keeps connections busy with requests made beforehand.
 
-    python -m benchmarks.load < plan        (a pickled Plan; the outcome is printed as JSON)
+    python -m benchmarks.harness.load < plan        (a pickled Plan; the outcome is printed as JSON)
 
 Raw sockets and one epoll: about 15 us a request, so that the servers are what is measured. HTTP/1.1 with keep-alive.
 """
@@ -18,7 +18,7 @@ from itertools import cycle
 from typing import Final
 from urllib.parse import urlsplit
 
-from benchmarks.places import ROOT
+from benchmarks.harness.places import ROOT
 
 _CHUNK: Final = 1 << 18
 
@@ -62,7 +62,7 @@ class Running:
 
     def __init__(self, plan: Plan) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "benchmarks.harness.load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._process.stdin.write(pickle.dumps(plan))
         self._process.stdin.close()

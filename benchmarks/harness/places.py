@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / ".benchmarks"
 RESULTS: Final = FOLDER / "results"
 TESTS: Final = [str(ROOT / "tests" / name) for name in ("", "peers", "reports", "services", "stores")]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.places import environment
+from benchmarks.harness.places import environment
 
 _SHOWN = {"own": 40, "all": 70}
 # A thread that waits for work is sometimes taken for busy; and what everything runs in says nothing.

@@ -1,6 +1,6 @@
 """What it costs to read a row of another gateway's history, beside a row of the native format: CPU of this process.
 
-    python -m benchmarks.adapters
+    python -m benchmarks.ingest.adapters
 
 Rows are those of tests/reports/histories, content and all; the native one has the same facts and none. Rounds take
 turns, and the ratio is the median over them.
@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import options, sample
-from benchmarks.places import TESTS, say
+from benchmarks.data import sample
+from benchmarks.harness import options
+from benchmarks.harness.places import TESTS, say
 from service.ingest.formats.litellm.adapter import read_entry
 from service.ingest.formats.litellm.spend_log import read_spend_log
 from service.ingest.formats.mapped.reader import MappedReader

@@ -16,13 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from benchmarks import sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger, ask
-from benchmarks.load import Plan, Running, request
-from benchmarks.options import parser
-from benchmarks.places import TESTS, say
-from benchmarks.processes import cpu_seconds, machine
+from benchmarks.data import sample
+from benchmarks.harness.calledger import Calledger, ask
+from benchmarks.harness.load import Plan, Running, request
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import TESTS, say
+from benchmarks.harness.processes import cpu_seconds, machine
 
 sys.path.extend(TESTS)
 

@@ -22,13 +22,13 @@ from typing import Any, Final
 
 import aiohttp
 
-from benchmarks import sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.load import Plan, Running, request
-from benchmarks.options import parser
-from benchmarks.places import FOLDER, ROOT, say
-from benchmarks.processes import cpu_seconds, machine
+from benchmarks.data import sample
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.load import Plan, Running, request
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import FOLDER, ROOT, say
+from benchmarks.harness.processes import cpu_seconds, machine
 
 BODY_ROWS: Final = 500
 SUBSCRIBERS: Final = 500
@@ -119,7 +119,7 @@ class Beside:
     """A process that listens during the block; afterwards `found` is what it has seen."""
 
     def __init__(self, mode: str, calledger: Calledger, key: str, accounts: Sequence[str] = ()) -> None:
-        command = [sys.executable, "-m", "benchmarks.feed", f"--{mode}", calledger.url, key, *accounts]
+        command = [sys.executable, "-m", "benchmarks.ingest.feed", f"--{mode}", calledger.url, key, *accounts]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.found: dict[str, Any] = {}
 

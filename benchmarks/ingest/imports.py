@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.options import calls_of, parser
-from benchmarks.places import FOLDER, ROOT, TESTS, say
-from benchmarks.processes import machine
+from benchmarks.data import sample
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import FOLDER, ROOT, TESTS, say
+from benchmarks.harness.processes import machine
 
 sys.path.extend(TESTS)
 ROWS: Final = 100_000

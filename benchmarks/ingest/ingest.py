@@ -24,13 +24,14 @@ from uuid import uuid4
 
 import asyncpg
 
-from benchmarks import fill, profile, sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.load import Plan, Running, request
-from benchmarks.options import parser
-from benchmarks.places import FOLDER, ROOT, say
-from benchmarks.processes import cpu_seconds, machine
+from benchmarks.data import fill, sample
+from benchmarks.harness import profile
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.load import Plan, Running, request
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import FOLDER, ROOT, say
+from benchmarks.harness.processes import cpu_seconds, machine
 
 BODY_ROWS: Final = 500
 IN_FLIGHT: Final = 4
@@ -129,7 +130,7 @@ class _Copier:
 
     def __init__(self, url: str, rows: list[tuple[Any, ...]]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.ingest", "--copy"],
+            [sys.executable, "-m", "benchmarks.ingest.ingest", "--copy"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.ingest import IN_FLIGHT, bodies
-from benchmarks.load import Plan, Running, request
-from benchmarks.options import parser
-from benchmarks.places import FOLDER, say
-from benchmarks.processes import cpu_seconds, machine
+from benchmarks.data import sample
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.load import Plan, Running, request
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import FOLDER, say
+from benchmarks.harness.processes import cpu_seconds, machine
+from benchmarks.ingest.ingest import IN_FLIGHT, bodies
 
 REPORTERS: Final = 2
 

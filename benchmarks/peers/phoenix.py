@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger, ask
-from benchmarks.load import Plan, Running, request
-from benchmarks.options import parser
-from benchmarks.places import FOLDER, ROOT, environment, say
-from benchmarks.processes import cpu_seconds, machine
+from benchmarks.data import sample
+from benchmarks.harness.calledger import Calledger, ask
+from benchmarks.harness.load import Plan, Running, request
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import FOLDER, ROOT, environment, say
+from benchmarks.harness.processes import cpu_seconds, machine
 
 _PACKAGE: Final = "arize-phoenix==20.26.1"
 _START_S: Final = 180

@@ -1,6 +1,6 @@
 """Speed of the redaction engine: microseconds for a 500-character message, and growth when the input doubles.
 
-    python -m benchmarks.redaction [--json FILE] [--alone]
+    python -m benchmarks.policies.redaction [--json FILE] [--alone]
 
 No message is timed twice: each has ids, keys and addresses of its own, as errors have. The engine has read some
 thousand others before, as one at work has. The same text again, which caches answer, is printed beside it.
@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterable
 from itertools import repeat
 from pathlib import Path
 
-from benchmarks.error_texts import KINDS, PAD, URL_KINDS, fresh, mixed
-from benchmarks.rivals import compare
+from benchmarks.data.error_texts import KINDS, PAD, URL_KINDS, fresh, mixed
+from benchmarks.policies.rivals import compare
 from policies.redaction import SIZE_CAP_CHARS, ContentIndex, Redactor
 
 BAR_US, AIM_US, BAR_RATIO = 150.0, 80.0, 2.2

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from benchmarks.error_texts import KINDS, fresh, mixed
-from benchmarks.places import ROOT, environment
+from benchmarks.data.error_texts import KINDS, fresh, mixed
+from benchmarks.harness.places import ROOT, environment
 
 CASES: Final = ROOT.parent / "shared" / "redaction-cases"
 _PROGRAM: Final = ROOT / "benchmarks" / "peers" / "redactor.py"

@@ -10,9 +10,9 @@ from typing import Final
 from uuid import uuid4
 
 from benchmarks.bars import Figure, conclude
-from benchmarks.options import parser
-from benchmarks.places import say
-from benchmarks.processes import machine
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import say
+from benchmarks.harness.processes import machine
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction, pack_segments, unpack_segments
 from policies.envelope import SALT_BYTES, DataKey, SealContext, open_sealed, seal
 

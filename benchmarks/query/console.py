@@ -22,12 +22,12 @@ from typing import Any, Final
 
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks import fill
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.options import calls_of, parser
-from benchmarks.places import say
-from benchmarks.processes import machine
+from benchmarks.data import fill
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import say
+from benchmarks.harness.processes import machine
 
 _WAIT_MS: Final = 60_000
 _AN_HOUR: Final = 3_600

@@ -20,13 +20,13 @@ from typing import Any, Final
 
 import asyncpg
 
-from benchmarks import fill, sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger, ask
-from benchmarks.options import calls_of, parser
-from benchmarks.places import FOLDER, ROOT, environment, say
-from benchmarks.processes import cpu_seconds, machine, own_cpu_seconds
-from benchmarks.questions import MIDNIGHT, QUESTIONS, Question
+from benchmarks.data import fill, sample
+from benchmarks.data.questions import MIDNIGHT, QUESTIONS, Question
+from benchmarks.harness.calledger import Calledger, ask
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import FOLDER, ROOT, environment, say
+from benchmarks.harness.processes import cpu_seconds, machine, own_cpu_seconds
 
 DAYS: Final = 30
 _GROWTH_ROUNDS: Final = 3

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import fill
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger, ask
-from benchmarks.options import calls_of, parser
-from benchmarks.places import say
-from benchmarks.processes import machine, own_cpu_seconds, resident_mb
+from benchmarks.data import fill
+from benchmarks.harness.calledger import Calledger, ask
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import say
+from benchmarks.harness.processes import machine, own_cpu_seconds, resident_mb
 
 _CREATE: Final = "mutation { createExport(input: {kind: CALLS, format: %s}) { export { id } } }"
 FORMS: Final = ("CSV", "PARQUET", "NDJSON")

@@ -24,10 +24,10 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.options import parser
-from benchmarks.places import FOLDER, ROOT, say
-from benchmarks.processes import machine
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import FOLDER, ROOT, say
+from benchmarks.harness.processes import machine
 
 ATTACKERS: Final = 2
 PAUSE_S: Final = 0.01
@@ -247,7 +247,7 @@ def _measured(calledger: Calledger, name: str, keys: tuple[str, str], seconds: f
     time.sleep(WARM_UP_S)  # what the scenario before has left is answered meanwhile
     alone = asyncio.run(_timed(calledger.url, *keys, seconds / 2))
     key = calledger.new_key(scenario.role, *scenario.accounts)
-    command = [sys.executable, "-m", "benchmarks.freeze", "--post", calledger.url, key, name]
+    command = [sys.executable, "-m", "benchmarks.query.freeze", "--post", calledger.url, key, name]
     poster = subprocess.Popen(command, cwd=ROOT)
     try:
         time.sleep(WARM_UP_S)

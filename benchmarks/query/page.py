@@ -19,17 +19,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from benchmarks import fill, profile
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger, postgres_variables
-from benchmarks.contender import running
-from benchmarks.load import Outcome, Plan, Running, request
-from benchmarks.options import calls_of, parser
-from benchmarks.page_forms import FORMS, Wanted, behind, bodies
+from benchmarks.data import fill
+from benchmarks.data.page_forms import FORMS, Wanted, behind, bodies
+from benchmarks.data.sample import ACCOUNTS
+from benchmarks.harness import profile
+from benchmarks.harness.calledger import Calledger, postgres_variables
+from benchmarks.harness.contender import running
+from benchmarks.harness.load import Outcome, Plan, Running, request
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import POSTGRAPHILE, node, say
+from benchmarks.harness.processes import cpu_seconds, machine, own_cpu_seconds
 from benchmarks.peers.plain import make_plain_table
-from benchmarks.places import POSTGRAPHILE, node, say
-from benchmarks.processes import cpu_seconds, machine, own_cpu_seconds
-from benchmarks.sample import ACCOUNTS
 
 ASKED: Final = ACCOUNTS[:20]
 """The reader's key is bound to these accounts."""

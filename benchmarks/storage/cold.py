@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import sample
 from benchmarks.bars import Figure, conclude
-from benchmarks.fill import DAYS, _in_slices, _shape
-from benchmarks.options import calls_of, parser
-from benchmarks.places import say
-from benchmarks.processes import machine
+from benchmarks.data import sample
+from benchmarks.data.fill import DAYS, Shape, store_calls
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import say
+from benchmarks.harness.processes import machine
 from policies import Role, Store
 from policies.policy.views import view_table
 from service.query.model.catalog import CALLS
@@ -59,7 +59,7 @@ async def _fill(runtime: Runtime, calls: int) -> None:
     start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - _AGO - timedelta(days=DAYS)
     days = [start + timedelta(days=day) for day in range(DAYS + 1)]
     await runtime.partitions.ensure(policy, [(Store.CALL, tier, day) for day in days])
-    await _in_slices(runtime, _shape([numbers[name] for name in sample.ACCOUNTS], tier, start, calls), calls)
+    await store_calls(runtime, Shape(calls), start, {tier: [numbers[name] for name in sample.ACCOUNTS]})
     for part in await runtime.partitions.list(Store.CALL):
         await runtime.database.owner.execute(f"VACUUM (FULL, ANALYZE) {part.name}", timeout=3600)
 

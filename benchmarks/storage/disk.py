@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from benchmarks import fill
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.options import calls_of, parser
-from benchmarks.places import say
-from benchmarks.processes import machine
+from benchmarks.data import fill
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import say
+from benchmarks.harness.processes import machine
 from service.retention.rollups.tag_sums import EVERY_TABLE
 from service.retention.rollups.totals import DERIVED_SUMS
 

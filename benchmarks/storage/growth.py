@@ -1,8 +1,8 @@
 """What grows when accounts, API keys, models and tiers do: the same figures of ledgers of several shapes, side by side.
 
-    python -m benchmarks.growth                        few and sparse: some five minutes the first time
-    python -m benchmarks.growth --shape dense          another; `--calls`, `--accounts`, `--tiers` ... set its sizes
-    python -m benchmarks.growth --purge                also purge; the ledgers are loaded anew the next time
+    python -m benchmarks growth                        few and sparse: some five minutes the first time
+    python -m benchmarks growth --shape dense          another; `--calls`, `--accounts`, `--tiers` ... set its sizes
+    python -m benchmarks growth --purge                also purge; the ledgers are loaded anew the next time
 
 `few`: 50 accounts with most calls in some. `sparse`: a hundred thousand accounts of a few calls each, in twenty tiers.
 `dense`: a thousand accounts with most calls in some, five thousand models. Beside the figures of each: what another
@@ -23,14 +23,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from benchmarks import disk, fill
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger
-from benchmarks.fill import Shape
-from benchmarks.load import Outcome, Plan, Running, request
-from benchmarks.options import parser
-from benchmarks.places import say
-from benchmarks.processes import cpu_seconds, machine, resident_mb
+from benchmarks.data import fill
+from benchmarks.data.fill import Shape
+from benchmarks.harness.calledger import Calledger
+from benchmarks.harness.load import Outcome, Plan, Running, request
+from benchmarks.harness.options import parser
+from benchmarks.harness.places import say
+from benchmarks.harness.processes import cpu_seconds, machine, resident_mb
+from benchmarks.storage import disk
 
 SHAPES: Final = {
     "few": Shape(300_000),

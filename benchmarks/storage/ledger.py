@@ -1,4 +1,4 @@
-"""Append and prove at a million entries: `python -m benchmarks.ledger [ENTRIES]`.
+"""Append and prove at a million entries: `python -m benchmarks.storage.ledger [ENTRIES]`.
 
 The ledger is loaded in bulk, with the hashes that appending would have stored; then single appends are timed, in a
 transaction of somebody else's and with a durable commit of their own, and proofs of random entries. No fsync is off.

@@ -1,6 +1,6 @@
 """Purging calls while 8 readers and a writer run: the worst stall of any of their statements, and time against DELETE.
 
-    python -m benchmarks.purge [--calls 10000000] [--warm] [--json FILE]
+    python -m benchmarks.storage.purge [--calls 10000000] [--warm] [--json FILE]
 
 Half of the rows are in one tier and are deleted, partition by partition, as an operator without partitions would have
 to; the other half, row for row the same, are in another tier and are purged. Both while the same readers and writer
@@ -39,10 +39,10 @@ from typing import Any, Final
 import asyncpg
 
 from benchmarks.bars import Figure, conclude
-from benchmarks.giving_back import describe, worst_flushes
-from benchmarks.options import calls_of, parser
-from benchmarks.places import FOLDER, ROOT, say
-from benchmarks.processes import machine
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import FOLDER, ROOT, say
+from benchmarks.harness.processes import machine
+from benchmarks.storage.giving_back import describe, worst_flushes
 from policies import Role, Store
 from policies.retention import Partition, partition_bounds
 from service.access.principal import Principal
@@ -171,8 +171,8 @@ class Load:
     async def __aenter__(self) -> "Load":
         for number in range(READERS + 1):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "benchmarks.purge", "--load", str(self._data), "--number", str(number), cwd=ROOT,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=2**27,
+                sys.executable, "-m", "benchmarks.storage.purge", "--load", str(self._data), "--number", str(number),
+                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=2**27,
             )  # fmt: skip
             self._processes.append(process)
         for process in self._processes:

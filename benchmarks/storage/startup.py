@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from benchmarks import fill
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger, ask
-from benchmarks.options import calls_of, parser
-from benchmarks.places import FOLDER, ROOT, say
-from benchmarks.processes import children, machine, proportional_mb, resident_mb
+from benchmarks.data import fill
+from benchmarks.harness.calledger import Calledger, ask
+from benchmarks.harness.options import calls_of, parser
+from benchmarks.harness.places import FOLDER, ROOT, say
+from benchmarks.harness.processes import children, machine, proportional_mb, resident_mb
 
 REST_S: Final = 5.0
 _SAMPLE_S: Final = 0.1

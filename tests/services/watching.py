@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 async def watched() -> AsyncIterator[list[float]]:
     """How long the loop was away each time, in seconds of the process's own CPU: others are on the machine too.
 
-    The garbage collector rests: what it would walk here is other than where the service runs (benchmarks/freeze.py).
+    The garbage collector rests: what it would walk here is other than where the service runs (`benchmarks freeze`).
     """
     gaps: list[float] = []
 

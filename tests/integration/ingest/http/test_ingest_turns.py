@@ -18,7 +18,7 @@ from service.ingest.results import RowResult, Status
 from service.log_redaction import shared_redactor
 
 CHARS = 64 * 1024
-# Far above what is measured (benchmarks/freeze.py), far below what one piece would take: CI has neighbours.
+# Far above what is measured (benchmarks/query/freeze.py), far below what one piece would take: CI has neighbours.
 HELD_CPU_S = 0.4
 WORST = {
     "full-width keys": "ｐａｓｓｗｏｒｄ＝ａ ",  # noqa: RUF001
