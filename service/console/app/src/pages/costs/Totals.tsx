@@ -4,7 +4,7 @@ import { sum } from "../../numbers/decimal";
 import { compact, count, percent } from "../../numbers/figures";
 import { Amount } from "../../parts/Amount";
 import { Changed } from "./Changed";
-import { type FigureRow, cacheShare, changeOf } from "./group";
+import { type FigureRow, cacheShare, changeOf } from "./groups/group";
 import { words } from "./words";
 
 interface Props {

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { type PlainColumn, PlainTable } from "../../parts/PlainTable";

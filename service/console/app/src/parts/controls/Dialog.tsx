@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
-import { useWords } from "../language/useWords";
+import { useWords } from "../../language/useWords";
 import { Button } from "./Button";
-import { words } from "./words";
+import { words } from "../words";
 
 interface Props {
   title: string;

@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { Button } from "./Button";
-import type { IconName } from "./Icon";
+import type { IconName } from "../Icon";
 
 interface Props {
   label: string;

@@ -1,10 +1,10 @@
-import { useWords } from "../../language/useWords";
-import { height } from "../../numbers/decimal";
-import { count, percent } from "../../numbers/figures";
-import { Amount } from "../../parts/Amount";
-import { PlainTable } from "../../parts/PlainTable";
+import { useWords } from "../../../language/useWords";
+import { height } from "../../../numbers/decimal";
+import { count, percent } from "../../../numbers/figures";
+import { Amount } from "../../../parts/Amount";
+import { PlainTable } from "../../../parts/PlainTable";
 import { type Group, comparedModels } from "./group";
-import { words } from "./words";
+import { words } from "../words";
 
 /** Models by what the same number of tokens costs with each. */
 export function EqualTokens({ models, currency }: { models: readonly Group[]; currency: string }) {

@@ -1,16 +1,15 @@
 import { Link, useSearch } from "wouter";
-import { changed, linkTo } from "../../address/search";
-import { useFieldText } from "../../calls/useFieldText";
-import { useWords } from "../../language/useWords";
-import { shareOf } from "../../numbers/decimal";
-import { count, percent } from "../../numbers/figures";
-import { Amount } from "../../parts/Amount";
-import { type PlainColumn, PlainTable } from "../../parts/PlainTable";
-import { linkable } from "./dimension";
+import { changed, linkTo } from "../../../address/search";
+import { useFieldText } from "../../../calls/useFieldText";
+import { useWords } from "../../../language/useWords";
+import { shareOf } from "../../../numbers/decimal";
+import { count, percent } from "../../../numbers/figures";
+import { Amount } from "../../../parts/Amount";
+import { type PlainColumn, PlainTable } from "../../../parts/PlainTable";
+import { WITHOUT, linkable } from "./dimension";
 import { type Group, cacheShare } from "./group";
-import { WITHOUT } from "./TimelineChart";
-import type { Costs } from "./useCosts";
-import { words } from "./words";
+import type { Costs } from "../useCosts";
+import { words } from "../words";
 
 /** Costs and how well tokens were used, one row for each value; its name opens its calls. */
 export function GroupTable({ costs, currency }: { costs: Costs; currency: string }) {

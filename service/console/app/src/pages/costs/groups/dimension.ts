@@ -1,7 +1,7 @@
 /** What costs are grouped by: a field of calls, or a tag (`tag.team`). The same texts are parameters of the address. */
 
-import type { CallFilter, CostDimension } from "../../api/gql/graphql";
-import { CHOICE_FIELDS } from "../../filter/fields";
+import type { CallFilter, CostDimension } from "../../../api/gql/graphql";
+import { CHOICE_FIELDS } from "../../../filter/fields";
 
 const DIMENSIONS = {
   model: "MODEL",
@@ -19,6 +19,9 @@ type FieldName = keyof typeof DIMENSIONS;
 
 export const FIELD_NAMES = Object.keys(DIMENSIONS) as FieldName[];
 const TAG = /^tag\.(.{1,100})$/;
+
+/** What the address of the calls behind a part of the page goes without; the filter stays. */
+export const WITHOUT = { by: null, bucket: null, money: null } as const;
 
 export interface Key {
   readonly currency?: string | null;

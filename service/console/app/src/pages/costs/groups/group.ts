@@ -1,6 +1,6 @@
 /** Rows of one currency, the dearest first, each beside the whole. */
 
-import { compare, proportional, shareOf, sum } from "../../numbers/decimal";
+import { compare, proportional, shareOf, sum } from "../../../numbers/decimal";
 import { type Key, valueOf } from "./dimension";
 
 export interface FigureRow {

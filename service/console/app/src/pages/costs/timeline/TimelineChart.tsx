@@ -1,24 +1,22 @@
 import { Suspense, lazy, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import { changed, linkTo } from "../../address/search";
-import { useFieldText } from "../../calls/useFieldText";
-import { seriesColour } from "../../charts/colour";
-import { useWords } from "../../language/useWords";
-import { exact, height, readable } from "../../numbers/decimal";
-import { Button } from "../../parts/Button";
-import { Waiting } from "../../parts/Waiting";
-import { useZone } from "../../time/zone";
+import { changed, linkTo } from "../../../address/search";
+import { useFieldText } from "../../../calls/useFieldText";
+import { seriesColour } from "../../../charts/colour";
+import { useWords } from "../../../language/useWords";
+import { exact, height, readable } from "../../../numbers/decimal";
+import { Button } from "../../../parts/controls/Button";
+import { Waiting } from "../../../parts/Waiting";
+import { useZone } from "../../../time/zone";
+import { WITHOUT } from "../groups/dimension";
 import { TimelineTable } from "./TimelineTable";
 import type { Line } from "./timeline";
-import type { Costs } from "./useCosts";
-import { words } from "./words";
+import type { Costs } from "../useCosts";
+import { words } from "../words";
 
-const TimeBars = lazy(() => import("../../charts/TimeBars"));
+const TimeBars = lazy(() => import("../../../charts/TimeBars"));
 const HEIGHT = 240;
 const OTHERS = "--series-7";
-
-/** The address of the calls behind a part of the page, with the filter that holds. */
-export const WITHOUT = { by: null, bucket: null, money: null } as const;
 
 /** Money over time, stacked, with the period before as a line; a press on a bar opens its calls. The same is in a table. */
 export function TimelineChart({ costs, currency }: { costs: Costs; currency: string }) {

@@ -1,15 +1,15 @@
 import { Link, useSearch } from "wouter";
-import { changed, linkTo } from "../../address/search";
-import { useWords } from "../../language/useWords";
-import { Amount } from "../../parts/Amount";
-import { Moment } from "../../parts/Moment";
-import { type PlainColumn, PlainTable } from "../../parts/PlainTable";
-import { day, minute } from "../../time/zone";
-import { Changed } from "./Changed";
-import { changeOf } from "./group";
+import { changed, linkTo } from "../../../address/search";
+import { useWords } from "../../../language/useWords";
+import { Amount } from "../../../parts/Amount";
+import { Moment } from "../../../parts/Moment";
+import { type PlainColumn, PlainTable } from "../../../parts/PlainTable";
+import { day, minute } from "../../../time/zone";
+import { Changed } from "../Changed";
+import { WITHOUT } from "../groups/dimension";
+import { changeOf } from "../groups/group";
 import type { Line, Timeline } from "./timeline";
-import { WITHOUT } from "./TimelineChart";
-import { words } from "./words";
+import { words } from "../words";
 
 interface Props {
   timeline: Timeline;

@@ -1,7 +1,7 @@
 /** Money over time, in one currency: exact texts for the table, and floats for the heights of bars alone. */
 
-import { difference, height, sum } from "../../numbers/decimal";
-import { type Key, valueOf } from "./dimension";
+import { difference, height, sum } from "../../../numbers/decimal";
+import { type Key, valueOf } from "../groups/dimension";
 
 export interface TimedRow {
   readonly amount?: { readonly amount: string; readonly currency: string } | null;
