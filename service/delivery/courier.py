@@ -308,7 +308,7 @@ class Courier:
     async def _sent(self, recipient: Recipient, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome:
         event = WebhookEvent(delivery.event)
         if not recipient.receives(event):
-            return Outcome(0, failure="the key may not be told of it any more")
+            return Outcome(0, failure="the key may not be sent it any more")
         try:
             data = await _RENDERED[event](recipient, delivery.facts)
         except CalledgerError as error:

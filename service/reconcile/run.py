@@ -34,7 +34,7 @@ def _unseen(_rows: int, _calls: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """What is compared. `layout` None: told by the names of the columns; `days` None: those of the source. `currency`:
+    """What is compared. `layout` None: recognised by the names of the columns; `days` None: those of the source. `currency`:
     of rows that name none. `tolerance`: a share of an amount. `columns`: which column is what an invoice calls `day`,
     `model`, `amount`, `currency`, `tokens` or `id`.
     """
@@ -51,7 +51,7 @@ class ReconcileRequest:
 
 
 class BilledRows(Protocol):
-    """What reads their rows. `name`: of what they are; None: no row told it yet."""
+    """What reads their rows. `name`: of what they are; None: no row has said it yet."""
 
     @property
     def name(self) -> str | None:

@@ -90,14 +90,14 @@ class PackagePrices(PriceList):
     def _candidates(self, served: str | None, lookup: str, provider: str | None) -> Iterator[Price]:
         for model in (served, lookup):
             for name in names_of(model) if model else ():
-                for models in self._places(name, provider):
+                for models in self._model_lists(name, provider):
                     found = models.find(name if provider else name.removeprefix(f"{models.provider.id}/"))
                     if found is not None:
                         yield from self._prices(models.provider.id, found)
                         return
 
-    def _places(self, name: str, provider: str | None) -> Iterator["_Models"]:
-        """Where the model may stand: in the provider, or in one whose models it sells at their price."""
+    def _model_lists(self, name: str, provider: str | None) -> Iterator["_Models"]:
+        """Lists that may have the model: of the provider, and of those whose models it sells at their price."""
         models = self._named(provider) if provider else self._by_model(name)
         if models is not None:
             yield models

@@ -77,9 +77,7 @@ async def _insert(connection: Connection, statement: str, rows: str, *values: ob
 
 
 @asynccontextmanager
-async def kept_in_place(
-    connection: Connection, cold: ColdTier | None, keys: Collection[ColdKey]
-) -> AsyncIterator[None]:
+async def brought_back(connection: Connection, cold: ColdTier | None, keys: Collection[ColdKey]) -> AsyncIterator[None]:
     """During the block, those of these calls that are in files are in `call`, and no rows move into files.
 
     Outside of a transaction. Raises ColdFileError for a file that cannot be read in a few seconds, and while rows move:

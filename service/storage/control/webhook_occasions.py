@@ -1,4 +1,4 @@
-"""What happened that webhooks may be told of, read from where it is recorded: so nothing is lost with a process."""
+"""What happened that webhooks may be sent, read from where it is recorded: so nothing is lost with a process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

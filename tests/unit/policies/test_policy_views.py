@@ -26,7 +26,7 @@ from policies import (
 )
 from policies.policy.fields import ORIGINS, SEALED
 from policies.policy.roots import CEILINGS
-from policies.policy.views import hidden_behind, may_be_told
+from policies.policy.views import hidden_behind, may_be_notified
 from service.delivery.recipient import Recipient
 from service.query.model.scope import Scope
 from service.webhooks.events import WebhookEvent
@@ -52,11 +52,11 @@ def test_who_is_refused_a_root_field_for_what_it_shows_is_not_told_of_it_either(
     fields = {**rule.fields, "Amount.amount": View.DENIED}
     blind = replace(POLICY, roles={**POLICY.roles, Role.VIEWER: replace(rule, fields=fields)})
 
-    assert may_be_told(POLICY, Role.VIEWER, "reconciliations")
+    assert may_be_notified(POLICY, Role.VIEWER, "reconciliations")
     assert may_ask(blind, Role.VIEWER, "reconciliations")
     assert hidden_behind(blind, Role.VIEWER, "reconciliations") == "Amount.amount"
-    assert not may_be_told(blind, Role.VIEWER, "reconciliations")
-    assert may_be_told(blind, Role.VIEWER, "budgets")
+    assert not may_be_notified(blind, Role.VIEWER, "reconciliations")
+    assert may_be_notified(blind, Role.VIEWER, "budgets")
     context: Any = SimpleNamespace(scope=Scope("k", Role.VIEWER, None, blind, view_table(blind, Role.VIEWER)))
     webhook: Any = SimpleNamespace(events=["reconciliation.finished", "spend.threshold"])
     told = [one for one in WebhookEvent if Recipient(webhook, context).receives(one)]

@@ -10,7 +10,7 @@ import { DeliveryTable } from "./DeliveryTable";
 import { Receivers } from "./documents";
 import { words } from "./words";
 
-/** Who is told of events, and whether they take them. */
+/** Who is sent events, and whether they take them. */
 export function WebhookTable() {
   const word = useWords(words);
   const { data, problem, again } = useAnswer(Receivers, {});
