@@ -23,7 +23,7 @@ _PRINCIPAL: Final = Principal("demo", Role.INGEST, None)
 
 
 async def load_calls(runtime: Runtime, now: datetime, advance: Callable[[int, int], None]) -> None:
-    """Load the sample calls of the thirty days before `now`. `advance` is called with how many of how many are loaded."""
+    """Load the sample calls of the thirty days before `now`. `advance` gets how many of how many are loaded."""
     calls = list(sample_calls(now))
     corrections = sample_corrections(calls, now)
     async with ingesting(runtime) as (writer, refusals):

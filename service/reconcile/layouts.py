@@ -1,7 +1,7 @@
 """Rows of bills and usage exports, by the names that their columns have, and what they say.
 
-A layout is recognised by the names of the first row. Days are those of the provider's time zone: a day without a time is
-taken as it stands, a time without an offset is of that zone, and one with an offset is brought into it.
+A layout is recognised by the names of the first row. Days are those of the provider's time zone: a day without a time
+is taken as it stands, a time without an offset is of that zone, and one with an offset is brought into it.
 """
 
 import re

@@ -34,9 +34,9 @@ def _unseen(_rows: int, _calls: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """What is compared. `layout` None: recognised by the names of the columns; `days` None: those of the source. `currency`:
-    of rows that name none. `tolerance`: a share of an amount. `columns`: which column is what an invoice calls `day`,
-    `model`, `amount`, `currency`, `tokens` or `id`.
+    """What is compared. `layout` None: recognised by the names of the columns; `days` None: those of the source.
+    `currency`: of rows that name none. `tolerance`: a share of an amount. `columns`: which column is what an invoice
+    calls `day`, `model`, `amount`, `currency`, `tokens` or `id`.
     """
 
     name: str
