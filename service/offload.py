@@ -1,4 +1,4 @@
-"""Long work aside of the event loop's other work: in a thread, or in turns.
+"""Long work off the event loop's other work: in a thread, or in turns.
 
 The thread shares the interpreter with the event loop and gives it up every millisecond, so that the loop waits a
 millisecond and not for the whole computation. There is one thread for each kind of work, since two would only
@@ -19,7 +19,7 @@ from time import perf_counter as clock
 from typing import Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-__all__ = ["TURN_S", "Aside", "Paced", "clock", "next_turn"]
+__all__ = ["TURN_S", "OffloadThread", "Paced", "clock", "next_turn"]
 
 _SWITCH_S: Final = 0.001
 
@@ -27,7 +27,7 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
-class Aside:
+class OffloadThread:
     """A thread for long computations. `close` it after use."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Aside:
     async def run(self, work: Callable[[_Item], _Made], item: _Item) -> _Made:
         """The result of `work(item)`, computed in the thread."""
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="calledger-aside")
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="calledger-offload")
             sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, item)
 

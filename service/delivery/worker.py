@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 
 from policies.evidence import moment
-from service.api.calls.recorded import Tempo
+from service.api.calls.recorded import StreamPace
 from service.api.execution.errors import Code
 from service.api.retention.types import encode_id
 from service.api.webhooks.types import DELIVERY_PREFIX
@@ -46,7 +46,7 @@ from service.storage.control.webhook_deliveries import (
     forget_deliveries,
     seconds_to_next,
 )
-from service.storage.control.webhook_occasions import (
+from service.storage.control.webhook_events import (
     applied_policies,
     finished_purges,
     finished_reconciliations,
@@ -103,7 +103,7 @@ _RENDERED: Final[Mapping[WebhookEvent, _Rendering]] = {
 }
 
 
-class Courier:
+class DeliveryWorker:
     """Works for the webhooks that are due."""
 
     def __init__(self, runtime: Runtime, sender: Sender) -> None:
@@ -117,7 +117,7 @@ class Courier:
         self._tidied_at, self._measured_at = -_TIDY_S, -_MEASURE_S
         self._seen, self._woken_at = -1, -LOOK_S
         self._turns: dict[asyncio.Task[None], str] = {}
-        self._tempo = Tempo(runtime.numbered)
+        self._pace = StreamPace(runtime.numbered)
         self._look = asyncio.Event()
 
     async def work_for_ever(self, look_s: float = LOOK_S) -> None:
@@ -154,7 +154,7 @@ class Courier:
         except Exception:  # a loop that has ended would leave everything undelivered
             log.exception("webhooks have to be looked for again")
             return False
-        self._tempo.streams = len(self._turns) + 1
+        self._pace.streams = len(self._turns) + 1
         if lease is not None:
             turn = asyncio.create_task(self._turn(lease))
             self._turns[turn] = lease.webhook.requested_by
@@ -215,7 +215,7 @@ class Courier:
         outcome = await self._attempt(recipient, endpoint, due[0]) if due else None
         if more if outcome is None else outcome.is_delivered:
             waited_s = 0.0 if outcome is None else outcome.ms / 1000
-            await asyncio.sleep(self._tempo.pause_s(max(time.monotonic() - begun - waited_s, 0.0)))
+            await asyncio.sleep(self._pace.pause_s(max(time.monotonic() - begun - waited_s, 0.0)))
             return timedelta()
         soon = await seconds_to_next(self._owner, recipient.webhook.id)
         return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
@@ -273,8 +273,8 @@ class Courier:
         }
         for event, look in found.items():
             if recipient.receives(event):
-                for occasion in await look():
-                    await add_delivery(self._owner, webhook, event, occasion.subject, occasion.facts)
+                for recorded in await look():
+                    await add_delivery(self._owner, webhook, event, recorded.subject, recorded.facts)
         if time.monotonic() - self._figures_at.get(webhook.id, -_FIGURES_S) < _FIGURES_S:
             return
         self._figures_at[webhook.id] = time.monotonic()

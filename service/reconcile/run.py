@@ -10,12 +10,12 @@ from difflib import get_close_matches
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
-from service.aside import TURN_S, Paced, clock, next_turn
 from service.errors import RequestError
 from service.imports.sources.file import FileSource
 from service.imports.sources.pages import RowSource
 from service.ingest.formats.split import in_turns
 from service.log_redaction import guarded
+from service.offload import TURN_S, Paced, clock, next_turn
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.reconcile.billed import Billed, Keys

@@ -1,4 +1,4 @@
-"""Notices by which a command tells running services of a change: PostgreSQL's NOTIFY on one channel."""
+"""Notifications by which a command lets running services know of a change: NOTIFY on one channel."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,8 +15,8 @@ from service.tasks import background
 CHANNEL = "calledger_control"
 _RETRY_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 2.0
-BEAT_S: Final = 5.0
-_BEAT: Final = "SELECT 1"
+HEARTBEAT_S: Final = 5.0
+_HEARTBEAT: Final = "SELECT 1"
 UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
@@ -57,7 +57,7 @@ async def listen_for_ever(url: str, reactions: Reactions, details: Details = Map
             await connection.add_listener(CHANNEL, lambda *args, queue=topics: queue.put_nowait(args[3]))
             for topic in reactions:
                 topics.put_nowait(topic)
-            async with background([_beat_on(connection, lost)]):
+            async with background([_heartbeats(connection, lost)]):
                 await _react(topics, lost, reactions, details)
         except UNAVAILABLE:
             await asyncio.sleep(_RETRY_S)
@@ -81,13 +81,13 @@ async def _react(topics: asyncio.Queue[str], lost: asyncio.Event, reactions: Rea
             following.cancel()
 
 
-async def _beat_on(connection: Connection, lost: asyncio.Event) -> None:
+async def _heartbeats(connection: Connection, lost: asyncio.Event) -> None:
     """Set `lost` when PostgreSQL does not answer: a connection to a machine that is gone is silent for hours."""
     while not lost.is_set():
-        await asyncio.sleep(BEAT_S)
+        await asyncio.sleep(HEARTBEAT_S)
         try:
-            async with asyncio.timeout(BEAT_S):
-                await connection.execute(_BEAT)
+            async with asyncio.timeout(HEARTBEAT_S):
+                await connection.execute(_HEARTBEAT)
         except UNAVAILABLE:
             lost.set()
 

@@ -12,8 +12,8 @@ import pytest
 from cancelling import ends_when_cancelled
 from running import surroundings
 
-from service.delivery.courier import Courier
 from service.delivery.sender import Sender
+from service.delivery.worker import DeliveryWorker
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.keyring.stores.postgres_listener import NotificationListener
@@ -21,7 +21,7 @@ from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
-from service.storage.notices import listen_for_ever, notify
+from service.storage.notifications import listen_for_ever, notify
 from service.tasks import background, set_within
 from service.webhooks.addresses import AddressGuard
 
@@ -69,7 +69,7 @@ async def _woken(runtime: Runtime) -> None:
 
 async def _delivering(runtime: Runtime) -> None:
     async with Sender.open(AddressGuard()) as sender:
-        await Courier(runtime, sender).work_for_ever(SHORT_S)
+        await DeliveryWorker(runtime, sender).work_for_ever(SHORT_S)
 
 
 LOOPS: dict[str, Work] = {

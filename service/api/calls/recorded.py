@@ -24,7 +24,7 @@ from service.query.records.changes import ChangesPage, ChangesRequest
 from service.query.records.page import PAGE_MAX
 from service.storage.errors import is_unavailable
 from service.storage.statements.changes import ChangeKind
-from service.tasks import Pulse
+from service.tasks import Notifier
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET
@@ -45,10 +45,10 @@ class TooFarBehindError(SlowReaderError):
     """more is recorded than this stream can give: narrow its filter, or read `changes`"""
 
 
-class Tempo:
+class StreamPace:
     """How many streams of one process read, what wakes them, and how long each has to leave the others alone."""
 
-    def __init__(self, numbered: Pulse) -> None:
+    def __init__(self, numbered: Notifier) -> None:
         self.numbered = numbered
         self.streams = 0
         self._measured = time.monotonic(), time.process_time()
@@ -82,12 +82,12 @@ class Subscription:
 
 async def _recorded(info: Info, filter_: Any) -> AsyncGenerator[Call, None]:  # noqa: ANN401 - Strawberry's input
     context, selection, predicate = info.context, tree_of(info), to_predicate(filter_)
-    tempo: Tempo = context.services["tempo"]
+    pace: StreamPace = context.services["pace"]
     after = await context.reader.newest_change(context.scope, predicate)
-    tempo.streams += 1
+    pace.streams += 1
     try:
         while True:
-            seen, began = tempo.numbered.count, time.perf_counter()
+            seen, began = pace.numbered.count, time.perf_counter()
             request = ChangesRequest(predicate, PAGE_MAX, after, _KINDS)
             try:
                 page = await context.reader.changes(context.scope, request, selection)
@@ -102,11 +102,11 @@ async def _recorded(info: Info, filter_: Any) -> AsyncGenerator[Call, None]:  # 
             for call in calls:
                 yield call
             _keep_up(page)
-            await asyncio.sleep(tempo.pause_s(took_s))
+            await asyncio.sleep(pace.pause_s(took_s))
             if not page.has_next:
-                await tempo.numbered.past(seen, IDLE_S)
+                await pace.numbered.after(seen, IDLE_S)
     finally:
-        tempo.streams -= 1
+        pace.streams -= 1
 
 
 def _keep_up(page: ChangesPage) -> None:

@@ -20,7 +20,7 @@ from service.query.model.errors import BadInputError
 _TOO_MANY: Final = "the API key has too many connections that listen"
 
 
-class Entrance:
+class StreamEndpoint:
     """Opens streams for requests that ask for one."""
 
     def __init__(

@@ -187,7 +187,7 @@ def _keys(prices: "ModelPrice") -> list[str]:
 
 
 def _prices_of(model: "ModelInfo") -> Iterator[Price]:
-    """What the model costs, a price for each stretch of days and of hours in which its conditions stay as they are."""
+    """What the model costs, a price for each range of days and of hours in which its conditions stay as they are."""
     from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
 
     conditional = model.prices if isinstance(model.prices, list) else []
@@ -200,8 +200,8 @@ def _prices_of(model: "ModelInfo") -> Iterator[Price]:
     for day, next_day in pairwise(days):
         assert day is not None, "only the last one is"
         end = _LAST if next_day is None else datetime.combine(next_day, time(), UTC)
-        for stretch in hours:
-            yield _price(model, datetime.combine(day, stretch[0] if stretch else time(), UTC), end, stretch)
+        for span in hours:
+            yield _price(model, datetime.combine(day, span[0] if span else time(), UTC), end, span)
 
 
 def _utc(moment: time) -> time:

@@ -1,4 +1,4 @@
-"""Which days a check of sums looks at: stretches of whole UTC days of a tier, within the window of a store."""
+"""Which days a check of sums looks at: whole UTC days of a tier, within the window of a store."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,14 +15,14 @@ _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 """The tiers that accounts ever had."""
 
 
-class Stretch(NamedTuple):
+class TierDays(NamedTuple):
     """The time from `start` up to `end`, not included, in a tier; both are midnights of UTC, or `end` is `END`."""
 
     tier: int
     start: datetime
     end: datetime
 
-    def days(self, longest: timedelta) -> Iterator["Stretch"]:
+    def parts(self, longest: timedelta) -> Iterator["TierDays"]:
         """The same in parts of at most `longest`; what has no end stays one."""
         start = self.start
         while self.end < END and start + longest < self.end:
@@ -41,21 +41,21 @@ async def tiers_of(owner: asyncpg.Pool) -> list[int]:
     return [tier for (tier,) in await owner.fetch(_TIERS)]
 
 
-async def every_day(owner: asyncpg.Pool, now: datetime) -> list[Stretch]:
+async def every_day(owner: asyncpg.Pool, now: datetime) -> list[TierDays]:
     """All of time, of every tier: up to tomorrow, and what comes then."""
     tomorrow = midnight_after(now)
     return [
-        stretch
+        days
         for tier in await tiers_of(owner)
-        for stretch in (Stretch(tier, EPOCH, tomorrow), Stretch(tier, tomorrow, END))
+        for days in (TierDays(tier, EPOCH, tomorrow), TierDays(tier, tomorrow, END))
     ]
 
 
 def within(
-    stretches: Iterable[Stretch], policy: Policy, store: Store, now: datetime, longest: timedelta
-) -> Iterator[Stretch]:
-    """The whole days of the stretches that are within the store's window, in parts of at most `longest`."""
-    for stretch in stretches:
-        first = midnight_after(cutoff(policy, stretch.tier, store, now))
-        if first < stretch.end:
-            yield from stretch._replace(start=max(first, stretch.start)).days(longest)
+    tier_days: Iterable[TierDays], policy: Policy, store: Store, now: datetime, longest: timedelta
+) -> Iterator[TierDays]:
+    """The whole days of `tier_days` that are within the store's window, in parts of at most `longest`."""
+    for days in tier_days:
+        first = midnight_after(cutoff(policy, days.tier, store, now))
+        if first < days.end:
+            yield from days._replace(start=max(first, days.start)).parts(longest)

@@ -49,7 +49,7 @@ from service.storage.control.idempotency_keys import forget_answers
 from service.storage.errors import PartitionsBusyError
 from service.storage.gateways.pull_sources import forget_sources_of
 from service.storage.gateways.reconciliations import forget_reconciliations_of
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 log = get_logger()
 

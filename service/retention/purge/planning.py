@@ -13,7 +13,7 @@ from service.retention.errors import PurgePlanError
 from service.retention.holds.escrow import RowsToHold, count_held
 from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import PurgeState, Run, Runs
-from service.storage.notices import notify
+from service.storage.notifications import notify
 from service.storage.partitions import Partitions
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")

@@ -34,20 +34,20 @@ _RECONCILIATIONS: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class RecordedEvent:
     """Something that happened once. `subject` tells it from everything else; `facts`: ids, counts and digests."""
 
     subject: str
     facts: Mapping[str, Any]
 
 
-async def finished_purges(source: Queryable, since: datetime) -> list[Occasion]:
+async def finished_purges(source: Queryable, since: datetime) -> list[RecordedEvent]:
     """Purges that have ended since a moment."""
     rows = await source.fetch(_PURGES, since, _AT_ONCE)
     counted = {"rowsHeldBack": "rows_held_back", "keysDestroyed": "keys_destroyed", "ledgerIndex": "ledger_index"}
     counted |= {"rows": "rows_dropped"}
     return [
-        Occasion(
+        RecordedEvent(
             f"purge:{row['id']}",
             {
                 "id": public_id("purge", uuid_of(row["id"])),
@@ -62,11 +62,11 @@ async def finished_purges(source: Queryable, since: datetime) -> list[Occasion]:
 
 async def ready_exports(
     source: Queryable, since: datetime, requested_by: str, accounts: tuple[int, ...] | None
-) -> list[Occasion]:
+) -> list[RecordedEvent]:
     """Exports of a key, of these accounts alone, that have become ready since a moment."""
     within = None if accounts is None else orjson.dumps(list(accounts)).decode()
     return [
-        Occasion(
+        RecordedEvent(
             f"export:{row['id']}",
             {
                 "id": public_id("exp", uuid_of(row["id"])),
@@ -83,10 +83,10 @@ async def ready_exports(
     ]
 
 
-async def applied_policies(source: Queryable, since: datetime) -> list[Occasion]:
+async def applied_policies(source: Queryable, since: datetime) -> list[RecordedEvent]:
     """Policies that were put in force since a moment."""
     return [
-        Occasion(
+        RecordedEvent(
             f"policy:{row['version']}",
             {
                 "version": row["version"],
@@ -101,11 +101,11 @@ async def applied_policies(source: Queryable, since: datetime) -> list[Occasion]
 
 async def finished_reconciliations(
     source: Queryable, since: datetime, accounts: tuple[int, ...] | None
-) -> list[Occasion]:
+) -> list[RecordedEvent]:
     """Comparisons of these accounts alone (None: of any) that were made since a moment."""
     within = None if accounts is None else orjson.dumps(list(accounts)).decode()
     return [
-        Occasion(
+        RecordedEvent(
             f"reconciliation:{row['id']}",
             {
                 "id": public_id("recon", uuid_of(row["id"])),

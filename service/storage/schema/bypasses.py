@@ -109,7 +109,7 @@ _COLUMN_GRANTS: Final = """
 """
 
 
-async def surroundings_differences(connection: Connection, tables: list[str]) -> list[str]:
+async def bypass_differences(connection: Connection, tables: list[str]) -> list[str]:
     """Everything around `tables` that undoes what they promise, in words."""
     found = []
     for statement, values in (

@@ -14,8 +14,8 @@ from manipulating import Case
 from retaining import NOW, failed, open_retained
 
 from service.retention.audit.start_check import differences_at_start
+from service.storage.schema.bypasses import bypass_differences
 from service.storage.schema.catalogue import catalogue_differences, expected_tables
-from service.storage.schema.surroundings import surroundings_differences
 
 STATEMENTS = {
     "CREATE RULE r AS ON INSERT TO call_held DO INSTEAD NOTHING": "the rule `r` of `call_held` is none of ours",
@@ -130,7 +130,7 @@ async def test_what_is_done_to_the_roles_is_named(any_server: Any, any_database_
     any_server.execute(statement)
     connection = await asyncpg.connect(any_database_url)
     try:
-        said = await surroundings_differences(connection, expected_tables())
+        said = await bypass_differences(connection, expected_tables())
     finally:
         await connection.close()
         any_server.execute(undo)
@@ -150,7 +150,7 @@ async def test_an_event_trigger_and_another_owner_are_named(any_server: Any, any
     try:
         await superuser.execute(EVENT_TRIGGER)
         await superuser.execute("ALTER TABLE erasure OWNER TO postgres")
-        said = await surroundings_differences(connection, expected_tables())
+        said = await bypass_differences(connection, expected_tables())
     finally:
         await connection.close()
         await superuser.close()

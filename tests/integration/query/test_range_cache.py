@@ -44,7 +44,7 @@ async def test_an_account_that_is_made_elsewhere_is_found_at_once(seeded: Seeded
     places, elsewhere = RangeCache(seeded.accounts), type(seeded.accounts)(seeded.accounts.default_tier)
     assert (await find(places, seeded, "initech")).account_ids == ()
     numbers = await elsewhere.ensure(["initech"])
-    await seeded.accounts.on_notice("made")
+    await seeded.accounts.on_notification("made")
 
     assert (await find(places, seeded, "initech")).account_ids == (numbers["initech"],)
 

@@ -157,8 +157,8 @@ async def test_what_happens_elsewhere_is_heard(seeded: SeededLedger) -> None:
     await seeded.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
     erased = seeded.accounts.cached("account-3")
     before = await read(seeded)
-    await seeded.accounts.on_notice("made")
-    await seeded.accounts.on_notice(str(erased))
+    await seeded.accounts.on_notification("made")
+    await seeded.accounts.on_notification(str(erased))
     assert (await read(seeded))[0] - before[0] < 4 * FEW
     assert {seeded.accounts.cached(name) for name in numbers} == set(numbers.values())
     assert seeded.accounts.tiers() == (1, 7)
@@ -176,7 +176,7 @@ async def test_misses_are_bounded_and_expire(seeded: SeededLedger) -> None:
     assert await seeded.accounts.find("later") == numbers["later"]
     assert await seeded.accounts.find("soon") is None
     numbers = await Accounts(1).ensure(["soon"])
-    await seeded.accounts.on_notice("made")
+    await seeded.accounts.on_notification("made")
     assert await seeded.accounts.find("soon") == numbers["soon"]
     await seeded.accounts.look_up(names=[f"nobody-{n}" for n in range(10_100)])
     assert len(seeded.accounts._missed) == 10_000

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from service.storage import notices
-from service.storage.notices import listen_for_ever, notify
+from service.storage import notifications
+from service.storage.notifications import listen_for_ever, notify
 from service.storage.shared.election import LOCK, work_while_elected
 from service.tasks import background
 
@@ -42,7 +42,7 @@ class Candidate:
 async def test_one_works_and_the_next_takes_over(database_url: str) -> None:
     """Of three one works; when its session ends its work is ended, and one of all works again."""
     three = [Candidate() for _ in range(3)]
-    running = [work_while_elected(database_url, one.work, look_s=0.05, beat_s=0.05) for one in three]
+    running = [work_while_elected(database_url, one.work, look_s=0.05, heartbeat_s=0.05) for one in three]
     connection = await asyncpg.connect(database_url)
     async with asyncio.timeout(60), background(running):
         for _ in range(3):
@@ -59,10 +59,10 @@ async def test_one_works_and_the_next_takes_over(database_url: str) -> None:
 async def test_who_is_silent_is_replaced(database_url: str) -> None:
     """PostgreSQL ends the session of one that gives no sign of life, as of a lost machine, and another works."""
     silent, other = Candidate(), Candidate()
-    hangs = work_while_elected(database_url, silent.work, look_s=60, beat_s=60, silent_s=0.3)
+    hangs = work_while_elected(database_url, silent.work, look_s=60, heartbeat_s=60, silent_s=0.3)
     async with asyncio.timeout(60), background([hangs]):
         await silent.works.wait()
-        async with background([work_while_elected(database_url, other.work, look_s=0.05, beat_s=0.05)]):
+        async with background([work_while_elected(database_url, other.work, look_s=0.05, heartbeat_s=0.05)]):
             await other.works.wait()
 
 
@@ -75,7 +75,7 @@ async def test_an_older_version_leaves_the_work(database_url: str) -> None:
         """Whether this version knows all of the schema."""
         return may.is_set()
 
-    work = work_while_elected(database_url, one.work, may=allowed, look_s=0.05, beat_s=0.05)
+    work = work_while_elected(database_url, one.work, may=allowed, look_s=0.05, heartbeat_s=0.05)
     async with asyncio.timeout(60), background([work]):
         await one.works.wait()
         may.clear()
@@ -129,7 +129,7 @@ class SilentProxy:
 
 async def test_a_silent_connection_is_noticed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener whose connection goes silent finds out, and reacts to everything that it may have missed."""
-    monkeypatch.setattr(notices, "BEAT_S", 0.1)
+    monkeypatch.setattr(notifications, "HEARTBEAT_S", 0.1)
     heard: asyncio.Queue[None] = asyncio.Queue()
 
     async def hear() -> None:

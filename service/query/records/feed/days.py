@@ -34,14 +34,14 @@ _UNPACKED: Final[LiteralString] = """
 """
 """The changes of some rows of the feed, one by one, with the day of their calls' start."""
 _NUMBERED: Final[LiteralString] = "(SELECT * FROM call_change WHERE position > $1 AND position <= $2)"
-"""A stretch of the feed."""
+"""A range of the feed."""
 _POSITION_SUMS: Final[LiteralString] = f"""
 SELECT tier, kind, day, count(*) AS count, sum(uuid_hash_extended(id, $3::bigint + account_id)) AS sum
 FROM ({_UNPACKED.format(rows=_NUMBERED)}) AS unpacked
 WHERE day BETWEEN $4 AND $5 AND kind BETWEEN 0 AND 2
 GROUP BY tier, kind, day
 """  # noqa: S608 - our own text
-"""The positions of a stretch of the feed, summed by tier, kind and day of the calls' start."""
+"""The positions of a range of the feed, summed by tier, kind and day of the calls' start."""
 _CALL_SUMS: Final[LiteralString] = """
 SELECT (correction_of IS NOT NULL)::integer AS kind, floor(extract(epoch FROM started_at) / 86400)::bigint AS day,
     count(*) AS count, sum(uuid_hash_extended(id, $4::bigint + account_id)) AS sum,
