@@ -16,7 +16,7 @@ def setup(app: web.Application, runtime: Runtime) -> None:
     """Deliver events for as long as the application runs."""
 
     async def delivering(_: web.Application) -> AsyncIterator[None]:
-        """Run the courier for as long as the application runs."""
+        """Deliver for as long as the application runs."""
         guard = AddressGuard(runtime.settings.networks, http=runtime.settings.webhook_http)
         async with Sender.open(guard) as sender:
             task = asyncio.create_task(DeliveryWorker(runtime, sender).work_for_ever())
