@@ -75,7 +75,7 @@ async def _delivering(runtime: Runtime) -> None:
 LOOPS: dict[str, Work] = {
     "maintenance": lambda runtime: maintain_for_ever(runtime.retention, every_s=SHORT_S),
     "maintenance that is woken": _woken,
-    "folding of usage": lambda runtime: Compaction(runtime.database.owner).compact_for_ever(SHORT_S),
+    "compacting of usage": lambda runtime: Compaction(runtime.database.owner).compact_for_ever(SHORT_S),
     "the ledger's mirror": lambda runtime: runtime.publisher.publish_for_ever(),
     "exports": _exports,
     "webhooks": _delivering,

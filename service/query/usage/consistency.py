@@ -30,7 +30,7 @@ _EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in _SUMS)
 _MOMENTS: Final = "sum(entries * (1 + bin::bigint * 1000 + bin::bigint * bin * 1000000))"
 
 # One row per store and key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that
-# neither a fold nor a writer can come between them, and each call is read once for both stores.
+# neither a compaction nor a writer can come between them, and each call is read once for both stores.
 _STORED: Final = """
         SELECT '{store}' AS store, 1 AS side, {key}, {plain}, coalesce(
             (SELECT {moments} FROM unnest(latency_buckets, latency_counts) AS histogram (bin, entries)), 0

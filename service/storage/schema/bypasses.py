@@ -59,7 +59,7 @@ _PUBLICATIONS: Final = """
     ORDER BY 1
 """
 # A table that inherits from a plain one of ours shows its rows among ours.
-_HEIRS: Final = """
+_INHERITING: Final = """
     SELECT format('the table `%s` inherits from `%s`, and its rows are shown among those', child.relname,
         parent.relname) AS description
     FROM pg_inherits AS i JOIN pg_class AS child ON child.oid = i.inhrelid
@@ -78,7 +78,7 @@ _SETTINGS: Final = """
     ORDER BY 1
 """
 # Detached partitions have names of ours, and a check of their own.
-_STRANGERS: Final = r"""
+_UNKNOWN_TABLES: Final = r"""
     SELECT format('%s `%s` is none of ours: what it holds is neither purged nor erased',
         CASE c.relkind WHEN 'm' THEN 'the materialized view' ELSE 'the table' END, c.oid::regclass) AS description
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -118,9 +118,9 @@ async def bypass_differences(connection: Connection, tables: list[str]) -> list[
         (_GRANTS, (tables, list(ROLES))),
         (_EVENT_TRIGGERS, ()),
         (_PUBLICATIONS, (tables,)),
-        (_HEIRS, (tables,)),
+        (_INHERITING, (tables,)),
         (_SETTINGS, ()),
-        (_STRANGERS, (tables,)),
+        (_UNKNOWN_TABLES, (tables,)),
         (_AS_THEIR_OWNER, ()),
         (_COLUMN_GRANTS, (tables, list(ROLES))),
     ):

@@ -13,7 +13,7 @@ from service.query.usage.consistency import _STATEMENT, UsageDifference, check_u
 
 @pytest.fixture
 async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
-    """Calls of several days and accounts, some of them folded."""
+    """Calls of several days and accounts, some of them compacted."""
     async with open_ledger(any_database_url) as opened:
         now = await opened.now()
         for _ in range(2):
@@ -39,7 +39,7 @@ async def check(ledger: Ledger) -> list[UsageDifference]:
 
 
 async def test_what_was_stored_whole_is_right(ledger: Ledger) -> None:
-    """No difference, folded or not, and also for calls of the next day and of long ago."""
+    """No difference, compacted or not, and also for calls of the next day and of long ago."""
     now = await ledger.now()
     await ledger.report([Reported(now + timedelta(hours=30)), Reported(now - timedelta(days=395))])
     assert await check(ledger) == []

@@ -121,7 +121,7 @@ def test_a_dry_run_says_all_of_what_would_go(tmp_path: Path) -> None:
         done(service, "policy", "apply", str(path))
 
         while "usage_quarter_t1_" not in (said := done(service, "purge", "--dry-run")):
-            pass  # once the deltas are folded, their partition is in the plan
+            pass  # once the deltas are compacted, their partition is in the plan
         planned = service.ask(
             service.new_key("compliance"),
             "mutation { planPurge(input: {}) { digest rowsHeldBack partitions { name rows bytes } } }",

@@ -57,7 +57,7 @@ async def assert_sums_are_right(ingest: Ingest) -> None:
     assert [found async for found in check_derived_sums(owner, policy)] == []
 
 
-async def fold(ingest: Ingest, rows: int = 50_000) -> None:
+async def compact(ingest: Ingest, rows: int = 50_000) -> None:
     async def ensure(needs: Any) -> None:
         await ingest.partitions.ensure(ingest.applied.policy, needs)
 
@@ -90,7 +90,7 @@ async def test_a_stream_that_is_priced_later_ends_with_its_price(ingest: Ingest)
     row = (await ingest.fetch("SELECT amount, currency, amount_source, amount_unknown FROM call"))[0]
     assert tuple(row) == (Decimal("0.25"), "USD", 1, None)
     await assert_sums_are_right(ingest)
-    await fold(ingest)
+    await compact(ingest)
     await assert_sums_are_right(ingest)
 
 
@@ -108,7 +108,7 @@ async def test_a_reported_amount_takes_the_place_of_an_estimate(ingest: Ingest) 
 async def test_what_was_unknown_is_filled_in_and_counted(ingest: Ingest) -> None:
     """Tokens, latency and names that were null come in, what was known stays, and figures and percentiles follow."""
     await ingest.report(call("a", model="made-up", latency_ms=700), call("b", model="made-up", latency_ms=5))
-    await fold(ingest)
+    await compact(ingest)
     later = call("a", model="made-up", input_tokens=7, output_tokens=3, provider="openai", latency_ms=90, amount="1")
     ttft = call("a", model="made-up", time_to_first_token_ms=12)
     assert statuses(await ingest.report(later, ttft)) == [COMPLETED, COMPLETED]
@@ -124,7 +124,7 @@ async def test_what_was_unknown_is_filled_in_and_counted(ingest: Ingest) -> None
         assert (rows["openai"].sums["calls"], rows["openai"].sums["amount"]) == (1, 1)
         assert [sum(figures.histograms["latency"][1]) for figures in (rows["openai"], rows[None])] == [1, 1]
         assert {total.currency: total.sums["calls"] for total in report.totals} == {"USD": 1, None: 1}
-        await fold(ingest)
+        await compact(ingest)
 
 
 async def test_a_completion_may_come_before_its_call_is_folded(ingest: Ingest) -> None:
@@ -137,7 +137,7 @@ async def test_a_completion_may_come_before_its_call_is_folded(ingest: Ingest) -
         "INSERT INTO usage_delta SELECT * FROM turned ORDER BY calls"
     )
     for _ in range(4):
-        await fold(ingest, rows=1)
+        await compact(ingest, rows=1)
         await assert_sums_are_right(ingest)
     report = await costs(ingest)
     assert [(total.currency, total.sums["calls"]) for total in report.totals] == [("USD", 6)]
@@ -269,7 +269,7 @@ async def test_two_writers_complete_a_call_once(ingest: Ingest) -> None:
             assert set(pair) in ({COMPLETED, CONFLICT}, {DUPLICATE, CONFLICT})
     assert await ingest.value("SELECT count(*) FROM call WHERE amount IS NOT NULL") == 40
     await assert_sums_are_right(ingest)
-    await fold(ingest)
+    await compact(ingest)
     await assert_sums_are_right(ingest)
 
 

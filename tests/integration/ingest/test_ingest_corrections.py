@@ -98,7 +98,7 @@ class Billing:
             for row in data["costs"]["rows"]
         ]
 
-    async def fold(self) -> None:
+    async def compact(self) -> None:
         async def ensure(needs: Any) -> None:
             await self.ingest.partitions.ensure(self.ingest.applied.policy, needs)
 
@@ -158,7 +158,7 @@ async def test_a_correction_changes_money_and_nothing_else(billing: Billing) -> 
         ]
         assert {one["corrects"]["sourceId"] for one in node["corrections"]} == {"a"}
         await billing.assert_sums_are_right()
-        await billing.fold()
+        await billing.compact()
 
     data = await billing.data(
         f"{{ calls(filter: {{isCorrection: {{eq: true}}}}) {{ totalCount nodes {{ {CALL_FIELDS} }} }} }}"
@@ -278,7 +278,7 @@ async def test_corrections_count_in_the_period_that_is_asked_for(billing: Billin
                 (midnight[1], "0", "-4", None),
             ]
             assert await billing.costs(f"{filtered} corrections: BY_OWN_TIME") == [("gpt-4o", "1", "6", "6")]
-        await billing.fold()
+        await billing.compact()
     result = await build_schema().execute(
         "{ costs(groupBy: [OPERATION], corrections: BY_OWN_TIME) { rows { calls } } }",
         context_value=Context(

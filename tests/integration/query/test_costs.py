@@ -214,9 +214,9 @@ async def test_roles_without_calls_may_not_group_or_filter(ledger: Ledger, role:
             await read_costs(ledger.reader(NOW, None, role), request)
 
 
-@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("compacted", [True, False])
 @pytest.mark.parametrize("dimension", ["MODEL", "OPERATION"])
-async def test_percentiles_are_within_five_percent(ledger: Ledger, folded: bool, dimension: str) -> None:
+async def test_percentiles_are_within_five_percent(ledger: Ledger, compacted: bool, dimension: str) -> None:
     """From rollups, deltas and calls alike, of rows and of totals."""
     latencies = {"fast": [*range(1, 200)], "slow": [n * n for n in range(10, 1800, 7)]}
     await ledger.report(
@@ -225,7 +225,7 @@ async def test_percentiles_are_within_five_percent(ledger: Ledger, folded: bool,
         for ms in all_ms
     )
     await ledger.report([usd("1", latency_ms=None, model="fast", operation="fast")])
-    if folded:
+    if compacted:
         await ledger.compaction.compact()
 
     wanted = frozenset({"latencyMs"})

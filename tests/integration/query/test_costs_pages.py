@@ -106,7 +106,7 @@ async def test_pages_are_the_whole_report_in_its_order(ledger: Ledger, field: st
 
 
 async def test_rows_by_key_come_once_while_calls_arrive(ledger: Ledger) -> None:
-    """Between two pages calls arrive of groups that were shown, that come later and that are new, and are folded, and
+    """Between two pages calls arrive of groups that were shown, that come later and that are new, and are compacted, and
     the oldest go: each group that there was all the time is shown once."""
     await ledger.report(_calls())
     request = CostRequest(
@@ -247,16 +247,16 @@ async def test_a_partner_goes_on_in_its_own_rows_alone(seeded: SeededLedger) -> 
 ZONES = ["UTC", "Asia/Kolkata", "Europe/Vienna"]
 
 
-@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("compacted", [True, False])
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("bucket", [TimeBucket.HOUR, TimeBucket.DAY, TimeBucket.MONTH])
 async def test_filled_buckets_are_the_others_and_zeros(
-    ledger: Ledger, bucket: TimeBucket, zone: str, folded: bool
+    ledger: Ledger, bucket: TimeBucket, zone: str, compacted: bool
 ) -> None:
     """Each group has one row for every bucket from the beginning asked for until now: what it has without filling, and
     zeros elsewhere; pages and totals are as ever."""
     await ledger.report([*_calls(), Reported(NOW + HOUR, model="ahead")])
-    if folded:
+    if compacted:
         await ledger.compaction.compact_all()
     start = datetime(2026, 10, 24, 22, 30, tzinfo=UTC)
     request = CostRequest(

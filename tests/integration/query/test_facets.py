@@ -54,8 +54,8 @@ async def test_values_come_by_count_then_by_code_point(ledger: Ledger) -> None:
     ]
 
 
-@pytest.mark.parametrize("folded", [True, False])
-async def test_rollups_and_calls_give_the_same_values(ledger: Ledger, folded: bool) -> None:
+@pytest.mark.parametrize("compacted", [True, False])
+async def test_rollups_and_calls_give_the_same_values(ledger: Ledger, compacted: bool) -> None:
     """A filter that only calls can answer, and that lets everything pass, changes nothing inside its month."""
     await ledger.report(
         Reported(
@@ -68,7 +68,7 @@ async def test_rollups_and_calls_give_the_same_values(ledger: Ledger, folded: bo
         )
         for hours in range(1, 60)
     )
-    if folded:
+    if compacted:
         await ledger.compaction.compact()
     names = [*SUMMED]
 

@@ -234,16 +234,16 @@ async def total(retained: RetainedLedger, predicate: Predicate = EVERYTHING) -> 
 
 
 @pytest.mark.parametrize(
-    ("folded", "step", "left"),
+    ("compacted", "step", "left"),
     [(False, BEFORE_THE_CALLS, 4), (True, BEFORE_THE_CALLS, 4), (True, BETWEEN_CALLS_AND_SUMS, 1)],
     ids=["renamed, deltas gone", "renamed", "calls gone"],
 )
 async def test_no_call_is_counted_twice_while_an_account_goes(
-    retained: RetainedLedger, folded: bool, step: str, left: int
+    retained: RetainedLedger, compacted: bool, step: str, left: int
 ) -> None:
     """Between the steps of an erasure `totalCount` is the number of rows, of everything and of the account alone."""
     await fill(retained)
-    if folded:
+    if compacted:
         await Compaction(
             retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs)
         ).compact_all()

@@ -40,7 +40,7 @@ def acting(policy: Policy, action: Action, *fields: str) -> Policy:
     return replace(policy, fields={**policy.fields, **changed})
 
 
-async def fold(retained: RetainedLedger) -> None:
+async def compact(retained: RetainedLedger) -> None:
     partitions, policy = retained.retention.partitions, retained.retention.policy
     await Compaction(
         retained.ingest.database.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
@@ -54,7 +54,7 @@ async def fill(retained: RetainedLedger) -> None:
         failed("b", YOUNG, provider="azure", **facts),
         failed("c", YOUNG, account="other", **facts | {"api_key": "k2"}),
     )
-    await fold(retained)
+    await compact(retained)
     await retained.report(failed("d", YOUNG, provider="openai", **facts))
 
 
@@ -85,7 +85,7 @@ async def test_dropped_fields_go_after_the_delay_and_sums_still_prove(retained: 
         assert await retained.value(f"SELECT count(*) FROM {table} WHERE provider <> '' OR api_key <> ''") == 0
         assert await retained.value(f"SELECT coalesce(sum(input_tokens), 0) FROM {table}") == 0
     assert await retained.value("SELECT sum(calls) FROM usage_quarter") == 3
-    await fold(retained)
+    await compact(retained)
     assert await retained.findings() == {}
     assert (await retained.kinds()).count("FIELD_REMOVED") == len(FIELDS)
     assert await remove_withdrawn(retained.retention) == 0

@@ -99,7 +99,7 @@ class Books:
         assert result.errors is None, result.errors
         return result.data
 
-    async def fold(self, rows: int) -> None:
+    async def compact(self, rows: int) -> None:
         async def ensure(needs: Any) -> None:
             await self.ingest.partitions.ensure(self.ingest.applied.policy, needs)
 
@@ -123,13 +123,13 @@ async def books(database_url: str, tmp_path: Path) -> AsyncIterator[Books]:
 @given(
     seed=st.integers(0, 2**32),
     dimensions=st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=3),
-    fold=st.sampled_from([0, 1, 3, 1000]),
+    compact=st.sampled_from([0, 1, 3, 1000]),
     moved=st.booleans(),
 )
 async def test_costs_are_the_sums_of_net_amounts(
-    books: Books, seed: int, dimensions: list[str], fold: int, moved: bool
+    books: Books, seed: int, dimensions: list[str], compact: int, moved: bool
 ) -> None:
-    """For any interleaving of reports, retries, completions and corrections by several writers, folded or not."""
+    """For any interleaving of reports, retries, completions and corrections by several writers, compacted or not."""
     rng = random.Random(seed)
     books.rounds += 1
     account = f"a{books.rounds}"
@@ -142,11 +142,11 @@ async def test_costs_are_the_sums_of_net_amounts(
         for writer, piece in zip(books.writers, pieces, strict=True)
         if piece
     ]
-    await asyncio.gather(*sent, *([books.fold(fold)] if fold else []))
+    await asyncio.gather(*sent, *([books.compact(compact)] if compact else []))
     # Again, all of it: nothing is counted twice.
     await books.writers[0].submit(read_native(body(*rows)), as_read, ANYONE, source="native")
-    if fold:
-        await books.fold(fold)
+    if compact:
+        await books.compact(compact)
 
     wanted = {"account": {"eq": account}}
     nodes = (await books.data(CALLS, {"filter": wanted}))["calls"]["nodes"]

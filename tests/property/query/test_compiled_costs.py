@@ -164,7 +164,7 @@ def _call(index: int, moment: Any) -> Reported:
 
 @pytest.fixture(scope="function")
 async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
-    """Calls of two accounts over the last month, some folded."""
+    """Calls of two accounts over the last month, some compacted."""
     async with open_seeded(database_url, tmp_path) as seeded:
         ledger = Ledger(
             seeded.database, seeded.accounts, seeded.policy, seeded.partitions, Compaction(seeded.database.owner)

@@ -1,4 +1,4 @@
-"""Costs are exact: whatever is asked, the answer is the sum over the calls, folded or not."""
+"""Costs are exact: whatever is asked, the answer is the sum over the calls, compacted or not."""
 
 import random
 from collections import Counter, defaultdict
@@ -297,7 +297,7 @@ def assert_exact(report: Costs, request: CostRequest, calls: list[Reported]) -> 
 
 @pytest.fixture
 async def filled(database_url: str) -> AsyncIterator[tuple[Ledger, list[Reported]]]:
-    """Calls in one part folded and one part not."""
+    """Calls in one part compacted and one part not."""
     rng = random.Random(20261122)
     calls = [some_call(rng) for _ in range(700)]
     async with open_ledger(database_url) as ledger:
@@ -309,13 +309,13 @@ async def filled(database_url: str) -> AsyncIterator[tuple[Ledger, list[Reported
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(request=questions, narrowed=st.booleans(), fold=st.booleans())
+@given(request=questions, narrowed=st.booleans(), compact=st.booleans())
 async def test_costs_are_the_sums_over_the_calls(
-    filled: tuple[Ledger, list[Reported]], request: CostRequest, narrowed: bool, fold: bool
+    filled: tuple[Ledger, list[Reported]], request: CostRequest, narrowed: bool, compact: bool
 ) -> None:
     """For any filter, grouping, bucket, zone and range, and however far the folder has come, figures are exact."""
     ledger, calls = filled
-    if fold:
+    if compact:
         await Compaction(ledger.database.owner, rows=3).compact()
     names = await ledger.accounts.ensure(["acme", "Äpfel"])
     reader = ledger.reader(NOW, tuple(names.values()) if narrowed else None)

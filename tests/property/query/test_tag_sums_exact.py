@@ -65,7 +65,7 @@ async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedL
         for start in range(0, len(reports), 60):
             part = reports[start : start + 60]
             await retained.report(*part)
-            await folded(retained, 30)
+            await compacted(retained, 30)
             for report in rng.sample(part, 25):
                 await retained.report(later_report(rng, report))
         yield retained
@@ -77,7 +77,7 @@ def keeper(retained: RetainedLedger) -> Callable[[], RetainedLedger]:
     return lambda: retained
 
 
-async def folded(retained: RetainedLedger, rows: int) -> None:
+async def compacted(retained: RetainedLedger, rows: int) -> None:
     partitions, policy = retained.retention.partitions, retained.retention.policy
     compaction = Compaction(
         retained.retention.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs)), rows=rows
@@ -161,7 +161,7 @@ async def test_sums_by_tag_say_what_the_calls_say(
     """
     retained = keeper()
     if rows:
-        await folded(retained, rows)
+        await compacted(retained, rows)
     acme = await retained.ingest.accounts.find("acme")
     assert acme is not None
 
@@ -189,9 +189,9 @@ async def test_no_call_is_read_where_nothing_cuts_half_hours(retained: RetainedL
             assert (found.coverage.source, single.coverage.source) == (CostSource.ROLLUPS, CostSource.CALLS)
             assert found.rows == single.rows
             assert found.rows
-        await folded(retained, 5)
+        await compacted(retained, 5)
         for check in (check_tags, check_tags_of_all):
             assert [found async for found in check(retained.retention.owner, retained.retention.policy())] == []
-    await folded(retained, 1000)
+    await compacted(retained, 1000)
     assert await retained.findings() == {}
     assert await retained.value("SELECT count(*) FROM usage_tag_day WHERE calls <> 0") > 20

@@ -55,7 +55,7 @@ def _call(draw: random.Random, now: datetime) -> Reported:
 
 @pytest.fixture(scope="function")
 async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
-    """Calls from before the window to tomorrow, some folded; none within two minutes of the cut-off."""
+    """Calls from before the window to tomorrow, some compacted; none within two minutes of the cut-off."""
     async with open_seeded(database_url, tmp_path) as seeded:
         ledger = Ledger(
             seeded.database, seeded.accounts, seeded.policy, seeded.partitions, Compaction(seeded.database.owner)

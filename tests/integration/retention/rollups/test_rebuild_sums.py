@@ -1,4 +1,4 @@
-"""`calledger rebuild-sums`: sums made anew from calls, beside a service that stores and folds."""
+"""`calledger rebuild-sums`: sums made anew from calls, beside a service that stores and compacts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ def folder(retained: RetainedLedger) -> Compaction:
 
 @pytest.fixture
 async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    """Four calls on three days, folded."""
+    """Four calls on three days, compacted."""
     async with open_retained(any_database_url, tmp_path) as retained:
         for number, (days, amount) in enumerate(((20, "1"), (3, "2"), (3, "0.5"), (0, "2.5"))):
             moment = (NOW - timedelta(days=days, minutes=5)).isoformat()

@@ -43,7 +43,7 @@ MONTH = And(_between(MIDNIGHT - timedelta(days=30), MIDNIGHT))
 
 @pytest.fixture
 async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
-    """Calls of several days and two accounts, some of them folded."""
+    """Calls of several days and two accounts, some of them compacted."""
     async with open_ledger(any_database_url) as opened:
         await opened.report(
             Reported(
@@ -72,7 +72,7 @@ async def check(ledger: Ledger) -> list[DerivedDifference]:
 
 
 async def test_what_is_folded_is_in_them(ledger: Ledger) -> None:
-    """In step with the rollups after any fold."""
+    """In step with the rollups after any compaction."""
     assert await check(ledger) == []
     await ledger.compaction.compact_all()
     assert await check(ledger) == []
@@ -116,7 +116,7 @@ async def test_damage_to_latency_is_found(ledger: Ledger, table: str) -> None:
 
 
 async def test_the_migration_fills_them(ledger: Ledger) -> None:
-    """A ledger that was there before has the same sums as one that was folded into them."""
+    """A ledger that was there before has the same sums as one that was compacted into them."""
     await ledger.database.owner.execute(f"TRUNCATE {', '.join(TABLES)}")
     for name in ("0007_costs", "0010_half_hours"):
         assert await check(ledger) != []
@@ -240,15 +240,15 @@ async def test_nobody_who_serves_changes_them(ledger: Ledger) -> None:
                 await ledger.database.writer.execute(statement)
 
 
-@pytest.mark.parametrize("folded", [True, False])
-async def test_an_erased_account_is_taken_out(retained: RetainedLedger, folded: bool) -> None:
+@pytest.mark.parametrize("compacted", [True, False])
+async def test_an_erased_account_is_taken_out(retained: RetainedLedger, compacted: bool) -> None:
     """What is left is the others', without rows of nothing; and fsck finds it right."""
     await retained.report(
         failed("a", YOUNG, model="m1", amount="1.5", currency="USD", latency_ms=40),
         failed("b", YOUNG, model="m1", account="other", amount="0.25", currency="USD", latency_ms=9),
         failed("c", YOUNG, model="m2"),
     )
-    if folded:
+    if compacted:
         await Compaction(
             retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs)
         ).compact_all()
@@ -257,7 +257,7 @@ async def test_an_erased_account_is_taken_out(retained: RetainedLedger, folded: 
     )
     for table in TABLES:
         rows = await retained.ingest.fetch(f"SELECT calls, errors, amount, wasted FROM {table}")
-        assert [tuple(row) for row in rows] == ([(1, 1, Decimal("0.25"), Decimal("0.25"))] if folded else [])
+        assert [tuple(row) for row in rows] == ([(1, 1, Decimal("0.25"), Decimal("0.25"))] if compacted else [])
     assert await retained.findings() == {}
 
 
