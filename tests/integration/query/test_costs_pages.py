@@ -106,8 +106,9 @@ async def test_pages_are_the_whole_report_in_its_order(ledger: Ledger, field: st
 
 
 async def test_rows_by_key_come_once_while_calls_arrive(ledger: Ledger) -> None:
-    """Between two pages calls arrive of groups that were shown, that come later and that are new, and are compacted, and
-    the oldest go: each group that there was all the time is shown once."""
+    """Between two pages calls arrive of groups that were shown, that come later and that are new, and are compacted,
+    and the oldest go: each group that there was all the time is shown once.
+    """
     await ledger.report(_calls())
     request = CostRequest(
         dimensions=["MODEL", "ACCOUNT"],

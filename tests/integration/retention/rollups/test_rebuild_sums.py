@@ -26,7 +26,7 @@ TWICE = """
 RIGHT = Decimal(6)
 
 
-def folder(retained: RetainedLedger) -> Compaction:
+def compaction_of(retained: RetainedLedger) -> Compaction:
     return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
 
 
@@ -38,7 +38,7 @@ async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[Retai
             moment = (NOW - timedelta(days=days, minutes=5)).isoformat()
             money = {"amount": amount, "currency": "USD", "latency_ms": 5}
             await retained.report(call(f"c{number}", started_at=moment, account="acme", api_key="k", **money))
-        await folder(retained).compact_all()
+        await compaction_of(retained).compact_all()
         yield retained
 
 
@@ -46,7 +46,7 @@ async def rebuild(retained: RetainedLedger) -> list[tuple[int, int]]:
     """Calls before and after, of each day that was made anew."""
     days = await days_to_rebuild(retained.retention)
     done = [(one.before, one.after) async for one in rebuild_sums(retained.retention, days, actor="cli")]
-    await folder(retained).compact_all()
+    await compaction_of(retained).compact_all()
     await rebuild_derived_sums(retained.retention)
     return done
 
@@ -115,7 +115,7 @@ async def test_readers_and_writers_go_on_meanwhile(retained: RetainedLedger) -> 
             moment = (NOW - timedelta(days=3, minutes=number)).isoformat()
             row = call(f"n{number}", started_at=moment, account="acme", amount="1", currency="USD")
             await retained.report(row)
-            await folder(retained).compact()
+            await compaction_of(retained).compact()
 
     reading, reporting = asyncio.create_task(read()), asyncio.create_task(report())
     await rebuild(retained)
