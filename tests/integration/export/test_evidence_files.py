@@ -28,19 +28,6 @@ from service.storage.control.exports import (
 )
 
 
-@pytest.fixture
-async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(database_url, tmp_path) as served:
-        yield served
-
-
-@pytest.fixture
-async def unwatched(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    """The same, and the queue of exports is the test's own."""
-    async with serving(database_url, tmp_path, exports=False) as served:
-        yield served
-
-
 async def test_a_policy_that_takes_the_right_takes_the_file(served: Served) -> None:
     """Under a policy by which auditors may not have evidence, what they have asked for before is not given out."""
     one = await auditor(served)

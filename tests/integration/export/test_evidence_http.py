@@ -5,7 +5,6 @@ import json
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,6 @@ ABSENT = (
     "exp_aaaaaaaaaaaaaaaaaaaaaaaaaa", "exp_", "exp_x", "..%2F..%2Fadmin.key", "exp_..%2Fadmin.key", "%00", "exp_%00",
     "call_aaaaaaaaaaaaaaaaaaaaaaaaaa", "EXP_AAAAAAAAAAAAAAAAAAAAAAAAAA", "exp_aaaaaaaaaaaaaaaaaaaaaaaaab", "x" * 5000,
 )  # fmt: skip
-
-
-@pytest.fixture
-async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(database_url, tmp_path) as served:
-        yield served
 
 
 async def ran(*arguments: Any) -> subprocess.CompletedProcess[str]:

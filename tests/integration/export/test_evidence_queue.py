@@ -1,13 +1,11 @@
 """The queue of exports: shared by processes, bounded per key, and of little memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from auditing import auditor, fill, serving
+from auditing import auditor, fill
 from http_server import Served
 
 from policies.policy.model import Role
@@ -21,19 +19,6 @@ from service.storage.control.exports import (
     claim_export,
     request_export,
 )
-
-
-@pytest.fixture
-async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(database_url, tmp_path) as served:
-        yield served
-
-
-@pytest.fixture
-async def unwatched(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    """The same, and the queue of exports is the test's own."""
-    async with serving(database_url, tmp_path, exports=False) as served:
-        yield served
 
 
 async def test_several_processes_share_the_queue(unwatched: Served) -> None:

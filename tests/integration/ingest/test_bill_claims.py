@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from ingesting import ANYONE, RECENT, Ingest, eventually, ingesting
+from ingesting import ANYONE, RECENT, Ingest, eventually
 from running import RunningService
 
 from policies import Report, Role
@@ -45,12 +45,6 @@ def poll(batch: str, team: str | None, number: int = 0, made: int = 0) -> dict[s
         "response": {"id": batch, "created_at": int(moment) - 3600 + made},
         "hidden_params": {"batch_models": ["gpt-4o-mini"]},
     }  # fmt: skip
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
 
 
 async def report(writer: Writer, *polls: dict[str, Any], principal: Principal = ANYONE) -> list[RowResult]:

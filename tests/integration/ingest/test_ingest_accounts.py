@@ -1,19 +1,9 @@
 """Which account a reported call is of."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-from ingesting import ACCEPTED, REJECTED, Ingest, call, ingesting, statuses
+from ingesting import ACCEPTED, REJECTED, Ingest, call, statuses
 
 from policies import Role
 from service.access.principal import Principal
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
 
 
 async def bound(ingest: Ingest, *names: str) -> Principal:

@@ -4,15 +4,12 @@ import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import pytest
-from ingesting import ANYONE, RECENT, Ingest, body, call, eventually, ingesting
+from ingesting import ANYONE, RECENT, Ingest, body, call, eventually
 
 from policies import Role
 from policies.policy.model import Action
@@ -38,12 +35,6 @@ KILL_COMPLETIONS = """
     WHERE pid <> pg_backend_pid() AND datname = current_database()
       AND (query LIKE '%FOR UPDATE OF call%' OR query LIKE '%array_append(call.digests%' OR query LIKE 'COMMIT%')
 """
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
 
 
 def statuses(verdicts: list[RowResult]) -> list[Status]:

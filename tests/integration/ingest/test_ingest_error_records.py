@@ -1,7 +1,6 @@
 """The error records of failed calls on a real PostgreSQL: stored in the same commit, sealed, and never content."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +11,6 @@ from ingesting import ACCEPTED, CONFLICT, DUPLICATE, RECENT, Ingest, call, faile
 
 from policies import PRESETS, load_preset
 from service.keyring import AccountKeyName
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
 
 
 async def test_failed_call_gets_an_error_record_in_the_same_commit(ingest: Ingest) -> None:

@@ -3,10 +3,8 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -19,7 +17,6 @@ from ingesting import (
     body,
     call,
     eventually,
-    ingesting,
     statuses,
     sums_agree,
 )
@@ -38,12 +35,6 @@ KILL_WRITERS = """
     WHERE pid <> pg_backend_pid() AND datname = current_database()
       AND (query LIKE '%call_staged%' OR query LIKE 'COPY%' OR query LIKE 'COMMIT%' OR query LIKE 'BEGIN%')
 """
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
 
 
 async def test_policy_that_changes_while_calls_wait_is_obeyed(ingest: Ingest) -> None:

@@ -1,7 +1,6 @@
 """What is stored of a call does not depend on the way that admission let it pass."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ingesting import RECENT, Ingest, body, call, ingesting
+from ingesting import RECENT, Ingest, body, call
 
 from policies import Report
 from service.ingest.formats.native.reader import read_native
@@ -22,12 +21,6 @@ from service.log_redaction import shared_redactor
 from service.runtime.runtime import open_runtime
 from service.settings import Settings
 from service.storage.ids import Identities
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
 
 
 class CountingKeys:

@@ -1,7 +1,7 @@
 """The two ways into the database: a few rows as a parameter of the statement, many by a copy before it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -66,12 +66,6 @@ LOGGING = (
     {"log_transaction_sample_rate": "1"},
     {"log_parameter_max_length_on_error": "-1", "log_parameter_max_length": "0"},
 )
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
 
 
 async def prepared(ingest: Ingest, rows: list[dict[str, Any]]) -> list[Prepared]:

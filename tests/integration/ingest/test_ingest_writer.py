@@ -3,13 +3,10 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
-import pytest
 from ingesting import (
     ACCEPTED,
     ANYONE,
@@ -20,7 +17,6 @@ from ingesting import (
     Ingest,
     body,
     call,
-    ingesting,
     statuses,
     sums_agree,
 )
@@ -31,13 +27,6 @@ from service.ingest.prices.price_file import shipped_prices
 from service.storage.ids import decode_call_id
 from service.storage.schema.models import AccountTier
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
-
-
-@pytest.fixture
-async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
-    async with ingesting(database_url, tmp_path) as ingest:
-        yield ingest
-
 
 # Exactness ------------------------------------------------------------------------------------------------------------
 

@@ -1,14 +1,11 @@
 """Compiled operations over HTTP: the same bytes, the same status and the same limits as on the ordinary path."""
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from http_server import Served, serve
-from rows import SeededLedger, StoredCall, open_seeded
+from rows import SeededLedger, StoredCall
 
 from policies.policy.model import Role
 from service.api.compiled.operations import DOCUMENT_CHARACTERS_MAX, DOCUMENTS_MAX
@@ -17,14 +14,6 @@ from service.api.schema import build_schema
 
 QUERY = """query Page($account: String!, $size: Int) { calls(first: $size, filter: {account: {eq: $account}}) {
   nodes { id startedAt model amount { amount } error { message } } pageInfo { hasNextPage endCursor } totalCount } }"""
-
-
-@pytest.fixture
-async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
-    async with open_seeded(database_url, tmp_path) as seeded:
-        now = await seeded.now()
-        await seeded.put(StoredCall(now - timedelta(minutes=index), source_id=str(index)) for index in range(5))
-        yield seeded
 
 
 def _compiled() -> Any:

@@ -1,8 +1,6 @@
 """Every operation is told to the tracing hooks, on both paths alike, with nothing of a caller's text."""
 
-from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from opentelemetry import trace as opentelemetry
@@ -10,21 +8,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY, generate_latest
-from rows import SeededLedger, StoredCall, open_seeded
+from rows import SeededLedger
 
 from service.api.execution.context import Trace, shipped
 from service.api.schema import CalledgerSchema, build_schema
 
 QUERY = "query Marzipan { calls(first: 3) { nodes { id model } } }"
 FAILING = 'query Marzipan { calls(first: 3, after: "marzipan") { nodes { id } } }'
-
-
-@pytest.fixture
-async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedger]:
-    async with open_seeded(database_url, tmp_path) as seeded:
-        now = await seeded.now()
-        await seeded.put(StoredCall(now - timedelta(minutes=index), source_id=str(index)) for index in range(5))
-        yield seeded
 
 
 @pytest.fixture

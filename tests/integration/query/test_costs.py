@@ -1,12 +1,11 @@
 """Costs: groups, orders, coverage, and what is refused because it is gone."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from spending import CALLS, CALLS_FROM, DAY, NOW, usd
-from usage_ledger import Ledger, open_ledger
+from usage_ledger import Ledger
 
 from policies.policy.model import Role
 from service.query.buckets.time_buckets import TimeBucket
@@ -16,12 +15,6 @@ from service.query.usage.percentiles import percentile_ms
 from service.query.usage.report import CostSource, read_costs
 from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.report_sql import DIMENSIONS
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    async with open_ledger(database_url) as opened:
-        yield opened
 
 
 async def test_two_currencies_and_no_amount_make_three_rows(ledger: Ledger) -> None:

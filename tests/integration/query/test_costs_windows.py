@@ -1,11 +1,10 @@
 """Costs across retention windows: where figures were read, what has ended and what outlives it."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from spending import CALLS, CALLS_FROM, DAY, NOW, usd
-from usage_ledger import Ledger, open_ledger
+from usage_ledger import Ledger
 
 from service.query.buckets.time_buckets import BucketError, TimeBucket
 from service.query.model.errors import OutOfRetentionError
@@ -16,12 +15,6 @@ from service.query.usage.report_request import CostRequest
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STANDARD, SHORT = 1, 2
 DAYS_FROM = datetime(2019, 11, 23, tzinfo=UTC)
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    async with open_ledger(database_url) as opened:
-        yield opened
 
 
 def between(start: datetime | None, end: datetime | None = None) -> Predicate:

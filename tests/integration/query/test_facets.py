@@ -2,13 +2,13 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
 
 import pytest
-from usage_ledger import Ledger, Reported, open_ledger
+from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role
 from service.query.model.errors import BadInputError, ForbiddenError, OutOfRetentionError
@@ -17,12 +17,6 @@ from service.query.usage.facets import FACETS, OWN_FILTER, SUMMED, FacetValue, f
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    async with open_ledger(database_url) as opened:
-        yield opened
 
 
 def values(found: list[FacetValue]) -> list[tuple[str | None, int]]:

@@ -2,24 +2,16 @@
 
 import gzip
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from gateway import Gateway, error_of, gateway_to
-from ingesting import RECENT, body, call, ingesting
+from gateway import Gateway, error_of
+from ingesting import RECENT, body, call
 
 from policies import Role
 from service.storage.ids import decode_call_id
 
 PACKED = gzip.compress(b"[]")
-
-
-@pytest.fixture
-async def gateway(database_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with ingesting(database_url, tmp_path) as ingest, gateway_to(ingest) as gateway:
-        yield gateway
 
 
 async def test_answer_has_a_verdict_for_each_row(gateway: Gateway) -> None:

@@ -5,17 +5,10 @@ import gzip
 import io
 import zlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from gateway import MAX_BODY_BYTES, Gateway, error_of, gateway_to
-from ingesting import body, call, eventually, ingesting
-
-
-@pytest.fixture
-async def gateway(database_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with ingesting(database_url, tmp_path) as ingest, gateway_to(ingest) as gateway:
-        yield gateway
+from ingesting import body, call, eventually
 
 
 async def test_a_long_answer_is_whole(gateway: Gateway) -> None:

@@ -1,22 +1,13 @@
 """Bodies of LiteLLM over HTTP."""
 
 import json
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import pytest
-from gateway import Gateway, gateway_to
-from ingesting import RECENT, body, call, ingesting
+from gateway import Gateway
+from ingesting import RECENT, body, call
 
 from policies import Role
-
-
-@pytest.fixture
-async def gateway(database_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with ingesting(database_url, tmp_path) as ingest, gateway_to(ingest) as gateway:
-        yield gateway
 
 
 async def test_litellm_rows_beside_infinity_are_stored(gateway: Gateway) -> None:

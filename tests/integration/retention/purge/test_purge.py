@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,12 +29,6 @@ from service.retention.maintenance import maintain, maintain_for_ever
 from service.retention.purge.planning import plan_purge
 from service.retention.purge_runs import PurgeState, Run, Runs
 from service.retention.replay import replay_tombstones
-
-
-@pytest.fixture
-async def env(database_url: str, tmp_path: Path) -> AsyncIterator[Environment]:
-    async with open_environment(database_url, tmp_path) as env:
-        yield env
 
 
 async def test_a_purge_destroys_what_is_due_and_nothing_else(env: Environment) -> None:

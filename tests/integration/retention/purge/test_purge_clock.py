@@ -1,24 +1,16 @@
 """The purge under clocks that lie: what became due within a jump waits, and nothing else does."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from purging import DATABASE_ID, INSERT_ERROR, NOW, Environment, longer, open_environment
+from purging import DATABASE_ID, INSERT_ERROR, NOW, Environment, longer
 
 from policies.policy.model import Store
 from policies.retention import PurgePlan
 from service.retention.errors import PurgeClockError
 from service.retention.purge.planning import plan_purge
 from service.retention.purge_runs import PurgeState, Run, Runs
-
-
-@pytest.fixture
-async def env(database_url: str, tmp_path: Path) -> AsyncIterator[Environment]:
-    async with open_environment(database_url, tmp_path) as env:
-        yield env
 
 
 @pytest.mark.parametrize("minutes", [-6, 6, 60 * 24 * 365])

@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,25 +21,12 @@ from service.retention.purge_runs import PurgeState, Run
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions
 
-REPOSITORY = Path(__file__).parents[4]
-
-
-@pytest.fixture
-async def env(database_url: str, tmp_path: Path) -> AsyncIterator[Environment]:
-    async with open_environment(database_url, tmp_path) as env:
-        yield env
-
-
 # A purge in a process of its own, which ends without a farewell at the given step.
 CHILD = """
 import asyncio, os, sys
 sys.path[:0] = {paths!r}
 from pathlib import Path
-import importlib.util
-spec = importlib.util.spec_from_file_location("purge_tests", {module!r})
-module = importlib.util.module_from_spec(spec)
-sys.modules["purge_tests"] = module
-spec.loader.exec_module(module)
+from purging import open_environment
 
 async def main():
     left = int(sys.argv[3])
@@ -49,7 +35,7 @@ async def main():
         left -= 1
         if left == 0:
             os._exit(137)
-    async with module.open_environment(sys.argv[1], Path(sys.argv[2])) as env:
+    async with open_environment(sys.argv[1], Path(sys.argv[2])) as env:
         print("open", flush=True)
         await env.purge(on_step=on_step)
 
@@ -58,9 +44,9 @@ asyncio.run(main())
 
 
 def purge_in_a_child(env: Environment, *, killed_at: int = 0) -> "subprocess.Popen[str]":
-    code = CHILD.format(paths=sys.path, module=__file__)
+    code = CHILD.format(paths=sys.path)
     command = [sys.executable, "-W", "ignore", "-c", code, env.url, str(env.folder), str(killed_at)]
-    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", range(1, len(STEPS) + 1), ids=lambda number: f"{number}-{STEPS[number - 1]}")

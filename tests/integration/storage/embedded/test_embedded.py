@@ -1,6 +1,5 @@
 """The embedded PostgreSQL, on real processes: starts, deaths, and what it leaves alone."""
 
-import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,22 +13,6 @@ from embedding import ask, copy, mode, running, server_pid, short_folder, start_
 from service.storage.embedded import processes
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
-    """A data folder whose database has been made, so that not every test makes one."""
-    with short_folder() as folder:
-        asyncio.run(start_and_stop(folder / "data"))
-        yield folder / "data"
-
-
-@pytest.fixture
-def data(made: Path) -> Iterator[Path]:
-    """A copy of `made`, with owners and permissions."""
-    with short_folder() as folder:
-        copy(made, folder / "data")
-        yield folder / "data"
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from embedding import ask, copy, running, server_pid, short_folder, start_and_stop
+from embedding import ask, running, server_pid, start_and_stop
 
 from service.storage.embedded import processes
 from service.storage.embedded.supervisor import EmbeddedPostgres
@@ -30,22 +30,6 @@ async def main():
 asyncio.run(main())
 """
 TIMEOUT_S = 60
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[Path]:
-    """A data folder whose database has been made, so that not every test makes one."""
-    with short_folder() as folder:
-        asyncio.run(start_and_stop(folder / "data"))
-        yield folder / "data"
-
-
-@pytest.fixture
-def data(made: Path) -> Iterator[Path]:
-    """A copy of `made`, with owners and permissions."""
-    with short_folder() as folder:
-        copy(made, folder / "data")
-        yield folder / "data"
 
 
 @contextmanager
