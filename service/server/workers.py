@@ -46,7 +46,7 @@ async def workers(settings: Settings, url: str, port: int, stop: asyncio.Event) 
         workers = _Workers(settings, url, port, Path(folder), stop)
         try:
             await workers.start()
-            async with background([workers.keep(place) for place in range(settings.workers)]):
+            async with background([workers.keep(number) for number in range(settings.workers)]):
                 yield
             if workers.is_given_up:
                 raise ServiceError("worker processes end again and again; their messages are above")

@@ -4,6 +4,7 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
@@ -142,7 +143,7 @@ def periods_between(every: str, time_zone: str, start: datetime, end: datetime) 
     """
     bucket = TimeBucket.DAY if every == ExportPeriod.DAY.name else TimeBucket.MONTH
     found = edges(bucket, time_zone, start, max(start, end) + timedelta(microseconds=1))
-    return [(found[place], found[place + 1]) for place in range(len(found) - 1)]
+    return list(pairwise(found))
 
 
 def schedule_node(schedule: stored.ScheduleRecord) -> ExportSchedule:

@@ -127,10 +127,10 @@ async def _budget_of(context: Context, input: SetBudgetInput) -> BudgetOf:
 def _names_as_stored(names: dict[str, str | None]) -> dict[str, Any]:
     """The names as calls are stored with them, so that they find these, and a credential is kept nowhere."""
     kept: dict[str, str | None] = {}
-    for place, name in names.items():
-        kept[place] = None if name is None else name_as_stored(name, max_chars=_NAME_CHARS_MAX)
-        if name is not None and (not kept[place] or len(name) > _NAME_CHARS_MAX):
-            raise BadInputError(f"`{place}` is no name that a call could have")
+    for field, name in names.items():
+        kept[field] = None if name is None else name_as_stored(name, max_chars=_NAME_CHARS_MAX)
+        if name is not None and (not kept[field] or len(name) > _NAME_CHARS_MAX):
+            raise BadInputError(f"`{field}` is no name that a call could have")
     return kept
 
 
