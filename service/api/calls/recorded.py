@@ -16,6 +16,7 @@ from service.api.calls.objects import objects_of
 from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context
 from service.api.types.calls import Call
+from service.api.types.declarations import UNSET, given
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import FilterArgument
 from service.query.model.catalog import CALLS
@@ -27,7 +28,6 @@ from service.storage.statements.changes import ChangeKind
 from service.tasks import Notifier
 
 Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
 
 BEHIND_MAX: Final = 100_000
 """Changes that a stream may lag behind, before it is ended: what it does not keep up with is read by `changes`."""
@@ -76,7 +76,7 @@ class Subscription:
         """Each call that is recorded from now on, once, in the order of commits; corrections and completions are in
         `changes`.
         """
-        async for call in _recorded(info, None if filter is UNSET else filter):
+        async for call in _recorded(info, given(filter)):
             yield call
 
 
