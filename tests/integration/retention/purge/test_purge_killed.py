@@ -1,10 +1,11 @@
 """The purge, killed at every step, raced and held up: the next one ends the same."""
 
 import asyncio
-import subprocess
-import sys
+import os
 from pathlib import Path
 
+import forked
+import killed_purge
 import pytest
 from purging import (
     INSERT_CALL,
@@ -21,32 +22,20 @@ from service.retention.purge_runs import PurgeState, Run
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions
 
-# A purge in a process of its own, which ends without a farewell at the given step.
-CHILD = """
-import asyncio, os, sys
-sys.path[:0] = {paths!r}
-from pathlib import Path
-from purging import open_environment
-
-async def main():
-    left = int(sys.argv[3])
-    def on_step(_):
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os._exit(137)
-    async with open_environment(sys.argv[1], Path(sys.argv[2])) as env:
-        print("open", flush=True)
-        await env.purge(on_step=on_step)
-
-asyncio.run(main())
-"""
+PROGRAM = Path(killed_purge.__file__)
 
 
-def purge_in_a_child(env: Environment, *, killed_at: int = 0) -> "subprocess.Popen[str]":
-    code = CHILD.format(paths=sys.path)
-    command = [sys.executable, "-W", "ignore", "-c", code, env.url, str(env.folder), str(killed_at)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def purge_in_a_child(env: Environment, *, killed_at: int = 0) -> forked.Process:
+    """A purge in a process of its own, which ends without a farewell at the given step."""
+    arguments = [env.url, str(env.folder), str(killed_at)]
+    with log_of(env).open("ab") as log:
+        child = forked.start(arguments, environment=os.environ, log=log, program=PROGRAM)
+    child.stdout.close()
+    return child
+
+
+def log_of(env: Environment) -> Path:
+    return env.folder / "child.log"
 
 
 @pytest.mark.parametrize("number", range(1, len(STEPS) + 1), ids=lambda number: f"{number}-{STEPS[number - 1]}")
@@ -57,8 +46,7 @@ async def test_killed_at_any_step_the_next_purge_ends_the_same(env: Environment,
     """
     await env.fill()
     child = purge_in_a_child(env, killed_at=number)
-    _, errors = await asyncio.to_thread(child.communicate)
-    assert child.returncode == 137, errors
+    assert await asyncio.to_thread(child.wait) == 137, log_of(env).read_text()
 
     (after_the_kill,) = await env.runs()
     if after_the_kill.state not in ("PLANNED", "HOLDS_CHECKED", "INTENT_LEDGERED"):
@@ -78,16 +66,16 @@ async def test_killed_among_its_drops_the_next_purge_ends_the_same(any_database_
     async with open_environment(any_database_url, tmp_path) as env:
         await env.fill()
         child = purge_in_a_child(env, killed_at=STEPS.index("recorded DETACHED") + 1)
-        await asyncio.to_thread(child.communicate)
+        await asyncio.to_thread(child.wait)
         read = min(await env.partitions.detached())
         async with env.database.owner.acquire() as reader, reader.transaction():
             await reader.execute(f"LOCK TABLE {read} IN ACCESS SHARE MODE")
             child = purge_in_a_child(env)
             while await env.partitions.detached() != {read}:
-                assert child.poll() is None, child.communicate()
+                assert child.poll() is None, log_of(env).read_text()
                 await asyncio.sleep(0.02)
             child.kill()
-            child.communicate()
+            child.wait()
             (record,) = await env.runs()
             assert (record.state, record.rows_dropped) == ("DETACHED", 0)
         await env.purge()
@@ -104,10 +92,10 @@ async def test_a_detach_that_was_killed_under_a_reader_is_finalised(env: Environ
         await reader.fetchval("SELECT count(*) FROM call")
         child = purge_in_a_child(env)
         while not await env.database.owner.fetchval("SELECT count(*) FROM pg_inherits WHERE inhdetachpending"):
-            assert child.poll() is None, child.communicate()
+            assert child.poll() is None, log_of(env).read_text()
             await asyncio.sleep(0.02)
         child.kill()
-        child.communicate()
+        child.wait()
         # What is being detached is not served any more, though the purge is dead and the reader still reads.
         assert await env.database.owner.fetchval("SELECT count(*) FROM call WHERE started_at < $1", OLD) == 0
     await env.purge()
@@ -142,8 +130,7 @@ async def test_two_runners_do_the_work_once(env: Environment) -> None:
     children = [purge_in_a_child(env) for _ in range(2)]
     await asyncio.gather(env.purge(), env.purge())
     for child in children:
-        _, errors = await asyncio.to_thread(child.communicate)
-        assert child.returncode == 0, errors
+        assert await asyncio.to_thread(child.wait) == 0, log_of(env).read_text()
     done = [run for run in (await env.left())["runs"] if run[1] or run[2]]
     assert done == [("DONE", 5, 2, None)]
 
@@ -162,7 +149,7 @@ async def test_a_window_that_was_lengthened_spares_what_was_planned(env: Environ
     """A purge that resumes under a policy by which its plan is no longer due destroys nothing more, and says so."""
     await env.fill()
     child = purge_in_a_child(env, killed_at=1)
-    await asyncio.to_thread(child.communicate)
+    await asyncio.to_thread(child.wait)
     env.policy = longer(env.policy)
     (run,) = await env.purge()
 
@@ -176,7 +163,7 @@ async def test_what_is_half_detached_is_dropped_though_the_window_was_lengthened
     """Partitions that a killed purge had detached are dropped by the next, not forgotten as tables of nobody."""
     await env.fill()
     child = purge_in_a_child(env, killed_at=STEPS.index("partition detached") + 1)
-    await asyncio.to_thread(child.communicate)
+    await asyncio.to_thread(child.wait)
     env.policy = longer(env.policy)
     (run,) = await env.purge()
 
