@@ -3,15 +3,14 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from running import PYTHON_PATH
+import forked
+from running import surroundings
 
 _CHECKPOINT = "SELECT rows FROM import_checkpoint"
 
@@ -35,11 +34,9 @@ def fetch(data: Path, statement: str, *values: Any) -> list[Any]:
 
 def killed_import(data: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> int:
     """Run an import, and kill it as a power cut would once a page of it is saved; how many rows were saved."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service", "import", *arguments, "--data", str(data)],
-        env={**os.environ, **PYTHON_PATH, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-    )
+    with Path(os.devnull).open("ab") as log:
+        given = ["import", *arguments, "--data", str(data)]
+        process = forked.start(given, environment=surroundings(environment), log=log)
     try:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
@@ -51,6 +48,7 @@ def killed_import(data: Path, *arguments: str, environment: Mapping[str, str] | 
     finally:
         process.kill()
         code = process.wait(60)
+        process.stdout.close()
     assert code == -signal.SIGKILL, f"it ended before it could be killed: {code}"
     saved = fetch(data, _CHECKPOINT)
     assert saved, "it had reached its end"
