@@ -52,7 +52,7 @@ _CHALLENGE = re.compile(rb"(?i)(?:realm|error|charset|scope|resource_metadata)="
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
 _REFERENCE = re.compile(
-    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[^{}\"']{0,64}\}(?:[/:]\{[^{}\"']{0,64}\}){0,4}|<[^<>]*>|&lt;.*"
+    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{(?P<braced>[^{}\"']{0,64})\}(?:[/:]\{[^{}\"']{0,64}\}){0,4}|<[^<>]*>|&lt;.*"
     rb"|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*|(?:process\.)?env[.(\[].*|getenv.*"
     rb"|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
     rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|(?P<call>[a-z_][\w.]*)\(.*|arn:.*|projects/.*"
@@ -298,8 +298,8 @@ def _unopened(text: bytes, closer: bytes) -> bool:
 
 def _is_placeholder(text: bytes) -> bool:
     reference = _REFERENCE.fullmatch(text)
-    if reference and reference["call"] and looks_credential(reference["call"]):
-        reference = None  # a bracket after it does not make it a function
+    if reference and looks_credential(reference["call"] or reference["braced"] or b""):
+        reference = None  # brackets do not make it a function, nor ODBC's braces the name of one
     return reference is not None or _FILLER.fullmatch(text) is not None or _is_about(text)
 
 

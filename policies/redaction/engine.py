@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import lru_cache
 
+from policies.redaction.broken_tokens import rejoined
 from policies.redaction.echoes.echo import ContentIndex
 from policies.redaction.echoes.persons import PERSON_RULE
 from policies.redaction.errors import RedactionError, RuleError
 from policies.redaction.json_values import FIELD_RULE, JSONSegments, JSONValue, redact_value
 from policies.redaction.model import HiddenKind, Redaction
-from policies.redaction.normalization import NormalizedText, decode, encode, folded, rejoined, unescaped
+from policies.redaction.normalization import NormalizedText, decode, encode, folded, folded_again, unescaped
 from policies.redaction.rules.loader import Rule, checked, shipped_rules
 from policies.redaction.rules.named_formats import identifier_rules
 from policies.redaction.scanner import Scanner
@@ -30,6 +31,7 @@ from policies.redaction.text import bounded, plain
 
 SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5
+_LAYERS_OF_ESCAPES = 2
 _CLEAN_CACHE_ENTRIES = 4096
 _ECHO = Reason.of("content-echo", HiddenKind.content, -1)
 _PERSON = Reason.of(PERSON_RULE, HiddenKind.personal, -1)
@@ -139,19 +141,19 @@ class Redactor:
     def _find(self, text: str) -> list[Cut]:
         """What the rules take out of `text` itself and of its views, in bytes of `text`."""
         view = folded(text)
-        data = neutral(view.data, self._marks)
-        found = self._scanner.find(data)
-        found += self._broken(data)
-        opened = unescaped(data)
-        if opened is not None:
-            found += [_moved(span, opened) for span in self._opened(opened.data)]
-        return [_moved(span, view) for span in found] if view.starts else found
+        found = self._read(neutral(view.data, self._marks), _LAYERS_OF_ESCAPES)
+        return [_moved(span, view) for span in found] if found and view.starts else found
 
-    def _opened(self, data: bytes) -> list[Cut]:
-        """What the rules take out of `data`, in which one layer of escapes is open, and of a second layer."""
+    def _read(self, data: bytes, layers: int) -> list[Cut]:
+        """What the rules take out of `data`, of what is broken up in it, and of what its escapes hide."""
         found = [*self._scanner.find(data), *self._broken(data)]
-        again = unescaped(data)
-        return found if again is None else [*found, *(_moved(span, again) for span in self._scanner.find(again.data))]
+        opened = unescaped(data) if layers else None
+        if opened is None:
+            return found
+        view = folded_again(opened.data)  # escapes may stand for letters that fold
+        spans = self._read(view.data if view else opened.data, layers - 1)
+        inside = [_moved(span, view) for span in spans] if view else spans
+        return [*found, *(_moved(span, opened) for span in inside)]
 
     def _broken(self, data: bytes) -> list[Cut]:
         """The spans of keys that are broken up in `data` and are recognised once joined."""

@@ -16,7 +16,7 @@ Finder = Callable[[Pattern, ScanState], Iterator[tuple[int, int]]]
 _NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
 _TIES = b".:~%"
 _TIED = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+="
-_HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}")
+_HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _PART_MIN_BYTES = 20
 
 
@@ -139,7 +139,7 @@ def _checked(name: str) -> Finder:
 
 _SLASHES = re.compile(rb"(?i).:(?:/|\\/|%2f){2}")
 _AUTHORITY = re.compile(rb"[^\s/\"'<>]{1,800}+")
-_USER = re.compile(rb"[^\s/?#\"'`<>@\\:\[\]]{0,200}+")
+_USER = re.compile(rb"(?:[\w.\-]{1,64}\\{1,2}(?=[^\\]{2}))?[^\s/?#\"'`<>@\\:\[\]]{0,200}+")
 _USER_ALONE_BYTES_MIN = 16  # a shorter one without a password is a name, as in `git@host`
 
 
@@ -180,7 +180,7 @@ def _is_userinfo(text: bytes) -> bool:
     return len(user) >= _USER_ALONE_BYTES_MIN if split < 0 else len(text) > split + (1 if split == colon else 3)
 
 
-_QUOTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/]{5,255}+={0,2}")
+_QUOTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/!@#$%^*]{5,255}+={0,2}")
 _OF_KEY = re.compile(rb"(?i)(?:key|token)[^\n]{0,48}\Z")
 
 

@@ -17,6 +17,8 @@ from policies.redaction.validators.patterns import options
 
 # RE2 answers "nothing" both for no match and for no memory; what is in every text tells them apart.
 ALWAYS = b"\x7falways\x7f"
+# In a set it stands for the end alone: what is true everywhere would be noted at every byte.
+AT_END = r"\z"
 
 
 class Sieve:
@@ -59,7 +61,7 @@ class _Family:
     def __init__(self, patterns: Mapping[int, str]) -> None:
         self._ranks = tuple(patterns)
         self._set = re2.Set.SearchSet(options())
-        for pattern in (*patterns.values(), ""):
+        for pattern in (*patterns.values(), AT_END):
             self._set.Add(pattern)
         self._set.Compile()
 

@@ -1,0 +1,97 @@
+"""Tokens that a text shows in pieces: broken over lines, summed of literals, in groups, or as the numbers of bytes."""
+
+import re
+from collections.abc import Iterator
+
+import re2
+
+from policies.redaction.normalization import READABLE, NormalizedText
+
+_SIGN = rb"[A-Za-z0-9_\-]"
+_HEX = rb"[0-9A-Fa-f]{2}"
+_APART = r"(?:[ \t.]|·)".encode()
+# What may stand within a token and is none of it: a line's end, a sum of literals, a break of HTML.
+_GAP = (
+    rb"\\?\r?\n|\\\r?\n[ \t]{1,32}|<w?br ?/?>(?:\r?\n)?"
+    rb"|\\?[\"'][ \t]{0,4}(?:(?:[+.&]|\.\.|<>|\|\|)[ \t]{0,4}(?:\\?\r?\n[ \t]{0,32})?|\\?\r?\n[ \t]{1,32})\\?[\"']"
+)
+# Bytes as languages print them (`<Buffer 73 6b>`, `73:6b`, `0x73, 0x6b`, `[115 107]`), and a list of signs.
+_HEX_BYTES = rb"%s(?:[ :]%s){15}|0x%s(?:, ?0x%s){15}" % ((_HEX,) * 4)
+_DECIMAL_BYTES = rb"[0-9]{2,3}(?:,? [0-9]{2,3}){15}"
+_SIGNS = rb"[\"']%s[\"'](?:, ?[\"']%s[\"']){15}" % (_SIGN, _SIGN)
+_GROUPS_MIN = {1: 19, 2: 9, 3: 6, 4: 4, 5: 3, 6: 3, 7: 3, 8: 3}  # behind the first, by the signs in each
+
+
+def _row(signs: int, most: bytes) -> bytes:
+    group = b"%s{%d}" % (_SIGN, signs)
+    return b"%s(?:%s%s){%d%s}" % (group, _APART, group, _GROUPS_MIN[signs], most)
+
+
+# Whether there may be one; `_BROKEN` looks around at every sign, which takes as long as all rules.
+_MAY_BREAK = re2.compile(
+    b"|".join(
+        [
+            rb"%s(?:%s)%s" % (_SIGN, _GAP, _SIGN),
+            rb"(?:^|[^A-Za-z0-9_\-])(?:%s)" % b"|".join([_row(signs, b"") for signs in _GROUPS_MIN]),
+            _HEX_BYTES,
+            _DECIMAL_BYTES,
+            _SIGNS,
+        ]
+    )
+)
+_BROKEN = re.compile(
+    rb"(?P<gap>(?<=%(sign)s)(?:%(gap)s)(?=%(sign)s))"
+    rb"|(?<!%(sign)s)(?:(?P<hex>%(hex)s)|(?P<decimal>%(decimal)s)|(?P<row>%(rows)s))(?!%(sign)s)"
+    rb"|(?P<signs>%(signs)s)"
+    % {
+        b"sign": _SIGN,
+        b"gap": _GAP,
+        b"hex": _HEX_BYTES.replace(b"{15}", b"{15,4096}"),
+        b"decimal": _DECIMAL_BYTES.replace(b"{15}", b"{15,4096}"),
+        b"signs": _SIGNS.replace(b"{15}", b"{15,4096}"),
+        b"rows": b"|".join(
+            [_row(signs, b",128") + rb"(?:%s%s{1,%d})?" % (_APART, _SIGN, signs) for signs in _GROUPS_MIN]
+        ),
+    }
+)
+_PARTS = {
+    "gap": re.compile(rb"(?!)"),
+    "hex": re.compile(rb"(?:0x)?([0-9A-Fa-f]{2})"),
+    "decimal": re.compile(rb"([0-9]{2,3})"),
+    "row": re.compile(rb"(%s+)" % _SIGN),
+    "signs": re.compile(rb"[\"'](%s)[\"']" % _SIGN),
+}
+_BASES = {"hex": 16, "decimal": 10}
+
+Part = tuple[bytes, int, int]  # what stands in the view, and the span of the original that it stands for
+
+
+def rejoined(data: bytes) -> NormalizedText | None:
+    """`data` with broken tokens whole and rows of bytes as the text that they are, or None when there are none."""
+    if _MAY_BREAK.search(data) is None:
+        return None
+    parts = list(_parts(data))
+    if len(parts) == 1:
+        return None
+    return NormalizedText(
+        b"".join([part for part, _, _ in parts]), lambda: [(len(part), *span) for part, *span in parts]
+    )
+
+
+def _parts(data: bytes) -> Iterator[Part]:
+    last = 0
+    for match in _BROKEN.finditer(data):
+        parts = list(_joined(match))
+        if not any(part.translate(None, READABLE) for part, _, _ in parts):
+            yield data[last : match.start()], last, match.start()
+            yield from parts
+            last = match.end()
+    yield data[last:], last, len(data)
+
+
+def _joined(match: re.Match[bytes]) -> Iterator[Part]:
+    """What a broken token is made of, piece by piece; of a mere gap nothing."""
+    kind = match.lastgroup or "gap"
+    base = _BASES.get(kind)
+    for part in _PARTS[kind].finditer(match.string, *match.span()):
+        yield bytes([min(int(part[1], base), 255)]) if base else part[1], *part.span()
