@@ -54,13 +54,11 @@ _BROKEN = re.compile(
         ),
     }
 )
-_PARTS = {
-    "gap": re.compile(rb"(?!)"),
-    "hex": re.compile(rb"(?:0x)?([0-9A-Fa-f]{2})"),
-    "decimal": re.compile(rb"([0-9]{2,3})"),
-    "row": re.compile(rb"(%s+)" % _SIGN),
-    "signs": re.compile(rb"[\"'](%s)[\"']" % _SIGN),
-}
+_HEX_BYTE = re.compile(rb"(?:0x)?([0-9A-Fa-f]{2})")
+_DECIMAL_BYTE = re.compile(rb"([0-9]{2,3})")
+_GROUP = re.compile(rb"([A-Za-z0-9_\-]+)")
+_QUOTED_SIGN = re.compile(rb"[\"']([A-Za-z0-9_\-])[\"']")
+_PARTS = {"hex": _HEX_BYTE, "decimal": _DECIMAL_BYTE, "row": _GROUP, "signs": _QUOTED_SIGN}
 _BASES = {"hex": 16, "decimal": 10}
 
 Part = tuple[bytes, int, int]  # what stands in the view, and the span of the original that it stands for
@@ -74,7 +72,7 @@ def rejoined(data: bytes) -> NormalizedText | None:
     if len(parts) == 1:
         return None
     return NormalizedText(
-        b"".join([part for part, _, _ in parts]), lambda: [(len(part), *span) for part, *span in parts]
+        b"".join([part for part, _, _ in parts]), lambda: [(len(part), low, high) for part, low, high in parts]
     )
 
 
@@ -91,7 +89,8 @@ def _parts(data: bytes) -> Iterator[Part]:
 
 def _joined(match: re.Match[bytes]) -> Iterator[Part]:
     """What a broken token is made of, piece by piece; of a mere gap nothing."""
-    kind = match.lastgroup or "gap"
+    kind = match.lastgroup or ""
     base = _BASES.get(kind)
-    for part in _PARTS[kind].finditer(match.string, *match.span()):
-        yield bytes([min(int(part[1], base), 255)]) if base else part[1], *part.span()
+    if kind in _PARTS:
+        for part in _PARTS[kind].finditer(match.string, *match.span()):
+            yield bytes([min(int(part[1], base), 255)]) if base else part[1], *part.span()

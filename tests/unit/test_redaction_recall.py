@@ -202,7 +202,7 @@ def _twice(text: str) -> str:
 
 HIDDEN: dict[str, Callable[[str], str]] = {
     "zero-width": lambda key: _spread(key, "\u200b", "\u2060", "\ufeff"),
-    "full-width": lambda key: _wide(key),
+    "full-width": _wide,
     "look-alike": lambda key: (
         key[:4] + "".join(c.translate(LOOKS) if at % 3 == 0 else c for at, c in enumerate(key[4:]))
     ),
@@ -234,7 +234,7 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "entity-open": lambda key: "".join(f"&#{ord(char)}" for char in key),
     "percent-u": lambda key: "".join(f"%u{ord(char):04x}" for char in key),
     "unicode-java": lambda key: "".join(f"\\uu{ord(char):04x}" for char in key),
-    "wide-nul": lambda key: "\x00".join(key),
+    "wide-nul": "\x00".join,
     "wide-nul-json": lambda key: json.dumps("\x00".join(key)),
     "combining": lambda key: _spread(key, "\u0301", "\u0308"),
     "digits": lambda key: key.translate(str.maketrans(DIGITS, "٠١٢٣٤٥٦٧٨٩")),

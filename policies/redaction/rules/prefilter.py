@@ -33,10 +33,15 @@ class Sieve:
 
     def candidates(self, data: bytes) -> list[int]:
         """Ranks of all rules whose pattern is in `data`, and of some more. Raises RedactionError when out of memory."""
-        ranks = self._literals.candidates(data)
-        for family in self._families:
-            ranks += family.candidates(data)
-        return ranks
+        return self.by_literal(data) + self.by_family(data)
+
+    def by_literal(self, data: bytes) -> list[int]:
+        """Those that a literal may give away."""
+        return self._literals.candidates(data)
+
+    def by_family(self, data: bytes) -> list[int]:
+        """Those of the families."""
+        return [rank for family in self._families for rank in family.candidates(data)]
 
 
 class _Literals:
