@@ -153,12 +153,15 @@ def _key_name(data: bytes, start: int, end: int) -> bytes:
 def _strings(data: bytes, value: Value, level: Trust) -> Iterator[tuple[int, int]]:
     """The strings inside of a container whose key names a credential."""
     for inner in _STRINGS.finditer(data, value.start, value.end):
-        if _accepts(_unmarked(inner.group().strip(b"\"'")), level, quoted=True):
+        text = _unmarked(inner.group().strip(b"\"'"))
+        if not _is_placeholder(text) and _accepts(text, level, quoted=True):
             yield inner.start(), inner.end()
 
 
 def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
     text = _unmarked(data[value.start : value.end])
+    if not text:
+        return
     tight = b" " not in glue and b"=" in glue
     if _names(data, at, value, glue, text):
         return
@@ -305,7 +308,8 @@ def _is_placeholder(text: bytes) -> bool:
 
 def _is_about(text: bytes) -> bool:
     """Whether a word is what is said of a credential, and none itself."""
-    return text.lower() in _ABOUT or text.lower() in _ABOUT_ELSEWHERE
+    lowered = text.lower()
+    return lowered in _ABOUT or lowered in _ABOUT_ELSEWHERE
 
 
 def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:
@@ -319,11 +323,11 @@ def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:
 
 
 def _accepts(text: bytes, level: Trust, *, quoted: bool) -> bool:
-    if _is_placeholder(text) or (b" " in text and _is_sentence(text)):
+    if b" " in text and _is_sentence(text):
         return False
     if level is Trust.certain:
         return len(text) >= 3
-    if is_harmless(text) and level is Trust.weak and not _UUID_LIKE.fullmatch(text):
+    if level is Trust.weak and is_harmless(text) and not _UUID_LIKE.fullmatch(text):
         return False
     if level is Trust.strong:
         return (len(text) >= (4 if quoted else 6) and not text.isdigit()) or len(text) >= 10

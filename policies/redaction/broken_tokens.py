@@ -3,18 +3,20 @@
 import re
 from collections.abc import Iterator
 
-import re2
-
 from policies.redaction.normalization import READABLE, NormalizedText
+from policies.redaction.validators.patterns import Pattern
 
 _SIGN = rb"[A-Za-z0-9_\-]"
 _HEX = rb"[0-9A-Fa-f]{2}"
 _APART = r"(?:[ \t.]|·)".encode()
-# What may stand within a token and is none of it: a line's end, a sum of literals, a break of HTML.
-_GAP = (
-    rb"\\?\r?\n|\\\r?\n[ \t]{1,32}|<w?br ?/?>(?:\r?\n)?"
-    rb"|\\?[\"'][ \t]{0,4}(?:(?:[+.&]|\.\.|<>|\|\|)[ \t]{0,4}(?:\\?\r?\n[ \t]{0,32})?|\\?\r?\n[ \t]{1,32})\\?[\"']"
+# What may stand within a token and is none of it: a sum of literals, a line that goes on, a line's end.
+_SUM = (
+    rb"\\?[\"'][ \t]{0,4}(?:(?:[+.&]|\.\.|<>|\|\|)[ \t]{0,4}(?:\\?\r?\n[ \t]{0,32})?|\\?\r?\n[ \t]{1,32})\\?[\"']"
+    rb"|\\\r?\n[ \t]{0,32}"
 )
+_END = rb"\r?\n|<w?br ?/?>(?:\r?\n)?"
+# A line that begins with a word begins with another token.
+_NO_WORD = rb"(?!(?:[A-Z]?[a-z]{1,24}|[A-Z]{1,24})(?:[_\-](?:[A-Z]?[a-z]{1,24}|[A-Z]{1,24})){0,8}+(?!%s))" % _SIGN
 # Bytes as languages print them (`<Buffer 73 6b>`, `73:6b`, `0x73, 0x6b`, `[115 107]`), and a list of signs.
 _HEX_BYTES = rb"%s(?:[ :]%s){15}|0x%s(?:, ?0x%s){15}" % ((_HEX,) * 4)
 _DECIMAL_BYTES = rb"[0-9]{2,3}(?:,? [0-9]{2,3}){15}"
@@ -28,24 +30,26 @@ def _row(signs: int, most: bytes) -> bytes:
 
 
 # Whether there may be one; `_BROKEN` looks around at every sign, which takes as long as all rules.
-_MAY_BREAK = re2.compile(
+_MAY_BREAK = Pattern(
     b"|".join(
         [
-            rb"%s(?:%s)%s" % (_SIGN, _GAP, _SIGN),
+            rb"%s(?:%s|%s)%s" % (_SIGN, _SUM, _END, _SIGN),
             rb"(?:^|[^A-Za-z0-9_\-])(?:%s)" % b"|".join([_row(signs, b"") for signs in _GROUPS_MIN]),
             _HEX_BYTES,
             _DECIMAL_BYTES,
             _SIGNS,
         ]
-    )
+    ).decode()
 )
 _BROKEN = re.compile(
-    rb"(?P<gap>(?<=%(sign)s)(?:%(gap)s)(?=%(sign)s))"
+    rb"(?P<gap>(?<=%(sign)s)(?:%(sum)s|(?:%(end)s)%(other)s)(?=%(sign)s))"
     rb"|(?<!%(sign)s)(?:(?P<hex>%(hex)s)|(?P<decimal>%(decimal)s)|(?P<row>%(rows)s))(?!%(sign)s)"
     rb"|(?P<signs>%(signs)s)"
     % {
         b"sign": _SIGN,
-        b"gap": _GAP,
+        b"sum": _SUM,
+        b"end": _END,
+        b"other": _NO_WORD,
         b"hex": _HEX_BYTES.replace(b"{15}", b"{15,4096}"),
         b"decimal": _DECIMAL_BYTES.replace(b"{15}", b"{15,4096}"),
         b"signs": _SIGNS.replace(b"{15}", b"{15,4096}"),
@@ -66,7 +70,7 @@ Part = tuple[bytes, int, int]  # what stands in the view, and the span of the or
 
 def rejoined(data: bytes) -> NormalizedText | None:
     """`data` with broken tokens whole and rows of bytes as the text that they are, or None when there are none."""
-    if _MAY_BREAK.search(data) is None:
+    if next(_MAY_BREAK.matches(data), None) is None:
         return None
     parts = list(_parts(data))
     if len(parts) == 1:
