@@ -204,6 +204,7 @@ def listened(calledger: Calledger, key: str, calls: int) -> dict[str, float]:
     report(calledger, 0, 1)
     with logs(calledger, key, "logs?range=1h&live=1") as (page, _):
         page.locator(".live-mark.live-live").wait_for(state="attached")
+        page.mouse.move(0, 0)
         before = heap_mb(page)
         for first in range(1, calls + 1, _BATCH):
             report(calledger, first, _BATCH)

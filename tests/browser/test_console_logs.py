@@ -274,7 +274,7 @@ async def test_time_is_turned_around(browser: Browser, service: RunningService) 
 
 async def test_new_calls_come_on_top_or_are_counted(browser: Browser, service: RunningService) -> None:
     """Live, calls that are recorded come on top by themselves; while somebody points at the list they are counted and
-    move nothing, and a press shows them.
+    move nothing, and a press shows them. A pointer that rests over the list by chance holds nothing back.
     """
     ingest = service.new_key("ingest")
 
@@ -299,6 +299,12 @@ async def test_new_calls_come_on_top_or_are_counted(browser: Browser, service: R
         await expect(rows(page).first).to_contain_text("two")
         await expect(page.get_by_role("button", name="new calls: show")).to_have_count(0)
         assert parameters(page)["live"] == ["1"]
+
+        await rows(page).nth(3).hover()
+        await page.clock.install()
+        await page.clock.fast_forward("00:11")
+        await report("beside-a-resting-pointer")
+        await expect(rows(page).first).to_contain_text("beside-a-resting-pointer")
 
 
 async def test_a_time_is_brushed(browser: Browser, service: RunningService) -> None:
