@@ -86,7 +86,11 @@ class AdmissionGate:
                     outcomes.append(None)
                     continue
                 call = preparation.prepare_unchanged(unchanged, account)
-                outcomes.append(await preparation.prepare(unchanged, account, unchanged) if call is None else call)
+                if call is None:
+                    call = await preparation.prepare(unchanged, account, unchanged)
+                if unchanged is not row and isinstance(call, Prepared):
+                    call.report = row  # with tags that another policy may keep
+                outcomes.append(call)
             await _yield_after(rows)
         await self._examine(rules, preparation, resolution, part, outcomes)
         return [outcome for outcome in outcomes if outcome is not None]

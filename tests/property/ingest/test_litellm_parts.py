@@ -1,14 +1,18 @@
-"""Laws of LiteLLM's money: parts sum to the amount to the last digit or are not given, whatever is reported."""
+"""Laws of LiteLLM's payloads: parts of money sum to the amount to the last digit or are not given, whatever is
+reported; and a payload is read the same by the short way and by the long one.
+"""
 
 import json
 from decimal import Decimal
 from typing import Any
 
+from gateway_rows import litellm_pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import Report
 from service.ingest.formats.litellm.adapter import read_entry
+from service.ingest.formats.litellm.fields import KNOWN
 from service.ingest.formats.native.reader import read_row
 
 ENTRY = {"litellm_call_id": "c", "call_type": "acompletion", "status": "success", "model": "m", "startTime": 1795341600}
@@ -21,6 +25,7 @@ NAMES = (
     *("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "reasoning_cost", "total_cost"),
     *("tool_usage_cost", "guardrail_cost", "discount_amount", "margin_total_amount"),
 )
+NAMED = sorted(KNOWN)
 ADDITIONAL = st.dictionaries(st.text(max_size=3), COSTS, max_size=2)
 BREAKDOWNS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, COSTS) | {"additional_costs": ADDITIONAL})
 
@@ -91,3 +96,37 @@ def test_native_parts_sum_or_are_absent(amounts: list[Decimal], missing: Decimal
     assert (got.amount_parts is not None) == (whole and bool(amounts))
     assert got.dropped.get("amount_parts", 0) == int(not whole and bool(amounts))
     assert_sums(got)
+
+
+ODD = st.sampled_from(
+    [
+        None,
+        "",
+        "None",
+        "x",
+        "1.5",
+        "2026-11-30 10:00:00",
+        0,
+        0.0,
+        -1,
+        True,
+        [],
+        ["a:b"],
+        {},
+        {"user": "ada"},
+        1e300,
+        2.5,
+    ]
+)
+
+
+@given(st.sampled_from([pair["callback"] for pair in litellm_pairs()]), st.dictionaries(st.sampled_from(NAMED), ODD))
+def test_a_field_that_is_not_known_changes_nothing(payload: dict[str, Any], odd: dict[str, Any]) -> None:
+    """What is decoded in one step is read as what has to be taken apart first, whatever its values are."""
+    usual, unusual = (read_entry(json.dumps(payload | odd | more).encode()) for more in ({}, {"unheard_of": None}))
+
+    if isinstance(usual, Report) and isinstance(unusual, Report):
+        for report in (usual, unusual):
+            report.content.sort()
+            report.identifiers, report.persons = tuple(sorted(report.identifiers)), tuple(sorted(report.persons))
+    assert usual == unusual

@@ -221,7 +221,9 @@ PLAIN_REPORTS = st.builds(
         failed=st.just(False),
         api_key=PLAIN_NAMES,
         user=st.sampled_from([None, "u-17"]),
-        tags=st.sampled_from([{}, {"team": "search"}]),
+        tags=st.sampled_from(
+            [{}, {"team": "search"}, {"team": "search", "unheard": "of"}, {"unheard": "of", "as": "x"}]
+        ),
         attributes=st.none() | ATTRIBUTES,
     ),
     st.fixed_dictionaries(
@@ -242,16 +244,20 @@ ALIKE = [field.name for field in fields(Report) if field.name not in _NOT_STORED
 @settings(SLOW, max_examples=300)
 @given(st.lists(REPORTS | PLAIN_REPORTS, min_size=1, max_size=4), st.sampled_from([*ADMISSIONS, ADMISSION]))
 def test_a_whole_report_is_what_admission_makes_of_it(reports: list[Report], admission: Admission) -> None:
-    """Whatever was admitted before: a report passes whole only where `admit` takes nothing and changes nothing."""
+    """Whatever was admitted before: a report passes whole only where `admit` takes nothing but tags that are not kept,
+    and changes nothing.
+    """
     for report in reports:
         before = admission.unchanged(report)
         admitted = admission.admit(report)
         for whole in (before, admission.unchanged(report)):
             if whole is None:
                 continue
-            assert whole is report
-            assert [getattr(admitted, name) for name in ALIKE] == [getattr(report, name) for name in ALIKE]
-            assert (admitted.removed, admitted.rejected) == (report.dropped, None)
+            assert replace(whole, tags=report.tags) == report
+            assert [getattr(admitted, name) for name in ALIKE] == [getattr(whole, name) for name in ALIKE]
+            others = len(report.tags) - len(whole.tags)
+            removed = report.dropped | ({"tags": report.dropped.get("tags", 0) + others} if others else {})
+            assert (admitted.removed, admitted.rejected) == (removed, None)
             assert (admitted.error, admitted.error_type, admitted.error_code) == (None, None, None)
 
 
@@ -266,6 +272,22 @@ def test_an_ordinary_call_passes_whole_from_the_second_time_on() -> None:
     assert admission.unchanged(replace(call, model="gpt-4.1")) is None
     assert admission.unchanged(replace(call, tags={"team": "growth"})) is None
     assert admission.unchanged(replace(call, failed=True)) is None
+
+
+def test_a_tag_that_is_not_kept_takes_nobody_the_long_way() -> None:
+    """Gateways tag every call with more than a policy keeps: such calls pass without those tags, and are left as they
+    were.
+    """
+    admission = Admission(POLICY, Redactor())
+    tags = {"team": "search", "User-Agent": "OpenAI/Python 2.6"}
+    call = Report("litellm", "req-1", datetime(2026, 11, 22, 10, tzinfo=UTC), "gpt-4o", False, tags=dict(tags))
+    admission.admit(call)
+
+    whole = admission.unchanged(replace(call, source_id="req-2"))
+
+    assert whole is not None
+    assert (whole.tags, whole.source_id, call.tags) == ({"team": "search"}, "req-2", tags)
+    assert admission.unchanged(replace(call, tags=tags | {"team": "growth"})) is None
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())

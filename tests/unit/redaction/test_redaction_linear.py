@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from policies.redaction import SIZE_CAP_CHARS, RedactionError, Redactor, shipped_rules
-from policies.redaction.normalization import encode, folded, opened_base64, unescaped
+from policies.redaction.broken_tokens import rejoined
+from policies.redaction.normalization import encode, folded, folded_again, opened_base64, unescaped
 from policies.redaction.spans import MARK, neutral
 from policies.redaction.text import bounded, plain
 
@@ -37,6 +38,8 @@ OPENERS = [
     "ｋｅｙ：", "ｋｅｙ＝ａ１", "密钥:", "余额", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ",
     "eyJhbGciOiJIUzI1NiJ9.", "curl -u ", "machine x login ", "[redacted:", "[redacted:email]", "arn:aws:",
     "projects/", "sk-***", "xxxxxx", "deadbeef-", 'Some("', 'string(9) "', "IDENTIFIED BY '",
+    "73 6b 2d ", "73:", "0x73, ", "115, 107 ", "'s', ", "sk-o r-v1 ", "a b ", "ab.", 'sk" + "', 'sk"\n "', "sk<br>",
+    "s\x00", "\\u200b", "&shy;", "%u0073", "a\u0301",
     "q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs ", "YXBpX2tleT1oNHJib3VyLWxhbnRlcm4tMjI=",
 ]  # fmt: skip
 
@@ -98,6 +101,8 @@ def test_every_rule() -> None:
 VIEWS: dict[str, Callable[[str], object]] = {
     "folded": lambda text: folded(text).origin(0, 1),
     "unescaped": lambda text: (view := unescaped(encode(text))) and view.origin(0, 1),
+    "folded again": lambda text: (view := folded_again(encode(text))) and view.origin(0, 1),
+    "rejoined": lambda text: (view := rejoined(encode(text))) and view.origin(0, 1),
     "base64": lambda text: opened_base64(encode(text)),
     "neutral": lambda text: neutral(encode(text), frozenset({b"email"})),
     "marks": lambda text: MARK.sub(b"", encode(text)),
@@ -109,7 +114,7 @@ VIEWS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("name", VIEWS)
 def test_every_view(name: str) -> None:
     """Views and cuts over 16 KiB to 1 MiB, for which the redactor's size cap is no excuse."""
-    alone = name in ("folded", "plain")  # these know single characters alone
+    alone = name in ("folded", "folded again", "plain")  # these know single characters alone
     units = [sign for sign in SIGNS if len(sign) == 1] if alone else SIGNS + OPENERS
     slow = [unit for unit in units if not _is_linear(VIEWS[name], unit, 1 << 20, 6)]
     assert slow == []

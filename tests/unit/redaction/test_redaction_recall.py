@@ -2,6 +2,7 @@
 # ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
 
 import base64
+import json
 import random
 import re
 import string
@@ -141,6 +142,7 @@ MADE: dict[str, Callable[[random.Random], str]] = {
     "odd": lambda rnd: f"p{rnd.choice(',;')}{rnd.choice(WORDS)}{rnd.choice(',;')}{rnd.randrange(10, 99)}",
     "code": lambda rnd: _run(rnd, DIGITS, 6),
     "phone": _phone,
+    "dialled": lambda rnd: _phone(rnd).translate(str.maketrans(DIGITS, "٠١٢٣٤٥٦٧٨٩")),
     "national": _national,
     "email": _email,
     "entity": lambda rnd: f"{rnd.choice(WORDS)}.{rnd.choice(WORDS)}&#{rnd.choice(['64', 'x40'])};example.com",
@@ -190,13 +192,17 @@ def _spread(text: str, *signs: str) -> str:
     return "".join(char + signs[at % len(signs)] if at % 7 == 5 else char for at, char in enumerate(text))
 
 
+def _wide(text: str) -> str:
+    return "".join(chr(ord(char) + 0xFEE0) for char in text)
+
+
 def _twice(text: str) -> str:
     return base64.b64encode(base64.b64encode(f"api_key={text}".encode())).decode()
 
 
 HIDDEN: dict[str, Callable[[str], str]] = {
     "zero-width": lambda key: _spread(key, "\u200b", "\u2060", "\ufeff"),
-    "full-width": lambda key: "".join(chr(ord(char) + 0xFEE0) for char in key),
+    "full-width": _wide,
     "look-alike": lambda key: (
         key[:4] + "".join(c.translate(LOOKS) if at % 3 == 0 else c for at, c in enumerate(key[4:]))
     ),
@@ -219,6 +225,34 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "braced": lambda key: "".join(f"\\u{{{ord(char):x}}}" for char in key),
     "soft-break": lambda key: key[: len(key) // 2] + "=\n" + key[len(key) // 2 :],
     "soft": lambda key: _spread(key, "\u00ad", "\u034f", "\u3164", "\ufe0f", "\U000e0041"),
+    "json-zero-width": lambda key: json.dumps(_spread(key, "\u200b", "\u2060", "\ufeff")),
+    "json-full-width": lambda key: json.dumps(_wide(key)),
+    "percent-zero-width": lambda key: quote(_spread(key, "\u200b", "\u2060", "\ufeff"), safe=""),
+    "percent-full-width": lambda key: quote(_wide(key), safe=""),
+    "entity-zero-width": lambda key: _spread(key, "&#8203;"),
+    "entity-named": lambda key: _spread(key, "&shy;", "&zwnj;"),
+    "entity-open": lambda key: "".join(f"&#{ord(char)}" for char in key),
+    "percent-u": lambda key: "".join(f"%u{ord(char):04x}" for char in key),
+    "unicode-java": lambda key: "".join(f"\\uu{ord(char):04x}" for char in key),
+    "wide-nul": "\x00".join,
+    "wide-nul-json": lambda key: json.dumps("\x00".join(key)),
+    "combining": lambda key: _spread(key, "\u0301", "\u0308"),
+    "digits": lambda key: key.translate(str.maketrans(DIGITS, "٠١٢٣٤٥٦٧٨٩")),
+    "word-break": lambda key: _spread(key, "<wbr>"),
+    "line-break": lambda key: key[: len(key) // 2] + "<br/>" + key[len(key) // 2 :],
+    "buffer": lambda key: f"<Buffer {key.encode().hex(' ')}>",
+    "colons": lambda key: key.encode().hex(":"),
+    "hex-list": lambda key: ", ".join(f"0x{ord(char):02x}" for char in key),
+    "bytes": lambda key: "[" + " ".join(str(ord(char)) for char in key) + "]",
+    "byte-list": lambda key: str(list(key.encode())),
+    "sign-list": lambda key: str(list(key)),
+    "spaced-1": " ".join,
+    "spaced-2": lambda key: " ".join(key[at : at + 2] for at in range(0, len(key), 2)),
+    "spaced-5": lambda key: " ".join(key[at : at + 5] for at in range(0, len(key), 5)),
+    "dotted": lambda key: "·".join(key[at : at + 4] for at in range(0, len(key), 4)),
+    "summed": lambda key: key[: len(key) // 2] + '" ..\n    "' + key[len(key) // 2 :],
+    "adjacent": lambda key: key[: len(key) // 2] + '"\n  "' + key[len(key) // 2 :],
+    "indented": lambda key: key[: len(key) // 2] + "\\\n    " + key[len(key) // 2 :],
     "mathematical": lambda key: "".join(chr(0x1D5BA + ord(c) - 97) if c.islower() else c for c in key),
 }
 
