@@ -126,18 +126,11 @@ async def read_page(
         rows, more_after, more_before = rows[::-1], False, more
     else:
         more_after, more_before = more, False
-
-    async def is_past(bound: Bound | None) -> bool:
-        """Whether there are rows on the far side of this end of the page; without an end there are none."""
-        if bound is None:
-            return False
-        return await _Fetcher(connection, reading, ordering, PageSelection()).exists_past(bound)
-
     return Page(
         rows,
         shown_fields(reading, page_selection.selection) if columns is None else columns.projection.shown,
-        more_after or (page_selection.has_next and await is_past(before)),
-        more_before or (page_selection.has_previous and await is_past(after)),
+        more_after or (page_selection.has_next and await fetcher.are_past(before)),
+        more_before or (page_selection.has_previous and await fetcher.are_past(after)),
         await count_rows(connection, reading) if page_selection.total else None,
         ordering,
         cursors,
@@ -268,10 +261,16 @@ class _Fetcher:
         selection = self._page_selection
         return selection.rows or (selection.has_previous if from_end else selection.has_next)
 
-    async def exists_past(self, bound: Bound) -> bool:
-        """Whether there is a row on the far side of the page's end, the row that the cursor was made of included."""
+    async def are_past(self, bound: Bound | None) -> bool:
+        """Whether there are rows on the far side of the page's end, the row that the cursor was made of included.
+
+        False for None: the page has no such end.
+        """
+        if bound is None:
+            return False
+        probe = _Fetcher(self._connection, self._reading, self._ordering, PageSelection())
         far = Bound(bound.position, not bound.after, inclusive=True)
-        return bool(await self.fetch([far], 1, backward=bound.after))
+        return bool(await probe.fetch([far], 1, backward=bound.after))
 
     def _time_windows(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[TimeRange]:
         reading, ordering = self._reading, self._ordering
@@ -305,7 +304,12 @@ class _Fetcher:
         params = Params(apart=apart)
         conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
         conditions += self._reading.only
-        conditions += [lambda _, bound=bound: self._ordering.beyond(bound, params) for bound in bounds]
+
+        def beyond(bound: Bound) -> statements.Condition:
+            """The rows inside of one end of the page."""
+            return lambda _: self._ordering.beyond(bound, params)
+
+        conditions += map(beyond, bounds)
 
         alone = len(self._reading.scan_ranges) == 1
         texts = alone and (self._lone.texts_only if self._lone is not None else self._page_selection.texts)
@@ -333,11 +337,12 @@ class _Fetcher:
     ) -> tuple[str, Sequence[object]]:
         """The statement, which for one scan range and a simple filter is put together once for all values."""
         fixed, reading, ordering = self._lone, self._reading, self._ordering
-        found = None if fixed is None else form_and_values(reading.table.filters, reading.predicate)
+        everything = reading.predicate is EVERYTHING
+        found = ((), ()) if everything else form_and_values(reading.table.filters, reading.predicate)
         if fixed is None or found is None or (bounds and not ordering.by_time):
             return self._statement(scan_ranges, time_range, bounds, limit, backward=backward)
         form, values = found
-        values = values_of(scan_ranges[0], time_range, limit) + values
+        values = [*values_of(scan_ranges[0], time_range, limit), *values]
         for bound in bounds:
             values += ordering.moment_and_id(bound)
         several = scan_ranges[0].accounts is None, self.account is None
