@@ -62,8 +62,8 @@ class ColumnLoop(RowLoop):
         if entry.nested is None or field.type.startswith("["):
             yield value
         elif value == "None" or field.relation is not None:
-            for place in range(len(entry.nested.entries)):
-                yield "None" if value == "None" else f"(None if {value} is None else {value}[{place}])"
+            for index in range(len(entry.nested.entries)):
+                yield "None" if value == "None" else f"(None if {value} is None else {value}[{index}])"
         else:
             for _, part in self._part_values(field, entry.nested):
                 yield field.value.replace("{object}", part)
