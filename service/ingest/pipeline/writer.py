@@ -12,7 +12,6 @@ import msgspec
 
 from policies import Report, Source, Store
 from service.access.principal import Principal
-from service.aside import TURN_S, clock, next_turn
 from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
@@ -30,6 +29,7 @@ from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status
 from service.keyring import Keyring
 from service.logs import get_logger
+from service.offload import TURN_S, clock, next_turn
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import encode_call_ids
