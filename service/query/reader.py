@@ -78,10 +78,13 @@ class Reader:
     ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
+        if reading.cold is None:
+            async with self.connection(scope) as connection:
+                return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
 
         async def read(connection: Connection, cold: ColdRows | None) -> Page:
             """The page, with the rows of these files."""
-            listed = reading if cold is None else reading._replace(cold=cold)
+            listed = reading._replace(cold=cold)
             return await read_page(connection, listed, request, page_selection, self.cursors, count_rows, columns)
 
         return await self._read(scope, reading.cold, read)
