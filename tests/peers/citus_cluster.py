@@ -171,6 +171,7 @@ class CitusServer:
         if kind not in self._templates:
             name = f"{kind}_{os.getpid()}"
             self._made.append(name)
+            self._drop(name)  # what was cut off by a time limit
             self._make(name)
             fill(self.url(name))
             self._close(name)
