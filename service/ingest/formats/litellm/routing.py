@@ -65,7 +65,7 @@ def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
     counts = [_count(payload, headers.get(_RETRIES)), _count(payload, headers.get(_FALLBACKS))]
     if counts == [None, None]:
-        counts = [_count(payload, payload.metadata.get("attempted_retries"))]
+        counts = [_count(payload, payload.metadata.get(name)) for name in ("attempted_retries", "attempted_fallbacks")]
     before = [count for count in counts if count is not None]
     return min(1 + sum(before), ATTEMPT_MAX) if before else None
 
