@@ -13,6 +13,7 @@ _NOTHING: Final = Attributes()
 _NO_HEADERS: Final[Object] = {}
 _RETRIES: Final = "x-litellm-attempted-retries"
 _FALLBACKS: Final = "x-litellm-attempted-fallbacks"
+_ATTEMPTED: Final = ("attempted_retries", "attempted_fallbacks")
 # LiteLLM makes ids of answers for providers that have none in its form.
 _LITELLMS_ID: Final = re.compile(r"chatcmpl-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII)
 # How providers call the id of a request, the most specific first.
@@ -50,8 +51,11 @@ def _first(*values: Value) -> str | None:
 
 def _named(payload: Payload, *names: str) -> str | None:
     """The first of these fields of the metadata that says anything."""
-    found = [payload.noted_text(name, payload.metadata.get(name)) for name in names]
-    return next((text for text in found if text is not None), None)
+    first = None
+    for name in names:
+        text = payload.noted_text(name, payload.metadata.get(name))
+        first = text if first is None else first
+    return first
 
 
 def _headers(payload: Payload) -> Object:
@@ -63,10 +67,11 @@ def _headers(payload: Payload) -> Object:
 
 def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
-    counts = [_count(payload, headers.get(_RETRIES)), _count(payload, headers.get(_FALLBACKS))]
-    if counts == [None, None]:
-        counts = [_count(payload, payload.metadata.get(name)) for name in ("attempted_retries", "attempted_fallbacks")]
+    counts = [_count(payload, headers[name]) for name in (_RETRIES, _FALLBACKS) if name in headers]
     before = [count for count in counts if count is not None]
+    if not before:
+        counts = [_count(payload, payload.metadata.get(name)) for name in _ATTEMPTED]
+        before = [count for count in counts if count is not None]
     return min(1 + sum(before), ATTEMPT_MAX) if before else None
 
 
@@ -81,7 +86,7 @@ def _provider_request_id(payload: Payload, report: Report, headers: Object, repo
     if payload.value("cache_hit") is True:
         return None
     found = _first(reported)
-    if found is None:
+    if found is None and headers:
         found = _first(*(headers[name] for name in _REQUEST_IDS if name in headers))
     answer = payload.text("id", ID_CHARACTERS_MAX)
     if found is None and answer is not None and not _LITELLMS_ID.fullmatch(answer):
