@@ -44,7 +44,8 @@ class ImportOptions:
 @dataclass(frozen=True, slots=True)
 class ImportFormat:
     """A format of rows: whose it is, what reads a row, which options it takes (fields of `ImportOptions`), the table
-    that has them in the gateway's database, and the gateway's HTTP API; None: it is not read from there.
+    that has them in the gateway's database, and the gateway's HTTP API; None: it is not read from there. `is_dear`:
+    reading a row takes longer than to hand it to another process and to take over what it is.
     """
 
     source: Source
@@ -53,6 +54,7 @@ class ImportFormat:
     options: frozenset[str] = frozenset()
     table: SourceTable | None = None
     api: type[LogApiSource | SpendLogApiSource] | None = None
+    is_dear: bool = False
 
 
 _LOGS: Final = SourceTable(
@@ -108,8 +110,11 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
             lambda _: read_history,
             table=_SPEND_LOGS,
             api=SpendLogApiSource,
+            is_dear=True,
         ),
-        "langfuse": ImportFormat("langfuse", "observations of Langfuse's exports and API", lambda _: read_observation),
+        "langfuse": ImportFormat(
+            "langfuse", "observations of Langfuse's exports and API", lambda _: read_observation, is_dear=True
+        ),
         "openrouter": ImportFormat("openrouter", "OpenRouter's activity by generation", lambda _: read_generation),
         "helicone": ImportFormat("helicone", "rows of Helicone's export tool and API", lambda _: read_request),
         "cloudflare": ImportFormat("cloudflare", "AI Gateway's events of Logpush, or its logs", lambda _: read_event),
@@ -121,10 +126,22 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
         "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
         "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
         "new-api": ImportFormat(
-            "new-api", "new-api's table `logs`", partial(_log_reader, "new-api"), _LOG_OPTIONS, _LOGS, LogApiSource
+            "new-api",
+            "new-api's table `logs`",
+            partial(_log_reader, "new-api"),
+            _LOG_OPTIONS,
+            _LOGS,
+            LogApiSource,
+            is_dear=True,
         ),
         "one-api": ImportFormat(
-            "one-api", "One API's table `logs`", partial(_log_reader, "one-api"), _LOG_OPTIONS, _LOGS, LogApiSource
+            "one-api",
+            "One API's table `logs`",
+            partial(_log_reader, "one-api"),
+            _LOG_OPTIONS,
+            _LOGS,
+            LogApiSource,
+            is_dear=True,
         ),
     }
 )

@@ -68,7 +68,7 @@ class _Seen:
 
     def __init__(self, start: int, end: int) -> None:
         self._bounds = start * 1000, end * 1000
-        self.rows: dict[str, tuple[int, Raw]] = {}
+        self.rows: dict[str, tuple[int, bytes]] = {}
         self.count = 0
 
     def add(self, rows: Sequence[Raw]) -> None:
@@ -90,9 +90,9 @@ class _Seen:
             if row.request_id in self.rows:
                 raise SourceError("the gateway gives a row twice: it does not turn its pages")
             if milliseconds < self._bounds[1]:
-                self.rows[row.request_id] = milliseconds, raw
+                self.rows[row.request_id] = milliseconds, bytes(raw)
 
-    def in_order(self) -> list[Raw]:
+    def in_order(self) -> list[bytes]:
         """The rows, oldest first."""
         return [raw for _, (_, raw) in sorted(self.rows.items(), key=lambda row: (row[1][0], row[0]))]
 
@@ -157,7 +157,7 @@ class SpendLogApiSource:
     def _first(self) -> int:
         return int(self._clock()) - _HISTORY_S if self._since is None else self._since
 
-    async def _window(self, client: GatewayClient, start: int, end: int) -> list[Raw] | None:
+    async def _window(self, client: GatewayClient, start: int, end: int) -> list[bytes] | None:
         """The rows from the second `start` to before `end`, oldest first; None where they are too many for a page."""
         seen, number, total = _Seen(start, end), 0, 0
         while True:
@@ -195,7 +195,7 @@ class SpendLogApiSource:
                 raise
             return _decoded(_PAGE, body)
 
-    async def _day(self, client: GatewayClient, start: int) -> list[Raw]:
+    async def _day(self, client: GatewayClient, start: int) -> list[bytes]:
         """The rows of the day of the second `start`, all of them: this address knows no times."""
         first = start - start % _DAY_S
         asked = {"start_date": _day(first), "end_date": _day(first + _DAY_S), "summarize": "false"}
