@@ -1,16 +1,50 @@
 """A keyring in a directory, and what a test does to it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.keyring import (
+    AccountKeyName,
+    KeyName,
     Keyring,
     PeriodKeyName,
     create_kek_file,
     open_keyring,
 )
+from service.keyring.packs import place_of
+from service.keyring.stores.pack_file import SLOT_BYTES
 
 DAY = PeriodKeyName(1, "personal", "2026-11-22")
 NEXT_DAY = PeriodKeyName(1, "personal", "2026-11-23")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a key in its pack, with the methods of a path."""
+
+    pack: Path
+    number: int
+
+    def exists(self) -> bool:
+        return self.pack.exists() and any(self.read_bytes())
+
+    def read_bytes(self) -> bytes:
+        return self.pack.read_bytes()[self.number * SLOT_BYTES :][:SLOT_BYTES]
+
+    def write_bytes(self, content: bytes) -> None:
+        with self.pack.open("r+b") as file:
+            file.seek(self.number * SLOT_BYTES)
+            file.write(content.ljust(SLOT_BYTES, b"\0"))
+
+    def unlink(self) -> None:
+        self.write_bytes(b"")
+
+
+def slot_of(ring: Path, name: KeyName) -> Slot:
+    """Where a keyring in the directory `ring` has the key of an account or a period."""
+    place = place_of(name)
+    assert place is not None
+    return Slot(ring / "packs" / place.pack, place.slot)
 
 
 class Environment:
@@ -24,7 +58,5 @@ class Environment:
     async def open(self, *, create: bool = False) -> Keyring:
         return await open_keyring(f"file:{self.root}", f"file:{self.kek}", create=create)
 
-    def file(self, name: PeriodKeyName | int) -> Path:
-        if isinstance(name, int):
-            return self.root / "accounts" / f"{name % 256:02x}" / str(name)
-        return self.root / "periods" / str(name.tier) / name.data_class / name.period
+    def file(self, name: PeriodKeyName | int) -> Slot:
+        return slot_of(self.root, AccountKeyName(name) if isinstance(name, int) else name)

@@ -6,9 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from keyring_folder import slot_of
 from retaining import NOW, YOUNG, RetainedLedger, failed, open_retained
 
 from policies.evidence import read_leaf
+from service.keyring import PeriodKeyName
 from service.retention.audit.key_record import record_keys
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
@@ -54,7 +56,7 @@ async def test_a_key_that_is_gone_without_us_is_lost_and_can_come_back(
     """A key file that somebody deleted is written down as lost, once; restored, the key is there again."""
     await retained.report(failed("a", YOUNG, user="u1"))
     await record_keys(retained.retention)
-    (path,) = (tmp_path / "keyring" / "periods").rglob(f"{YOUNG:%Y-%m-%d}")
+    path = slot_of(tmp_path / "keyring", PeriodKeyName(1, "personal", f"{YOUNG:%Y-%m-%d}"))
     kept = path.read_bytes()
     path.unlink()
     for _ in range(2):
@@ -62,7 +64,6 @@ async def test_a_key_that_is_gone_without_us_is_lost_and_can_come_back(
     assert await recorded(retained, "KEY_LOST") == [f"period/1/personal/{YOUNG:%Y-%m-%d}"]
 
     path.write_bytes(kept)
-    path.chmod(0o600)
     assert await record_keys(retained.retention) == 1
     assert await record_keys(retained.retention) == 0
     again = [f"period/1/personal/{YOUNG:%Y-%m-%d}"]
