@@ -157,7 +157,7 @@ def die_packing(urls: tuple[str, str], where: str, nth: int) -> None:
     ],
 )
 async def test_killed(ring: Ring, where: str, nth: int) -> None:
-    """Killed at any point, every key is the same, a destruction leaves nothing of its key, and the next call ends it."""
+    """Killed anywhere, every key is the same, a destruction leaves nothing of its key, and the next call ends it."""
     keys = await keys_of(await ring.open(), mint=True)
     process = SPAWN.Process(target=die_packing, args=(ring.urls, where, nth))
     process.start()
