@@ -298,7 +298,7 @@ POINTS = [
     *(("file", "rename", nth) for nth in (1, 2, 5, 7, 8)),  # metadata, each entry, metadata
     *(("file", "fsync", nth) for nth in (1, 2, 4, 10, 16)),
     *(("file", "pwrite", nth) for nth in (1, 2, 7)),  # the old entry is overwritten
-    *(("postgres", "fetchval", nth) for nth in (1, 2, 3, 8, 20, 30)),
+    *(("postgres", "fetchval", nth) for nth in (1, 2, 3, 8, 16, 24)),
     *(("postgres", "execute", nth) for nth in (1, 2, 3)),
 ]
 

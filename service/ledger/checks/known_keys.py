@@ -63,7 +63,7 @@ class KnownKeys:
 
 
 def short_name(name: str) -> str | int:
-    """Of an account's key the account's id, of any other its name: accounts are many, and a number takes less memory."""
+    """Of an account's key the account's id, of any other its name: accounts are many, and a number is smaller."""
     return int(name.removeprefix(_ACCOUNT)) if name.startswith(_ACCOUNT) else name
 
 
