@@ -18,7 +18,7 @@ ServiceError
 └── KeyGoneError               one key cannot be had; nothing sealed with it opens
     ├── KeyDestroyedError         destroyed on purpose; it is never made again
     └── KeyLostError              neither here nor destroyed by us
-        └── KeyDamagedError          its file is here, but is not what was written
+        └── KeyDamagedError          its entry is here, but is not what was written
 """
 
 from service.errors import OperatorError, ServiceError
