@@ -1,5 +1,9 @@
 """A keyring in a directory, and what a test does to it."""
 
+import asyncio
+import itertools
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +64,21 @@ class Environment:
 
     def file(self, name: PeriodKeyName | int) -> Slot:
         return slot_of(self.root, AccountKeyName(name) if isinstance(name, int) else name)
+
+
+def die_packing(urls: tuple[str, str], where: str, nth: int) -> None:
+    """Pack, and die by SIGKILL at the nth call of `where` that belongs to it."""
+    work = getattr(os, where)
+    calls = itertools.count(1)
+
+    def die(*arguments: object, **options: object) -> object:
+        if next(calls) == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return work(*arguments, **options)
+
+    async def run() -> None:
+        keyring = await open_keyring(*urls, create=False)
+        setattr(os, where, die)
+        await keyring.pack()
+
+    asyncio.run(run())

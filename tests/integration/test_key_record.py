@@ -1,10 +1,12 @@
 """Every key stands in the ledger: made, destroyed, or gone without us."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from keyring_folder import slot_of
 from retaining import NOW, YOUNG, RetainedLedger, failed, open_retained
@@ -84,3 +86,18 @@ async def test_destroyed_keys_are_written_down_once_and_never_lost(retained: Ret
     assert await recorded(retained, "KEY_DESTROYED") == [f"period/1/personal/{PAST:%Y-%m-%d}", f"account/{number}"]
     assert await recorded(retained, "KEY_LOST") == []
     assert await retained.findings() == {}
+
+
+async def test_keys_are_not_packed_under_an_older_service(
+    retained: RetainedLedger, tmp_path: Path, database_url: str
+) -> None:
+    """While a service of an earlier version runs, which would miss packed keys, maintenance packs none."""
+    path = tmp_path / "keyring" / "keyring.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    older = await asyncpg.connect(database_url, server_settings={"application_name": "calledger maintenance"})
+    await maintain(retained.retention)
+    assert json.loads(path.read_text())["format"] == 2
+
+    await older.close()
+    await maintain(retained.retention)
+    assert json.loads(path.read_text())["format"] == 3

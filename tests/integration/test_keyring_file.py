@@ -294,7 +294,7 @@ class TestStart:
         """A key file that others can read is not used; that costs what it seals, not the service."""
         await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        env.file(1).chmod(0o644)
+        env.file(1).pack.chmod(0o644)
 
         with pytest.raises(KeyringUnavailableError, match="chmod 600"):
             await keyring.key(AccountKeyName(1), mint=False)

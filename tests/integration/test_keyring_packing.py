@@ -1,10 +1,8 @@
 """A keyring that an earlier version made, with a file for each key: it is packed, wherever that is interrupted."""
 
 import asyncio
-import itertools
 import json
 import multiprocessing
-import os
 import signal
 from pathlib import Path
 from uuid import UUID
@@ -12,8 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from conftest import Server
-from keyring_folder import slot_of
-from retaining import open_retained
+from keyring_folder import die_packing, slot_of
 
 from service.keyring import (
     AccountKeyName,
@@ -29,7 +26,6 @@ from service.keyring import (
 )
 from service.keyring.deferred import DeferredKeyring
 from service.keyring.fallback_secrets import FallbackSecrets
-from service.retention.maintenance import maintain
 
 SPAWN = multiprocessing.get_context("spawn")
 NAMES = [
@@ -123,37 +119,16 @@ async def test_a_damaged_key_stays(ring: Ring) -> None:
     assert ring.loose() == [path]
 
 
-def die_packing(urls: tuple[str, str], where: str, nth: int) -> None:
-    """Pack, and die by SIGKILL at the nth call of `where` that belongs to it."""
-    work = getattr(os, where)
-    calls = itertools.count(1)
-
-    def die(*arguments: object, **options: object) -> object:
-        if next(calls) == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*arguments, **options)
-
-    async def run() -> None:
-        keyring = await open_keyring(*urls, create=False)
-        setattr(os, where, die)
-        await keyring.pack()
-
-    asyncio.run(run())
-
-
 @pytest.mark.parametrize(
     ("where", "nth"),
     [
         ("rename", 1),  # before the metadata are replaced
         ("link", 1),  # before the first pack key is there
-        ("fsync", 4),
         ("pwrite", 2),  # before the first key is in its pack
-        ("fsync", 7),
         ("pwrite", 3),  # when it is, and its own file is not yet overwritten
         ("pwrite", 8),
         ("unlink", 3),
         ("rmdir", 1),
-        ("rmdir", 2),
     ],
 )
 async def test_killed(ring: Ring, where: str, nth: int) -> None:
@@ -217,17 +192,3 @@ async def test_a_newer_format(ring: Ring, tmp_path: Path) -> None:
     fallback.write({"pepper": bytes(32), "cursor": bytes(32)})
     with pytest.raises(KeyringNewerError):
         await DeferredKeyring(ring.open, fallback, UUID(int=1)).start()
-
-
-async def test_not_under_an_older_service(database_url: str, tmp_path: Path) -> None:
-    """While a service of an earlier version runs, which would miss packed keys, maintenance packs none."""
-    path = tmp_path / "keyring" / "keyring.json"
-    async with open_retained(database_url, tmp_path) as retained:
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
-        older = await asyncpg.connect(database_url, server_settings={"application_name": "calledger maintenance"})
-        await maintain(retained.retention)
-        assert json.loads(path.read_text())["format"] == 2
-
-        await older.close()
-        await maintain(retained.retention)
-        assert json.loads(path.read_text())["format"] == 3

@@ -268,7 +268,7 @@ async def test_led_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             for ring in (keyring, await case.open(case.old)):
                 ring.forget()
                 with pytest.raises(KeyringUnavailableError, match="vouch"):
-                    await ring.key(AccountKeyName(2), mint=True)
+                    await ring.key(AccountKeyName(5000), mint=True)
         home.start()
         await other.close()
     path.write_text(json.dumps(rotated))
@@ -369,6 +369,8 @@ async def test_away_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with kek_home("vault", tmp_path, monkeypatch) as home:
         keyring = await case.open(case.old, create=True)
         before = await fill(keyring)
+        for number in range(10, 20):
+            await keyring.key(HoldKeyName(UUID(int=number)), mint=True)
         target = home.new()
 
         with pytest.raises(KeyringUnavailableError):

@@ -285,7 +285,7 @@ class FileStore:
             self._layout.remove_unfinished()
             present = self._keys.present(names)
             self._tombstones.add([(name, name in present) for name in names], at=datetime.now(UTC))
-            self._keys.erase(present)
+            self._keys.erase(names)
         return len(present)
 
     def _bind(self, database_id: UUID) -> str:

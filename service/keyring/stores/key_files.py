@@ -95,12 +95,12 @@ class KeyFiles:
         return found
 
     def erase(self, names: Iterable[KeyName]) -> None:
-        """Overwrite the entries of these keys, which there are, in the packs and in files of their own."""
-        packs, folders = defaultdict[str, list[int]](list), set[Path]()
+        """Overwrite the entries of these keys in the packs and in files of their own, as far as there are any."""
+        packs, folders = defaultdict[str, set[int]](set), set[Path]()
         for name in names:
             pack, slot, alone = self._where(name)
-            if pack and read_slot(pack, slot) is not None:
-                packs[pack].append(slot)
+            if pack:
+                packs[pack].add(slot)
             if erase(Path(alone)):
                 folders.add(Path(alone).parent)
         for pack, slots in packs.items():

@@ -5,7 +5,7 @@ over its slot and waiting until they are on the disk.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Final
 
@@ -62,20 +62,22 @@ def write_slot(path: str, slot: int, entry: bytes) -> None:
         sync(Path(path).parent)
 
 
-def clear_slots(path: str, slots: Iterable[int]) -> None:
-    """Overwrite slots that have an entry, wait until that is on disk, and remove the file if no entry is left.
+def clear_slots(path: str, slots: Set[int]) -> None:
+    """Overwrite those of these slots that have an entry, wait until that is on disk, and remove a file without entries.
 
     The caller holds the keyring's lock.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        for slot in slots:
-            os.pwrite(descriptor, bytes(SLOT_BYTES), slot * SLOT_BYTES)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if next(read_slots(path), None) is None:
-        erase(Path(path))
+    used = set(read_slots(path))
+    if used & slots:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for slot in used & slots:
+                os.pwrite(descriptor, bytes(SLOT_BYTES), slot * SLOT_BYTES)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    # Also one that a crash has left empty.
+    if used <= slots and erase(Path(path)):
         sync(Path(path).parent)
 
 
