@@ -91,7 +91,7 @@ class KeyFiles:
             if os.access(alone, os.F_OK):
                 found.add(name)
         for pack, slots in packs.items():
-            found |= {slots[slot] for slot in read_slots(pack) if slot in slots}
+            found |= {slots[slot] for slot in read_slots(pack, slots)}
         return found
 
     def erase(self, names: Iterable[KeyName]) -> None:

@@ -5,7 +5,7 @@ over its slot and waiting until they are on the disk.
 """
 
 import os
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +33,8 @@ def read_slot(path: str, slot: int) -> bytes | None:
         os.close(descriptor)
 
 
-def read_slots(path: str) -> Iterator[int]:
-    """The numbers of the slots that have an entry."""
+def read_slots(path: str, among: Iterable[int] | None = None) -> Iterator[int]:
+    """The numbers of the slots that have an entry, of those `among` (None: of all)."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def read_slots(path: str) -> Iterator[int]:
     with os.fdopen(descriptor, "rb") as file:
         _check_private(descriptor, path)
         content = file.read()
-    for slot in range(-(-len(content) // SLOT_BYTES)):
+    for slot in range(-(-len(content) // SLOT_BYTES)) if among is None else among:
         if _entry(content[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES]) is not None:
             yield slot
 
@@ -67,18 +67,24 @@ def clear_slots(path: str, slots: Set[int]) -> None:
 
     The caller holds the keyring's lock.
     """
-    used = set(read_slots(path))
-    if used & slots:
+    if used := list(read_slots(path, slots)):
         descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            for slot in used & slots:
+            for slot in used:
                 os.pwrite(descriptor, bytes(SLOT_BYTES), slot * SLOT_BYTES)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     # Also one that a crash has left empty.
-    if used <= slots and erase(Path(path)):
+    if _is_empty(path) and erase(Path(path)):
         sync(Path(path).parent)
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return not Path(path).read_bytes().strip(b"\0")
+    except FileNotFoundError:
+        return False
 
 
 def _entry(slot: bytes) -> bytes | None:
