@@ -89,13 +89,6 @@ async def maintain(context: RetentionContext) -> bool:
         ):
             log.info("an index was packed", index=index)
 
-    async def keys_packed() -> None:
-        """Pack the keys that an earlier version stored one by one, once no such service runs any more."""
-        if await knows_no_packs(context.owner):
-            log.info("keys are packed when the last older service has ended")
-        elif packed := await context.keyring.pack():
-            log.info("keys were packed", keys=packed)
-
     async def comparisons() -> None:
         """Forget comparisons whose calls may be purged by now."""
         now, policy = await context.owner.fetchval("SELECT clock_timestamp()"), context.policy()
@@ -115,7 +108,7 @@ async def maintain(context: RetentionContext) -> bool:
         "sums of tags removed": lambda: forget_unlisted(context),
         "indexes packed": packing,
         "calls moved to files": lambda: keep_cold(context),
-        "keys packed": keys_packed,
+        "keys packed": lambda: _pack_keys(context),
         "keys on record": lambda: record_keys(context),
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
@@ -126,6 +119,14 @@ async def maintain(context: RetentionContext) -> bool:
     }
     # All of them run, even if one fails.
     return all([await _done(context, name, run) for name, run in work.items()])
+
+
+async def _pack_keys(context: RetentionContext) -> None:
+    """Pack the keys that an earlier version stored one by one, once no such service runs any more."""
+    if await knows_no_packs(context.owner):
+        log.info("keys are packed when the last older service has ended")
+    elif packed := await context.keyring.pack():
+        log.info("keys were packed", keys=packed)
 
 
 async def _done(context: RetentionContext, work: str, run: Callable[[], Awaitable[object]]) -> bool:

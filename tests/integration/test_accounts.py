@@ -128,10 +128,14 @@ async def test_filters_find_accounts_that_nobody_asked_for(seeded: SeededLedger,
     await _forget(seeded)
 
     data = await seeded.data(f"{{ calls(filter: {{{filter_}}}) {{ totalCount nodes {{ account }} }} }}")
-    costs = await seeded.data(f"{{ costs(filter: {{{filter_}}}, groupBy: [ACCOUNT]) {{ nodes {{ account calls }} }} }}")
+    costs = await seeded.data(
+        f"{{ costs(filter: {{{filter_}}}, groupBy: [ACCOUNT]) {{ nodes {{ key {{ account }} calls }} }} }}"
+    )
 
     assert int(data["calls"]["totalCount"]) == len(data["calls"]["nodes"]) == found
-    assert {one["account"] for one in costs["costs"]["nodes"]} == {one["account"] for one in data["calls"]["nodes"]}
+    assert {one["key"]["account"] for one in costs["costs"]["nodes"]} == {
+        one["account"] for one in data["calls"]["nodes"]
+    }
 
 
 async def _forget(seeded: SeededLedger) -> None:
@@ -200,8 +204,8 @@ async def test_what_happens_elsewhere_is_heard(seeded: SeededLedger) -> None:
     """A notice of new accounts brings these alone, and a notice of one that has changed that one."""
     elsewhere = Accounts(7)
     numbers = await elsewhere.ensure([f"elsewhere-{n}" for n in range(5)])
-    await seeded.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
     erased = await seeded.accounts.find("account-3")
+    await seeded.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
     before = await read(seeded)
     await seeded.accounts.on_notice("made")
     await seeded.accounts.on_notice(str(erased))
