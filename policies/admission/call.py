@@ -1,10 +1,12 @@
-"""Incoming report x policy -> what may be stored. The decision; `service/ingest/writer` is where it is enforced.
+"""Incoming report x policy -> what may be stored. The decision; `service/ingest/pipeline/gate.py` enforces it.
 
 Fails closed: text that the redactor cannot answer for is not stored, and of an error only its type is left.
 """
 
 import re
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Final, NewType, TypeAlias
 
 from policies.admission.admitted import Admitted, AdmittedError, AdmittedFailure
@@ -44,6 +46,9 @@ _Names: TypeAlias = tuple[str | None, ...]
 
 UnchangedReport = NewType("UnchangedReport", Report)
 """A report that `Admission.unchanged` let pass: what it says may be stored, all of it, as it is."""
+_FIELD_NAMES: Final = tuple(field.name for field in fields(Report))
+_FIELDS_OF: Final = attrgetter(*_FIELD_NAMES)
+_TAGS_AT: Final = _FIELD_NAMES.index("tags")
 
 # Attributes of a report that are neither text nor needed, by the field that the policy names.
 _FIGURES: Final = {
@@ -96,10 +101,14 @@ class Admission:
 
     def unchanged(self, report: Report) -> UnchangedReport | None:
         """`report` itself, if `admit` would take nothing from it and change nothing; None where that is not certain.
+        Where it has tags that the policy does not keep, a report without them.
 
         So it is with nearly every call that succeeded: its names were admitted before, together. Then there is
         nothing to copy. Asked first, `admit` being what decides: this only remembers its answers.
         """
+        tags = report.tags
+        if not self._tag_keys.issuperset(tags):
+            tags = {key: value for key, value in tags.items() if key in self._tag_keys}
         if (
             self._keeps_all
             and not report.failed
@@ -109,12 +118,12 @@ class Admission:
             and report.user != ""
             and (report.amount is None) is (report.currency is None) is (report.amount_source is None)
             and _names(report) in self._known_names
-            and self._known_tags.issuperset(report.tags.items())
+            and self._known_tags.issuperset(tags.items())
             and is_made_id(report.source_id)
             and self._personal.may_pass(report)
             and (report.attributes is None or self._attributes.unchanged(report.attributes))
         ):
-            return UnchangedReport(report)
+            return UnchangedReport(report if tags is report.tags else _with_tags(report, tags))
         return None
 
     def _parts_pass(self, report: Report) -> bool:
@@ -178,13 +187,17 @@ class Admission:
         return admitted
 
     def _remember(self, report: Report, admitted: Admitted) -> None:
-        if not self._keeps_all or admitted.rejected is not None or admitted.removed != report.dropped:
+        other_tags = sum([key not in self._tag_keys for key in report.tags])
+        removed = (
+            {**report.dropped, "tags": report.dropped.get("tags", 0) + other_tags} if other_tags else report.dropped
+        )
+        if not self._keeps_all or admitted.rejected is not None or admitted.removed != removed:
             return
         names = _names(admitted)
         if names == _names(report):
             self._known_names.add(names)
-        if admitted.tags == report.tags:
-            for tag in report.tags.items():
+        if admitted.tags.items() <= report.tags.items():
+            for tag in admitted.tags.items():
                 self._known_tags.add(tag)
 
     def _failure(self, report: Report, persons: Persons, removed: dict[str, int]) -> AdmittedFailure:
@@ -234,6 +247,13 @@ class Admission:
             count(admitted.removed, "user")
         if report.amount is not None and not self._keeps_amount:
             count(admitted.removed, "amount")
+
+
+def _with_tags(report: Report, tags: dict[str, str]) -> Report:
+    """The report with other tags; `dataclasses.replace` would take as long as admission itself."""
+    values = list(_FIELDS_OF(report))
+    values[_TAGS_AT] = tags
+    return Report(*values)
 
 
 def _names(call: Report | Admitted) -> _Names:

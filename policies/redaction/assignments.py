@@ -52,7 +52,7 @@ _CHALLENGE = re.compile(rb"(?i)(?:realm|error|charset|scope|resource_metadata)="
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
 _REFERENCE = re.compile(
-    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[^{}\"']{0,64}\}(?:[/:]\{[^{}\"']{0,64}\}){0,4}|<[^<>]*>|&lt;.*"
+    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{(?P<braced>[^{}\"']{0,64})\}(?:[/:]\{[^{}\"']{0,64}\}){0,4}|<[^<>]*>|&lt;.*"
     rb"|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*|(?:process\.)?env[.(\[].*|getenv.*"
     rb"|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
     rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|(?P<call>[a-z_][\w.]*)\(.*|arn:.*|projects/.*"
@@ -153,12 +153,15 @@ def _key_name(data: bytes, start: int, end: int) -> bytes:
 def _strings(data: bytes, value: Value, level: Trust) -> Iterator[tuple[int, int]]:
     """The strings inside of a container whose key names a credential."""
     for inner in _STRINGS.finditer(data, value.start, value.end):
-        if _accepts(_unmarked(inner.group().strip(b"\"'")), level, quoted=True):
+        text = _unmarked(inner.group().strip(b"\"'"))
+        if not _is_placeholder(text) and _accepts(text, level, quoted=True):
             yield inner.start(), inner.end()
 
 
 def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
     text = _unmarked(data[value.start : value.end])
+    if not text:
+        return
     tight = b" " not in glue and b"=" in glue
     if _names(data, at, value, glue, text):
         return
@@ -298,14 +301,15 @@ def _unopened(text: bytes, closer: bytes) -> bool:
 
 def _is_placeholder(text: bytes) -> bool:
     reference = _REFERENCE.fullmatch(text)
-    if reference and reference["call"] and looks_credential(reference["call"]):
-        reference = None  # a bracket after it does not make it a function
+    if reference and looks_credential(reference["call"] or reference["braced"] or b""):
+        reference = None  # brackets do not make it a function, nor ODBC's braces the name of one
     return reference is not None or _FILLER.fullmatch(text) is not None or _is_about(text)
 
 
 def _is_about(text: bytes) -> bool:
     """Whether a word is what is said of a credential, and none itself."""
-    return text.lower() in _ABOUT or text.lower() in _ABOUT_ELSEWHERE
+    lowered = text.lower()
+    return lowered in _ABOUT or lowered in _ABOUT_ELSEWHERE
 
 
 def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:
@@ -319,11 +323,11 @@ def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:
 
 
 def _accepts(text: bytes, level: Trust, *, quoted: bool) -> bool:
-    if _is_placeholder(text) or (b" " in text and _is_sentence(text)):
+    if b" " in text and _is_sentence(text):
         return False
     if level is Trust.certain:
         return len(text) >= 3
-    if is_harmless(text) and level is Trust.weak and not _UUID_LIKE.fullmatch(text):
+    if level is Trust.weak and is_harmless(text) and not _UUID_LIKE.fullmatch(text):
         return False
     if level is Trust.strong:
         return (len(text) >= (4 if quoted else 6) and not text.isdigit()) or len(text) >= 10

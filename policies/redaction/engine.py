@@ -4,32 +4,32 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import lru_cache
 
+from policies.redaction.broken_tokens import rejoined
 from policies.redaction.echoes.echo import ContentIndex
 from policies.redaction.echoes.persons import PERSON_RULE
 from policies.redaction.errors import RedactionError, RuleError
 from policies.redaction.json_values import FIELD_RULE, JSONSegments, JSONValue, redact_value
 from policies.redaction.model import HiddenKind, Redaction
-from policies.redaction.normalization import NormalizedText, decode, encode, folded, rejoined, unescaped
+from policies.redaction.normalization import NormalizedText, decode, encode, folded, folded_again, unescaped
 from policies.redaction.rules.loader import Rule, checked, shipped_rules
 from policies.redaction.rules.named_formats import identifier_rules
 from policies.redaction.scanner import Scanner
 from policies.redaction.spans import (
     Cut,
     Reason,
-    TextPiece,
-    clear,
+    has_substance,
     joined,
     neutral,
     outside_marks,
-    read_again,
     repeated,
     segments,
-    split,
+    without,
 )
 from policies.redaction.text import bounded, plain
 
 SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5
+_LAYERS_OF_ESCAPES = 2
 _CLEAN_CACHE_ENTRIES = 4096
 _ECHO = Reason.of("content-echo", HiddenKind.content, -1)
 _PERSON = Reason.of(PERSON_RULE, HiddenKind.personal, -1)
@@ -115,20 +115,35 @@ class Redactor:
 
     def _redact(self, text: str, content: ContentIndex | None) -> Redaction:
         kept, truncated = self._capped(text)
-        spans = self._find(kept)
+        spans, found = self._find(kept)
         if content is not None:
-            echoes = content.spans(kept)
-            spans.extend([Cut(start, end, _ECHO) for start, end in echoes])
-            spans.extend([Cut(start, end, _PERSON) for start, end in content.person_spans(kept)])
-        if not spans:
+            found += [Cut(start, end, _ECHO) for start, end in content.spans(kept)]
+            found += [Cut(start, end, _PERSON) for start, end in content.person_spans(kept)]
+        if not spans and not found:
             return Redaction((kept,) if kept else (), {}, truncated)
         data = encode(kept)
-        pieces = self._settled(split([clear(data)], self._taken(spans, data)))
+        cuts = self._settled(spans, found, data)
         counts: dict[str, int] = {}
-        for piece in pieces:
-            if piece.hidden is not None:
-                counts[piece.hidden.rule] = counts.get(piece.hidden.rule, 0) + 1
-        return Redaction(segments(pieces), counts, truncated)
+        for cut in cuts:
+            rule = cut.reason.gone.rule
+            counts[rule] = counts.get(rule, 0) + 1
+        return Redaction(segments(data, cuts), counts, truncated)
+
+    def _settled(self, known: list[Cut], found: list[Cut], data: bytes) -> Sequence[Cut]:
+        """What is taken out of `data` in the end: what is `known`, what was `found` beside it, and what that reveals.
+
+        The text is read without what is taken out until there is nothing more.
+        """
+        spans = self._taken(known, data)
+        shown = neutral(without(data, spans), self._marks)
+        for _ in range(_LOOKS_MAX):
+            more = [cut for cut in found if has_substance(shown, cut)]
+            if not more:
+                return spans
+            spans = self._taken([*spans, *more], data)
+            shown = neutral(without(data, spans), self._marks)
+            found = [cut for cuts in self._find(decode(shown)) for cut in cuts]
+        raise RedactionError("the text does not settle")
 
     def _capped(self, text: str) -> tuple[str, bool]:
         """`text` up to the size cap, cut where a token ends, so that no secret loses the part that gives it away."""
@@ -136,22 +151,29 @@ class Redactor:
             return text, False
         return bounded(text, self._size_cap), True
 
-    def _find(self, text: str) -> list[Cut]:
-        """What the rules take out of `text` itself and of its views, in bytes of `text`."""
+    def _find(self, text: str) -> tuple[list[Cut], list[Cut]]:
+        """What the rules know by its own form in `text`, and what they find in the rest, in bytes of `text`."""
         view = folded(text)
-        data = neutral(view.data, self._marks)
-        found = self._scanner.find(data)
-        found += self._broken(data)
-        opened = unescaped(data)
-        if opened is not None:
-            found += [_moved(span, opened) for span in self._opened(opened.data)]
-        return [_moved(span, view) for span in found] if view.starts else found
+        known, found = self._read(neutral(view.data, self._marks), _LAYERS_OF_ESCAPES)
+        if (known or found) and view.starts:
+            return [_moved(span, view) for span in known], [_moved(span, view) for span in found]
+        return known, found
 
-    def _opened(self, data: bytes) -> list[Cut]:
-        """What the rules take out of `data`, in which one layer of escapes is open, and of a second layer."""
-        found = [*self._scanner.find(data), *self._broken(data)]
-        again = unescaped(data)
-        return found if again is None else [*found, *(_moved(span, again) for span in self._scanner.find(again.data))]
+    def _read(self, data: bytes, layers: int) -> tuple[list[Cut], list[Cut]]:
+        """The same of `data`, of what is broken up in it, and of what its escapes hide."""
+        known, ranks = self._scanner.known(data)
+        found = self._scanner.find(without(data, known)) if known else self._scanner.find(data, ranks)
+        found += self._broken(data)
+        opened = unescaped(data) if layers else None
+        if opened is not None:
+            found += [_moved(span, opened) for span in self._opened(opened.data, layers - 1)]
+        return known, found
+
+    def _opened(self, data: bytes, layers: int) -> list[Cut]:
+        """What the rules find in `data`, in which a layer of escapes is open; these may stand for letters that fold."""
+        view = folded_again(data)
+        found = [span for spans in self._read(view.data if view else data, layers) for span in spans]
+        return [_moved(span, view) for span in found] if view else found
 
     def _broken(self, data: bytes) -> list[Cut]:
         """The spans of keys that are broken up in `data` and are recognised once joined."""
@@ -167,19 +189,6 @@ class Redactor:
         joined_up = joined(spans)
         again = repeated(joined_up, data)
         return outside_marks(joined([*joined_up, *again]) if again else joined_up, data, self._marks)
-
-    def _settled(self, pieces: list[TextPiece]) -> list[TextPiece]:
-        """`pieces` after looking at the masked text again until there is nothing more to take out."""
-        for _ in range(_LOOKS_MAX):
-            found = self._find(decode(read_again(pieces)))
-            if not found:
-                return pieces
-            masked = b"".join([piece.shown for piece in pieces])
-            spans = self._taken(found, masked)
-            if not spans:
-                return pieces
-            pieces = split(pieces, spans)
-        raise RedactionError("the text does not settle")
 
 
 def _is_form(rule: Rule) -> bool:

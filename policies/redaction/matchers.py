@@ -16,15 +16,20 @@ Finder = Callable[[Pattern, ScanState], Iterator[tuple[int, int]]]
 _NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
 _TIES = b".:~%"
 _TIED = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+="
-_HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}")
-_PART_MIN_BYTES = 20
+_HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_PART_MIN_BYTES = _LONG_MIN_BYTES = 20
+_SHORT_BYTES = range(16, _LONG_MIN_BYTES)
 
 
 def generated(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """Long tokens that look made by chance, with the pieces that a dot or colon ties to them."""
     done, data = 0, reading.data
     for start, end in reading.spans(pattern):
-        if start < done or (reading.is_taken(start, end) and not _is_tied(data, start, end)):
+        if (
+            start < done
+            or not _is_long(data, start, end)
+            or (reading.is_taken(start, end) and not _is_tied(data, start, end))
+        ):
             continue
         for low, high in _generated_parts(data[start:end]):
             low, high = start + low, start + high  # noqa: PLW2901
@@ -32,6 +37,10 @@ def generated(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]
                 widened = _widened(data, low, high)
                 done = widened[1]
                 yield widened
+
+
+def _is_long(data: bytes, start: int, end: int) -> bool:
+    return end - start - data.count(b"=", start, end) >= _LONG_MIN_BYTES
 
 
 @lru_cache(maxsize=2048)
@@ -97,13 +106,32 @@ def pem(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
             yield start, done
 
 
+_NAMED = re.compile(rb"[A-Za-z0-9_\])][\"']?[=:][\"']?\Z")
+
+
 def short(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
-    """Short tokens that look made by chance, whichever group of the pattern holds them."""
-    check = CHECKS["short"]
-    for match in pattern.matches(reading.data):
-        start, end = max(match[1:])
-        if not reading.is_taken(start, end) and check(reading.data, start, end):
-            yield start, end
+    """Tokens of 16 to 19 characters that look made by chance, alone, in a path, or behind a name."""
+    check, data = CHECKS["short"], reading.data
+    for first, last in reading.spans(pattern):
+        start = first
+        for part in data[first:last].split(b"/"):
+            end = start + len(part)
+            if (
+                end - start in _SHORT_BYTES
+                and part.isalnum()
+                and _stands_alone(data, start, end)
+                and not reading.is_taken(start, end)
+                and check(data, start, end)
+            ):
+                yield start, end
+            start = end + 1
+
+
+def _stands_alone(data: bytes, start: int, end: int) -> bool:
+    before, after = data[max(0, start - 1) : start], data[end : end + 1]
+    if before != b"=" and after != b"/":
+        return True
+    return before in (b"", b"/") or _NAMED.search(data, max(0, start - 4), start) is not None
 
 
 def _encoded(_: Pattern, __: ScanState) -> Iterator[tuple[int, int]]:
@@ -139,7 +167,7 @@ def _checked(name: str) -> Finder:
 
 _SLASHES = re.compile(rb"(?i).:(?:/|\\/|%2f){2}")
 _AUTHORITY = re.compile(rb"[^\s/\"'<>]{1,800}+")
-_USER = re.compile(rb"[^\s/?#\"'`<>@\\:\[\]]{0,200}+")
+_USER = re.compile(rb"(?:[\w.\-]{1,64}\\{1,2}(?=[^\\]{2}))?[^\s/?#\"'`<>@\\:\[\]]{0,200}+")
 _USER_ALONE_BYTES_MIN = 16  # a shorter one without a password is a name, as in `git@host`
 
 
@@ -180,7 +208,7 @@ def _is_userinfo(text: bytes) -> bool:
     return len(user) >= _USER_ALONE_BYTES_MIN if split < 0 else len(text) > split + (1 if split == colon else 3)
 
 
-_QUOTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/]{5,255}+={0,2}")
+_QUOTED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/!@#$%^*]{5,255}+={0,2}")
 _OF_KEY = re.compile(rb"(?i)(?:key|token)[^\n]{0,48}\Z")
 
 

@@ -10,12 +10,10 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
-import re2
-
 Piece = tuple[int, int, int]  # bytes of a view, and the span of the original that they stand for
 
 _INVISIBLE = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164"
+    "\u00ad\u0300-\u036f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0"
 )
 # Beyond the first plane a class of single characters is walked one by one, so ranges are looked for, and `_fold`
@@ -26,7 +24,7 @@ _FOLDING_RANGES = ((0xA0, 0x2100), (0x2100, 0x2500), (0x3000, 0x3400), (0xFB00, 
 
 
 def _foldings() -> dict[str, str]:
-    """Characters whose NFKC form is plain ASCII (full-width letters, mathematical alphabets), by that form."""
+    """Characters whose NFKC form is ASCII (full-width letters, mathematical alphabets), and digits, by that form."""
     folded: dict[str, str] = {}
     for first, last in _FOLDING_RANGES:
         for code in range(first, last):
@@ -34,6 +32,8 @@ def _foldings() -> dict[str, str]:
             form = unicodedata.normalize("NFKC", char)
             if form != char and form.isascii() and form.strip():
                 folded[char] = form
+    digits = {chr(code): unicodedata.decimal(chr(code), None) for code in range(0x660, 0xFF00)}
+    folded.update({char: str(digit) for char, digit in digits.items() if digit is not None})
     folded.update(
         {"\u00a0": " ", "\u3000": " ", "\u2007": " ", "\u202f": " ", "\u3002": ".", "\u2010": "-", "\u2011": "-"}
     )
@@ -56,6 +56,9 @@ _UTF8_BYTES = _Sizes()
 
 # What a terminal shows in colour; the letter at its end would make the token after it another one.
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
+# What is left between letters where UTF-16 was read as bytes.
+_WIDE = re.compile(r"(?<=[!-~])\x00(?=[!-~]\x00)|(?<=\x00[!-~])\x00(?=[!-~])")
+_TO_FOLD_OF_ASCII = re.compile(f"{_COLOUR.pattern}|{_WIDE.pattern}")
 # Cyrillic and Greek letters that look like Latin ones, among Latin letters and digits: `sk-\u043er-v1-...`.
 # In a word of their own script they stay, for rules look for such words.
 _LATIN = dict(
@@ -70,7 +73,7 @@ _TO_LATIN = str.maketrans(_LATIN)
 _LOOKS_LATIN = re.compile("[" + "".join(_LATIN) + "]")
 _OWN_SCRIPT = "\u0370-\u03ff\u0400-\u052f"
 _TO_FOLD_MORE = re.compile(
-    f"{_TO_FOLD.pattern}|{_COLOUR.pattern}"
+    f"{_TO_FOLD.pattern}|{_TO_FOLD_OF_ASCII.pattern}"
     f"|(?:(?<=[A-Za-z0-9_-])|(?<![{_OWN_SCRIPT}])(?=[{''.join(_LATIN)}]{{1,8}}[A-Za-z0-9_-]))"
     f"[{''.join(_LATIN)}]{{1,8}}+(?![{_OWN_SCRIPT}])"
 )
@@ -79,19 +82,20 @@ _TO_FOLD_MORE = re.compile(
 # in one pass.
 _ESCAPE = re.compile(
     rb"(?<!\\)\\++(?:(u001[bB]\[[0-9;]{0,16}[A-Za-z]|x1[bB]\[[0-9;]{0,16}[A-Za-z]|(?:033|e)\[[0-9;]{0,16}[A-Za-z])"
-    rb"|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrtbf\"'/])|(?:U000|u\{0{0,3})([0-9A-Fa-f]{5}|[0-9A-Fa-f]{2,6}(?=\}))\}?"
-    rb"|([01][0-7]{2}))|%([0-9A-Fa-f]{2})"
-    rb"|&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(quot|apos|amp|lt|gt|commat|colon|sol|lowbar|hyphen|dash|period|equals"
-    rb"|plus|nbsp));"
+    rb"|u{1,4}([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrtbf\"'/_\-])|(?:U000|u\{0{0,3})([0-9A-Fa-f]{5}|[0-9A-Fa-f]{2,6}(?=\}))\}?"
+    rb"|([01][0-7]{2}))|%(?:([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4}))"
+    rb"|&(?:#x([0-9A-Fa-f]{1,6});|#([0-9]{1,7});?|(quot|apos|amp|lt|gt|commat|colon|sol|lowbar|hyphen|dash|period|equals"
+    rb"|plus|nbsp|shy|zwnj|zwj|ZeroWidthSpace);)"
     rb"|=(?:(2[BDEF]|3[AD]|5F)|\r?\n)(?=[A-Za-z0-9])"
     rb"|=([2-7][0-9A-F])(?:(?==[2-7][0-9A-F])|(?<==[2-7][0-9A-F]=[2-7][0-9A-F]))"
 )
 # The signs of keys and the ends of lines as mail writes them (RFC 2045); any other `=42` is more likely a number.
 _QUOTED_PRINTABLE = re.compile(rb"=(?:(?:2[BDEF]|3[AD]|5F|\r?\n)[A-Za-z0-9]|[2-7][0-9A-F]=[2-7][0-9A-F])")
-_SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" ", b'"': b'"', b"'": b"'", b"/": b"/"}
+_SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" ", b'"': b'"', b"'": b"'", b"/": b"/",
+           b"_": b"_", b"-": b"-"}  # fmt: skip
 _ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">", b"commat": b"@", b"colon": b":",
              b"sol": b"/", b"lowbar": b"_", b"hyphen": b"-", b"dash": b"-", b"period": b".", b"equals": b"=",
-             b"plus": b"+", b"nbsp": b" "}  # fmt: skip
+             b"plus": b"+", b"nbsp": b" ", b"shy": b"", b"zwnj": b"", b"zwj": b"", b"ZeroWidthSpace": b""}  # fmt: skip
 _CODE_MAX = 0x10FFFF
 
 
@@ -158,17 +162,31 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
-def folded(text: str) -> NormalizedText:
-    """`text` with compatibility forms as ASCII and invisible characters gone (Unicode UAX #15, NFKC)."""
+def folded(text: str, errors: str = "surrogatepass") -> NormalizedText:
+    """`text` with compatibility forms as ASCII and invisible characters gone (Unicode UAX #15, NFKC).
+
+    `errors` says how what is no character was read, and so how it is written.
+    """
+    signs = "\x1b[" in text or "\x00" in text
     if text.isascii():
-        return _recoloured(text, _COLOUR) if "\x1b[" in text else NormalizedText(encode(text))
-    if "\x1b[" in text or _LOOKS_LATIN.search(text) is not None:
-        return _recoloured(text, _TO_FOLD_MORE)
-    return NormalizedText(encode(text)) if _TO_FOLD.search(text) is None else _recoloured(text, _TO_FOLD)
+        return _recoloured(text, _TO_FOLD_OF_ASCII, errors) if signs else NormalizedText(text.encode())
+    if signs or _LOOKS_LATIN.search(text) is not None:
+        return _recoloured(text, _TO_FOLD_MORE, errors)
+    return _recoloured(text, _TO_FOLD, errors)
 
 
-def _recoloured(text: str, what: re.Pattern[str]) -> NormalizedText:
-    return NormalizedText(encode(what.sub(_fold, text)), lambda: _folded_pieces(text, what))
+def folded_again(data: bytes) -> NormalizedText | None:
+    """The same for `data` in which escapes were opened, be it text or not; None when there is nothing to fold."""
+    if data.isascii() and b"\x00" not in data:
+        return None
+    view = folded(data.decode("utf-8", "surrogateescape"), "surrogateescape")
+    return view if view.starts else None
+
+
+def _recoloured(text: str, what: re.Pattern[str], errors: str) -> NormalizedText:
+    if what.search(text) is None:
+        return NormalizedText(text.encode("utf-8", errors))
+    return NormalizedText(what.sub(_fold, text).encode("utf-8", errors), lambda: _folded_pieces(text, what, errors))
 
 
 def _fold(match: re.Match[str]) -> str:
@@ -182,12 +200,12 @@ def _fold(match: re.Match[str]) -> str:
     return found if "\uffff" < found < "\U000e0000" else ""
 
 
-def _folded_pieces(text: str, what: re.Pattern[str]) -> Iterator[Piece]:
+def _folded_pieces(text: str, what: re.Pattern[str], errors: str) -> Iterator[Piece]:
     last = at = 0
     for match in what.finditer(text):
         start = match.start()
         if start > last:
-            clear = len(encode(text[last:start]))
+            clear = len(text[last:start].encode("utf-8", errors))
             yield clear, at, at + clear
             at += clear
         last = match.end()
@@ -200,15 +218,17 @@ def _folded_pieces(text: str, what: re.Pattern[str]) -> Iterator[Piece]:
         size = len(encode(found))
         yield len(form), at, at + size
         at += size
-    clear = len(encode(text[last:]))
+    clear = len(text[last:].encode("utf-8", errors))
     yield clear, at, at + clear
 
 
 def _opened_escape(match: re.Match[bytes]) -> bytes:
-    colour, code, short, simple, wide, octal, percent, hexadecimal, decimal, entity, sign, letter = match.groups()
+    colour, code, short, simple, wide, octal, percent, script, hexadecimal, decimal, entity, sign, letter = (
+        match.groups()
+    )
     if octal is not None:
         return bytes([int(octal, 8)])
-    code = code or wide
+    code = code or wide or script
     if code is not None and int(code, 16) > _CODE_MAX:
         return b"?"
     if code is not None:
@@ -246,60 +266,20 @@ def _unescaped_pieces(data: bytes) -> Iterator[Piece]:
     yield len(data) - last, last, len(data)
 
 
-_TOKEN_SIGN = rb"[A-Za-z0-9_\-]"
-_BREAK = re.compile(
-    rb"(?<=%(sign)s)(?:\\?\r?\n|[\"'] ?[+.&] ?[\"'])(?=%(sign)s)"
-    rb"|(?<!%(sign)s)%(sign)s{4}(?: %(sign)s{4}){4,64}(?: %(sign)s{1,4}(?!%(sign)s))?" % {b"sign": _TOKEN_SIGN}
-)
-
-
-# Whether there may be one; `_BREAK` looks around at every sign, which takes as long as all rules.
-_MAY_BREAK = re2.compile(
-    rb"%(sign)s(?:\\?\r?\n|[\"'] ?[+.&] ?[\"'])%(sign)s|(?:^|[^A-Za-z0-9_\-])%(sign)s{4}(?: %(sign)s{4}){4}"
-    % {b"sign": _TOKEN_SIGN}
-)
-
-
-def rejoined(data: bytes) -> NormalizedText | None:
-    """`data` with tokens whole that a line's end, a sum of literals or blanks after each four signs broke, or None."""
-    if _MAY_BREAK.search(data) is None:
-        return None
-    joined, number = _BREAK.subn(_without_breaks, data)
-    return NormalizedText(joined, lambda: _rejoined_pieces(data)) if number else None
-
-
-def _without_breaks(match: re.Match[bytes]) -> bytes:
-    return match[0].replace(b" ", b"") if _is_row(match[0]) else b""
-
-
-def _is_row(found: bytes) -> bool:
-    return len(found) > 4 and found[4:5] == b" " and found[:1].isascii() and found[:4].strip(b" \"'+.&") == found[:4]
-
-
-def _rejoined_pieces(data: bytes) -> Iterator[Piece]:
-    last = 0
-    for match in _BREAK.finditer(data):
-        start, end = match.span()
-        yield start - last, last, start
-        if _is_row(match[0]):
-            for at in range(start, end, 5):
-                yield min(4, end - at), at, min(at + 4, end)
-        last = end
-    yield len(data) - last, last, len(data)
-
-
 def opened_base64(token: bytes) -> bytes | None:
     """What `token` says when it is base64 of readable text (RFC 4648, either alphabet), else None."""
+    if token[:16:4].translate(None, _BEGINS_READABLE):
+        return None  # nearly every token is refused here, at little cost
     plain = token.rstrip(b"=").translate(_URL_SAFE)
     plain = plain[: len(plain) - (len(plain) % 4 == 1)]
     try:
-        if base64.b64decode(plain[:16], validate=True).translate(None, _READABLE):
-            return None  # nearly every token is refused here, at little cost
         data = base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
-    return data if data and not data.translate(None, _READABLE) else None
+    return data if data and not data.translate(None, READABLE) else None
 
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_READABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+READABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+# A sign of base64 that stands for the six high bits of a readable byte, as each fourth does (RFC 4648, section 4).
+_BEGINS_READABLE = bytes({base64.b64encode(bytes([byte]))[0] for byte in READABLE})

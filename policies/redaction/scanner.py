@@ -1,9 +1,11 @@
 """The rules that may find something in a text, each asked for what it takes out."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from policies.redaction.matchers import ENCODED, FINDERS
+from policies.redaction.model import HiddenKind
 from policies.redaction.normalization import opened_base64
 from policies.redaction.rules.loader import Rule
 from policies.redaction.rules.prefilter import Sieve
@@ -15,6 +17,8 @@ from policies.redaction.validators.randomness import has_entropy
 
 Spans = Iterable[tuple[int, int]]
 _ENCODED_BYTES_MIN = 24
+# What is left of a token behind the form of a key in it; nobody could tell afterwards what that was.
+_TAIL = re.compile(rb"[A-Za-z0-9_]++")
 
 
 class Scanner:
@@ -27,15 +31,36 @@ class Scanner:
         self._sieve = Sieve(self._rules)
         self._reasons = [Reason.of(rule.id, rule.kind, rank, guess=rule.guess) for rank, rule in enumerate(rules)]
         self._turns = _turns(self._reasons)
+        self._shows = [
+            not (rule.family or rule.guess or rule.finder == ENCODED or rule.kind is HiddenKind.personal)
+            for rule in rules
+        ]
 
-    def find(self, data: bytes) -> list[Cut]:
-        """The spans that rules take out of `data`, but for some that `merge.joined` would drop.
+    def known(self, data: bytes) -> tuple[list[Cut], list[int]]:
+        """The spans that are gone for good and that their own form shows, and the ranks of other rules to be asked.
 
+        The latter are those that a literal gives away. Raises RedactionError when out of memory.
+        """
+        ranks = self._sieve.by_literal(data)
+        known = [rank for rank in ranks if self._shows[rank]]
+        if not known:
+            return [], ranks
+        cuts = [Cut(start, _token_end(data, end), reason) for start, end, reason in self._cuts(data, known)]
+        return cuts, [rank for rank in ranks if not self._shows[rank]]
+
+    def find(self, data: bytes, ranks: list[int] | None = None) -> list[Cut]:
+        """The spans that rules take out of `data`, but for some that `spans.joined` would drop.
+
+        `ranks`, when given, are the rules to be asked but for those of the families.
         Raises RedactionError when out of memory.
         """
+        return self._cuts(data, self._sieve.candidates(data) if ranks is None else ranks + self._sieve.by_family(data))
+
+    def _cuts(self, data: bytes, ranks: list[int]) -> list[Cut]:
         found: list[Cut] = []
         reading = ScanState(data)
-        for rank in sorted(self._sieve.candidates(data), key=self._turns.__getitem__):
+        ranks.sort(key=self._turns.__getitem__)
+        for rank in ranks:
             spans = [span for span in self._spans(rank, reading) if span[1] > span[0]]
             if spans:
                 reason = self._reasons[rank]
@@ -81,6 +106,11 @@ class Scanner:
         for rank in self._sieve.candidates(data):
             if not self._rules[rank].guess and self._rules[rank].finder != ENCODED:
                 yield rank
+
+
+def _token_end(data: bytes, at: int) -> int:
+    tail = _TAIL.match(data, at)
+    return tail.end() if tail else at
 
 
 def _turns(reasons: Sequence[Reason]) -> list[int]:

@@ -10,6 +10,7 @@ from policies.redaction.normalization import decode
 MARK = re.compile(rb"\[redacted:([a-z0-9][a-z0-9-]{1,47})\]")
 # Stands for each byte of a mark while a text is scanned: no rule looks for it, and it ends no value.
 NEUTRAL = b"\x7f"
+_PUNCTUATION = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
 
 
 class Reason(NamedTuple):
@@ -100,9 +101,13 @@ def outside_marks(spans: Sequence[Cut], data: bytes, known: frozenset[bytes]) ->
 
 def _with_substance(span: Cut, start: int, end: int, data: bytes) -> list[Cut]:
     """The part of a span next to a mark, unless only punctuation is left of it."""
-    if not any(byte > 0x7F or chr(byte).isalnum() for byte in data[start:end]):
-        return []
-    return [Cut(start, end, span.reason)]
+    part = Cut(start, end, span.reason)
+    return [part] if has_substance(data, part) else []
+
+
+def has_substance(data: bytes, span: Cut) -> bool:
+    """Whether there is more than punctuation, and what is taken out already, in the span."""
+    return data[span.start : span.end].translate(None, _PUNCTUATION) != b""
 
 
 _REPEATED_BYTES_MIN = 6
@@ -141,86 +146,24 @@ def _occurrences(value: bytes, reason: Reason, data: bytes) -> Iterator[Cut]:
         at = data.find(value, end)
 
 
-class TextPiece(NamedTuple):
-    """A stretch of the original text, in clear or hidden, and what stands for it in the masked text."""
-
-    data: bytes
-    shown: bytes
-    hidden: Hidden | None = None
-
-
-def read_again(pieces: Iterable[TextPiece]) -> bytes:
-    """The masked text as rules read it: like `neutral`, with what stands for hidden pieces."""
-    return b"".join([piece.data if piece.hidden is None else NEUTRAL * len(piece.shown) for piece in pieces])
+def without(data: bytes, spans: Iterable[Cut]) -> bytes:
+    """`data` as rules read it once `spans` are taken out: as long as it was, like `neutral`."""
+    shown = bytearray(data)
+    for start, end, _ in spans:
+        shown[start:end] = NEUTRAL * (end - start)
+    return bytes(shown)
 
 
-def split(pieces: Sequence[TextPiece], spans: Sequence[Cut]) -> list[TextPiece]:
-    """`pieces` after hiding `spans` (joined, in bytes of the masked text)."""
-    result: list[TextPiece] = []
+def segments(data: bytes, spans: Iterable[Cut]) -> Segments:
+    """`data` as the segments of a Redaction: what `spans` (joined) leave of it, and what is hidden."""
+    result: list[str | Hidden] = []
     at = 0
-    queue = list(reversed(spans))
-    for piece in pieces:
-        shown = piece.shown
-        stop = at + len(shown)
-        inside: list[Cut] = []
-        while queue and queue[-1].start < stop:
-            inside.append(queue[-1])
-            if queue[-1].end > stop:
-                break
-            queue.pop()
-        if piece.hidden is not None:
-            result.append(_sterner(piece, inside))
-        else:
-            result.extend(_cut(piece.data, at, inside))
-        at = stop
-    return result
-
-
-def _sterner(piece: TextPiece, spans: Sequence[Cut]) -> TextPiece:
-    """A personal span that turns out to stand inside a secret one is gone for good too."""
-    hidden = piece.hidden
-    if hidden is None or hidden.text is None or all(span.reason.kept for span in spans):
-        return piece
-    return TextPiece(piece.data, piece.shown, Hidden(hidden.rule, HiddenKind.secret))
-
-
-def _cut(data: bytes, offset: int, spans: Sequence[Cut]) -> list[TextPiece]:
-    pieces: list[TextPiece] = []
-    at = 0
-    for span in spans:
-        start, end = max(0, span.start - offset), min(len(data), span.end - offset)
+    for start, end, reason in spans:
         if start > at:
-            pieces.append(clear(data[at:start]))
-        if end > start:
-            pieces.append(_hidden(data[start:end], span.reason))
+            result.append(decode(data[at:start]))
+        gone = reason.gone
+        result.append(Hidden(gone.rule, gone.kind, decode(data[start:end])) if reason.kept else gone)
         at = end
     if at < len(data):
-        pieces.append(clear(data[at:]))
-    return pieces
-
-
-def clear(data: bytes) -> TextPiece:
-    """A stretch that stays as it is."""
-    return TextPiece(data, data)
-
-
-def _hidden(data: bytes, reason: Reason) -> TextPiece:
-    gone = reason.gone
-    return TextPiece(data, reason.mark, Hidden(gone.rule, gone.kind, decode(data)) if reason.kept else gone)
-
-
-def segments(pieces: Iterable[TextPiece]) -> Segments:
-    """Pieces as the segments of a Redaction, neighbouring clear ones joined."""
-    result: list[str | Hidden] = []
-    kept: list[bytes] = []
-    for piece in pieces:
-        if piece.hidden is None:
-            kept.append(piece.data)
-            continue
-        if kept:
-            result.append(decode(b"".join(kept)))
-            kept = []
-        result.append(piece.hidden)
-    if kept:
-        result.append(decode(b"".join(kept)))
+        result.append(decode(data[at:]))
     return tuple(result)

@@ -1,15 +1,16 @@
 """Pages of a source to the one way in: the same reader, policy, gate and writer as reports over HTTP.
 
-After each page its cursor is saved. A page is saved only when everything in it is stored or refused for good, so that
-what is broken off anywhere goes on behind what is on disk, and at worst reports some rows twice: duplicates.
+A page is read and prepared while the one before it is committed, and after each page its cursor is saved: only when
+everything in it is stored or refused for good, so that what is broken off anywhere goes on behind what is on disk, and
+at worst reports some rows twice: duplicates.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from policies import Report, Source
 from service.access.principal import Principal
@@ -21,10 +22,12 @@ from service.ingest.pipeline.long_rows import LongRows
 from service.ingest.pipeline.writer import Writer, as_read, in_parts
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
+from service.ingest.results import RowResult
 from service.logs import get_logger
 from service.storage.errors import DatabaseUnavailableError
 
 log = get_logger()
+_Page = TypeVar("_Page")
 
 _PART_ROWS: Final = 2_000
 
@@ -56,42 +59,82 @@ async def bring_in(
     Raises SourceError when the source fails, and DatabaseUnavailableError: what was saved until then is stored.
     """
     counts = ImportCounts(before=before)
-    async with aclosing(source.pages(after)) as pages, _ahead(pages) as taken:
-        async for page in taken:
-            await _store(page, way, counts)
-            await save(page.cursor, len(page.rows))
+    async with (
+        _tasks() as tasks,
+        aclosing(source.pages(after)) as pages,
+        _ahead(pages) as taken,
+        aclosing(_submitted(taken, way, tasks)) as submitted,
+        _ahead(submitted) as under_way,
+    ):
+        async for page in under_way:
+            await _settle(page, way, counts)
+            tasks.difference_update(task for _, task in page.parts)
+            await save(page.cursor, page.rows)
             progress(counts)
     return counts
 
 
-async def _store(page: RowPage, way: Way, counts: ImportCounts) -> None:
-    refused: Counter[Refusal] = Counter()
-    async for part in in_parts(page.rows, way.read, _PART_ROWS, long_rows=way.long_rows):
-        refused += await _store_part(part, way, counts)
-    log.info("a page was imported", source=way.source, rows=len(page.rows), refused=refused.total())
-    if refused:
-        await way.refusals.refuse_rows(way.source, way.principal, refused, of=len(page.rows))
+_Task: TypeAlias = asyncio.Task[list[RowResult]]
+_Part: TypeAlias = tuple[list[Report | Rejection], _Task]
 
 
-async def _store_part(part: list[Report | Rejection], way: Way, counts: ImportCounts) -> Counter[Refusal]:
-    results = await way.writer.submit(part, as_read, way.principal, source=way.source, wait_for_room=True)
-    refused = Counter(result.code for result in results if result.code is not None)
-    if refused[Refusal.NOT_STORED]:
-        raise DatabaseUnavailableError
-    counts.add(part, results)
-    return refused
+class _Submitted(NamedTuple):
+    """A page whose rows are on their way: those of each part, and what becomes of them."""
+
+    cursor: str
+    rows: int
+    parts: list[_Part]
 
 
 @asynccontextmanager
-async def _ahead(pages: AsyncIterator[RowPage]) -> AsyncIterator[AsyncIterator[RowPage]]:
-    """The pages, each fetched while the one before it is stored."""
-    task: asyncio.Task[RowPage | None] | None = None
+async def _tasks() -> AsyncIterator[set[_Task]]:
+    """Tasks that end with what uses them."""
+    tasks: set[_Task] = set()
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def next_page() -> RowPage | None:
+
+async def _submitted(pages: AsyncIterator[RowPage], way: Way, tasks: set[_Task]) -> AsyncGenerator[_Submitted, None]:
+    """Each page once it is read and submitted, all parts in order: a row may correct one before it."""
+    turn, size = asyncio.Lock(), min(_PART_ROWS, way.writer.batch_rows)
+    async for page in pages:
+        parts: list[_Part] = []
+        async for part in in_parts(page.rows, way.read, size, long_rows=way.long_rows):
+            stored = way.writer.submit(part, as_read, way.principal, source=way.source, wait_for_room=True, turn=turn)
+            task = asyncio.create_task(stored)
+            tasks.add(task)
+            parts.append((part, task))
+        yield _Submitted(page.cursor, len(page.rows), parts)
+
+
+async def _settle(page: _Submitted, way: Way, counts: ImportCounts) -> None:
+    refused: Counter[Refusal] = Counter()
+    for part, task in page.parts:
+        results = await task
+        of_part = Counter(result.code for result in results if result.code is not None)
+        if of_part[Refusal.NOT_STORED]:
+            raise DatabaseUnavailableError
+        counts.add(part, results)
+        refused += of_part
+    log.info("a page was imported", source=way.source, rows=page.rows, refused=refused.total())
+    if refused:
+        await way.refusals.refuse_rows(way.source, way.principal, refused, of=page.rows)
+
+
+@asynccontextmanager
+async def _ahead(pages: AsyncIterator[_Page]) -> AsyncIterator[AsyncIterator[_Page]]:
+    """The pages, each made while the one before it is used."""
+    task: asyncio.Task[_Page | None] | None = None
+
+    async def next_page() -> _Page | None:
         """The next page; None at the end."""
         return await anext(pages, None)
 
-    async def fetched() -> AsyncIterator[RowPage]:
+    async def fetched() -> AsyncIterator[_Page]:
         """Each page, once the next one is on its way."""
         nonlocal task
         task = asyncio.create_task(next_page())

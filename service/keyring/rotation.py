@@ -24,8 +24,8 @@ from service.keyring.errors import KeyDamagedError, KeyringDamagedError, Keyring
 from service.keyring.kek.factory import open_kek
 from service.keyring.metadata import FORMAT
 from service.keyring.names import parse_name
-from service.keyring.packs import is_pack_key, place_of
 from service.keyring.protocol import OnStep, Rotation, nobody_watches
+from service.keyring.stores.packs import is_pack_key, place_of
 from service.keyring.stores.protocol import KeyStore, StaleKekError, kek_id_of
 from service.keyring.wrapping import Wrapping, new_record, opens
 

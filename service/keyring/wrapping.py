@@ -16,7 +16,7 @@ from service.keyring.kek.file import LocalKek
 from service.keyring.kek.protocol import Kek, UnwrapError
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
-from service.keyring.packs import pack_key_name, place_of
+from service.keyring.stores.packs import pack_key_name, place_of
 from service.keyring.stores.protocol import (
     ENTRY_FORMAT,
     HEADER_BYTES,

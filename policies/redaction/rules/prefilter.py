@@ -17,6 +17,8 @@ from policies.redaction.validators.patterns import options
 
 # RE2 answers "nothing" both for no match and for no memory; what is in every text tells them apart.
 ALWAYS = b"\x7falways\x7f"
+# In a set it stands for the end alone: what is true everywhere would be noted at every byte.
+AT_END = r"\z"
 
 
 class Sieve:
@@ -31,10 +33,15 @@ class Sieve:
 
     def candidates(self, data: bytes) -> list[int]:
         """Ranks of all rules whose pattern is in `data`, and of some more. Raises RedactionError when out of memory."""
-        ranks = self._literals.candidates(data)
-        for family in self._families:
-            ranks += family.candidates(data)
-        return ranks
+        return self.by_literal(data) + self.by_family(data)
+
+    def by_literal(self, data: bytes) -> list[int]:
+        """Those that a literal may give away."""
+        return self._literals.candidates(data)
+
+    def by_family(self, data: bytes) -> list[int]:
+        """Those of the families."""
+        return [rank for family in self._families for rank in family.candidates(data)]
 
 
 class _Literals:
@@ -59,7 +66,7 @@ class _Family:
     def __init__(self, patterns: Mapping[int, str]) -> None:
         self._ranks = tuple(patterns)
         self._set = re2.Set.SearchSet(options())
-        for pattern in (*patterns.values(), ""):
+        for pattern in (*patterns.values(), AT_END):
             self._set.Add(pattern)
         self._set.Compile()
 

@@ -60,7 +60,7 @@ def _mod_97_stops(text: str) -> list[int]:
     return stops
 
 
-# A version is told from an address by the word or the comparison before it, or by what is said of it.
+# A version is distinguished from an address by the word or the comparison before it, or by what is said of it.
 _VERSION_BEFORE = re.compile(
     rb"(?i)(?:\b(?:version|ver|release|build|chrome|safari|firefox|edg|v|sdk|driver|runtime|firmware|assembly|plugin"
     rb"|sec|section|versionchanged|versionadded|since|rfc \d{1,5})[ :=/\"']{1,4}|\xc2\xa7 ?|(?:[<>=~!]=|\^|~>) ?)\Z"
@@ -107,6 +107,8 @@ def ipv4_span(data: bytes, start: int, end: int) -> Span | None:
     numbers = list(map(int, data[start:end].partition(b"/")[0].split(b".")))
     if max(numbers) > 255 or numbers[0] == 127 or not any(numbers):
         return None  # no address, the machine itself, or any address
+    if data[end : end + 1] == b"." and data[end + 1 : end + 2].isdigit():
+        return None  # the number of an object (ITU-T X.660) goes on
     return None if _is_version(data, start, end, numbers[0]) else (start, end)
 
 
@@ -162,11 +164,11 @@ def phone_span(data: bytes, start: int, end: int) -> Span | None:
     return start, end
 
 
-_PAIRS = re.compile(rb"\d{2}(?: \d{2}){3}")
+_PAIRS = re.compile(rb"\d{2}(?: \d{2}){3,4}")
 
 
 def _is_row_of_pairs(data: bytes, start: int, end: int) -> bool:
-    """Whether more numbers stand in the row: then it is no telephone number of four pairs."""
+    """Whether more numbers stand in the row: then it is no telephone number of pairs."""
     return data[end : end + 2].strip(b" ,").isdigit() or data[max(0, start - 2) : start].strip(b" ,").isdigit()
 
 

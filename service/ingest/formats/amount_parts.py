@@ -1,12 +1,11 @@
 """Parts of an amount: they sum to it to the last digit, or there are none."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from policies.admission.report import AmountPart
-from service.ingest.formats.scalars import PLACES
+from service.ingest.formats.scalars import PLACES, without_zeros
 
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)
@@ -14,8 +13,7 @@ _ROUNDED: Final = Decimal(1).scaleb(-6)
 _UNIT_PLACES: Final = Decimal(1).scaleb(-15)
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(NamedTuple):
     """What a report says of one part: its money, and how many units of it there were."""
 
     meter: str
@@ -42,24 +40,22 @@ def parts_of(amount: Decimal, portions: Sequence[Portion]) -> list[AmountPart] |
     Each may be off by the rounding of its last place: what is missing by that is put to the largest.
     """
     some = [portion for portion in portions if portion.amount]
-    missing = amount - sum((portion.amount for portion in some), Decimal(0))
-    if not some or abs(missing) > len(some) * _QUANTUM:
+    missing = amount
+    for portion in some:
+        missing -= portion.amount
+    if not missing:
+        return [_part(portion, portion.amount) for portion in some] or None
+    if abs(missing) > len(some) * _QUANTUM:
         return None
     largest = max(some, key=lambda portion: abs(portion.amount))
     return [_part(portion, portion.amount + (missing if portion is largest else 0)) for portion in some]
 
 
 def _part(portion: Portion, amount: Decimal) -> AmountPart:
-    amount = _plain(amount)
+    amount = without_zeros(amount, _EXACT)
     if not portion.quantity:
         return AmountPart(portion.meter, amount)
     quantity = Decimal(portion.quantity)
-    price = _EXACT.divide(amount, quantity).quantize(_UNIT_PLACES, context=_EXACT)
-    exact = _EXACT.multiply(price, quantity) == amount
-    return AmountPart(portion.meter, amount, quantity, _plain(price) if exact else None)
-
-
-def _plain(value: Decimal) -> Decimal:
-    """Without zeros at its end and without an exponent."""
-    value = value.normalize(_EXACT)
-    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # pyright: ignore[reportOperatorIssue] - finite
+    price = _EXACT.divide(amount, quantity)
+    exact = price == price.quantize(_UNIT_PLACES, context=_EXACT)
+    return AmountPart(portion.meter, amount, quantity, without_zeros(price, _EXACT) if exact else None)

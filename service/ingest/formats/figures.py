@@ -1,4 +1,4 @@
-"""FigureReader and texts of a report, whatever they stand in: what is none is left out, and noted.
+"""Figures and texts of a report, in whatever form: what cannot be read as one is left out, and noted.
 
 Numbers with a point stay decimal text all the way.
 """
@@ -13,7 +13,7 @@ from msgspec import Raw
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_repair import repaired
-from service.ingest.formats.scalars import MoneyError, money_of_number, money_of_text
+from service.ingest.formats.scalars import MoneyError, money_of_decimal, money_of_number, money_of_text
 
 Value: TypeAlias = "bool | int | Decimal | str | list[Value] | dict[str, Value] | None"
 Object: TypeAlias = Mapping[str, Value]
@@ -53,22 +53,24 @@ class FigureReader:
 
     def noted_text(self, name: str, value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
         """As `text`, for a value that stands elsewhere; it is noted under `name`."""
+        if value is None:
+            return None
         text = text_of(value, characters_max)
-        if text is None and value is not None and value not in NOTHING:
+        if text is None and value not in NOTHING:
             self.note(name, f"must be a text of at most {characters_max} characters")
         return text
 
     def money(self, name: str, value: Value) -> Decimal | None:
         """The amount that `value` is; None for nothing, or for what is no amount and is noted under `name`."""
-        if value is None or value in NOTHING:
+        if value is None:
             return None
-        if value == 0 and value is not False:
-            return _ZERO
         try:
-            if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-                return money_of_number(str(value))
+            if type(value) is Decimal:  # first: a decimal is long compared with a text
+                return money_of_decimal(value)
+            if type(value) is int:
+                return money_of_number(str(value)) if value else _ZERO
             if isinstance(value, str):
-                return money_of_text(value)
+                return None if value in NOTHING else money_of_text(value)
         except MoneyError as error:
             self.note(name, str(error))
             return None
@@ -77,12 +79,12 @@ class FigureReader:
 
     def count(self, name: str, value: Value) -> int | None:
         """The count that `value` is; None for nothing, or for what is no count and is noted under `name`."""
+        if type(value) is int and 0 <= value <= INTEGER_MAX:
+            return value
         if value is None or value in NOTHING:
             return None
         if isinstance(value, Decimal) and value.is_finite() and abs(value) <= INTEGER_MAX and value == int(value):
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INTEGER_MAX:
-            return value
+            return self.count(name, int(value))
         self.note(name)
         return None
 
@@ -92,6 +94,8 @@ class FigureReader:
         A zero is no more than "nothing is known" where another field beside it says something: if all that do exceed
         `most`, that is noted, and nothing is known.
         """
+        if not values:
+            return None
         counts = [count for value in values if (count := self.count(name, value)) is not None]
         fitting = max((count for count in counts if most is None or count <= most), default=None)
         if not fitting and any(counts):
@@ -104,7 +108,7 @@ def text_of(value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | No
     """Text, or a number as text; None for null, for `None`, for other types, and for what is too long to be a name."""
     if value is None:
         return None
-    if not isinstance(value, str):
+    if type(value) is not str:
         if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
             return None
         value = str(value)

@@ -23,9 +23,14 @@ _MILLISECONDS: Final = re.compile(
 )
 _LOOSE: Final = re.compile(r"[-0-9]{10}([Tt ])[:.0-9]{8,29}(.*)", re.ASCII)
 _PRINTED: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?![0-9])", re.ASCII)
+# The usual one: what is behind its first group says nothing.
+_PRINTED_UTC: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3})[0-9]{0,3}(?:Z|\+00:00)?",
+    re.ASCII,
+)
 _PRINTED_CHARACTERS_MAX: Final = 48
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_NUMBER: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,40}))?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LATEST_SECONDS: Final = 253_402_214_400  # 9999-12-31: as far as a datetime reaches
 
 
@@ -54,11 +59,13 @@ def moment_of_printed(text: str) -> datetime:
     """A time as databases and programs write it: ISO 8601 with date and time to the second, a `T` or a space between,
     any fraction, and an offset, without which it is UTC. Floored to milliseconds. MomentError.
     """
-    if not _PRINTED.match(text) or len(text) > _PRINTED_CHARACTERS_MAX:
+    usual = _PRINTED_UTC.fullmatch(text)
+    if usual is None and (not _PRINTED.match(text) or len(text) > _PRINTED_CHARACTERS_MAX):
         raise MomentError
     try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = datetime.fromisoformat(f"{usual[1]}+00:00" if usual else text)
+        if not usual:
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise MomentError from None
     if moment < _EPOCH:
@@ -74,12 +81,25 @@ def is_time_of_error(moment: datetime, started_at: datetime) -> bool:
 
 def moment_of_epoch(text: str) -> datetime:
     """Seconds since 1970 as decimal text, floored to milliseconds. MomentError."""
-    if not _NUMBER.fullmatch(text):
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         raise MomentError
-    seconds = Decimal(text)
-    if seconds >= _LATEST_SECONDS:
+    seconds, fraction, exponent = match.groups()
+    if exponent is not None:
+        if (moved := Decimal(text)) >= _LATEST_SECONDS:
+            raise MomentError
+        return _EPOCH + timedelta(milliseconds=int((moved * 1000).to_integral_value(ROUND_FLOOR)))
+    if (whole := int(seconds)) >= _LATEST_SECONDS:
         raise MomentError
-    return _EPOCH + timedelta(milliseconds=int((seconds * 1000).to_integral_value(ROUND_FLOOR)))
+    micros = int(fraction[:3].ljust(3, "0")) * 1000 if fraction else 0
+    return _EPOCH + timedelta(0, whole, micros)
+
+
+def moment_of_decimal(seconds: Decimal) -> datetime:
+    """As `moment_of_epoch`, for a number that was read already."""
+    if not 0 <= seconds < _LATEST_SECONDS:
+        raise MomentError
+    return _EPOCH + timedelta(0, 0, 0, int(_WIDE.multiply(seconds, _THOUSAND)))
 
 
 def _since_1970(moment: datetime) -> datetime:
@@ -93,7 +113,11 @@ SIGNIFICANT_DIGITS: Final = 15
 AMOUNT_LIMIT: Final = Decimal(10) ** 15
 _TEXT: Final = msgspec.json.Decoder(str)
 _TEXT_CHARACTERS_MAX: Final = 1200  # the exact expansion of a double has up to 1,077
-_QUANTUM: Final = Decimal(1).scaleb(-PLACES)
+_ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
+_THOUSAND: Final = Decimal(1000)
+_SMALLEST_POWER: Final = 100
+_QUANTUM: Final = _ONE.scaleb(-PLACES)
 _FORM: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
 # Also what `row_repair` puts in the place of such a number.
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:nan|inf|infinity|1e\+?999)", re.ASCII | re.IGNORECASE)
@@ -156,7 +180,18 @@ def money_of_number(text: str) -> Decimal:
 
     That removes the noise of binary floats (`0.00022500000000000002`) and nothing else.
     """
+    if len(text) <= SIGNIFICANT_DIGITS and _PLAIN.fullmatch(text):
+        return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     return _fixed(_FLOAT_NOISE.plus(_decimal(text)).quantize(_QUANTUM, context=_WIDE))
+
+
+def money_of_decimal(value: Decimal) -> Decimal:
+    """As `money_of_number`, for a number that was read already."""
+    if not value:
+        return _ZERO
+    if value.is_finite() and -_SMALLEST_POWER < value.adjusted() < SIGNIFICANT_DIGITS:
+        return _fixed(_FLOAT_NOISE.plus(value).quantize(_QUANTUM, context=_WIDE))
+    return money_of_number(str(value))
 
 
 def _decimal(text: str) -> Decimal:
@@ -178,7 +213,13 @@ def _fixed(value: Decimal) -> Decimal:
     """Without trailing zeros, exponent or negative zero, so that equal amounts are equal texts."""
     if abs(value) >= AMOUNT_LIMIT:
         raise MoneyError("must be below 10^15")
-    value = value.normalize(_WIDE)
-    if not value:
-        return Decimal(0)
-    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # pyright: ignore[reportOperatorIssue] - finite
+    return without_zeros(value, _WIDE) if value else _ZERO
+
+
+def without_zeros(value: Decimal, context: Context) -> Decimal:
+    """A finite number without zeros behind its point, and without a positive exponent."""
+    value = value.normalize(context)
+    # Below ten there is no zero before the point; the exponent is in a tuple of all digits, which takes long to make.
+    if value.adjusted() < 1 or value.as_tuple().exponent <= 0:  # pyright: ignore[reportOperatorIssue] - finite
+        return value
+    return value.quantize(_ONE, context=context)

@@ -33,7 +33,7 @@ from service.ingest.results import Status
 from service.logs import get_logger
 from service.storage.cold.catalogue import LATE_AGE
 from service.storage.cold.errors import ColdFileError
-from service.storage.cold.moving import ColdKey, kept_in_place
+from service.storage.cold.moving import ColdKey, brought_back
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseUnavailableError
@@ -177,7 +177,7 @@ class BatchStore:
         missing = [call for call in calls if call.outcome is None]
         if keys := late_keys(missing, datetime.now(UTC) + self._ahead):
             try:
-                async with kept_in_place(connection, self._cold, keys.values()):
+                async with brought_back(connection, self._cold, keys.values()):
                     await self._store_missing(connection, missing)
             except ColdFileError as error:
                 for position in keys:

@@ -4,6 +4,7 @@ requests answered.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Final, TypeGuard, TypeVar, cast
 
@@ -11,7 +12,6 @@ import msgspec
 
 from policies import Report, Source, Store
 from service.access.principal import Principal
-from service.aside import TURN_S, clock, next_turn
 from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
@@ -29,6 +29,7 @@ from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status
 from service.keyring import Keyring
 from service.logs import get_logger
+from service.offload import TURN_S, clock, next_turn
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import encode_call_ids
@@ -40,7 +41,7 @@ _Item = TypeVar("_Item")
 ERROR_CHARS_MAX: Final = 2**16
 """Error text that one request stores at a time."""
 _FEW_ITEMS: Final = 16
-_FEW_BYTES: Final = 2**15
+_FEW_BYTES: Final = 2**16
 
 _BILLING: Final = frozenset({"litellm"})
 """Sources that report work which is billed under one id, poll by poll."""
@@ -72,7 +73,7 @@ class Writer:
         self._accounts = accounts
         self._partitions = partitions
         self._queue_rows = queue_rows
-        self._batch_rows = batch_rows
+        self.batch_rows = batch_rows
         self._bills = Bills(database.writer, accounts)
         self._store = BatchStore(database.writer, self._ensure_partitions, database.cold)
         self._gate = AdmissionGate(accounts=accounts, keyring=keyring, rules=rules, prices=prices, now=self._store.now)
@@ -113,9 +114,10 @@ class Writer:
         *,
         source: Source,
         wait_for_room: bool = False,
+        turn: asyncio.Lock | None = None,
     ) -> list[RowResult]:
         """As `store`, and all results at once, in order."""
-        parts = self.store(rows, read, principal, source=source, wait_for_room=wait_for_room)
+        parts = self.store(rows, read, principal, source=source, wait_for_room=wait_for_room, turn=turn)
         return [result async for part in parts for result in part]
 
     async def store(
@@ -126,10 +128,12 @@ class Writer:
         *,
         source: Source,
         wait_for_room: bool = False,
+        turn: asyncio.Lock | None = None,
     ) -> AsyncIterator[list[RowResult]]:
         """Read `rows`, store the reports among them, and answer once they are on disk: a result per row, in order.
 
-        `read` makes a report or a rejection of one row; `as_read` for rows that are such already.
+        `read` makes a report or a rejection of one row; `as_read` for rows that are such already. Who stores several
+        parts at a time shares `turn` among them: they join the queue in the order in which they ask for it.
 
         Rows are taken from the iterable and read as they are needed, and the results come in parts: half a million of
         them at a time would keep the loop whenever the garbage collector looks at them, and when they are freed.
@@ -138,17 +142,19 @@ class Writer:
         `wait_for_room`), DatabaseUnavailableError. A caller that is cancelled while waiting has submitted the rows of
         that part all the same.
         """
-        parts = in_parts(rows, read, self._batch_rows, long_rows=self._long_rows)
+        parts = in_parts(rows, read, self.batch_rows, long_rows=self._long_rows)
         resolution = AccountResolution(self._accounts, principal)
         stored = False
         async for some in parts:
             part = innermost(some) if source in _NESTING else some
             try:
-                if source in _BILLING:
-                    await self._bills.settle((row for row in part if isinstance(row, Report)), resolution)
-                outcomes = await self._submit_part(
-                    part, resolution, wait_for_room=wait_for_room or stored, may_bill=source in _BILLING
-                )
+                async with turn or nullcontext():
+                    outcomes, job = await self._queued(
+                        part, resolution, wait_for_room=wait_for_room or stored, may_bill=source in _BILLING
+                    )
+                if job is not None:
+                    await job.done
+                    outcomes = settled(outcomes)
             except ServiceError as error:
                 if not stored:
                     raise
@@ -158,9 +164,12 @@ class Writer:
             count_rows(source, of_part)
             yield of_part
 
-    async def _submit_part(
+    async def _queued(
         self, part: Sequence[Report | Rejection], resolution: AccountResolution, *, wait_for_room: bool, may_bill: bool
-    ) -> list[Prepared | Rejection]:
+    ) -> tuple[list[Prepared | Rejection], Job | None]:
+        """Outcomes of the rows, and the job that gives the calls among them theirs; None where there are none."""
+        if may_bill:
+            await self._bills.settle((row for row in part if isinstance(row, Report)), resolution)
         await self._reserve(len(part), wait_for_room=wait_for_room)
         reserved = len(part)
         try:
@@ -171,15 +180,14 @@ class Writer:
             self._free(reserved - len(calls))
             reserved = len(calls)
             if not calls:
-                return outcomes
+                return outcomes, None
             job = Job(calls)
             self._queue.add(job)
             self._arrived.set()
             reserved = 0  # from here on the writer frees them
+            return outcomes, job
         finally:
             self._free(reserved)
-        await job.done
-        return settled(outcomes)
 
     async def _reserve(self, rows: int, *, wait_for_room: bool) -> None:
         # One part always passes when nothing else waits, however small the queue is.

@@ -6,6 +6,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -351,10 +352,19 @@ def parts_json(amount_parts: list[AmountPart]) -> str:
     """A list of `{"meter", "quantity", "unit_price", "amount", "price_list"}`; decimals as strings, absent left out."""
     parts: list[dict[str, str]] = []
     for part in amount_parts:
-        figures = {"quantity": part.quantity, "unit_price": part.unit_price, "amount": part.amount}
-        parts.append(
-            {"meter": part.meter}
-            | {name: f"{figure:f}" for name, figure in figures.items() if figure is not None}
-            | ({} if part.price_list is None else {"price_list": part.price_list})
-        )
+        entry = {"meter": part.meter}
+        if part.quantity is not None:
+            entry["quantity"] = _digits(part.quantity)
+        if part.unit_price is not None:
+            entry["unit_price"] = _digits(part.unit_price)
+        entry["amount"] = _digits(part.amount)
+        if part.price_list is not None:
+            entry["price_list"] = part.price_list
+        parts.append(entry)
     return orjson.dumps(parts).decode()
+
+
+def _digits(number: Decimal) -> str:
+    """A number without an exponent, as nearly each is printed anyhow."""
+    text = str(number)
+    return f"{number:f}" if "E" in text else text

@@ -22,8 +22,8 @@ from pathlib import Path
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
 from service.keyring.metadata import Metadata
 from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.packs import is_pack_key
 from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR
+from service.keyring.stores.packs import is_pack_key
 from service.keyring.stores.private_files import (
     SCRATCH_PREFIX,
     check_private_directory,

@@ -13,9 +13,9 @@ from typing import Final
 
 from service.disk import sync
 from service.keyring.names import KeyName
-from service.keyring.packs import Place, name_at, place_of
 from service.keyring.stores.file_layout import Layout
 from service.keyring.stores.pack_file import clear_slots, read_slot, read_slots, write_slot
+from service.keyring.stores.packs import Place, name_at, place_of
 from service.keyring.stores.private_files import erase, make_directory, publish, read_private, replace
 from service.keyring.stores.protocol import is_packed
 

@@ -1,7 +1,7 @@
 """The key store in a PostgreSQL of its own: `postgres:URL`. Any number of hosts share it.
 
 A destruction is one transaction, so that a tombstone and the removal of its key are seen together or not at all. Other
-processes are told by NOTIFY; a process that cannot listen stops trusting its memory after `TRUST_S`.
+processes are notified (NOTIFY); a process that cannot listen stops trusting its memory after `TRUST_S`.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service.keyring.metadata import KEK_ID_BYTES, Metadata
 from service.keyring.names import KeyName
-from service.keyring.packs import place_of
+from service.keyring.stores.packs import place_of
 
 ENTRY_FORMAT: Final = b"\x01"
 PACKED_FORMAT: Final = b"\x02"

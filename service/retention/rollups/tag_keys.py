@@ -119,7 +119,7 @@ async def sum_history(context: RetentionContext) -> int:
     owner, days = context.owner, 0
     now: datetime = await owner.fetchval("SELECT now()")
     tiers = [row["tier"] for row in await owner.fetch(_TIERS)]
-    oldest = max((first_whole_day(context.policy(), tier, now) for tier in tiers), default=now)
+    oldest = max((first_complete_day(context.policy(), tier, now) for tier in tiers), default=now)
     frozen = await FrozenTimes.read(owner)  # of days whose calls are in files nothing can be summed
     oldest = max([oldest, *(until for tier in tiers if (until := frozen.until(tier)) is not None)])
     while True:
@@ -136,7 +136,7 @@ async def sum_history(context: RetentionContext) -> int:
         days += 1
 
 
-def first_whole_day(policy: Policy, tier: int, now: datetime) -> datetime:
+def first_complete_day(policy: Policy, tier: int, now: datetime) -> datetime:
     """The first UTC day of which all calls of a tier are within their window."""
     return ceil_to(cutoff(policy, tier, Store.CALL, now).astimezone(UTC), _DAY)
 

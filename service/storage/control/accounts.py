@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tortoise import connections
 
-from service.storage.notices import CHANNEL
+from service.storage.notifications import CHANNEL
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_ACCOUNT = "default"
@@ -108,7 +108,7 @@ class Accounts:
                 await self._read_after(0)
                 self._is_complete = True
 
-    async def on_notice(self, detail: str) -> None:
+    async def on_notification(self, detail: str) -> None:
         """Read what a notice announces: new accounts (`made`), or one account, by its id in decimal digits."""
         self._missed.clear()
         if detail == _MADE:

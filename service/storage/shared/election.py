@@ -10,7 +10,7 @@ import asyncpg
 
 from service.logs import get_logger
 from service.storage.connection import Connection
-from service.storage.notices import UNAVAILABLE
+from service.storage.notifications import UNAVAILABLE
 from service.storage.schema.guard import is_newest
 from service.tasks import background
 
@@ -23,7 +23,7 @@ NAME: Final = "calledger maintenance 2"
 """The `application_name` of the connection of every service, elected or not; with the number it knows packs of keys."""
 LOOK_S: Final = 2.0
 """How often the others look whether it is still there."""
-BEAT_S: Final = 5.0
+HEARTBEAT_S: Final = 5.0
 SILENT_S: Final = 20.0
 """After so long without a beat PostgreSQL ends its session: the machine was lost, or the process hangs."""
 _CLOSE_TIMEOUT_S: Final = 2.0
@@ -45,7 +45,7 @@ async def work_while_elected(
     *,
     may: Callable[[Connection], Awaitable[bool]] = is_newest,
     look_s: float = LOOK_S,
-    beat_s: float = BEAT_S,
+    heartbeat_s: float = HEARTBEAT_S,
     silent_s: float = SILENT_S,
 ) -> None:
     """Run the endless `work` whenever this process is the elected one, until cancelled.
@@ -63,7 +63,7 @@ async def work_while_elected(
                     await asyncio.sleep(look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
                 log.info("this service maintains the ledger from now on")
                 async with background(work()):
-                    await _beat_on(connection, beat_s, may)
+                    await _heartbeats(connection, heartbeat_s, may)
                 log.warning("a newer version has migrated the database: it maintains the ledger from now on")
             finally:
                 with suppress(*UNAVAILABLE):
@@ -71,13 +71,13 @@ async def work_while_elected(
         await asyncio.sleep(look_s)
 
 
-async def _beat_on(connection: Connection, beat_s: float, may: Callable[[Connection], Awaitable[bool]]) -> None:
+async def _heartbeats(connection: Connection, heartbeat_s: float, may: Callable[[Connection], Awaitable[bool]]) -> None:
     """Tell PostgreSQL again and again that this process is there, for as long as it may work.
 
     Raises the driver's error when it is not heard.
     """
     while True:
-        await asyncio.sleep(beat_s)
-        async with asyncio.timeout(beat_s):
+        await asyncio.sleep(heartbeat_s)
+        async with asyncio.timeout(heartbeat_s):
             if not await may(connection):
                 return

@@ -1,9 +1,11 @@
 """Figures of a row whose values are JSON, or, where the row comes from CSV, the same as text."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -11,15 +13,16 @@ from msgspec import Raw
 
 from policies.admission.report import AmountSource, Report
 from service.ingest.formats.content import count_dropped, remember_content, remember_values
+from service.ingest.formats.figures import NOTHING as NO_TEXT
 from service.ingest.formats.figures import FigureReader, Object, Value, decode, storable, text_of
 from service.ingest.formats.left_out import FieldError, warn_of
-from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX
+from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.formats.rejections import MOMENT_FORM, RowError
 from service.ingest.formats.scalars import (
-    SIGNIFICANT_DIGITS,
     MoneyError,
     moment_of_epoch,
     moment_of_printed,
+    money_of_decimal,
     money_of_number,
     money_of_printed,
 )
@@ -103,14 +106,15 @@ class Cells(FigureReader):
 
     def amount(self, name: str, value: Value) -> Decimal | None:
         """A decimal number; None for nothing, or for what is none and is noted."""
-        if value is None or value == "":
+        if value is None:
             return None
         try:
+            if type(value) is Decimal:  # first: a decimal is long compared with a text
+                return money_of_decimal(value)
             if isinstance(value, str):
-                return money_of_printed(value)
-            if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-                text = str(value)
-                return money_of_printed(text) if len(text) <= SIGNIFICANT_DIGITS else money_of_number(text)
+                return money_of_printed(value) if value else None
+            if type(value) is int:
+                return money_of_number(str(value))
         except MoneyError as error:
             self.note(name, str(error))
             return None
@@ -130,7 +134,9 @@ class Cells(FigureReader):
 
     def label(self, name: str, value: Value) -> str | None:
         """A name; None for nothing, or for what is none and is noted."""
-        return None if value is None or value == "" else self.noted_text(name, value)
+        if value is None or (type(value) is str and len(value) <= TEXT_CHARACTERS_MAX and value not in NO_TEXT):
+            return value
+        return None if value == "" else self.noted_text(name, value)
 
     def nested(self, name: str, value: Value) -> Object:
         """An object, or one as JSON text, as tables and files hold it; an empty one for nothing, or for what is none
@@ -219,11 +225,17 @@ def is_nothing(raw: Raw) -> bool:
     return len(raw) <= _NOTHING_BYTES_MAX and bytes(raw) in _NOTHING_RAW
 
 
+@lru_cache
+def _values_of(names: tuple[str, ...]) -> "Callable[[msgspec.Struct], Sequence[Raw]]":
+    """What finds these fields, two or more: most rows have few of many."""
+    return attrgetter(*names)
+
+
 def drop(
     cells: Cells,
     report: Report,
     fields: msgspec.Struct,
-    content: Iterable[str],
+    content: tuple[str, ...],
     others: Mapping[str, Raw],
     quoting: Iterable[tuple[str, object]] = (),
 ) -> None:
@@ -233,9 +245,8 @@ def drop(
     if cells.unreadable:
         warn_of(report, [FieldError(why, name) for name, why in cells.unreadable.items()])
     contents: list[tuple[str, Raw]] = []
-    for name in content:
-        raw: Raw = getattr(fields, name)
-        if not is_nothing(raw):
+    for name, raw in zip(content, _values_of(content)(fields), strict=True):
+        if raw is not NOTHING and (len(raw) > _NOTHING_BYTES_MAX or not is_nothing(raw)):
             contents.append((name, raw))
             report.dropped[name] = 1
     unknown = [(name, raw) for name, raw in others.items() if not is_nothing(raw)] if others else []

@@ -5,7 +5,7 @@ nulls may come as the string `None`, money is a noisy float, times are epoch sec
 it, those of failures even where message logging is turned off: what is not read here is left out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -34,7 +34,6 @@ from service.ingest.formats.litellm.fields import (
     NOT_KEPT,
     PERSONS,
     PRIVATE_PARAMETERS,
-    READ,
 )
 from service.ingest.formats.litellm.models import asked_model, served_model
 from service.ingest.formats.litellm.operations import RETRIEVE_RESPONSE, operation_of
@@ -98,7 +97,7 @@ class _PayloadReader:
         """The payload as the report of a call, before admission."""
         payload = self._payload
         operation = operation_of(payload.text("call_type"))
-        response = Response.of(None if operation in _PLAIN else payload.fields.get("response"))
+        response = Response.of(None if operation in _PLAIN else payload.left.get("response"))
         provider = payload.text("custom_llm_provider")
         report = Report(
             source="litellm",
@@ -211,9 +210,9 @@ class _PayloadReader:
         )
 
     def _error_parameters(self) -> dict[str, Json]:
-        raw = self._payload.fields.get("model_parameters")
+        raw = self._payload.raw_parameters
         try:
-            value = None if raw is None else decode_value(raw)
+            value = decode_value(raw) if isinstance(raw, Raw) else None
         except UnreadableContentError:
             value = None
         if not isinstance(value, dict):
@@ -222,35 +221,42 @@ class _PayloadReader:
 
     def _drop(self, report: Report) -> None:
         """Count what is left out; remember content of a failed call until its echoes are found."""
-        contents: list[tuple[str, Raw]] = []
-        others: list[tuple[str, Raw]] = []
-        for name in self._payload.fields.keys() - READ:
-            raw = self._payload.fields[name]
-            if len(raw) == _NULL_BYTES and bytes(raw) == _NULL:
-                continue
+        payload = self._payload
+        left = [(name, raw) for name, raw in payload.left.items() if len(raw) != _NULL_BYTES or bytes(raw) != _NULL]
+        for name, _ in left:
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
-            if name in CONTENT:
-                contents.append((name, raw))
-            elif name not in NOT_KEPT or name == "standard_built_in_tools_params":
-                others.append((name, raw))
-        values: list[tuple[str, object]] = []
-        for name in CONTENT_METADATA:
-            if value := self._payload.metadata.get(name):
-                count_dropped(report, f"metadata.{name}")
-                values.append((name, value))
+        quoting = [(name, value) for name in CONTENT_METADATA if (value := payload.metadata.get(name))]
+        for name, _ in quoting:
+            count_dropped(report, f"metadata.{name}")
+        if payload.unreadable:
+            warn_of(report, [FieldError(why, name) for name, why in payload.unreadable.items()])
         if report.error is not None:
-            remember_values(report, self._debug_texts(report.error.message), known=False)
-            values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
-            values += content_within(self._payload.object("error_information"))
-            remember_values(report, values)
-            metadata = [
-                (name, value)
-                for name, value in self._payload.metadata.items()
-                if value is not None and not _is_fact_of_metadata(name)
-            ]
-            remember_values(report, [*metadata, *self._payload.hidden.items()], known=False)
-        warn_of(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
-        remember_content(report, contents)
+            self._remember(report, report.error, left, quoting)
+
+    def _remember(
+        self,
+        report: Report,
+        error: ErrorReport,
+        left: Iterable[tuple[str, Raw]],
+        quoting: Iterable[tuple[str, object]],
+    ) -> None:
+        """Remember what the error's text may echo. `left`: fields that are left out, `quoting`: parts of `metadata`."""
+        payload = self._payload
+        remember_values(report, self._debug_texts(error.message), known=False)
+        values = [*quoting, *((name, payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user")]
+        remember_values(report, [*values, *content_within(payload.object("error_information"))])
+        metadata = [
+            (name, value)
+            for name, value in payload.metadata.items()
+            if value is not None and not _is_fact_of_metadata(name)
+        ]
+        remember_values(report, [*metadata, *payload.hidden.items()], known=False)
+        remember_content(report, [(name, raw) for name, raw in left if name in CONTENT])
+        others = [
+            (name, raw)
+            for name, raw in left
+            if name not in CONTENT and (name not in NOT_KEPT or name == "standard_built_in_tools_params")
+        ]
         remember_content(report, others, known=False)
 
     def _debug_texts(self, message: str | None) -> Iterator[tuple[str, str]]:
@@ -259,7 +265,7 @@ class _PayloadReader:
         for name, value in payload.object("error_information").items():
             if name in DEBUG:
                 yield from besides_the_error(value, message, of_error=name == "traceback")
-        for name in DEBUG & payload.fields.keys():
+        for name in DEBUG & payload.left.keys():
             yield from besides_the_error(payload.value(name), message, of_error=False)
         for name in DEBUG & payload.metadata.keys():
             yield from besides_the_error(payload.metadata[name], message, of_error=False)
@@ -271,7 +277,7 @@ class _PayloadReader:
             payload.value("end_user"),
             *(payload.metadata.get(name) for name in PERSONS),
             payload.parameters.get("user"),
-            *_person_of_budget(payload.object("error_information")),
+            *(_person_of_budget(payload.object("error_information")) if report.failed else ()),
         )
         others = [text for value in named if (text := text_of(value)) and text != report.user]
         report.persons = tuple(dict.fromkeys([*report.persons, *others]))

@@ -8,7 +8,7 @@ from typing import Final
 
 from policies.admission.report import AmountPart, Report
 from service.ingest.formats.amount_parts import Portion, parts_of
-from service.ingest.formats.figures import FigureReader, Object, Value, inside, text_of
+from service.ingest.formats.figures import FigureReader, Object, inside, text_of
 from service.ingest.formats.litellm.operations import UNBILLED
 from service.ingest.formats.litellm.payload import Payload
 
@@ -19,13 +19,14 @@ _FREE_SUFFIX: Final = ":free"
 _LOCAL: Final = frozenset(("ollama", "ollama_chat", "lm_studio", "llamafile"))
 _NEGATIVE_PARTS: Final = frozenset(("discount",))
 _TOKENS: Final = ("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "reasoning_cost")
-_NEVER_NEGATIVE: Final = (*_TOKENS, "tool_usage_cost", "guardrail_cost")
-_APART: Final = (
-    ("tool_usage_cost", "tools"),
-    ("guardrail_cost", "guardrail"),
-    ("discount_amount", "discount"),
-    ("margin_total_amount", "margin"),
-)
+_NEVER_NEGATIVE: Final = frozenset((*_TOKENS, "tool_usage_cost", "guardrail_cost"))
+_APART: Final[Mapping[str, str]] = {
+    "tool_usage_cost": "tools",
+    "guardrail_cost": "guardrail",
+    "discount_amount": "discount",
+    "margin_total_amount": "margin",
+}
+_NAMED: Final = frozenset((*_TOKENS, *_APART))
 
 
 def read_amount(payload: Payload, report: Report) -> None:
@@ -119,68 +120,68 @@ def parts_of_breakdown(
     """The parts of an amount by LiteLLM's `cost_breakdown`; None where they do not sum to it, which is noted."""
     if not amount or not breakdown:
         return None
-    costs = {name: figures.money("cost_breakdown", value) or _ZERO for name, value in _costs(breakdown)}
-    for name in _NEVER_NEGATIVE:
-        if costs[name] < 0:
+    costs = _costs(figures, breakdown)
+    for name, cost in costs.items():
+        if cost < 0 and name in _NEVER_NEGATIVE:
             figures.note(f"cost_breakdown.{name}", "is negative")
-    if any(name.startswith("cost_breakdown") for name in figures.unreadable):
+    if figures.unreadable and any(name.startswith("cost_breakdown") for name in figures.unreadable):
         return None
-    for portions in (_cache_in_input(costs, report), _cache_apart_from_input(costs, report)):
-        parts = parts_of(amount, [*portions, *_others(costs)])
+    others = [*_output(costs, report), *_others(costs)]
+    for portions in _inputs(costs, report):
+        parts = parts_of(amount, portions + others)
         if parts is not None:
             return parts
-    if any(costs.values()):
+    if costs:
         figures.note("cost_breakdown", "has parts that are not the cost when they are added up")
     return None
 
 
-def _costs(breakdown: Object) -> Iterator[tuple[str, Value]]:
-    """Name and value of each cost, those of `additional_costs` as `other.NAME`."""
-    for name in _TOKENS:
-        yield name, breakdown.get(name)
-    for name, _ in _APART:
-        yield name, breakdown.get(name)
+def _costs(figures: FigureReader, breakdown: Object) -> dict[str, Decimal]:
+    """Each cost that is not nothing, those of `additional_costs` as `other.NAME`."""
+    values = [
+        (name, value) for name, value in breakdown.items() if name in _NAMED and (value or type(value) is not Decimal)
+    ]
     additional = breakdown.get("additional_costs")
-    for name, value in additional.items() if isinstance(additional, dict) else ():
-        yield f"other.{name}", value
+    if isinstance(additional, dict):
+        values += [(f"other.{name}", value) for name, value in additional.items()]
+    return {name: cost for name, value in values if (cost := figures.money("cost_breakdown", value))}
 
 
-def _cache_in_input(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
-    """As LiteLLM does it: what was read from the cache and written to it is in `input_cost`, where it fits in."""
-    read, written = figures["cache_read_cost"], figures["cache_creation_cost"]
-    if not 0 <= read + written <= figures["input_cost"]:
-        return [Portion("input", figures["input_cost"]), *_output(figures, report)]
-    return [*_input(figures["input_cost"] - read - written, figures, report), *_output(figures, report)]
+def _inputs(costs: Mapping[str, Decimal], report: Report) -> Iterator[list[Portion]]:
+    """What the input cost, as LiteLLM does it: what was read from the cache and written to it is in `input_cost`, where
+    it fits in. And as its types describe it: `input_cost` is that of fresh input alone.
+    """
+    whole = costs.get("input_cost", _ZERO)
+    read, written = costs.get("cache_read_cost", _ZERO), costs.get("cache_creation_cost", _ZERO)
+    if cached := read + written:
+        yield _input(whole - cached, read, written, report) if cached <= whole else [Portion("input", whole)]
+    yield _input(whole, read, written, report)
 
 
-def _cache_apart_from_input(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
-    """As LiteLLM's types describe it: `input_cost` is that of fresh input alone."""
-    return [*_input(figures["input_cost"], figures, report), *_output(figures, report)]
-
-
-def _input(fresh: Decimal, figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
-    read, written = report.cache_read_tokens or 0, report.cache_write_tokens or 0
-    tokens = None if report.input_tokens is None else report.input_tokens - read - written
+def _input(fresh: Decimal, read: Decimal, written: Decimal, report: Report) -> list[Portion]:
+    cached = (report.cache_read_tokens or 0) + (report.cache_write_tokens or 0)
+    tokens = None if report.input_tokens is None else report.input_tokens - cached
+    if not (read or written):
+        return [Portion("input", fresh, tokens)]
     return [
         Portion("input", fresh, tokens),
-        Portion("cache_read", figures["cache_read_cost"], report.cache_read_tokens),
-        Portion("cache_write", figures["cache_creation_cost"], report.cache_write_tokens),
+        Portion("cache_read", read, report.cache_read_tokens),
+        Portion("cache_write", written, report.cache_write_tokens),
     ]
 
 
-def _output(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
+def _output(costs: Mapping[str, Decimal], report: Report) -> list[Portion]:
     """Reasoning is in `output_cost`, where it fits in."""
-    reasoning, tokens = figures["reasoning_cost"], report.reasoning_tokens or 0
-    if not 0 < reasoning <= figures["output_cost"]:
-        return [Portion("output", figures["output_cost"], report.output_tokens)]
-    rest = None if report.output_tokens is None else report.output_tokens - tokens
-    return [
-        Portion("output", figures["output_cost"] - reasoning, rest),
-        Portion("reasoning", reasoning, report.reasoning_tokens),
-    ]
+    whole, reasoning = costs.get("output_cost", _ZERO), costs.get("reasoning_cost", _ZERO)
+    if not reasoning or reasoning > whole:
+        return [Portion("output", whole, report.output_tokens)]
+    rest = None if report.output_tokens is None else report.output_tokens - (report.reasoning_tokens or 0)
+    return [Portion("output", whole - reasoning, rest), Portion("reasoning", reasoning, report.reasoning_tokens)]
 
 
-def _others(figures: Mapping[str, Decimal]) -> list[Portion]:
-    beside = [Portion(meter, -figures[name] if meter in _NEGATIVE_PARTS else figures[name]) for name, meter in _APART]
-    additional = sum((figure for name, figure in figures.items() if name.startswith("other.")), Decimal(0))
-    return [*beside, Portion("other", additional)]
+def _others(costs: Mapping[str, Decimal]) -> Iterator[Portion]:
+    for name, meter in _APART.items():
+        if cost := costs.get(name):
+            yield Portion(meter, -cost if meter in _NEGATIVE_PARTS else cost)
+    if additional := [cost for name, cost in costs.items() if name not in _NAMED]:
+        yield Portion("other", sum(additional, _ZERO))

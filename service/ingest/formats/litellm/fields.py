@@ -9,6 +9,8 @@ _READ_NAMES: Final = """
     saved_cache_cost model_map_information
 """
 READ: Final = frozenset(_READ_NAMES.split())
+EACH_READ: Final = READ - {"error_information", "model_parameters", "model_map_information"}
+"""What is looked at of nearly every call."""
 
 CONTENT: Final = frozenset(("messages", "response", "guardrail_information", "proxy_server_request"))
 """Prompts and answers, and what guardrails quote of them."""
@@ -42,6 +44,8 @@ _NOT_KEPT_NAMES: Final = """
 """
 NOT_KEPT: Final = frozenset(_NOT_KEPT_NAMES.split())
 """Technical, personal, or the operator's own: counted by name."""
+
+KNOWN: Final = READ | CONTENT | NOT_KEPT
 
 PRIVATE_PARAMETERS: Final = frozenset(("user", "metadata", "extra_headers", "extra_body", "extra_query", "api_key"))
 """Never request parameters of an error."""

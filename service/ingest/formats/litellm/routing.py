@@ -50,8 +50,11 @@ def _first(*values: Value) -> str | None:
 
 def _named(payload: Payload, *names: str) -> str | None:
     """The first of these fields of the metadata that says anything."""
-    found = [payload.noted_text(name, payload.metadata.get(name)) for name in names]
-    return next((text for text in found if text is not None), None)
+    first = None
+    for name in names:
+        text = payload.noted_text(name, payload.metadata.get(name))
+        first = text if first is None else first
+    return first
 
 
 def _headers(payload: Payload) -> Object:
@@ -63,10 +66,10 @@ def _headers(payload: Payload) -> Object:
 
 def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
-    counts = [_count(payload, headers.get(_RETRIES)), _count(payload, headers.get(_FALLBACKS))]
-    if counts == [None, None]:
-        counts = [_count(payload, payload.metadata.get("attempted_retries"))]
+    counts = [_count(payload, headers[name]) for name in (_RETRIES, _FALLBACKS) if name in headers]
     before = [count for count in counts if count is not None]
+    if not before and (count := _count(payload, payload.metadata.get("attempted_retries"))) is not None:
+        before = [count]
     return min(1 + sum(before), ATTEMPT_MAX) if before else None
 
 
@@ -81,7 +84,7 @@ def _provider_request_id(payload: Payload, report: Report, headers: Object, repo
     if payload.value("cache_hit") is True:
         return None
     found = _first(reported)
-    if found is None:
+    if found is None and headers:
         found = _first(*(headers[name] for name in _REQUEST_IDS if name in headers))
     answer = payload.text("id", ID_CHARACTERS_MAX)
     if found is None and answer is not None and not _LITELLMS_ID.fullmatch(answer):

@@ -7,6 +7,7 @@ That takes `litellm_call_id`, which older tables lack: their `request_id` is the
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -16,6 +17,7 @@ from msgspec import Raw
 from policies import Report
 from service.ingest.formats.figures import decode
 from service.ingest.formats.litellm.adapter import read_entry, report_of
+from service.ingest.formats.litellm.fields import READ
 from service.ingest.formats.litellm.payload import Payload
 from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
@@ -96,7 +98,8 @@ def read_spend_log(row: Row) -> Report | Rejection:
 def _payload(row: SpendLogFields, others: Mapping[str, Raw]) -> Payload:
     """The row as the callback's payload."""
     metadata = _metadata(row)
-    started, ended, first = _time(row.startTime), _time(row.endTime), _time(row.completionStartTime)
+    started, ended = _time(row.startTime), _time(row.endTime)
+    first = ended if row.completionStartTime == row.endTime else _time(row.completionStartTime)
     values: dict[str, Any] = {
         "id": row.request_id,
         "litellm_call_id": row.litellm_call_id or metadata.pop("litellm_call_id", None),
@@ -110,7 +113,7 @@ def _payload(row: SpendLogFields, others: Mapping[str, Raw]) -> Payload:
         "endTime": ended,
         "completionStartTime": first,
         # Of a call that was not streamed the first token has the time of the end.
-        "stream": True if isinstance(first, str) and str(started) < first < str(ended) else None,
+        "stream": True if _is_between(started, first, ended) else None,
         "model": row.model,
         "model_id": row.model_id,
         "model_group": row.model_group,
@@ -124,14 +127,14 @@ def _payload(row: SpendLogFields, others: Mapping[str, Raw]) -> Payload:
     }
     values |= {name: metadata.pop(name, None) for name in _LIFTED}
     values["metadata"] = metadata
-    fields = dict(others)
+    left = {name: raw for name, raw in others.items() if name not in READ}
     for name in _COUNTED:
         raw: Raw = getattr(row, name)
         if len(raw) > _NO_JSON_BYTES_MAX or bytes(raw) not in _NO_JSON:
-            fields[name] = raw
+            left[name] = raw
     if guardrails := metadata.pop("guardrail_information", None):
-        fields["guardrail_information"] = Raw(msgspec.json.encode(guardrails))
-    return Payload(fields, values)
+        left["guardrail_information"] = Raw(msgspec.json.encode(guardrails))
+    return Payload({**others, **left, **values}, left)
 
 
 def _metadata(row: SpendLogFields) -> dict[str, Any]:
@@ -172,8 +175,14 @@ def _number(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _time(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """A time as PostgreSQL and CSV write it in the form that the callback's are read in; another stays as it is."""
+    """A time as PostgreSQL and CSV write it; what is none stays as it is."""
     try:
-        return f"{moment_of_printed(value):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z" if isinstance(value, str) else value
+        return moment_of_printed(value) if isinstance(value, str) else value
     except MomentError:
         return value
+
+
+def _is_between(started: object, first: object, ended: object) -> bool:
+    if not (isinstance(started, datetime) and isinstance(first, datetime) and isinstance(ended, datetime)):
+        return False
+    return started < first < ended

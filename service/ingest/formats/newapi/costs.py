@@ -13,14 +13,13 @@ from typing import Final
 from policies.admission.report import AmountPart, Report
 from service.ingest.formats.newapi.log_row import LogRow
 from service.ingest.formats.newapi.names import CONTENT
-from service.ingest.formats.scalars import PLACES
+from service.ingest.formats.scalars import PLACES, without_zeros
 
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _UNIT_PLACES: Final = 15
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
-_TEN: Final = Decimal(10)
 _THOUSAND: Final = Decimal(1000)
 # How One API words its ratios, which is all that it says of them; the signs are escaped, for they look like others.
 _ONE_API_RATIOS: Final = re.compile(r"倍率\uff1a([0-9.]{1,12}) \u00d7 ([0-9.]{1,12}) \u00d7 ([0-9.]{1,12})")
@@ -30,7 +29,9 @@ _SAID_CHARACTERS: Final = 200
 def read_money(row: LogRow, report: Report, quota: int) -> None:
     """Give the report its amount, exactly what the quota is, and its parts where they are known to make it up."""
     price, exact = _price(row.settings.quota_per_unit)
-    report.amount = _plain(quota * price if exact else _rounded(Decimal(quota) / row.settings.quota_per_unit))
+    report.amount = without_zeros(
+        quota * price if exact else _rounded(Decimal(quota) / row.settings.quota_per_unit), _EXACT
+    )
     report.currency, report.amount_source = row.settings.currency, "ROUNDED"
     if quota > 0 and report.corrects is None:
         report.amount_parts = _parts(row, report, report.amount)
@@ -45,18 +46,12 @@ def _price(per_unit: Decimal, *ratios: Decimal) -> tuple[Decimal, bool]:
     price = _EXACT.divide(product, per_unit).normalize(_EXACT)
     exponent = price.as_tuple().exponent
     if isinstance(exponent, int) and exponent >= -_UNIT_PLACES:
-        return _plain(price), True
+        return without_zeros(price, _EXACT), True
     return price, False
 
 
 def _rounded(amount: Decimal) -> Decimal:
     return amount.quantize(_QUANTUM, context=_EXACT)
-
-
-def _plain(value: Decimal) -> Decimal:
-    """Without zeros at its end and without a positive exponent."""
-    value = value.normalize(_EXACT)
-    return value.quantize(_ONE, context=_EXACT) if abs(value) >= _TEN and value == value.to_integral_value() else value
 
 
 def _parts(row: LogRow, report: Report, amount: Decimal) -> list[AmountPart] | None:
@@ -68,7 +63,7 @@ def _parts(row: LogRow, report: Report, amount: Decimal) -> list[AmountPart] | N
     if not parts or abs(rounding) * row.settings.quota_per_unit > _ONE:
         return None
     if rounding:
-        parts.append(AmountPart("other", _plain(rounding)))
+        parts.append(AmountPart("other", without_zeros(rounding, _EXACT)))
     return parts
 
 
@@ -147,4 +142,5 @@ def _part(meter: str, quantity: int, price: tuple[Decimal, bool]) -> AmountPart:
     each, exact = price
     amount = _EXACT.multiply(each, quantity)
     fits = exact and amount == _rounded(amount)
-    return AmountPart(meter, _plain(amount if fits else _rounded(amount)), Decimal(quantity), each if fits else None)
+    amount = without_zeros(amount if fits else _rounded(amount), _EXACT)
+    return AmountPart(meter, amount, Decimal(quantity), each if fits else None)

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from msgspec import Raw
 
 from service.ingest.formats.figures import NOTHING, FigureReader, Object, Value, decode, text_of
+from service.ingest.formats.native.fields import INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.formats.rejections import RowError, wrong_json
 from service.ingest.refusals import Refusal
 
@@ -73,11 +74,14 @@ class LogRow(FigureReader):
     def text(self, name: str) -> str | None:
         """The text, or number as text, of a column; None for nothing, and for what is too long and is noted."""
         value = self.fields.get(name)
+        if type(value) is str and 0 < len(value) <= TEXT_CHARACTERS_MAX and value not in NOTHING:
+            return value
         return None if value is None or value == "" else self.noted_text(name, value)
 
     def integer(self, name: str) -> int | None:
         """The count of a column, from 0 on; None for nothing, or for what is none and is noted."""
-        return self.count(name, _number(self.fields.get(name)))
+        value = self.fields.get(name)
+        return value if type(value) is int and 0 <= value <= INTEGER_MAX else self.count(name, _number(value))
 
     def part(self, name: str) -> int:
         """The count of an entry of `other`; 0 for nothing, or for what is none and is noted."""
