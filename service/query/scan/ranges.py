@@ -60,7 +60,7 @@ class ScanRange(NamedTuple):
 
 
 async def names_in_scope(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -> Mapping[str, int]:
-    """Account ids by name, of those that the scope may know. The named ones are read; all, if the filter `_asks_all`."""
+    """Account ids by name, of those that the scope may know. The named are read; all, if the filter `_asks_all`."""
     if scope.accounts is not None:
         await accounts.look_up(account_ids=scope.accounts)
     elif _asks_all(decomposed):

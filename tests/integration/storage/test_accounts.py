@@ -97,7 +97,7 @@ async def test_a_start_keeps_none(seeded: SeededLedger) -> None:
     assert list(elsewhere.names().values()) == ["erased:y"]
     before = await read(seeded)
     await elsewhere.ensure(["made-after-the-start"])
-    await elsewhere.on_notice("made")
+    await elsewhere.on_notification("made")
     assert (await read(seeded))[0] - before[0] < 2 * FEW
 
 
