@@ -134,7 +134,7 @@ class Redactor:
 
         The text is read without what is taken out until there is nothing more.
         """
-        spans = self._taken(known, data) if known else []
+        spans: Sequence[Cut] = self._taken(known, data) if known else known
         shown = neutral(without(data, spans) if spans else data, self._marks)
         for _ in range(_LOOKS_MAX):
             more = [cut for cut in found if has_substance(shown, cut)]
