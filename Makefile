@@ -54,7 +54,7 @@ screenshots: .venv/installed-for-tests
 # Service and database killed under load for SOAK_S seconds, with a consumer that goes on; nothing may be missed or doubled.
 SOAK_S ?= 3600
 soak-feed: .venv/installed-for-tests
-	CALLEDGER_TEST_SOAK_S=$(SOAK_S) .venv/bin/python -m pytest tests/integration/test_changes_killed.py -s -o timeout=0
+	CALLEDGER_TEST_SOAK_S=$(SOAK_S) .venv/bin/python -m pytest tests/integration/feed/test_changes_killed.py -s -o timeout=0
 
 # How the console's heap grows while a page listens to new calls for SOAK_S seconds; an hour has to stay under 20 MB.
 soak-console: .venv/installed-for-tests

@@ -5,8 +5,9 @@
     python -m benchmarks page --forms       options that we do not know go to the programs
     python -m benchmarks --quick            small data, few rounds: a look at whether all of it works
 
-Each is a program of its own too: `python -m benchmarks.page --help`. Peers are installed on first use, in environments
-of their own. Figures are kept as JSON in `.benchmarks/results/`. Ends with 1 when a bar was missed (not with --quick).
+Each is a program of its own too: `python -m benchmarks.query.page --help`. Peers are installed on first use, in
+environments of their own. Figures are kept as JSON in `.benchmarks/results/`. Ends with 1 when a bar was missed (not
+with --quick).
 """
 
 import argparse
@@ -16,12 +17,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.bars import Figure
-from benchmarks.places import RESULTS, ROOT, say
-from benchmarks.processes import machine
+from benchmarks.harness.places import RESULTS, ROOT, say
+from benchmarks.harness.processes import machine
 
 Found = list[Figure]
 
@@ -52,35 +52,36 @@ def _ledger(result: dict[str, Any]) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One of `benchmarks/`. `quick`: what makes it quick. `to_file`: it takes `--json FILE`; else its JSON is the last
+    """One of a folder here. `quick`: what makes it quick. `to_file`: it takes `--json FILE`; else its JSON is the last
     line that it prints. `figures`: from its JSON to the table's.
     """
 
+    folder: str
     quick: tuple[str, ...] = ("--quick",)
     to_file: bool = True
     figures: Callable[[dict[str, Any]], Found] = _own
 
 
 PROGRAMS: Final = {
-    "seal": Program(),
-    "redaction": Program(quick=("--alone",), figures=_redaction),
-    "startup": Program(),
-    "disk": Program(),
-    "cold": Program(),
-    "page": Program(),
-    "ingest": Program(),
-    "costs": Program(),
-    "phoenix": Program(),
-    "ledger": Program(quick=("20000",), to_file=False, figures=_ledger),
-    "purge": Program(),
-    "exports": Program(),
-    "imports": Program(),
-    "freeze": Program(),
-    "feed": Program(),
-    "console": Program(),
-    "growth": Program(),
-    "citus": Program(),
-    "workers": Program(),
+    "seal": Program("policies"),
+    "redaction": Program("policies", quick=("--alone",), figures=_redaction),
+    "startup": Program("storage"),
+    "disk": Program("storage"),
+    "cold": Program("storage"),
+    "page": Program("query"),
+    "ingest": Program("ingest"),
+    "costs": Program("query"),
+    "phoenix": Program("peers"),
+    "ledger": Program("storage", quick=("20000",), to_file=False, figures=_ledger),
+    "purge": Program("storage"),
+    "exports": Program("query"),
+    "imports": Program("ingest"),
+    "freeze": Program("query"),
+    "feed": Program("ingest"),
+    "console": Program("query"),
+    "growth": Program("storage"),
+    "citus": Program("ingest"),
+    "workers": Program("ingest"),
 }
 
 
@@ -90,7 +91,8 @@ def run(name: str, options: Sequence[str], *, quick: bool) -> Found | None:
     path = RESULTS / f"{name}.json"
     path.unlink(missing_ok=True)
     to_file = ["--json", str(path)] if program.to_file else []
-    command = [sys.executable, "-m", f"benchmarks.{name}", *(program.quick if quick else ()), *to_file, *options]
+    options = [*(program.quick if quick else ()), *to_file, *options]
+    command = [sys.executable, "-m", f"benchmarks.{program.folder}.{name}", *options]
     print(f"\n== {name}", flush=True)
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     last = ""
@@ -110,16 +112,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    there = [name for name in PROGRAMS if (Path(__file__).parent / f"{name}.py").exists()]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(there)} (all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(PROGRAMS)} (all)")
     parser.add_argument("--quick", action="store_true", help="small data and few rounds: for orientation only")
     chosen, options = parser.parse_known_args()
-    unknown = [name for name in chosen.names if name not in there]
+    unknown = [name for name in chosen.names if name not in PROGRAMS]
     if unknown:
-        parser.error(f"there is no benchmark `{unknown[0]}`: choose from {', '.join(there)}")
+        parser.error(f"there is no benchmark `{unknown[0]}`: choose from {', '.join(PROGRAMS)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     taken_on, begun = machine(), datetime.now(UTC)
-    results = {name: run(name, options, quick=chosen.quick) for name in chosen.names or there}
+    results = {name: run(name, options, quick=chosen.quick) for name in chosen.names or PROGRAMS}
     figures = [figure for found in results.values() for figure in found or []]
     print(f"\n== {taken_on}; {begun:%Y-%m-%d %H:%M} UTC{'; quick: for orientation only' if chosen.quick else ''}")
     for figure in figures:

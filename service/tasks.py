@@ -44,20 +44,20 @@ def _log_failure(task: "asyncio.Task[None]") -> None:
         log.error("work in the background has ended", task=name, exc_info=error)
 
 
-class Pulse:
+class Notifier:
     """Wakes everybody who waits, again and again. `count` says how often it did, so that nobody sleeps through one."""
 
     def __init__(self) -> None:
         self.count = 0
         self._next = asyncio.Event()
 
-    def beat(self) -> None:
+    def notify_all(self) -> None:
         """Wake everybody who waits."""
         self.count += 1
         self._next.set()
         self._next = asyncio.Event()
 
-    async def past(self, count: int, within_s: float) -> None:
-        """Return when there were more than `count` beats, or after `within_s`."""
+    async def after(self, count: int, within_s: float) -> None:
+        """Return when there were more than `count` notifications, or after `within_s`."""
         while self.count <= count and await set_within(self._next, within_s):
             pass

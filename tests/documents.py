@@ -83,10 +83,10 @@ def _spread(text: str, fragments: Mapping[str, str]) -> dict[str, str]:
 
 def _benchmarks() -> Iterator[Shown]:
     """Texts in the source of the programs, and what they put together."""
-    from benchmarks.freeze import SCENARIOS
-    from benchmarks.questions import QUESTIONS
+    from benchmarks.data.questions import QUESTIONS
+    from benchmarks.query.freeze import SCENARIOS
 
-    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+    for path in sorted((ROOT / "benchmarks").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_document(node.value):
                 yield Shown(path.name, node.value)

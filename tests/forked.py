@@ -76,22 +76,31 @@ def run(
         return subprocess.CompletedProcess(list(arguments), code, content(output), content(errors))
 
 
-def start(arguments: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> Process:
-    """Start a command that says on standard output what is read of the process's `stdout`, and the rest in `log`."""
+def start(
+    arguments: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes], program: Path | None = None
+) -> Process:
+    """Start a command that says on standard output what is read of the process's `stdout`, and the rest in `log`.
+    `program`: a file of Python that is run in place of the command.
+    """
     reading, writing = os.pipe()
     with Path(os.devnull).open() as nothing, os.fdopen(writing, "w") as output:
-        answer = answer_of(order_for(arguments, environment, None, 0), nothing, output, log)
+        answer = answer_of(order_for(arguments, environment, None, 0, program), nothing, output, log)
     return Process(answer, os.fdopen(reading))
 
 
 def order_for(
-    arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None, timeout_s: int
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path | None,
+    timeout_s: int,
+    program: Path | None = None,
 ) -> Mapping[str, Any]:
     return {
         "arguments": list(arguments),
         "environment": dict(environment),
         "folder": str(folder or Path.cwd()),
         "timeout_s": timeout_s,
+        "program": program and str(program),
     }
 
 
@@ -139,8 +148,8 @@ def parent() -> socket.socket:
     return ours
 
 
-def become_command(orders: socket.socket) -> None:
-    """Return in each process that is to be a command, with everything set for it."""
+def become_command(orders: socket.socket) -> str | None:
+    """Return in each process that is to be a command, with everything set for it; the program that it runs instead."""
     while True:
         byte, files, _, _ = socket.recv_fds(orders, 1, FILES)
         if not byte:
@@ -170,8 +179,8 @@ def reap() -> None:
             pass
 
 
-def dress(order: int, *streams: int) -> None:
-    """Take on what a command is given."""
+def dress(order: int, *streams: int) -> str | None:
+    """Take on what a command is given; the program that is to run."""
     with os.fdopen(order) as file:
         wanted = json.load(file)
     signal.alarm(wanted["timeout_s"])
@@ -182,6 +191,7 @@ def dress(order: int, *streams: int) -> None:
     os.environ.update(wanted["environment"])
     os.chdir(wanted["folder"])
     sys.argv[1:] = wanted["arguments"]
+    return wanted["program"]
 
 
 def main(orders: int) -> None:
@@ -191,9 +201,13 @@ def main(orders: int) -> None:
     for module in ("service.server.lifecycle", *(f"service.commands.{command.module}" for command in COMMANDS)):
         import_module(module)
     shared_redactor()  # compiled once
-    become_command(socket.socket(fileno=orders))
+    program = become_command(socket.socket(fileno=orders))
     try:
-        runpy.run_module("service", run_name="__main__", alter_sys=True)
+        if program is None:
+            runpy.run_module("service", run_name="__main__", alter_sys=True)
+        else:
+            sys.path.insert(0, str(Path(program).parent))
+            runpy.run_path(program, run_name="__main__")
     except SystemExit as ended:
         leave(ended.code)
         raise

@@ -15,7 +15,7 @@ from playwright.async_api import expect
 from running import RunningService
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs" / "images"
-SIZE: Final = (1200, 680)
+SIZE: Final = (1440, 810)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,7 @@ class Picture:
 
 
 PICTURES: Final = (
-    Picture(
-        "logs", "viewer", "logs?range=7d&columns=startedAt,status,model,account,outputTokens,amount", "main canvas"
-    ),
+    Picture("logs", "viewer", "logs?range=7d", "main canvas"),
     Picture(
         "call", "support", "logs?range=30d&errorType=InternalServerError", "aside.call mark", ".calls-row", theme="dark"
     ),

@@ -1,4 +1,4 @@
-"""Incoming report x policy -> what may be stored. The decision; `service/ingest/writer` is where it is enforced.
+"""Incoming report x policy -> what may be stored. The decision; `service/ingest/pipeline/gate.py` enforces it.
 
 Fails closed: text that the redactor cannot answer for is not stored, and of an error only its type is left.
 """

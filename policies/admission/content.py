@@ -1,7 +1,7 @@
 """What a report holds beside its facts -> strings of content, and the identifiers among them.
 
-An identifier is told by where it stands (a tool's name, a model, an API's address) and by its form. Whatever is not
-told for certain is content: it is only looked for in the error's text, and then gone.
+An identifier is recognised by where it stands (a tool's name, a model, an API's address) and by its form. Whatever
+is not recognised for certain is content: it is only looked for in the error's text, and then gone.
 """
 
 import re

@@ -112,8 +112,8 @@ def hidden_behind(policy: Policy, role: Role, root_field: str) -> str | None:
     return next((name for name in SHOWS.get(root_field, ()) if view(policy, role, name) is not View.SEE), None)
 
 
-def may_be_told(policy: Policy, role: Role, root_field: str) -> bool:
-    """Whether `role` would be answered by the root field, and so may be told unasked what it answers."""
+def may_be_notified(policy: Policy, role: Role, root_field: str) -> bool:
+    """Whether `role` would be answered by the root field, and so may be notified of what it answers."""
     return may_ask(policy, role, root_field) and hidden_behind(policy, role, root_field) is None
 
 

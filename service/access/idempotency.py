@@ -85,7 +85,7 @@ class Idempotency:
         )
 
     async def end(self, named: NamedRequest, answer: Mapping[str, Any] | None) -> None:
-        """The request was carried out. `answer`: what may be told once more."""
+        """The request was carried out. `answer`: what may be answered once more."""
         written, text = b"" if answer is None else orjson.dumps(answer), None
         if 0 < len(written) <= ANSWER_MAX:
             text = base64.b64encode(named.siv.encrypt(written, [named.binding])).decode()

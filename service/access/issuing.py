@@ -24,7 +24,7 @@ from service.log_redaction import name_as_stored, without_secrets
 from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 from service.storage.control.api_keys import KeyRecord, added_key, begin_hour, ending_key, get_key, revoked_key
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 NAME_CHARS_MAX: Final = 200
 PARTNER_DAYS: Final = 90

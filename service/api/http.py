@@ -31,14 +31,14 @@ from service.api.answers import (
     error_answer,
     refused_by,
 )
-from service.api.calls.recorded import Tempo
+from service.api.calls.recorded import StreamPace
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.idempotency import HEADER
 from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
 from service.api.execution.trusted_documents import TrustedDocuments
 from service.api.schema import CalledgerSchema
-from service.api.subscriptions.entrance import Entrance
+from service.api.subscriptions.endpoint import StreamEndpoint
 from service.api.subscriptions.streams import Known, Streams
 from service.console import explorer
 from service.logs import get_logger
@@ -91,7 +91,7 @@ class LedgerView(GraphQLView[Context, None]):
     def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets, trusted: TrustedDocuments) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self.streams = Streams(schema, runtime, self._known)
-        self._entrance = Entrance(schema, self.streams, self._known, trusted)
+        self._endpoint = StreamEndpoint(schema, self.streams, self._known, trusted)
         self._trusted = trusted
         assert schema.compiled is not None, "only tests build a schema without"
         self._compiled = schema.compiled
@@ -108,7 +108,7 @@ class LedgerView(GraphQLView[Context, None]):
                 "keys": runtime.api_keys,
                 "webhooks": Webhooks(runtime.database, runtime.keyring, runtime.ledger, guard),
                 "budgets": Budgets(runtime.database, runtime.ledger),
-                "tempo": Tempo(runtime.numbered),
+                "pace": StreamPace(runtime.numbered),
             },
             "export_asked": runtime.export_asked.set,
             "idempotency": Idempotency(runtime.database, runtime.keyring, lambda: runtime.applied.digest),
@@ -126,7 +126,7 @@ class LedgerView(GraphQLView[Context, None]):
         if self._graphiql and request.method == "GET" and explorer.wants_page(request):
             return explorer.page()
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await self._entrance.socket(request)
+            return await self._endpoint.socket(request)
         media_type = EVENTS if _wants_events(request) else _negotiated(request.headers.get("Accept"))
         if request.method not in _METHODS:
             return error_answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
@@ -139,7 +139,7 @@ class LedgerView(GraphQLView[Context, None]):
             request = request.clone(client_max_size=BODY_BYTES_MAX)
         try:
             if media_type == EVENTS:
-                return await self._entrance.event_stream(request)
+                return await self._endpoint.event_stream(request)
             if _plain_post(request):
                 return await self._posted(request, media_type)
             request[_EXCHANGE] = _Exchange(media_type)

@@ -13,7 +13,7 @@ from service.storage.control.webhooks import Lease, prolong_lease
 
 LEASE: Final = timedelta(seconds=6)
 """How long a webhook waits for a process that was killed."""
-BEAT_S: Final = 2.0
+HEARTBEAT_S: Final = 2.0
 
 log = get_logger()
 
@@ -30,16 +30,16 @@ class Holding:
     async def of(cls, owner: asyncpg.Pool, lease: Lease) -> AsyncIterator["Holding"]:
         """Hold a webhook during the block."""
         holding = cls(owner, lease)
-        beat = asyncio.create_task(holding._beat())
+        heartbeat = asyncio.create_task(holding._heartbeat())
         try:
             yield holding
         finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
+            heartbeat.cancel()
+            await asyncio.gather(heartbeat, return_exceptions=True)
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         while self.lease is not None:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(HEARTBEAT_S)
             try:
                 self.lease = await prolong_lease(self._owner, self.lease, LEASE)
             except Exception:  # unless it comes back soon, the lease ends by itself

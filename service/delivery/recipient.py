@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from policies import Role, view_table
-from policies.policy.views import may_be_told
+from policies.policy.views import may_be_notified
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
@@ -42,7 +42,7 @@ class Recipient:
             return False
         if event in OF_EVERY_ACCOUNT and scope.accounts is not None:
             return False
-        return asked is None or may_be_told(scope.policy, scope.role, asked)
+        return asked is None or may_be_notified(scope.policy, scope.role, asked)
 
     async def ask(self, operation: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer. Raises AnswerRefusedError with GraphQL's words and code."""

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from service.delivery.courier import Courier
 from service.delivery.sender import Sender
+from service.delivery.worker import DeliveryWorker
 from service.runtime.runtime import Runtime
 from service.webhooks.addresses import AddressGuard
 
@@ -16,10 +16,10 @@ def setup(app: web.Application, runtime: Runtime) -> None:
     """Deliver events for as long as the application runs."""
 
     async def delivering(_: web.Application) -> AsyncIterator[None]:
-        """Run the courier for as long as the application runs."""
+        """Deliver for as long as the application runs."""
         guard = AddressGuard(runtime.settings.networks, http=runtime.settings.webhook_http)
         async with Sender.open(guard) as sender:
-            task = asyncio.create_task(Courier(runtime, sender).work_for_ever())
+            task = asyncio.create_task(DeliveryWorker(runtime, sender).work_for_ever())
             yield
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

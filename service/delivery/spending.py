@@ -20,7 +20,7 @@ _HUNDRED: Final = Decimal(100)
 
 
 async def find_spending(owner: asyncpg.Pool, recipient: Recipient) -> None:
-    """Note each threshold that today's calls have come to. It is told once a day, by its budget and amount."""
+    """Note each threshold that today's calls have come to. It is sent once a day, by its budget and amount."""
     reader, scope = recipient.context.reader, recipient.context.scope
     day = day_of(await reader.clock.now())
     async with reader.connection(scope) as connection:
@@ -29,7 +29,7 @@ async def find_spending(owner: asyncpg.Pool, recipient: Recipient) -> None:
         account = await reader.accounts.name(budget.of.account_id)
         try:
             spent = await spent_on(build_schema(), recipient.context, budget.of, account, day)
-        except GraphQLError:  # the role may not ask for it: then it is not told either
+        except GraphQLError:  # the role may not ask for it: then it is not sent either
             continue
         for percent in budget.thresholds:
             if spent * _HUNDRED >= budget.amount * percent:

@@ -54,7 +54,7 @@ def is_spike(now: Counts, before: Counts) -> bool:
 
 
 async def find_spikes(owner: asyncpg.Pool, recipient: Recipient, seen: datetime | None) -> datetime:
-    """Note each account of which an hour is a spike; it is told once. Returns the last full hour, which is looked at
+    """Note each account of which an hour is a spike; it is sent once. Returns the last full hour, which is looked at
     again while it is the last one, since more may be reported of it.
 
     `seen`: what this returned before; None where nobody remembers, as after a start. Then, and where hours were missed,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,10 +21,12 @@ from service.runtime.runtime import Runtime
 
 _BATCH: Final = 1_000
 _PRINCIPAL: Final = Principal("demo", Role.INGEST, None)
+_WRONG: Final = "hooli"
+"""The account whose gateway is set up wrongly."""
 
 
 async def load_calls(runtime: Runtime, now: datetime, advance: Callable[[int, int], None]) -> None:
-    """Load the sample calls of the thirty days before `now`. `advance` is told how many of how many are loaded."""
+    """Load the sample calls of the thirty days before `now`. `advance` gets how many of how many are loaded."""
     calls = list(sample_calls(now))
     corrections = sample_corrections(calls, now)
     async with ingesting(runtime) as (writer, refusals):
@@ -33,24 +36,30 @@ async def load_calls(runtime: Runtime, now: datetime, advance: Callable[[int, in
                 part = reports[start : start + _BATCH]
                 await writer.submit(part, as_read, _PRINCIPAL, source="native", wait_for_room=True)
                 advance(start + len(part), len(calls))
-        await _report_refused(writer, refusals, calls, now)
+        account = (await runtime.accounts.ensure({_WRONG}))[_WRONG]
+        await _report_refused(writer, refusals, account, calls, now)
 
 
-async def _report_refused(writer: Writer, refusals: RefusalLog, calls: Sequence[Report], now: datetime) -> None:
-    """Report what a gateway that is set up wrongly does, for `ingestReport` to show."""
+async def _report_refused(
+    writer: Writer, refusals: RefusalLog, account: int, calls: Sequence[Report], now: datetime
+) -> None:
+    """Report what gateways that are set up wrongly do, for `ingestReport` to show: one with a key for every account,
+    and one with a key for `account`.
+    """
     billed = next(call for call in calls if call.amount_source == "BILLED" and call.amount)
     body = orjson.dumps(_wrong_rows(billed, now))
     rows, read = split_rows(body), native_reader(body)
-    results = await writer.submit(rows, read, _PRINCIPAL, source="native", wait_for_room=True)
-    reasons = Counter[Refusal](result.code for result in results if result.code is not None)
-    await refusals.refuse_rows("native", _PRINCIPAL, reasons, of=len(rows))
+    for principal in (_PRINCIPAL, replace(_PRINCIPAL, accounts=(account,))):
+        results = await writer.submit(rows, read, principal, source="native", wait_for_room=True)
+        reasons = Counter[Refusal](result.code for result in results if result.code is not None)
+        await refusals.refuse_rows("native", principal, reasons, of=len(rows))
 
 
 def _wrong_rows(known: Report, now: datetime) -> list[object]:
     right = {
         "id": "wrong-1",
         "started_at": now.isoformat(),
-        "account": "hooli",
+        "account": _WRONG,
         "model": "gpt-4o",
         "status": "succeeded",
     }

@@ -185,8 +185,8 @@ class ExportWriter:
 
 
 async def _fill(draft: ExportDraft, parts: Parts, noted: Callable[[int, int], Awaitable[None]]) -> int:
-    """Write all parts, some at once and off the loop; how many rows they hold. `noted` is told now and then, and at the
-    end.
+    """Write all parts, some at once and off the loop; how many rows they hold. `noted` is called with it now and then,
+    and at the end.
     """
     count, pending, due = 0, bytearray(), time.monotonic()
     async with aclosing(parts) as all_parts:  # pyright: ignore[reportArgumentType] - generators, all of them

@@ -42,7 +42,8 @@ class ImportOptions:
 @dataclass(frozen=True, slots=True)
 class ImportFormat:
     """A format of rows: whose it is, what reads a row, which options it takes (fields of `ImportOptions`), and the
-    table that has them in the gateway's database; None: it is not read from one.
+    table that has them in the gateway's database; None: it is not read from one. `is_dear`: reading a row takes longer
+    than to hand it to another process and to take over what it is.
     """
 
     source: Source
@@ -50,6 +51,7 @@ class ImportFormat:
     reader: Callable[[ImportOptions], Reader]
     options: frozenset[str] = frozenset()
     table: SourceTable | None = None
+    is_dear: bool = False
 
 
 _LOGS: Final = SourceTable(
@@ -82,9 +84,14 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
     {
         "native": ImportFormat("native", "calls as `POST /v1/calls` takes them", lambda _: read_row),
         "litellm": ImportFormat(
-            "litellm", "rows of LiteLLM's table `LiteLLM_SpendLogs`, or its callback's payloads", lambda _: read_history
+            "litellm",
+            "rows of LiteLLM's table `LiteLLM_SpendLogs`, or its callback's payloads",
+            lambda _: read_history,
+            is_dear=True,
         ),
-        "langfuse": ImportFormat("langfuse", "observations of Langfuse's exports and API", lambda _: read_observation),
+        "langfuse": ImportFormat(
+            "langfuse", "observations of Langfuse's exports and API", lambda _: read_observation, is_dear=True
+        ),
         "openrouter": ImportFormat("openrouter", "OpenRouter's activity by generation", lambda _: read_generation),
         "helicone": ImportFormat("helicone", "rows of Helicone's export tool and API", lambda _: read_request),
         "cloudflare": ImportFormat("cloudflare", "AI Gateway's events of Logpush, or its logs", lambda _: read_event),
@@ -96,10 +103,10 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
         "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
         "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
         "new-api": ImportFormat(
-            "new-api", "new-api's table `logs`", partial(_log_reader, "new-api"), _LOG_OPTIONS, _LOGS
+            "new-api", "new-api's table `logs`", partial(_log_reader, "new-api"), _LOG_OPTIONS, _LOGS, is_dear=True
         ),
         "one-api": ImportFormat(
-            "one-api", "One API's table `logs`", partial(_log_reader, "one-api"), _LOG_OPTIONS, _LOGS
+            "one-api", "One API's table `logs`", partial(_log_reader, "one-api"), _LOG_OPTIONS, _LOGS, is_dear=True
         ),
     }
 )

@@ -1,20 +1,14 @@
 """The address and the secret of a source, sealed under a key that comes of the keyring's."""
 
-import hmac
-import os
 from dataclasses import asdict, dataclass
 from typing import Final
 from uuid import UUID
 
-import orjson
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from service.errors import OperatorError
 from service.keyring import Keyring
+from service.keyring.sealing import open_value, seal_value
 
 _LABEL: Final = b"calledger/source/v1"
-_NONCE_BYTES: Final = 12
 
 
 class SourceSealLostError(OperatorError):
@@ -32,20 +26,12 @@ class SealedAddress:
 
 async def seal_address(keyring: Keyring, source: UUID, where: SealedAddress) -> bytes:
     """The address, sealed for the source of this id. Raises KeyringUnavailableError."""
-    nonce = os.urandom(_NONCE_BYTES)
-    return nonce + (await _cipher(keyring)).encrypt(nonce, orjson.dumps(asdict(where)), _LABEL + source.bytes)
+    return await seal_value(keyring, _LABEL, source, asdict(where))
 
 
 async def open_address(keyring: Keyring, source: UUID, sealed: bytes) -> SealedAddress:
     """What was sealed. Raises SourceSealLostError for another keyring's or source's, and KeyringUnavailableError."""
     try:
-        cipher = await _cipher(keyring)
-        found = orjson.loads(cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _LABEL + source.bytes))
-    except (InvalidTag, ValueError):
+        return SealedAddress(**await open_value(keyring, _LABEL, source, sealed))
+    except ValueError:
         raise SourceSealLostError from None
-    return SealedAddress(**found)
-
-
-async def _cipher(keyring: Keyring) -> AESGCM:
-    # Of the secret for cursors, under a label of its own: neither can be taken for the other.
-    return AESGCM(hmac.digest(await keyring.secret("cursor"), _LABEL, "sha256"))

@@ -23,6 +23,7 @@ from service.ingest.formats.native.reader import native_reader
 from service.ingest.formats.opened import Opened, Reader
 from service.ingest.formats.otlp.adapter import open_traces
 from service.ingest.formats.split import Row, in_turns, splitting
+from service.ingest.metrics import begin_refusals
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
@@ -195,6 +196,7 @@ class ReportHandlers:
 
     def handler(self, form: WireFormat) -> Handler:
         """What answers requests of one format."""
+        begin_refusals(form.source)
 
         async def report(request: web.Request) -> web.StreamResponse:
             """Answer one request of reports in this wire format; a request that is refused is counted by its reason."""

@@ -19,10 +19,12 @@ BISECTED = Counter("calledger_ingest_bisected", "Batches that the database refus
 _REFUSED = Counter(
     "calledger_ingest_refused", "Calls, and requests as a whole, that were refused, by why", ["source", "reason"]
 )
-# From the start, so that the first refusal is an increase.
-for _source in ("native", "litellm", "otlp"):
-    for _reason in Refusal:
-        _REFUSED.labels(_source, _reason.value)
+
+
+def begin_refusals(source: str) -> None:
+    """Show the counters of a source before anything of it is refused, so that its first refusal is an increase."""
+    for reason in Refusal:
+        _REFUSED.labels(source, reason.value)
 
 
 def count_refused(source: str, reason: Refusal, count: int) -> None:

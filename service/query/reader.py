@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 
 import asyncpg
 
-from service.aside import next_turn
 from service.keyring.protocol import Keyring
+from service.offload import next_turn
 from service.query.filters.decomposition import DecomposedFilter, decompose
 from service.query.filters.to_sql import UserTokens
 from service.query.model.catalog import CALLS, ERRORS, Table
@@ -20,7 +20,7 @@ from service.query.model.scope import Scope
 from service.query.records.by_key import RowKey, corrections_by_call, corrections_summed, rows_by_key
 from service.query.records.change_sums import HourlySum, sum_changes
 from service.query.records.changes import ChangesPage, ChangesRequest, newest_cursor, read_changes
-from service.query.records.decryption import Details, Discloser
+from service.query.records.decryption import Decryptor, Details
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
 from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
@@ -78,10 +78,13 @@ class Reader:
     ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
+        if reading.cold is None:
+            async with self.connection(scope) as connection:
+                return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
 
         async def read(connection: Connection, cold: ColdRows | None) -> Page:
             """The page, with the rows of these files."""
-            listed = reading if cold is None else reading._replace(cold=cold)
+            listed = reading._replace(cold=cold)
             return await read_page(connection, listed, request, page_selection, self.cursors, count_rows, columns)
 
         return await self._read(scope, reading.cold, read)
@@ -308,18 +311,18 @@ class Reader:
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""
-        return await Discloser(self.keyring, scope, await self.clock.now()).open_all(rows)
+        return await Decryptor(self.keyring, scope, await self.clock.now()).open_all(rows)
 
-    async def outlook(self, scope: Scope, row: Row) -> Details:
+    async def sealed_state(self, scope: Scope, row: Row) -> Details:
         """Whether one row could be opened for this scope; it is not."""
-        return await Discloser(self.keyring, scope, await self.clock.now()).outlook(row)
+        return await Decryptor(self.keyring, scope, await self.clock.now()).sealed_state(row)
 
     async def reveal(self, scope: Scope, row: Row) -> Details:
         """What is sealed of one row, with what a rule took out of it and the policy kept.
 
         Only for `revealError`, which has written the ledger before it asks.
         """
-        return await Discloser(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
+        return await Decryptor(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
 
     def connection(self, scope: Scope) -> "TimedReading":
         """A context with a connection on which row-level security shows the accounts of `scope` and no others."""

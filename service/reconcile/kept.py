@@ -1,4 +1,4 @@
-"""Comparisons as they are kept: for `reconciliations`, and for webhooks that are told of them."""
+"""Comparisons as they are kept: for `reconciliations`, and for webhooks that are sent them."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Rows of bills and usage exports, by the names that their columns have, and what they say.
 
-A layout is told by the names of the first row. Days are those of the provider's time zone: a day without a time is
-taken as it stands, a time without an offset is of that zone, and one with an offset is brought into it.
+A layout is recognised by the names of the first row. Days are those of the provider's time zone: a day without a time
+is taken as it stands, a time without an offset is of that zone, and one with an offset is brought into it.
 """
 
 import re
@@ -18,7 +18,7 @@ from service.ingest.formats.scalars import SIGNIFICANT_DIGITS
 _NOISELESS: Final = Context(prec=SIGNIFICANT_DIGITS)
 _TEXT_MAX: Final = 200
 NAME_LOOKED_AT_MAX: Final = 4 * _TEXT_MAX
-"""Of a name, before it is redacted and then cut: a part of a credential might not be told for one."""
+"""Of a name, before it is redacted and then cut: a part of a credential might not be recognised as one."""
 _DIGITS_MAX: Final = 40
 _AMOUNT_MAX: Final = Decimal(10) ** 15
 _CURRENCY: Final = re.compile(r"[A-Z]{3,16}", re.ASCII)

@@ -10,12 +10,12 @@ from difflib import get_close_matches
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
-from service.aside import TURN_S, Paced, clock, next_turn
 from service.errors import RequestError
 from service.imports.sources.file import FileSource
 from service.imports.sources.pages import RowSource
 from service.ingest.formats.split import in_turns
 from service.log_redaction import guarded
+from service.offload import TURN_S, Paced, clock, next_turn
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.reconcile.billed import Billed, Keys
@@ -34,9 +34,9 @@ def _unseen(_rows: int, _calls: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """What is compared. `layout` None: told by the names of the columns; `days` None: those of the source. `currency`:
-    of rows that name none. `tolerance`: a share of an amount. `columns`: which column is what an invoice calls `day`,
-    `model`, `amount`, `currency`, `tokens` or `id`.
+    """What is compared. `layout` None: recognised by the names of the columns; `days` None: those of the source.
+    `currency`: of rows that name none. `tolerance`: a share of an amount. `columns`: which column is what an invoice
+    calls `day`, `model`, `amount`, `currency`, `tokens` or `id`.
     """
 
     name: str
@@ -51,7 +51,7 @@ class ReconcileRequest:
 
 
 class BilledRows(Protocol):
-    """What reads their rows. `name`: of what they are; None: no row told it yet."""
+    """What reads their rows. `name`: of what they are; None: no row has said it yet."""
 
     @property
     def name(self) -> str | None:

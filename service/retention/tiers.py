@@ -13,7 +13,7 @@ from policies.retention import tier_may_move_from
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.errors import TierError
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 _LOCK: Final = 0x63616C6C_0017
 _AT: Final = """

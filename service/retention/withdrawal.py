@@ -36,7 +36,7 @@ from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
 from service.storage.cold.errors import ColdFileError
 from service.storage.connection import advisory_lock_if_free, affected
 from service.storage.errors import PartitionsBusyError
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 _BATCH_ROWS: Final = 5_000
 _VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORDER BY version DESC"

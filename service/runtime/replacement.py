@@ -52,7 +52,7 @@ from service.storage.connection import Connection
 from service.storage.control.api_keys import added_key, revoke_every_key
 from service.storage.database import Database
 from service.storage.embedded import connection as address
-from service.storage.notices import notify
+from service.storage.notifications import notify
 from service.storage.schema.installed import installation, starting_alone
 from service.storage.schema.migrate import migrate
 from service.storage.sealed import sealed_with

@@ -34,7 +34,7 @@ from service.storage.embedded import connection as address
 from service.storage.partitions import Partitions
 from service.storage.schema.installed import installation, starting_alone
 from service.storage.schema.migrate import migrate
-from service.tasks import Pulse
+from service.tasks import Notifier
 
 _SETTLE_S: Final = 5.0
 """For so long the service waits at its end for the last entries to be mirrored."""
@@ -62,7 +62,7 @@ class Runtime:
     publisher: LedgerPublisher
     export_asked: asyncio.Event = field(default_factory=asyncio.Event)
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
-    numbered: Pulse = field(default_factory=Pulse)
+    numbered: Notifier = field(default_factory=Notifier)
 
     @property
     def retention(self) -> RetentionContext:

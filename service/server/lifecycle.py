@@ -14,7 +14,7 @@ from service.runtime.runtime import Runtime
 from service.server.application import Runner, build_app
 from service.server.middleware import Middleware, write_requests
 from service.server.sockets import cannot_listen
-from service.storage.notices import listen_for_ever
+from service.storage.notifications import listen_for_ever
 from service.storage.numbering import number_for_ever
 from service.tasks import background
 
@@ -59,7 +59,7 @@ def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
 
     async def read_on() -> None:
         """Wake those who listen to the change feed."""
-        runtime.numbered.beat()
+        runtime.numbered.notify_all()
 
     reactions = {
         "keys": forget_keys,
@@ -68,7 +68,7 @@ def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         "accounts": runtime.accounts.refresh,
         "changes": read_on,
     }
-    listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice})
+    listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notification})
     numbering = number_for_ever(runtime.database.url, wake=runtime.recorded)
     watching = watch_for_ever(runtime.keyring)
     return [listening, numbering, watching, runtime.authenticator.note_uses_for_ever()]

@@ -24,7 +24,7 @@ from service.server.sockets import address_host, bind, listen
 from service.server.workers import READY, workers
 from service.settings import Settings
 from service.storage.control.policies import refuse_unledgered
-from service.storage.notices import listen_for_ever
+from service.storage.notifications import listen_for_ever
 from service.storage.partitions import Need
 from service.storage.shared.election import work_while_elected
 from service.tasks import background
@@ -154,7 +154,7 @@ def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     return [
         work_while_elected(runtime.database.url, maintain),
         runtime.publisher.publish_for_ever(),
-        listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice}),
+        listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notification}),
         log_differences(runtime.retention),
     ]
 

@@ -43,18 +43,18 @@ async def workers(settings: Settings, url: str, port: int, stop: asyncio.Event) 
     alive, `stop` is set and ServiceError raised at the end of the block, so that the operator's supervisor hears of it.
     """
     with tempfile.TemporaryDirectory(prefix="calledger-") as folder:
-        crew = _Crew(settings, url, port, Path(folder), stop)
+        workers = _Workers(settings, url, port, Path(folder), stop)
         try:
-            await crew.start()
-            async with background([crew.keep(place) for place in range(settings.workers)]):
+            await workers.start()
+            async with background([workers.keep(number) for number in range(settings.workers)]):
                 yield
-            if crew.is_given_up:
+            if workers.is_given_up:
                 raise ServiceError("worker processes end again and again; their messages are above")
         finally:
-            await crew.end()
+            await workers.end()
 
 
-class _Crew:
+class _Workers:
     """All workers of a service, by number."""
 
     def __init__(self, settings: Settings, url: str, port: int, folder: Path, stop: asyncio.Event) -> None:

@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 
 from service.logs import get_logger
 from service.storage.connection import Connection, one_row
-from service.storage.notices import UNAVAILABLE, notify
+from service.storage.notifications import UNAVAILABLE, notify
 from service.storage.statements.changes import ARE_UNNUMBERED, BEGIN_EPOCH, LOCK_HEAD, NUMBER, UNNUMBERED
 
 STEP_ROWS: Final = 5_000

@@ -145,7 +145,7 @@ class ReplicaReaders(NamedTuple):
             await pool.close()
 
 
-class Lends(Protocol):
+class ConnectionSource(Protocol):
     """What a lease is taken of: connections whose role is kept to a scope's accounts, and such whose role sees all."""
 
     scoped: Readers
@@ -170,7 +170,7 @@ class ReadLease:
     _ANYWHERE: ClassVar[bool] = False
     """Whether it may be one to the replica in any case."""
 
-    def __init__(self, database: Lends, accounts: tuple[int, ...] | None, key_id: str | None = None) -> None:
+    def __init__(self, database: ConnectionSource, accounts: tuple[int, ...] | None, key_id: str | None = None) -> None:
         self._readers = database.unscoped if accounts is None else database.scoped
         self._replica = database.replica if self._ANYWHERE or key_id is not None else None
         self._accounts = accounts

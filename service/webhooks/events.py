@@ -1,4 +1,4 @@
-"""What webhooks can be told of, and the question of the schema that says who may be told."""
+"""Events that webhooks can be sent, and the root field of the schema that decides who may be sent each."""
 
 from enum import StrEnum
 from typing import Final
@@ -26,6 +26,6 @@ ASKED_BY: Final = {
     WebhookEvent.POLICY_APPLIED: "policy",
     WebhookEvent.RECONCILIATION_FINISHED: "reconciliations",
 }
-"""The root field that would answer the same: who may not ask it is not told of the event."""
+"""The root field that would answer the same: who may not ask it is not sent the event."""
 OF_EVERY_ACCOUNT: Final = frozenset({WebhookEvent.PURGE_FINISHED})
-"""Events that a key which is bound to accounts is not told of."""
+"""Events that a key which is bound to accounts is not sent."""

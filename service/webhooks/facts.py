@@ -11,7 +11,7 @@ from service.storage.control.webhooks import WebhookRecord
 
 
 def webhook_facts(webhook: WebhookRecord) -> Mapping[str, Any]:
-    """The facts of WEBHOOK_CREATED: what it is told of, of which accounts, and a digest of what it asked for."""
+    """The facts of WEBHOOK_CREATED: which events it is sent, of which accounts, and a digest of what it asked for."""
     return {
         "webhook": str(webhook.id),
         "events": sorted(webhook.events),

@@ -12,8 +12,8 @@ import pytest
 from cancelling import ends_when_cancelled
 from running import surroundings
 
-from service.delivery.courier import Courier
 from service.delivery.sender import Sender
+from service.delivery.worker import DeliveryWorker
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.keyring.stores.postgres_listener import NotificationListener
@@ -21,7 +21,7 @@ from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
-from service.storage.notices import listen_for_ever, notify
+from service.storage.notifications import listen_for_ever, notify
 from service.tasks import background, set_within
 from service.webhooks.addresses import AddressGuard
 
@@ -69,13 +69,13 @@ async def _woken(runtime: Runtime) -> None:
 
 async def _delivering(runtime: Runtime) -> None:
     async with Sender.open(AddressGuard()) as sender:
-        await Courier(runtime, sender).work_for_ever(SHORT_S)
+        await DeliveryWorker(runtime, sender).work_for_ever(SHORT_S)
 
 
 LOOPS: dict[str, Work] = {
     "maintenance": lambda runtime: maintain_for_ever(runtime.retention, every_s=SHORT_S),
     "maintenance that is woken": _woken,
-    "folding of usage": lambda runtime: Compaction(runtime.database.owner).compact_for_ever(SHORT_S),
+    "compacting of usage": lambda runtime: Compaction(runtime.database.owner).compact_for_ever(SHORT_S),
     "the ledger's mirror": lambda runtime: runtime.publisher.publish_for_ever(),
     "exports": _exports,
     "webhooks": _delivering,
@@ -136,7 +136,7 @@ async def test_work_that_ends_by_an_error_is_logged_while_the_block_goes_on(
 @pytest.mark.parametrize("at_answer", [False, True], ids=["while it waits", "at its answer"])
 def test_serve_ends_at_every_await(database_url: str, tmp_path: Path, at_answer: bool) -> None:
     """From its first step to its ready line, a sample of awaits: the service ends, and gives its port back."""
-    program = Path(__file__).parents[1] / "cancelled_service.py"
+    program = Path(__file__).parents[1] / "services" / "cancelled_service.py"
     command = [sys.executable, program, database_url, tmp_path, str(at_answer)]
     done = subprocess.run(command, env=surroundings(None), capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr

@@ -11,9 +11,9 @@ from tortoise.context import TortoiseContext
 from migrations import __path__ as migration_folders
 from service.query.usage.rollup_tables import BY_KEY, OVER_ALL_ACCOUNTS
 from service.retention.rollups.tag_sums import EVERY_TABLE
+from service.storage.schema.bypasses import bypass_differences
 from service.storage.schema.catalogue import LIST, catalogue_differences, expected, found, tables
 from service.storage.schema.migrate import migrate
-from service.storage.schema.surroundings import surroundings_differences
 from service.storage.schema.tortoise import tortoise_config
 
 COLUMNS = """
@@ -32,7 +32,7 @@ INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() A
 STORES = ["call", "call_error", "usage_quarter", "usage_day", "usage_delta", "call_held", "call_error_held"]
 STORES += [*OVER_ALL_ACCOUNTS, BY_KEY.several, "ingest_refusal", "correction", "bill_claim", "idempotency_key"]
 STORES += ["import_checkpoint", "source", "key_spending", "reconciliation", "reconciliation_difference", "cold_file"]
-STORES += ["fsck_result"]
+STORES += ["fsck_result", "stored_on_worker"]
 STORES += ["call_change", "call_change_new", "change_head", "change_epoch", "change_floor"]
 STORES += [*EVERY_TABLE, "usage_tag_key", "usage_tag_delta", "usage_tag_crowded"]
 
@@ -135,6 +135,6 @@ async def test_the_list_is_what_the_migrations_make(any_empty_database_url: str)
             expected.cache_clear()
         assert dict(expected()) == there, HOW
         assert await catalogue_differences(connection) == []
-        assert await surroundings_differences(connection, await tables(connection)) == []
+        assert await bypass_differences(connection, await tables(connection)) == []
     finally:
         await connection.close()

@@ -223,7 +223,7 @@ SQL_PACKAGES = ("query", "storage", "retention", "ledger", "keyring")
 RUNS_FOR_INGEST = {
     f"service/ingest/{name}.py"
     for name in (
-        "pipeline/batch_store", "amendments/bills", "amendments/completion",
+        "pipeline/batch_store", "pipeline/inserting", "amendments/bills", "amendments/completion",
         "amendments/correction", "amendments/own_correction", "amendments/repricing",
     )
 }  # fmt: skip
@@ -307,8 +307,12 @@ def test_what_is_public_says_what_it_does() -> None:
 
 
 def test_folders_can_be_taken_in_at_a_glance() -> None:
-    """No folder of the code holds more than 14 modules, `__init__.py` not counted."""
-    counts = Counter(path.parent.relative_to(ROOT) for path in CODE if path.name != "__init__.py")
+    """No folder of code, tests, benchmarks or the console's source holds more than 14 modules, `__init__.py` and
+    `conftest.py` not counted.
+    """
+    console = (ROOT / "service/console/app/src").rglob("*.*")
+    paths = [*CODE, *modules("tests", "benchmarks"), *(path for path in console if "gql" not in path.parts)]
+    counts = Counter(path.parent.relative_to(ROOT) for path in paths if path.name not in ("__init__.py", "conftest.py"))
 
     assert {str(folder): count for folder, count in counts.items() if count > FOLDER_MODULES_MAX} == {}
 

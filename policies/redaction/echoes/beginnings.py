@@ -1,4 +1,4 @@
-"""Beginnings of the content that a gateway cut off: too short for a run, and told by where they end.
+"""Beginnings of the content that a gateway cut off: too short for a run, and recognised by where they end.
 
 Gateways cut long messages, and what they quote with them. A beginning counts where dots or a word for it say that it is
 cut, and in escapes wherever these end: nobody writes so but to quote.

@@ -1,6 +1,6 @@
 """Identifiers of a request: names and ids that one debugs with. They are not content, though content may hold them.
 
-What is one is told by its form, for a caller writes them: printable ASCII without a blank, bounded, and no sentence.
+One is recognised by its form, for a caller writes them: printable ASCII without a blank, bounded, and no sentence.
 """
 
 import re

@@ -35,7 +35,7 @@ _TITLE_CHARS: Final = 16
 # What a repr or JSON puts before these, once or more often, and where a line is wrapped, also after breaks of lines
 # were made blanks. Repeats are bounded.
 _ESCAPING: Final = re.compile(r"\\{1,16}(?=[\"'/\\])|(?<=[^\s])\r?\n[ \t]{0,16}(?=[^\s])|(?<=\w[-_@])[ ]{1,16}(?=\w)")
-# The last of these, by a sign that few texts have: of each place in a text, the others are told by what they hold.
+# The last of these, by a sign that few texts have: the others are recognised by what a place in a text holds.
 _WRAPPED: Final = re.compile(r"[-_@](?<=\w[-_@]) {1,16}(?=\w)")
 _APOSTROPHES: Final[dict[int, str]] = dict.fromkeys(
     (0x00B4, 0x02B9, 0x02BC, 0x02BD, 0x2018, 0x2019, 0x201B, 0x2032, 0xA78C), "'"

@@ -60,7 +60,7 @@ def _mod_97_stops(text: str) -> list[int]:
     return stops
 
 
-# A version is told from an address by the word or the comparison before it, or by what is said of it.
+# A version is distinguished from an address by the word or the comparison before it, or by what is said of it.
 _VERSION_BEFORE = re.compile(
     rb"(?i)(?:\b(?:version|ver|release|build|chrome|safari|firefox|edg|v|sdk|driver|runtime|firmware|assembly|plugin"
     rb"|sec|section|versionchanged|versionadded|since|rfc \d{1,5})[ :=/\"']{1,4}|\xc2\xa7 ?|(?:[<>=~!]=|\^|~>) ?)\Z"

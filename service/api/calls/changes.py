@@ -13,6 +13,7 @@ from service.api.calls.resolvers import Slicing, row_selection, tree_of
 from service.api.execution.context import Context
 from service.api.types.calls import Call
 from service.api.types.connections import Edge, PageInfo
+from service.api.types.declarations import UNSET, argument, given, selected, value
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import FilterArgument
 from service.api.types.scalars import BigInt
@@ -21,41 +22,36 @@ from service.query.model.catalog import CALLS
 from service.query.records.changes import ChangesPage, ChangesRequest, RecordedChange
 
 Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
-
-
-def _field(description: str) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(description=description, default=None)
 
 
 @strawberry.enum(name="ChangeKind", description="What happened to a call.")
 class ChangeKind(Enum):
     """The kinds of `service.storage.statements.changes`, by their names."""
 
-    CALL = strawberry.enum_value("CALL", description="The call was recorded.")
-    CORRECTION = strawberry.enum_value("CORRECTION", description="A correction of a call was recorded; it is `call`.")
-    COMPLETION = strawberry.enum_value("COMPLETION", description="A later report filled in what was unknown of `call`.")
+    CALL = value("CALL", "The call was recorded.")
+    CORRECTION = value("CORRECTION", "A correction of a call was recorded; it is `call`.")
+    COMPLETION = value("COMPLETION", "A later report filled in what was unknown of `call`.")
 
 
 @strawberry.type
 class Change:
     """Something that was recorded, and its place in the order of commits."""
 
-    kind: ChangeKind = _field("What happened.")
-    recorded_at: datetime = _field(
+    kind: ChangeKind = selected("What happened.")
+    recorded_at: datetime = selected(
         "When the change got its place, a moment after its commit; never earlier than that of the change before it."
     )
-    call: Call = _field("The call as it is now; of a CORRECTION the correction, whose `corrects` is the call.")
+    call: Call = selected("The call as it is now; of a CORRECTION the correction, whose `corrects` is the call.")
 
 
 @strawberry.type
 class ChangeConnection:
     """A part of the change feed. It may hold fewer changes than asked for, or none, and go on behind `endCursor`."""
 
-    edges: list[Edge[Change]] = _field("The changes with their cursors.")
-    nodes: list[Change] = _field("The changes.")
-    page_info: PageInfo = _field("How to go on: `endCursor` is there always, also without any change.")
-    unreadable: int | None = _field(
+    edges: list[Edge[Change]] = selected("The changes with their cursors.")
+    nodes: list[Change] = selected("The changes.")
+    page_info: PageInfo = selected("How to go on: `endCursor` is there always, also without any change.")
+    unreadable: int | None = selected(
         "How many changes of this part are of calls that are past their window or erased; null where a filter leaves "
         "out others."
     )
@@ -65,10 +61,10 @@ class ChangeConnection:
 class ChangeSum:
     """A checksum of the changes of one account in one hour, to compare with what was received."""
 
-    hour: datetime = _field("When the hour begins, in UTC.")
-    account: str = _field("The account.")
-    changes: BigInt = _field("How many changes it has.")
-    checksum: str = _field(
+    hour: datetime = selected("When the hour begins, in UTC.")
+    account: str = selected("The account.")
+    changes: BigInt = selected("How many changes it has.")
+    checksum: str = selected(
         "Sum modulo 2^64 of the first 8 bytes of SHA-256 over `KIND call_id` of each change, as 16 hexadecimal digits."
     )
 
@@ -77,27 +73,19 @@ class ChangeSum:
 class ChangeSums:
     """Checksums by hour and account."""
 
-    settled: bool = _field("Whether no further change can have a recordedAt in this time.")
-    sums: list[ChangeSum] = _field("By hour, then account; only changes whose recordedAt is in the time asked for.")
-
-
-def _given(value: Any) -> Any:  # noqa: ANN401 - any argument
-    return None if value is UNSET else value
-
-
-def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.argument(description=description)
+    settled: bool = selected("Whether no further change can have a recordedAt in this time.")
+    sums: list[ChangeSum] = selected("By hour, then account; only changes whose recordedAt is in the time asked for.")
 
 
 After = Annotated[
-    str | None, _argument("Go on after this cursor; from the oldest change inside the window when not given.")
+    str | None, argument("Go on after this cursor; from the oldest change inside the window when not given.")
 ]
-Since = Annotated[datetime, _argument("From this recordedAt on.")]
-Until = Annotated[datetime, _argument("To before this recordedAt, 31 days later at most.")]
+Since = Annotated[datetime, argument("From this recordedAt on.")]
+Until = Annotated[datetime, argument("To before this recordedAt, 31 days later at most.")]
 ToCursor = Annotated[
-    str | None, _argument("End at this cursor, as if there was nothing behind it: to read a part of the feed again.")
+    str | None, argument("End at this cursor, as if there was nothing behind it: to read a part of the feed again.")
 ]
-First = Annotated[int | None, _argument("How many at most: 1 to 200, 50 when not given.")]
+First = Annotated[int | None, argument("How many at most: 1 to 200, 50 when not given.")]
 
 
 @strawberry.type
@@ -116,7 +104,7 @@ class ChangeQuery:
         """Calls, corrections and completions in the order of commits, from the oldest on: nothing is left out, nothing
         comes twice. Ask again with `endCursor` for what is new.
         """
-        return await resolve_changes(info, _given(filter), (_given(after), _given(until)), _given(first))
+        return await resolve_changes(info, given(filter), (given(after), given(until)), given(first))
 
     @strawberry.field(directives=[Cost(weight=200)])
     async def change_sums(self, info: Info, since: Since, until: Until) -> ChangeSums | None:

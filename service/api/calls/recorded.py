@@ -16,6 +16,7 @@ from service.api.calls.objects import objects_of
 from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context
 from service.api.types.calls import Call
+from service.api.types.declarations import UNSET, given
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import FilterArgument
 from service.query.model.catalog import CALLS
@@ -24,10 +25,9 @@ from service.query.records.changes import ChangesPage, ChangesRequest
 from service.query.records.page import PAGE_MAX
 from service.storage.errors import is_unavailable
 from service.storage.statements.changes import ChangeKind
-from service.tasks import Pulse
+from service.tasks import Notifier
 
 Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
 
 BEHIND_MAX: Final = 100_000
 """Changes that a stream may lag behind, before it is ended: what it does not keep up with is read by `changes`."""
@@ -45,10 +45,10 @@ class TooFarBehindError(SlowReaderError):
     """more is recorded than this stream can give: narrow its filter, or read `changes`"""
 
 
-class Tempo:
+class StreamPace:
     """How many streams of one process read, what wakes them, and how long each has to leave the others alone."""
 
-    def __init__(self, numbered: Pulse) -> None:
+    def __init__(self, numbered: Notifier) -> None:
         self.numbered = numbered
         self.streams = 0
         self._measured = time.monotonic(), time.process_time()
@@ -76,18 +76,18 @@ class Subscription:
         """Each call that is recorded from now on, once, in the order of commits; corrections and completions are in
         `changes`.
         """
-        async for call in _recorded(info, None if filter is UNSET else filter):
+        async for call in _recorded(info, given(filter)):
             yield call
 
 
 async def _recorded(info: Info, filter_: Any) -> AsyncGenerator[Call, None]:  # noqa: ANN401 - Strawberry's input
     context, selection, predicate = info.context, tree_of(info), to_predicate(filter_)
-    tempo: Tempo = context.services["tempo"]
+    pace: StreamPace = context.services["pace"]
     after = await context.reader.newest_change(context.scope, predicate)
-    tempo.streams += 1
+    pace.streams += 1
     try:
         while True:
-            seen, began = tempo.numbered.count, time.perf_counter()
+            seen, began = pace.numbered.count, time.perf_counter()
             request = ChangesRequest(predicate, PAGE_MAX, after, _KINDS)
             try:
                 page = await context.reader.changes(context.scope, request, selection)
@@ -102,11 +102,11 @@ async def _recorded(info: Info, filter_: Any) -> AsyncGenerator[Call, None]:  # 
             for call in calls:
                 yield call
             _keep_up(page)
-            await asyncio.sleep(tempo.pause_s(took_s))
+            await asyncio.sleep(pace.pause_s(took_s))
             if not page.has_next:
-                await tempo.numbered.past(seen, IDLE_S)
+                await pace.numbered.after(seen, IDLE_S)
     finally:
-        tempo.streams -= 1
+        pace.streams -= 1
 
 
 def _keep_up(page: ChangesPage) -> None:

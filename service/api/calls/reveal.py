@@ -84,7 +84,7 @@ async def resolve_reveal(info: Info, input: RevealErrorInput) -> RevealErrorPayl
 async def _ledgered(context: Context, error_id: str, row: Row, reason: str) -> int:
     """The index of the entry, committed. Facts are ids and states: why nothing can be opened, or that it is sealed."""
     assert context.ledger is not None, "what serves requests has a ledger"
-    before = await context.reader.outlook(context.scope, row)
+    before = await context.reader.sealed_state(context.scope, row)
     facts = {
         "error": error_id,
         "account": row["account_id"],

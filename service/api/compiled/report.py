@@ -10,11 +10,11 @@ from graphql import FieldNode
 from service.api.compiled.arguments import Arguments
 from service.api.execution.context import Context
 from service.api.usage.costs import CostArguments, to_request
-from service.aside import TURN_S, clock, next_turn
+from service.offload import TURN_S, clock, next_turn
 from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
 from service.query.rendering.functions import int32, moment_texts
-from service.query.rendering.report_renderer import FiguresLoop, Surroundings
+from service.query.rendering.report_renderer import FiguresLoop, ReportLookups
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.report import CostRecords, Coverage, read_records
 from service.query.usage.report_request import CostRequest
@@ -47,16 +47,16 @@ class CompiledReport:
         """The report as JSON values. Raises UnsupportedValueError where the schema might refuse one."""
         request = make()
         found = await read_records(await context.reader.usage(context.scope), request)
-        around = Surroundings.of(found, request.tags)
+        lookups = ReportLookups.of(found, request.tags)
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
             match entry.field:
                 case "edges":
-                    data[entry.key] = await self._edges(entry, found, around)
+                    data[entry.key] = await self._edges(entry, found, lookups)
                 case "nodes" | "rows":
-                    data[entry.key] = await _in_turns(self.loops[entry.key,], found.rows, around)
+                    data[entry.key] = await _in_turns(self.loops[entry.key,], found.rows, lookups)
                 case "totals":
-                    data[entry.key] = self.loops[entry.key,].answer(found.totals, around)
+                    data[entry.key] = self.loops[entry.key,].answer(found.totals, lookups)
                 case "pageInfo":
                     data[entry.key] = _page_info(entry, found)
                 case "totalCount":
@@ -69,7 +69,7 @@ class CompiledReport:
                     data[entry.key] = self.shape.type
         return data
 
-    async def _edges(self, entry: SelectedField, found: CostRecords, around: Surroundings) -> list[dict[str, Any]]:
+    async def _edges(self, entry: SelectedField, found: CostRecords, lookups: ReportLookups) -> list[dict[str, Any]]:
         assert entry.nested is not None
         keys: list[str] = []
         columns: list[Sequence[Any]] = []
@@ -77,7 +77,7 @@ class CompiledReport:
             keys.append(part.key)
             match part.field:
                 case "node":
-                    columns.append(await _in_turns(self.loops[entry.key, part.key], found.rows, around))
+                    columns.append(await _in_turns(self.loops[entry.key, part.key], found.rows, lookups))
                 case "cursor":
                     columns.append(found.cursors)
                 case _:
@@ -85,11 +85,11 @@ class CompiledReport:
         return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-async def _in_turns(loop: FiguresLoop, rows: Sequence[asyncpg.Record], around: Surroundings) -> list[dict[str, Any]]:
+async def _in_turns(loop: FiguresLoop, rows: Sequence[asyncpg.Record], lookups: ReportLookups) -> list[dict[str, Any]]:
     """The rows as JSON values, in pieces, with turns for other requests between them: there may be ten thousand."""
     answered, until = list[dict[str, Any]](), clock() + TURN_S
     for at in range(0, len(rows), _PIECE):
-        answered += loop.answer(rows[at : at + _PIECE], around)
+        answered += loop.answer(rows[at : at + _PIECE], lookups)
         if clock() > until:
             until = await next_turn()
     return answered

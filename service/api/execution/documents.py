@@ -32,7 +32,7 @@ from strawberry.types import ExecutionContext
 from service.api.execution.complexity import TOKENS_MAX, DocumentSize, check_size
 from service.api.execution.errors import Code, refused
 from service.api.execution.limits import DOCUMENT_CHARACTERS_MAX, check_document
-from service.aside import Aside
+from service.offload import OffloadThread
 from service.query.model.errors import BadInputError
 
 NODES_KEPT: Final = 20_000
@@ -61,7 +61,7 @@ class Documents:
     def __init__(self) -> None:
         self._prepared: OrderedDict[str, PreparedDocument] = OrderedDict()
         self._nodes = 0
-        self._aside = Aside()
+        self._aside = OffloadThread()
 
     def is_new(self, query: object) -> TypeGuard[str]:
         """Whether this is a long document that is still to be read."""

@@ -1,7 +1,7 @@
 """Mutations with an `Idempotency-Key` are carried out once: a repeated one gets the same answer.
 
-It passes admission as ever and is charged for. What cannot be told once more is not kept, and the repeated request is
-told that it was done: answers that hold a key, a token or a secret, what is revealed of an error, and answers with
+It passes admission as ever and is charged for. What cannot be answered once more is not kept, and the repeated request
+learns that it was done: answers that hold a key, a token or a secret, what is revealed of an error, and answers with
 errors, of which nobody can say how much was done.
 """
 

@@ -258,7 +258,7 @@ class Bucket:
         return level
 
     async def _asked(self, cost: int) -> bool:
-        """Settle, and take `cost` with it; one at a time, so that who has waited finds what the one before was told."""
+        """Settle, and take `cost` with it; one at a time: who has waited finds what the one before was answered."""
         settle = self._settle
         assert settle is not None, "only a shared bucket asks"
         self._turn = self._turn or asyncio.Lock()

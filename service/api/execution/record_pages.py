@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
+from policies import Role
 from service.api.execution.context import Info
 from service.api.types.connections import Connection, CountedConnection, Edge, PageInfo, Slicing
 from service.api.types.declarations import given
 from service.api.types.scalars import Count
+from service.query.model.scope import Scope
 from service.query.records.ordering import CursorError, Cursors, Position
 
 T = TypeVar("T")
@@ -60,6 +62,11 @@ async def read_record_page(
     more, before = len(found) > size, position is not None
     page_info = PageInfo(has_next_page=more, has_previous_page=before, start_cursor=start, end_cursor=end)
     return RecordPage(rows, sealed, page_info)
+
+
+def own_key(scope: Scope) -> str | None:
+    """The key whose own records alone are shown; None for admins of every account, who are shown everybody's."""
+    return None if scope.role is Role.ADMIN and scope.accounts is None else scope.key_id
 
 
 def position_at(moment: datetime, id_: UUID) -> Position:

@@ -4,16 +4,14 @@ from typing import Annotated
 
 import strawberry
 
-from policies import Role
 from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
+from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
 from service.api.exports.types import Export, decode_export_id, export_node
 from service.api.retention.queries import After, First, reading
 from service.api.types.connections import Connection
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
-from service.query.model.scope import Scope
 from service.query.records.ordering import Position
 from service.storage.control.exports import ExportRecord, count_exports, get_export, page_exports
 
@@ -36,7 +34,7 @@ class ExportQuery:
         """The key's own exports, newest first; everybody's for admins of every account. What ended is forgotten after
         30 days.
         """
-        scope, own = info.context.scope, _own(info.context.scope)
+        scope, own = info.context.scope, own_key(info.context.scope)
 
         async def fetch(size: int, position: Position | None) -> list[ExportRecord]:
             """At most `size` exports after `position`, newest first."""
@@ -52,10 +50,6 @@ class ExportQuery:
                 total = await count_exports(connection, own)
         shown = [export_node(one, readable=one.may_be_read_by(scope, scope.policy)) for one in page.rows]
         return page.connection(shown, total)
-
-
-def _own(scope: Scope) -> str | None:
-    return None if scope.role is Role.ADMIN and scope.accounts is None else scope.key_id
 
 
 async def resolve_export(context: Context, id_: str) -> Export | None:

@@ -4,15 +4,15 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 from typing import Annotated, Final
 from uuid import UUID, uuid4
 
 import strawberry
 
-from policies import Role
 from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
+from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
 from service.api.exports.inputs import CreateExportInput, ExportKind
 from service.api.exports.kinds import SHAPES
 from service.api.exports.mutations import checked_request
@@ -26,7 +26,6 @@ from service.api.types.directives import Cost, paged
 from service.api.types.scalars import TimeZone
 from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError
-from service.query.model.scope import Scope
 from service.query.records.ordering import Position
 from service.storage.control import export_schedules as stored
 from service.storage.control.exports import StoredExportKind
@@ -94,7 +93,7 @@ class ExportScheduleQuery:
         self, info: Info, first: First = UNSET, after: After = UNSET
     ) -> Connection[ExportSchedule] | None:
         """The key's own schedules, newest first; everybody's for admins of every account."""
-        own = _own(info.context.scope)
+        own = own_key(info.context.scope)
 
         async def fetch(size: int, position: Position | None) -> list[stored.ScheduleRecord]:
             """At most `size` schedules after `position`, newest first."""
@@ -142,7 +141,7 @@ def periods_between(every: str, time_zone: str, start: datetime, end: datetime) 
     """
     bucket = TimeBucket.DAY if every == ExportPeriod.DAY.name else TimeBucket.MONTH
     found = edges(bucket, time_zone, start, max(start, end) + timedelta(microseconds=1))
-    return [(found[place], found[place + 1]) for place in range(len(found) - 1)]
+    return list(pairwise(found))
 
 
 def schedule_node(schedule: stored.ScheduleRecord) -> ExportSchedule:
@@ -183,7 +182,7 @@ def time_field_of(kind: str) -> str:
 
 
 async def _delete(context: Context, id_: str) -> ExportSchedule:
-    number, own = decode_id(SCHEDULE_PREFIX, id_), _own(context.scope)
+    number, own = decode_id(SCHEDULE_PREFIX, id_), own_key(context.scope)
     schedule = None
     if number is not None:
         async with reading(context) as connection:
@@ -192,7 +191,3 @@ async def _delete(context: Context, id_: str) -> ExportSchedule:
         raise BadInputError(f"there is no schedule `{id_[:60]}`")
     await stored.delete_schedule(context.reader.database, schedule.id)
     return schedule_node(schedule)
-
-
-def _own(scope: Scope) -> str | None:
-    return None if scope.role is Role.ADMIN and scope.accounts is None else scope.key_id

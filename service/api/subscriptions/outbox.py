@@ -1,6 +1,6 @@
 """What waits to be sent on one connection: bounded, and sent by one task.
 
-A reader that does not keep up is told why it gets no more, if it can still be told.
+A reader that does not keep up gets the reason why it gets no more, if it still reads.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Schema directives that tell a caller what a field costs; `cost.py` reads the same figures."""
+"""Schema directives that tell a caller what a field costs; `complexity.py` reads the same figures."""
 
 import strawberry
 from strawberry import UNSET

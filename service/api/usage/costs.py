@@ -23,7 +23,7 @@ from service.api.usage.cost_types import (
     Percentiles,
 )
 from service.api.usage.inputs import CorrectionTime, CostDimension, CostOrder, CostSource, TimeBucket
-from service.aside import Paced
+from service.offload import Paced
 from service.query.authorization.selection_set import Tree
 from service.query.buckets.time_buckets import TimeBucket as Bucket
 from service.query.model.scope import Scope

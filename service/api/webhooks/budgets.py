@@ -44,7 +44,7 @@ class Budget:
     tag: BudgetTag | None = described("With this tag; null: with any tags.")
     currency: str = described("Amounts in this currency alone are counted.")
     amount: Decimal = described("How much of a day.")
-    thresholds: list[int] = described("Percents of it at which SPEND_THRESHOLD is told, ascending.")
+    thresholds: list[int] = described("Percents of it at which SPEND_THRESHOLD is sent, ascending.")
     set_at: datetime = described("When it was set.")
     set_by: strawberry.ID = described("The id of the key that set it.")
     day: datetime = described("When the day began that `spent` is of.")
@@ -69,7 +69,7 @@ class SetBudgetInput:
     amount: Decimal | None = described("How much of a day of UTC; null removes the budget.")
     api_key: str | None = optional("Of this key of the gateway alone.")
     tag: BudgetTagInput | None = optional("With this tag alone.")
-    thresholds: list[int] | None = optional("Percents at which SPEND_THRESHOLD is told; 50, 80 and 100 if not given.")
+    thresholds: list[int] | None = optional("Percents at which SPEND_THRESHOLD is sent; 50, 80 and 100 if not given.")
 
 
 @strawberry.type
@@ -127,10 +127,10 @@ async def _budget_of(context: Context, input: SetBudgetInput) -> BudgetOf:
 def _names_as_stored(names: dict[str, str | None]) -> dict[str, Any]:
     """The names as calls are stored with them, so that they find these, and a credential is kept nowhere."""
     kept: dict[str, str | None] = {}
-    for place, name in names.items():
-        kept[place] = None if name is None else name_as_stored(name, max_chars=_NAME_CHARS_MAX)
-        if name is not None and (not kept[place] or len(name) > _NAME_CHARS_MAX):
-            raise BadInputError(f"`{place}` is no name that a call could have")
+    for field, name in names.items():
+        kept[field] = None if name is None else name_as_stored(name, max_chars=_NAME_CHARS_MAX)
+        if name is not None and (not kept[field] or len(name) > _NAME_CHARS_MAX):
+            raise BadInputError(f"`{field}` is no name that a call could have")
     return kept
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import strawberry
 from graphql import GraphQLError
 
-from policies.policy.views import may_be_told
+from policies.policy.views import may_be_notified
 from service.access.authenticate import ForbiddenError
 from service.api.calls.filters import to_predicate, written_filter
 from service.api.execution.context import Context, Info
@@ -42,7 +42,7 @@ class CreateWebhookInput:
     """A webhook to make."""
 
     url: str = described("Where events are sent: `https://...`, in the public internet unless settings allow others.")
-    events: list[WebhookEvent] = described("What it is told of: what its key may ask for.")
+    events: list[WebhookEvent] = described("The events that it is sent: of what its key may ask for.")
     name: str | None = optional("What it is for: one printable line of at most 200 characters.")
     filter: CallFilter | None = optional("Which calls CALLS_RECORDED and ERROR_RATE_SPIKE are about; all of the key's.")
     fields: list[str] | None = optional("Names of fields of `Call` for CALLS_RECORDED; all that the role sees.")
@@ -172,10 +172,10 @@ async def _checked(info: Info, input: CreateWebhookInput) -> WebhookRequest:
         raise BadInputError(f"a webhook has 1 to {len(StoredEvent)} `events`")
     for event in events:
         asked = ASKED_BY.get(event)
-        if asked is not None and not may_be_told(scope.policy, scope.role, asked):
-            raise ForbiddenError(f"the role `{scope.role}` may not ask `{asked}`, and is not told of `{event}`")
+        if asked is not None and not may_be_notified(scope.policy, scope.role, asked):
+            raise ForbiddenError(f"the role `{scope.role}` may not ask `{asked}`, and is not sent `{event}`")
         if event in OF_EVERY_ACCOUNT and scope.accounts is not None:
-            raise ForbiddenError(f"a key that is bound to accounts is not told of `{event}`")
+            raise ForbiddenError(f"a key that is bound to accounts is not sent `{event}`")
     wanted = given(input.filter)
     filter_ = None if wanted is None else await asyncio.to_thread(written_filter, wanted)  # looks for credentials
     cursor, request = None, dict[str, Any](filter=filter_)

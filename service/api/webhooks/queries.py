@@ -4,11 +4,10 @@ from typing import Annotated
 
 import strawberry
 
-from policies import Role
 from policies.policy.views import may_ask
 from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
+from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
 from service.api.retention.queries import After, First, reading
 from service.api.retention.types import decode_id
 from service.api.types.connections import Connection
@@ -23,7 +22,6 @@ from service.api.webhooks.types import (
     webhook_node,
 )
 from service.query.model.errors import BadInputError
-from service.query.model.scope import Scope
 from service.query.records.ordering import Position
 from service.storage.control.webhook_deliveries import (
     DeliveryRecord,
@@ -43,7 +41,7 @@ class WebhookQuery:
     @strawberry.field(directives=[*paged(), Cost(weight=5)])
     async def webhooks(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Webhook] | None:
         """The key's own webhooks, newest first; everybody's for admins of every account."""
-        own = _own(info.context.scope)
+        own = own_key(info.context.scope)
 
         async def fetch(size: int, position: Position | None) -> list[WebhookRecord]:
             """At most `size` webhooks after `position`, newest first."""
@@ -93,7 +91,7 @@ async def resolve_webhook(context: Context, id_: str) -> Webhook | None:
 
 async def reached_webhook(context: Context, id_: str) -> WebhookRecord:
     """The webhook of this outward id. Raises BadInputError when there is none that the scope reaches."""
-    number, own, record = decode_id(PREFIX, id_), _own(context.scope), None
+    number, own, record = decode_id(PREFIX, id_), own_key(context.scope), None
     if number is not None:
         async with reading(context) as connection:
             record = await get_webhook(connection, number)
@@ -104,7 +102,7 @@ async def reached_webhook(context: Context, id_: str) -> WebhookRecord:
 
 async def reached_delivery(context: Context, id_: str) -> DeliveryRecord:
     """The delivery of this outward id. Raises BadInputError when its webhook is none that the scope reaches."""
-    number, own, found, record = decode_id(DELIVERY_PREFIX, id_), _own(context.scope), None, None
+    number, own, found, record = decode_id(DELIVERY_PREFIX, id_), own_key(context.scope), None, None
     if number is not None:
         async with reading(context) as connection:
             found = await get_delivery(connection, number)
@@ -112,7 +110,3 @@ async def reached_delivery(context: Context, id_: str) -> DeliveryRecord:
     if found is None or record is None or own not in (None, record.requested_by):
         raise BadInputError(f"there is no delivery `{id_[:60]}`")
     return found
-
-
-def _own(scope: Scope) -> str | None:
-    return None if scope.role is Role.ADMIN and scope.accounts is None else scope.key_id

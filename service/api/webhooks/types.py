@@ -23,7 +23,7 @@ DELIVERY_PREFIX = "msg"
 
 @strawberry.enum
 class WebhookEvent(Enum):
-    """What a webhook is told of."""
+    """The events that a webhook can be sent."""
 
     CALLS_RECORDED = value("CALLS_RECORDED", "`calls.recorded`: changes of the feed, in batches and in its order.")
     SPEND_THRESHOLD = value("SPEND_THRESHOLD", "`spend.threshold`: a budget's day has come to one of its thresholds.")
@@ -58,10 +58,10 @@ class Webhook(Node):
     id: strawberry.ID = described("Opaque id, `hook_...`.")
     name: str | None = described("What it is for.")
     url: str = described("Where events are sent; of the path is only said that there is one, since it may be a secret.")
-    events: list[WebhookEvent] = described("What it is told of.")
+    events: list[WebhookEvent] = described("The events that it is sent.")
     created_at: datetime = described("When it was made.")
     created_by: strawberry.ID = described("The id of the key that made it.")
-    accounts: list[str] | None = described("Accounts that it is told of. Null: every account.")
+    accounts: list[str] | None = described("Accounts whose events it is sent. Null: every account.")
     disabled_at: datetime | None = described("Since when nothing is sent; null: it is live.")
     failure: str | None = described("Why it is disabled; null: it is live.")
 

@@ -145,7 +145,7 @@ async def _write(
     save: Callable[[int, str | None], None] | None,
     begun: _Begun,
 ) -> tuple[dict[str, Any], int]:
-    """Write what comes behind what there is already; manifest and rows in all. `save`: told after each part.
+    """Write what comes behind what there is already; manifest and rows in all. `save`: called after each part.
 
     The ledger has how many rows there are before the first one leaves, and in the end, where it were others.
     """

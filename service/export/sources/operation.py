@@ -24,7 +24,7 @@ from service.query.reader import Reader
 from service.query.records.page import Page, PageRequest
 from service.query.records.walk import Walk
 from service.query.rendering.column_renderer import ColumnLoop, only_written
-from service.query.rendering.report_renderer import Surroundings
+from service.query.rendering.report_renderer import ReportLookups
 from service.query.rendering.row_renderer import ANSWERS, TABLED, RowLoop, Rows, UnsupportedValueError
 from service.query.usage.report_request import CostRequest
 
@@ -113,7 +113,7 @@ class AdmittedOperation:
         async for found in stream_records(reader, request, PAGE):
             check()
             try:
-                made = loop.answer(found.rows, Surroundings.of(found, request.tags))
+                made = loop.answer(found.rows, ReportLookups.of(found, request.tags))
             except UnsupportedValueError:
                 raise ExportRefusedError(_NO_ANSWER) from None
             yield Batch(_columns(made, self.fields) if columns else made, len(made))

@@ -1,4 +1,4 @@
-"""FigureReader and texts of a report, whatever they stand in: what is none is left out, and noted.
+"""Figures and texts of a report, in whatever form: what cannot be read as one is left out, and noted.
 
 Numbers with a point stay decimal text all the way.
 """

@@ -11,11 +11,11 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
-from service.aside import TURN_S, clock, next_turn
 from service.ingest.errors import BodyError
 from service.ingest.formats.row_repair import repaired
 from service.ingest.formats.row_scanner import WINDOW_BYTES, RowScanner, part_of
 from service.ingest.refusals import Refusal
+from service.offload import TURN_S, clock, next_turn
 
 Row: TypeAlias = "bytes | msgspec.Raw"
 _Made = TypeVar("_Made")

@@ -13,7 +13,6 @@ from typing import Final
 from policies import Admitted, Report, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from policies.admission.report import ErrorReport
-from service.aside import TURN_S, Aside, clock, next_turn
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.batch_context import Rules
@@ -21,6 +20,7 @@ from service.ingest.preparation.preparation import AccountResolution, Preparatio
 from service.ingest.prices.price_list import Prices
 from service.ingest.refusals import Refusal
 from service.keyring import Keyring
+from service.offload import TURN_S, OffloadThread, clock, next_turn
 from service.storage.control.accounts import Accounts
 from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import Identities
@@ -53,7 +53,7 @@ class AdmissionGate:
         self._prices = prices
         self._now = now
         self._identities: Identities  # from `open` on
-        self._aside = Aside()
+        self._aside = OffloadThread()
 
     async def open(self) -> None:
         """Fetch the pepper."""

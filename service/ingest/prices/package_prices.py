@@ -90,14 +90,14 @@ class PackagePrices(PriceList):
     def _candidates(self, served: str | None, lookup: str, provider: str | None) -> Iterator[Price]:
         for model in (served, lookup):
             for name in names_of(model) if model else ():
-                for models in self._places(name, provider):
+                for models in self._model_lists(name, provider):
                     found = models.find(name if provider else name.removeprefix(f"{models.provider.id}/"))
                     if found is not None:
                         yield from self._prices(models.provider.id, found)
                         return
 
-    def _places(self, name: str, provider: str | None) -> Iterator["_Models"]:
-        """Where the model may stand: in the provider, or in one whose models it sells at their price."""
+    def _model_lists(self, name: str, provider: str | None) -> Iterator["_Models"]:
+        """Lists that may have the model: of the provider, and of those whose models it sells at their price."""
         models = self._named(provider) if provider else self._by_model(name)
         if models is not None:
             yield models
@@ -187,7 +187,7 @@ def _keys(prices: "ModelPrice") -> list[str]:
 
 
 def _prices_of(model: "ModelInfo") -> Iterator[Price]:
-    """What the model costs, a price for each stretch of days and of hours in which its conditions stay as they are."""
+    """What the model costs, a price for each range of days and of hours in which its conditions stay as they are."""
     from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
 
     conditional = model.prices if isinstance(model.prices, list) else []
@@ -200,8 +200,8 @@ def _prices_of(model: "ModelInfo") -> Iterator[Price]:
     for day, next_day in pairwise(days):
         assert day is not None, "only the last one is"
         end = _LAST if next_day is None else datetime.combine(next_day, time(), UTC)
-        for stretch in hours:
-            yield _price(model, datetime.combine(day, stretch[0] if stretch else time(), UTC), end, stretch)
+        for span in hours:
+            yield _price(model, datetime.combine(day, span[0] if span else time(), UTC), end, span)
 
 
 def _utc(moment: time) -> time:

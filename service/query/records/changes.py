@@ -226,7 +226,7 @@ class _FeedWalk:
         lower, width, looked = self.reached, _WIDTH, 0
         one = self._reading.account_ids is not None and len(self._reading.account_ids) == 1
         while len(self.found) <= self._request.size and looked < SCANNED_MAX:
-            # Rows of one account come out of an index in order; of several, a stretch of the feed is read and sorted.
+            # Rows of one account come out of an index in order; of several, a range of the feed is read and sorted.
             upper = self._feed.head if one else min(lower + width, self._feed.head)
             rows: Sequence[Row] = []
             if self._ranges and lower < upper:

@@ -45,7 +45,7 @@ _VALUE = "ErrorParameter.value"
 _COMPLETE_WHEN_REVEALED = {ParameterAction.KEPT, ParameterAction.MASKED, ParameterAction.SEALED}
 
 
-class Discloser:
+class Decryptor:
     """Opens rows of one request; a data key is derived once for all rows that it opens."""
 
     def __init__(self, keyring: Keyring, scope: Scope, now: datetime, *, reveal: bool = False) -> None:
@@ -74,7 +74,7 @@ class Discloser:
         except (OpenError, SegmentsError):
             return Details("KEY_LOST")
 
-    async def outlook(self, row: Row) -> Details:
+    async def sealed_state(self, row: Row) -> Details:
         """Why the row cannot be opened, or SEALED when it can; nothing is opened to find out."""
         key = await self._key_of(row)
         return key if isinstance(key, Details) else SEALED

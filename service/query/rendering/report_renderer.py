@@ -57,7 +57,7 @@ Loop = Callable[..., list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ReportLookups:
     """What the loops look up beside the columns: account names by id, tag keys, and the moments of buckets by index."""
 
     names: Mapping[int, str]
@@ -66,7 +66,7 @@ class Surroundings:
     ends: Mapping[int, str]
 
     @classmethod
-    def of(cls, found: CostRecords, tags: Sequence[str]) -> "Surroundings":
+    def of(cls, found: CostRecords, tags: Sequence[str]) -> "ReportLookups":
         """Of one report; `tags` are the keys that it is grouped by."""
         edges = found.edges
         if not edges:
@@ -91,7 +91,7 @@ class FiguresLoop:
         self._loops: dict[tuple[str, ...], Loop] = {}
         self._loop(())  # what is not covered is known before anything is read
 
-    def answer(self, records: Sequence[asyncpg.Record], around: Surroundings) -> list[dict[str, Any]]:
+    def answer(self, records: Sequence[asyncpg.Record], lookups: ReportLookups) -> list[dict[str, Any]]:
         """One dict a record. Raises UnsupportedValueError for a value that the schema might refuse."""
         if not records:
             return []
@@ -101,7 +101,7 @@ class FiguresLoop:
             if len(self._loops) >= _LAYOUTS_MAX:
                 self._loops.clear()
             loop = self._loops[layout] = self._loop(layout)
-        return loop(records, around.names, around.tags, around.starts, around.ends)
+        return loop(records, lookups.names, lookups.tags, lookups.starts, lookups.ends)
 
     def _loop(self, layout: tuple[str, ...]) -> Loop:
         source = _Source(layout, self._shown)

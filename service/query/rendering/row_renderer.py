@@ -23,7 +23,7 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.records.by_key import RowKey, shown
 from service.query.records.decryption import Details
-from service.query.records.ordering import KEY, MOMENT
+from service.query.records.ordering import KEY, MOMENT, column_of
 from service.query.records.page import Row
 from service.query.records.projection import Selection
 from service.query.rendering.functions import FUNCTIONS, UNCHECKED, UnsupportedValueError, moment_texts, user_of
@@ -34,8 +34,6 @@ _LAYOUTS_MAX: Final = 16
 _CALL_KEY: Final = itemgetter("account_id", "id")
 OWN_MOMENT: Final = "@moment"
 """Stands for a row's time until it is known how the rows have it. No response key can hold the `@`."""
-MOMENT_OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
-"""RFC 3339 in UTC with milliseconds, of the text that the database gave."""
 Loop = Any
 """A generated function: (rows, names, *extra values, *nested lists) -> list, with one entry per row."""
 
@@ -157,7 +155,7 @@ class RowLoop:
         targets = ", ".join([f"({columns})", *ones])
         zipped = ", ".join(["rows", *lists])
         iterated = f"{targets} in zip({zipped}, strict=True)" if lists else f"({columns}) in rows"
-        display = self._display.replace(OWN_MOMENT, MOMENT_OF_TEXT if MOMENT in layout else "own_moment")
+        display = self._display.replace(OWN_MOMENT, f"c_{MOMENT}" if MOMENT in layout else "own_moment")
         arguments = ", ".join(["rows", "names", *lists])
         namespace = dict(self._namespace)
         code = code_of(f"def loop({arguments}):\n    return [{display} for {iterated}]\n")
@@ -301,16 +299,11 @@ def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
     """The outward ids of calls."""
     if not rows or KEY not in rows[0]:
         return encode_call_ids(list(map(_CALL_KEY, rows)))
-    raw = [key[8:] for key in _column(rows, KEY)]
+    raw = [key[8:] for key in column_of(rows, KEY)]
     if "account_id" in rows[0]:
-        return encode_raw_ids(_column(rows, "account_id"), raw)
+        return encode_raw_ids(column_of(rows, "account_id"), raw)
     assert account is not None  # without the column, the page is of one account
     return encode_raw_ids(account, raw)
-
-
-def _column(rows: Sequence[Row], name: str) -> list[Any]:
-    # By position: a name would be looked up once a row.
-    return list(map(itemgetter(list(rows[0].keys()).index(name)), rows))
 
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Rows of lists that lie in files: which files a time window touches, and its rows handed over part by part.
 
-A window is cut into adjoining stretches of some rows of files each, and every stretch is read by one statement, from
+A window is cut into adjoining parts of some rows of files each, and every part is read by one statement, from
 the table and from what is given of the files. So a list goes on across files as it does across partitions, and a row
 that moves meanwhile is in one of the two, in the statement's snapshot.
 """
@@ -20,7 +20,7 @@ from service.query.scan.ranges import TICK, ScanRange
 from service.storage.cold.catalogue import ColdFile, overlapping
 from service.storage.cold.columns import KEY_COLUMNS, CallsAt
 from service.storage.cold.errors import LOGGED, ColdFileError, TooManyRowsError
-from service.storage.cold.tier import ColdTier, GivenRows, Wanted
+from service.storage.cold.tier import ColdRead, ColdTier, GivenRows
 from service.storage.connection import Connection
 
 Statement = tuple[str, Sequence[object]]
@@ -72,11 +72,11 @@ class ColdRows(NamedTuple):
         if time.monotonic() - self.known_at > KNOWN_S:
             raise QueryTimeoutError
 
-    def wanted(self, scan_ranges: Sequence[ScanRange], time_range: TimeRange) -> list[Wanted]:
+    def reads(self, scan_ranges: Sequence[ScanRange], time_range: TimeRange) -> list[ColdRead]:
         """The parts of files in which rows of these ranges can lie."""
         end = time_range.end
         return [
-            Wanted(file, scan_range.accounts, start, stop)
+            ColdRead(file, scan_range.accounts, start, stop)
             for scan_range in scan_ranges
             for file in self.files
             if file.tier == scan_range.tier
@@ -101,16 +101,16 @@ class ColdRows(NamedTuple):
         rows: list[asyncpg.Record] = []
         until = time.monotonic() + _SECONDS_MAX
         for window in self._windows(scan_ranges, time_range, newest_first) if by_time else [time_range]:
-            wanted = self.wanted(scan_ranges, window)
+            reads = self.reads(scan_ranges, window)
             most = (limit if not filtered else max(limit, _ROWS_MAX // _GROWTH**2)) if by_time else SORTED_MAX
-            async for stretch, given in self._stretches(wanted, window, most, newest_first, render):
-                if not by_time and stretch != window:
+            async for part, given in self._parts(reads, window, most, newest_first, render):
+                if not by_time and part != window:
                     raise BadInputError(
                         f"an order other than by time sorts {SORTED_MAX} calls of the cold tier at most: name an "
                         "account, or a shorter time"
                     )
                 self.check_known()
-                text, values = render(stretch, limit - len(rows), given)
+                text, values = render(part, limit - len(rows), given)
                 rows += await connection.fetch(text, *values)
                 if len(rows) >= limit:
                     return rows
@@ -122,7 +122,7 @@ class ColdRows(NamedTuple):
         """The window cut where files begin and end, so that the keys of one file a tier are looked at together."""
         start = time_range.start or min(scan_range.cutoff for scan_range in scan_ranges)
         end = time_range.end
-        cuts = {moment for one in self.wanted(scan_ranges, time_range) for moment in (one.start, one.end)}
+        cuts = {moment for one in self.reads(scan_ranges, time_range) for moment in (one.start, one.end)}
         edges: list[datetime | None] = [
             start,
             *sorted(cut for cut in cuts if start < cut and (end is None or cut < end)),
@@ -131,16 +131,16 @@ class ColdRows(NamedTuple):
         windows = [TimeRange(*pair) for pair in pairwise(edges)]
         return windows[::-1] if newest_first else windows
 
-    async def _stretches(
-        self, wanted: Sequence[Wanted], window: TimeRange, most: int, newest_first: bool, render: Render
+    async def _parts(
+        self, reads: Sequence[ColdRead], window: TimeRange, most: int, newest_first: bool, render: Render
     ) -> AsyncIterator[tuple[TimeRange, GivenRows | None]]:
         """Adjoining parts of a window, in the order in which they are read, with the rows that files have in them."""
-        if not wanted:
+        if not reads:
             yield window, None
             return
-        tier = self.opened(wanted)
+        tier = self.opened(reads)
         columns = columns_of(render(window, 1, _NOTHING)[0])
-        found = await tier.find(wanted, newest_first=newest_first)
+        found = await tier.find(reads, newest_first=newest_first)
         first, (start, end) = 0, window
         while True:
             last = found.keys.last_of(first, most)
@@ -167,12 +167,12 @@ class ColdRows(NamedTuple):
         Raises ColdFileError, QueryTimeoutError and UnsharedError.
         """
         time_range = TimeRange(min(calls.moments), max(calls.moments) + TICK)
-        wanted = self.wanted([scan_range._replace(accounts=tuple(sorted(accounts)))], time_range)
-        wanted = [one._replace(calls=calls) for one in wanted if any(one.start <= at < one.end for at in calls.moments)]
-        if not wanted:
+        reads = self.reads([scan_range._replace(accounts=tuple(sorted(accounts)))], time_range)
+        reads = [one._replace(calls=calls) for one in reads if any(one.start <= at < one.end for at in calls.moments)]
+        if not reads:
             return None
-        tier = self.opened(wanted)
-        found = await tier.find(wanted)
+        tier = self.opened(reads)
+        found = await tier.find(reads)
         given = await tier.give(found, 0, len(found.keys), columns)
         self.check_known()
         return given
@@ -184,20 +184,20 @@ class ColdRows(NamedTuple):
         end. None where files have none of that time. Raises ColdFileError, UnsharedError, and OutOfRetentionError for
         too many.
         """
-        wanted = [
-            Wanted(file, accounts, max(start, file.start), min(end, file.end))
+        reads = [
+            ColdRead(file, accounts, max(start, file.start), min(end, file.end))
             for tier, start, end in parts
             for file in overlapping(self.files, tier, start, end)
         ]
-        if not wanted:
+        if not reads:
             return None
-        tier = self.opened(wanted)
+        tier = self.opened(reads)
         try:
-            found = await tier.find(wanted)
+            found = await tier.find(reads)
         except TooManyRowsError:
-            raise OutOfRetentionError(_too_many(wanted)) from None
+            raise OutOfRetentionError(_too_many(reads)) from None
         if len(found.keys) > SORTED_MAX:
-            raise OutOfRetentionError(_too_many(wanted))
+            raise OutOfRetentionError(_too_many(reads))
         given = await tier.give(found, 0, len(found.keys), None)
         self.check_known()
         return given
@@ -206,19 +206,19 @@ class ColdRows(NamedTuple):
         """Where the newest file ends; no later than now."""
         return min(max(file.end for file in self.files), now)
 
-    def opened(self, wanted: Sequence[Wanted]) -> ColdTier:
+    def opened(self, reads: Sequence[ColdRead]) -> ColdTier:
         """What reads the files. Raises ColdFileError where this process has no folder of them, and UnsharedError."""
         if not self.shared:
             raise UnsharedError
         if self.tier is None:
-            raise ColdFileError(f"calls from `{wanted[0].file.start:%Y-%m-%d}` on are in files that are not here")
-        if self.logs_parameters and any(one.file.frozen for one in wanted):
+            raise ColdFileError(f"calls from `{reads[0].file.start:%Y-%m-%d}` on are in files that are not here")
+        if self.logs_parameters and any(one.file.frozen for one in reads):
             raise ColdFileError(LOGGED)
         return self.tier
 
 
-def _too_many(wanted: Sequence[Wanted]) -> str:
-    end = max(one.file.end for one in wanted)
+def _too_many(reads: Sequence[ColdRead]) -> str:
+    end = max(one.file.end for one in reads)
     return (
         f"this needs single calls from before `{end:%Y-%m-%dT%H:%M:%SZ}`, which are in the cold tier, and more than "
         f"{SORTED_MAX} of them are not summed one by one: begin `startedAt` there, or ask for what sums answer"

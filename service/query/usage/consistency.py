@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from service.query.buckets.stretches import DAY, Stretch, every_day, within
+from service.query.buckets.tier_days import DAY, TierDays, every_day, within
 from service.storage.cold.catalogue import FrozenTimes
 
 _KEY: Final = "account_id, tier, model, provider, api_key, failed, currency"
@@ -30,7 +30,7 @@ _EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in _SUMS)
 _MOMENTS: Final = "sum(entries * (1 + bin::bigint * 1000 + bin::bigint * bin * 1000000))"
 
 # One row per store and key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that
-# neither a fold nor a writer can come between them, and each call is read once for both stores.
+# neither a compaction nor a writer can come between them, and each call is read once for both stores.
 _STORED: Final = """
         SELECT '{store}' AS store, 1 AS side, {key}, {plain}, coalesce(
             (SELECT {moments} FROM unnest(latency_buckets, latency_counts) AS histogram (bin, entries)), 0
@@ -112,16 +112,16 @@ class UsageDifference:
 
 
 async def check_usage(
-    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+    owner: asyncpg.Pool, policy: Policy, tier_days: Iterable[TierDays] | None = None
 ) -> AsyncIterator[UsageDifference]:
-    """Compare every UTC day (of the `stretches`) of which all calls are still there, and none in files, day by day:
+    """Compare every UTC day (of `tier_days`) of which all calls are still there, and none in files, day by day:
     memory does not grow with the calls.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
     frozen = await FrozenTimes.read(owner)
-    chosen = await every_day(owner, now) if stretches is None else stretches
+    chosen = await every_day(owner, now) if tier_days is None else tier_days
     for tier, start, end in within(chosen, policy, Store.CALL, now, DAY):
         if frozen.touch(tier, start, end):
             continue

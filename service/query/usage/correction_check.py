@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from service.query.buckets.stretches import Stretch, every_day, within
+from service.query.buckets.tier_days import TierDays, every_day, within
 
 _LONGEST: Final = timedelta(days=4000)
 # One value for all rows: a call is compared with no row of the table of files, which Citus could not do on its workers.
@@ -35,11 +35,11 @@ _DIFFERENCES: Final = f"""
 
 
 async def check_corrections(
-    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+    owner: asyncpg.Pool, policy: Policy, tier_days: Iterable[TierDays] | None = None
 ) -> AsyncIterator[int]:
-    """The accounts whose corrections differ, of UTC days (of the `stretches`) of which all calls are still there."""
+    """The accounts whose corrections differ, of UTC days (of `tier_days`) of which all calls are still there."""
     now: datetime = await owner.fetchval("SELECT now()")
-    chosen = await every_day(owner, now) if stretches is None else stretches
+    chosen = await every_day(owner, now) if tier_days is None else tier_days
     for tier, start, end in within(chosen, policy, Store.CALL, now, _LONGEST):
         for (account,) in await owner.fetch(_DIFFERENCES, tier, start, end):
             yield account

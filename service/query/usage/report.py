@@ -13,7 +13,7 @@ import asyncpg
 
 from policies import pseudonym
 from policies.policy.model import Store
-from service.aside import Paced
+from service.offload import Paced
 from service.query.buckets.bucket_edges import Edges
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params

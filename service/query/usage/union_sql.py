@@ -1,7 +1,7 @@
-"""The union of rows that a plan reads: rollups, the deltas that are not folded yet, and single calls, as one relation.
+"""The union of rows that a plan reads: rollups, deltas that are not compacted yet, and single calls, as one relation.
 
-One statement sees one snapshot, so a fold between two reads cannot lose or double a call. A name that was not reported
-is the empty string in every column here, as the rollups have it.
+One statement sees one snapshot, so a compaction between two reads cannot lose or double a call. A name that was not
+reported is the empty string in every column here, as the rollups have it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -10,8 +10,8 @@ from service.retention.context import RetentionContext
 from service.storage.citus.engine import copies_on
 from service.storage.connection import Connection
 from service.storage.schema import row_security
+from service.storage.schema.bypasses import bypass_differences
 from service.storage.schema.catalogue import catalogue_differences, expected_tables
-from service.storage.schema.surroundings import surroundings_differences
 
 Result = tuple[list[str], str]
 
@@ -56,7 +56,7 @@ async def check_definitions(context: RetentionContext, _: datetime) -> Result:
     """
     async with context.owner.acquire() as connection:
         wrong = await catalogue_differences(connection)
-        wrong += await surroundings_differences(connection, [*expected_tables(), *await copies_on(connection)])
+        wrong += await bypass_differences(connection, [*expected_tables(), *await copies_on(connection)])
     return wrong, "tables, indexes, rules, functions and roles are as they were made"
 
 

@@ -137,7 +137,7 @@ async def check_erasures(context: RetentionContext, _: datetime) -> Result:
 
 
 async def _left_in_files(context: RetentionContext, accounts: Sequence[int]) -> list[str]:
-    """Files that have rows of erased accounts, or of which that cannot be told."""
+    """Files that have rows of erased accounts, or of which that cannot be known."""
     wrong: list[str] = []
     for file in await cold_files(context.owner) if accounts else ():
         try:

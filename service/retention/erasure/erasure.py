@@ -49,7 +49,7 @@ from service.storage.control.idempotency_keys import forget_answers
 from service.storage.errors import PartitionsBusyError
 from service.storage.gateways.pull_sources import forget_sources_of
 from service.storage.gateways.reconciliations import forget_reconciliations_of
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 log = get_logger()
 
@@ -121,7 +121,7 @@ _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
 _DELETE_BUDGETS: Final = "DELETE FROM budget WHERE account_id = $1"
 """Delete the budgets of an erased account, which name its keys and tags."""
 _DELETE_WEBHOOKS: Final = "DELETE FROM webhook WHERE accounts = jsonb_build_array($1::integer)"
-"""Delete the webhooks that are told of the erased account alone; others end when their keys are unbound from it."""
+"""Delete the webhooks that are sent events of the erased account alone; others end when keys are unbound from it."""
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)

@@ -17,7 +17,7 @@ from policies.admission.personal import code_without, source_id_without, without
 from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
-from service.aside import Aside
+from service.offload import OffloadThread
 from service.retention.erasure.sealed_details import DetailKeys, details_without
 from service.retention.erasure.tag_values import put_in, take_out
 from service.storage.connection import Connection, Queryable
@@ -102,7 +102,7 @@ class NamedRows:
         more = len(rows) == BATCH_ROWS
         return rows, (rows[-1]["moment"], rows[-1]["id"]) if more else None
 
-    async def naming(self, rows: Sequence[Row], aside: Aside) -> dict[UUID, dict[str, Any]]:
+    async def naming(self, rows: Sequence[Row], aside: OffloadThread) -> dict[UUID, dict[str, Any]]:
         """Those of `rows` that do name the person, by id, as they are without the name."""
         keys = [await self.keys.of(row) if "sealed" in row else None for row in rows]
         persons = Persons((self.user,))

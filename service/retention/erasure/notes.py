@@ -17,7 +17,7 @@ from service.retention.context import RetentionContext
 from service.retention.ledger_entries import ERASED
 from service.storage.connection import Connection
 from service.storage.control.idempotency_keys import forget_answers
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 INDEXES_MAX: Final = 500
 """How many notes one entry lists, and one request erases."""

@@ -16,9 +16,9 @@ import orjson
 from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
-from service.aside import Aside
 from service.keyring import ErasureKeyName
 from service.logs import get_logger
+from service.offload import OffloadThread
 from service.retention.context import RetentionContext
 from service.retention.erasure.billing_names import forget_billing_names
 from service.retention.erasure.erased_person import open_person
@@ -84,7 +84,7 @@ async def _was_destroyed(context: RetentionContext, erasure: UUID) -> bool:
 
 async def _search(context: RetentionContext, erasure: StoredErasure, user: str, progress: _Progress) -> None:
     keys: dict[int, DetailKeys] = {}
-    aside = Aside()
+    aside = OffloadThread()
     try:
         for part in await all_partitions(context.partitions):
             if part.store not in _STORES or part.name in progress.done:
@@ -104,7 +104,7 @@ async def _search(context: RetentionContext, erasure: StoredErasure, user: str, 
 
 
 async def _search_partition(
-    context: RetentionContext, erasure: StoredErasure, rows: NamedRows, progress: _Progress, aside: Aside
+    context: RetentionContext, erasure: StoredErasure, rows: NamedRows, progress: _Progress, aside: OffloadThread
 ) -> None:
     page, after = await rows.page(context.owner, None)
     while page:
@@ -120,7 +120,7 @@ async def _change(
     rows: NamedRows,
     ids: list[UUID],
     progress: _Progress,
-    aside: Aside,
+    aside: OffloadThread,
 ) -> None:
     """Copy for holds what they name of these rows, and write the rows without the person, in one transaction."""
     async with context.owner.acquire() as connection, connection.transaction():

@@ -26,7 +26,7 @@ from service.retention.purge_runs import SYSTEM, Runs
 from service.storage.connection import Connection, Queryable, advisory_lock, affected, one_row, record_of
 from service.storage.database import uuid_of
 from service.storage.ids import IdError, decode_call_id
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 HOLDABLE: Final = (DataClass.OPERATIONAL, DataClass.BILLING, DataClass.PERSONAL)
 """The classes of which values are stored."""

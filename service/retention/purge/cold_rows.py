@@ -9,7 +9,7 @@ from service.retention.cold.thaw import tier_of
 from service.retention.context import RetentionContext
 from service.retention.purge.detached import DetachedRows
 from service.storage.cold.catalogue import ColdFile, cold_files, overlapping
-from service.storage.cold.tier import Wanted
+from service.storage.cold.tier import ColdRead
 from service.storage.connection import Connection
 
 
@@ -33,7 +33,7 @@ class ColdSurvey:
         count, oldest = 0, list[datetime]()
         for file in overlapping(self._files, tier, start, end) if store is Store.CALL else ():
             accounts = None if self.accounts is None else tuple(self.accounts)
-            wanted = Wanted(file, accounts, max(start, file.start), min(end, file.end))
+            wanted = ColdRead(file, accounts, max(start, file.start), min(end, file.end))
             found, first = await tier_of(self._context).survey(wanted)
             count += found
             oldest += [] if first is None else [first]

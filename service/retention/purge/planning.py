@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from policies.policy.checks import NEVER_STORED
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import KeyPeriod, Partition, PurgePlan, plan
 from service.retention.context import RetentionContext
@@ -13,7 +14,7 @@ from service.retention.errors import PurgePlanError
 from service.retention.holds.escrow import RowsToHold, count_held
 from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import PurgeState, Run, Runs
-from service.storage.notices import notify
+from service.storage.notifications import notify
 from service.storage.partitions import Partitions
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -103,6 +104,6 @@ async def live_keys(context: RetentionContext) -> list[KeyPeriod]:
 def _parts(due: PurgePlan, policy: Policy) -> Iterator[PurgePlan]:
     tiers = {part.tier for part in due.partitions} | {key.tier for key in due.keys}
     tiers |= {tier.number for tier in policy.tiers.values()}
-    for data_class in (None, DataClass.OPERATIONAL, DataClass.BILLING, DataClass.PERSONAL):
+    for data_class in (None, *(one for one in DataClass if one not in NEVER_STORED)):
         for tier in (None, *sorted(tiers)):
             yield due.part(data_class=data_class, tier=tier)

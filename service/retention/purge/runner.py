@@ -47,7 +47,7 @@ from service.retention.rollups.totals import delete_sums
 from service.storage.cold.catalogue import file_of, remove_file
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
-from service.storage.notices import notify
+from service.storage.notifications import notify
 
 _POLL_S: Final = 0.5
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"

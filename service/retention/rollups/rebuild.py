@@ -19,7 +19,7 @@ from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
-from service.retention.rollups.tag_keys import first_whole_day
+from service.retention.rollups.tag_keys import first_complete_day
 from service.retention.rollups.tag_sums import derive_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
@@ -97,7 +97,7 @@ async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime
     found |= {(one.tier, one.day) async for one in check_tags(context.owner, policy)}
     for check in (check_derived_sums, check_tags_of_all):
         async for one in check(context.owner, policy):
-            if one.day >= first_whole_day(policy, one.tier, now):
+            if one.day >= first_complete_day(policy, one.tier, now):
                 found.add((one.tier, one.day))
     # The calls of a day without a partition are gone: its sums are all that is left.
     attached = [part for part in catalogue.partitions if part.name in catalogue.attached]

@@ -10,7 +10,7 @@ from typing import Final, LiteralString
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from service.query.buckets.stretches import DAY, Stretch, every_day, midnight_after, within
+from service.query.buckets.tier_days import DAY, TierDays, every_day, midnight_after, within
 from service.retention.rollups.tag_sums import NAMES, PLAIN, SKETCHED, TABLES
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.statements.tag_deltas import tag_rows_of
@@ -90,16 +90,16 @@ async def summed_since(owner: asyncpg.Pool) -> dict[str, datetime]:
 
 
 async def check_tags(
-    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+    owner: asyncpg.Pool, policy: Policy, tier_days: Iterable[TierDays] | None = None
 ) -> AsyncIterator[TagDifference]:
-    """Compare every UTC day (of the `stretches`) of which all calls are still there, and none in files, day by day, for
+    """Compare every UTC day (of `tier_days`) of which all calls are still there, and none in files, day by day, for
     the tags that are summed by then.
 
     Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
     since, frozen = await summed_since(owner), await FrozenTimes.read(owner)
-    chosen = await every_day(owner, now) if stretches is None else stretches
+    chosen = await every_day(owner, now) if tier_days is None else tier_days
     for tier, day, end in within(chosen, policy, Store.CALL, now, DAY):
         keys = sorted(key for key, begin in since.items() if begin <= day)
         if keys and not frozen.touch(tier, day, end):
@@ -108,11 +108,11 @@ async def check_tags(
 
 
 async def check_tags_of_all(
-    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+    owner: asyncpg.Pool, policy: Policy, tier_days: Iterable[TierDays] | None = None
 ) -> AsyncIterator[TagDifference]:
-    """Compare the sums over all accounts with those by account, within their windows (of the `stretches`)."""
+    """Compare the sums over all accounts with those by account, within their windows (of `tier_days`)."""
     now: datetime = await owner.fetchval("SELECT now()")
-    chosen = await every_day(owner, now) if stretches is None else list(stretches)
+    chosen = await every_day(owner, now) if tier_days is None else list(tier_days)
     for (store, table), statement in _OF_ALL.items():
         for tier, start, end in within(chosen, policy, store, now, _STRIDE):
             for row in await owner.fetch(statement, tier, start, end):

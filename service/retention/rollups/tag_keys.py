@@ -23,6 +23,7 @@ from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection
+from service.storage.statements.tag_deltas import TAGS_LOCK
 
 log = get_logger()
 
@@ -34,7 +35,7 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 _KEYS: Final = "SELECT tag_key, summed_from, unlisted_at FROM usage_tag_key ORDER BY tag_key"
 """The tags that are summed, or are to be."""
-# It waits for the writers that do not know the tag, and those that come wait for the commit: a moment for each.
+# They wait for the writers that do not know the tag, and those that come wait for the commit: a moment for each.
 _WAIT_FOR_WRITERS: Final = "LOCK TABLE usage_tag_delta IN SHARE MODE"
 _ADD: Final = "INSERT INTO usage_tag_key (tag_key) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
 """Sum by these tags from now on."""
@@ -105,6 +106,7 @@ async def forget_tags(owner: asyncpg.Pool, keys: Collection[str] | None = None) 
             await connection.execute(statement, chosen)
         # Writers that know the tags still are waited for last, and so for a moment.
         await connection.execute("SET LOCAL lock_timeout = '2s'")
+        await connection.execute(_LOCK, TAGS_LOCK)
         await connection.execute(_WAIT_FOR_WRITERS)
         for statement in _FORGET_LAST:
             await connection.execute(statement, chosen)
@@ -119,7 +121,7 @@ async def sum_history(context: RetentionContext) -> int:
     owner, days = context.owner, 0
     now: datetime = await owner.fetchval("SELECT now()")
     tiers = [row["tier"] for row in await owner.fetch(_TIERS)]
-    oldest = max((first_whole_day(context.policy(), tier, now) for tier in tiers), default=now)
+    oldest = max((first_complete_day(context.policy(), tier, now) for tier in tiers), default=now)
     frozen = await FrozenTimes.read(owner)  # of days whose calls are in files nothing can be summed
     oldest = max([oldest, *(until for tier in tiers if (until := frozen.until(tier)) is not None)])
     while True:
@@ -136,7 +138,7 @@ async def sum_history(context: RetentionContext) -> int:
         days += 1
 
 
-def first_whole_day(policy: Policy, tier: int, now: datetime) -> datetime:
+def first_complete_day(policy: Policy, tier: int, now: datetime) -> datetime:
     """The first UTC day of which all calls of a tier are within their window."""
     return ceil_to(cutoff(policy, tier, Store.CALL, now).astimezone(UTC), _DAY)
 
@@ -145,6 +147,7 @@ async def _add(owner: asyncpg.Pool, keys: Sequence[str]) -> None:
     """Let every writer make deltas of these tags; tried again if the writers of the moment take long."""
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute("SET LOCAL lock_timeout = '2s'")
+        await connection.execute(_LOCK, TAGS_LOCK)
         await connection.execute(_WAIT_FOR_WRITERS)
         await connection.execute(_ADD, keys)
 

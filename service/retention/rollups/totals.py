@@ -139,7 +139,7 @@ FORGET_ACCOUNT: Final = """
     changes_new AS (DELETE FROM call_change_new WHERE account_id = $1)
     DELETE FROM bill_claim WHERE account_id = $1
 """
-"""Deletes an account's corrections, bill claims and places in the feed, which are neither calls nor sums."""
+"""Deletes an account's corrections, bill claims and positions in the feed, which are neither calls nor sums."""
 
 
 def derived_regrouped(store: Store, column: str) -> Iterator[str]:

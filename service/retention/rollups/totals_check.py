@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from policies.policy.model import Policy, Store
-from service.query.buckets.stretches import Stretch, every_day, within
+from service.query.buckets.tier_days import TierDays, every_day, within
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 
 _STRIDE: Final = timedelta(days=28)
@@ -56,13 +56,13 @@ class DerivedDifference:
 
 
 async def check_derived_sums(
-    owner: asyncpg.Pool, policy: Policy, stretches: Iterable[Stretch] | None = None
+    owner: asyncpg.Pool, policy: Policy, tier_days: Iterable[TierDays] | None = None
 ) -> AsyncIterator[DerivedDifference]:
-    """Compare all derived sums (of the `stretches`) within the windows of the rollups. Yields nothing when everything
+    """Compare all derived sums (of `tier_days`) within the windows of the rollups. Yields nothing when everything
     is right.
     """
     now: datetime = await owner.fetchval("SELECT now()")
-    chosen = await every_day(owner, now) if stretches is None else list(stretches)
+    chosen = await every_day(owner, now) if tier_days is None else list(tier_days)
     for (store, table), statement in _STATEMENTS.items():
         for tier, start, end in within(chosen, policy, store, now, _STRIDE):
             for row in await owner.fetch(statement, tier, start, end):

@@ -16,7 +16,7 @@ import asyncpg
 from service.storage.cold.catalogue import LOCK, ColdFile, cold_files, overlapping
 from service.storage.cold.columns import CallsAt, column_types
 from service.storage.cold.errors import ColdFileError
-from service.storage.cold.tier import ColdTier, Wanted
+from service.storage.cold.tier import ColdRead, ColdTier
 from service.storage.connection import Connection
 
 _ROWS: Final = 2_000
@@ -77,9 +77,7 @@ async def _insert(connection: Connection, statement: str, rows: str, *values: ob
 
 
 @asynccontextmanager
-async def kept_in_place(
-    connection: Connection, cold: ColdTier | None, keys: Collection[ColdKey]
-) -> AsyncIterator[None]:
+async def brought_back(connection: Connection, cold: ColdTier | None, keys: Collection[ColdKey]) -> AsyncIterator[None]:
     """During the block, those of these calls that are in files are in `call`, and no rows move into files.
 
     Outside of a transaction. Raises ColdFileError for a file that cannot be read in a few seconds, and while rows move:
@@ -134,13 +132,13 @@ async def _bring_back_some(connection: Connection, cold: ColdTier | None, keys: 
             await _insert(connection, statement, given.rows, [key.id for key in wanted])
 
 
-def _by_account(file: ColdFile, keys: Collection[ColdKey]) -> list[Wanted]:
-    """What is wanted of a file: of each account its own calls."""
+def _by_account(file: ColdFile, keys: Collection[ColdKey]) -> list[ColdRead]:
+    """What is read of a file: of each account its own calls."""
     of_accounts: dict[int, list[ColdKey]] = {}
     for key in keys:
         of_accounts.setdefault(key.account_id, []).append(key)
     return [
-        Wanted(
+        ColdRead(
             file,
             (account,),
             min(key.started_at for key in of_account),

@@ -281,7 +281,6 @@ class FoundKeys:
             for number, table in enumerate(of_files)
         ]
         table = pa.concat_tables(numbered)
-        self._newest_first = newest_first
         self._keys = table.sort_by([("started_at", "descending" if newest_first else "ascending")])
 
     def __len__(self) -> int:

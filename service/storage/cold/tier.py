@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from prometheus_client import Counter
 
-from service.aside import Aside
 from service.logs import get_logger
+from service.offload import OffloadThread
 from service.storage.cold.catalogue import ColdFile
 from service.storage.cold.columns import CallsAt
 from service.storage.cold.errors import ColdFileError, PyarrowMissingError, TooManyRowsError
@@ -28,7 +28,7 @@ log = get_logger()
 
 UNREADABLE: Final = Counter("calledger_cold_unreadable", "Times that a file of the cold tier could not be read")
 LOOKED_AT_MAX: Final = 4_000_000
-"""Rows that are looked at for one stretch of a list, which take 80 MB for that long; for single calls, any number."""
+"""Rows that are looked at for one part of a list, which take 80 MB for that long; for single calls, any number."""
 _OPEN_MAX: Final = 32
 _Made = TypeVar("_Made")
 
@@ -40,7 +40,7 @@ class GivenRows(NamedTuple):
     rows: str
 
 
-class Wanted(NamedTuple):
+class ColdRead(NamedTuple):
     """The rows of a file that are asked for: of these accounts (None: all), between two moments; only `calls` and their
     corrections where they are given.
     """
@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 class FoundRows(NamedTuple):
     """Where rows of some files lie, by their time."""
 
-    wanted: Sequence[Wanted]
+    reads: Sequence[ColdRead]
     keys: "FoundKeys"
 
 
@@ -64,10 +64,10 @@ class ColdTier:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._aside = Aside()
+        self._aside = OffloadThread()
         self._files: OrderedDict[str, CallFile] = OrderedDict()
 
-    async def find(self, wanted: Sequence[Wanted], *, newest_first: bool = False) -> FoundRows:
+    async def find(self, reads: Sequence[ColdRead], *, newest_first: bool = False) -> FoundRows:
         """Where these rows lie.
 
         Raises ColdFileError, and TooManyRowsError where too much would have to be looked at: of single calls never, for
@@ -78,20 +78,20 @@ class ColdTier:
             """Read the keys of each file."""
             from service.storage.cold.parquet import FoundKeys
 
-            files = [self._opened(one.file) for one in wanted]
+            files = [self._opened(one.file) for one in reads]
             near = [
                 file.rows_near(one.accounts, one.start, one.end)
-                for file, one in zip(files, wanted, strict=True)
+                for file, one in zip(files, reads, strict=True)
                 if one.calls is None
             ]
             if sum(near) > LOOKED_AT_MAX:
                 raise TooManyRowsError
             tables = [
-                file.keys(one.accounts, one.start, one.end, one.calls) for file, one in zip(files, wanted, strict=True)
+                file.keys(one.accounts, one.start, one.end, one.calls) for file, one in zip(files, reads, strict=True)
             ]
-            return FoundRows(wanted, FoundKeys(tables, newest_first=newest_first))
+            return FoundRows(reads, FoundKeys(tables, newest_first=newest_first))
 
-        return await self._run(look, [one.file for one in wanted])
+        return await self._run(look, [one.file for one in reads])
 
     async def give(self, found: FoundRows, first: int, last: int, columns: Collection[str] | None) -> GivenRows:
         """The rows from the `first` to before the `last` that were found, with these columns (None: all).
@@ -102,21 +102,21 @@ class ColdTier:
         def read() -> GivenRows:
             """Read the rows of each file."""
             rows: list[bytes] = []
-            for number, one in enumerate(found.wanted):
+            for number, one in enumerate(found.reads):
                 keys = found.keys.of_file(number, first, last)
                 if keys.num_rows:
                     rows += self._opened(one.file).records(keys, columns)
-            return GivenRows(tuple(sorted({one.file.id for one in found.wanted})), as_array(rows))
+            return GivenRows(tuple(sorted({one.file.id for one in found.reads})), as_array(rows))
 
-        return await self._run(read, [one.file for one in found.wanted])
+        return await self._run(read, [one.file for one in found.reads])
 
     async def has_account(self, file: ColdFile, account: int) -> bool:
         """Whether any row of the file is of the account. Raises ColdFileError."""
         return await self._run(lambda: self._opened(file).has_account(account), [file])
 
-    async def survey(self, wanted: Wanted) -> tuple[int, datetime | None]:
+    async def survey(self, read: ColdRead) -> tuple[int, datetime | None]:
         """How many such rows a file has, and the oldest of them. Raises ColdFileError."""
-        file, accounts, start, end, _ = wanted
+        file, accounts, start, end, _ = read
         return await self._run(lambda: self._opened(file).survey(accounts, start, end), [file])
 
     async def batches(self, file: ColdFile, rows: int) -> AsyncIterator[str]:

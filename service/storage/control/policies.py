@@ -20,7 +20,7 @@ from policies.evidence import moment
 from policies.retention import after_purges
 from service.errors import OperatorError
 from service.storage.connection import Connection, record_of
-from service.storage.notices import notify
+from service.storage.notifications import notify
 from service.storage.schema.models import PolicyVersion
 
 _LOCK_ID: Final = 0x63616C6C_0007

@@ -37,7 +37,6 @@ _PAGE: Final = f"""
 """  # noqa: S608
 _COUNT: Final = "SELECT count(*)::integer FROM webhook WHERE $1::text IS NULL OR requested_by = $1"
 _ONE: Final = f"SELECT {_COLUMNS} FROM webhook WHERE id = $1"  # noqa: S608
-_LIVE: Final = f"SELECT {_COLUMNS} FROM webhook WHERE disabled_at IS NULL ORDER BY created_at"  # noqa: S608
 EVERY_WEBHOOK: Final = f"SELECT {_COLUMNS} FROM webhook ORDER BY created_at, id"  # noqa: S608
 """All webhooks, to be held against the ledger."""
 _TO_SUCCESSOR: Final = """
@@ -165,11 +164,6 @@ async def get_webhook(source: Queryable, id_: UUID) -> WebhookRecord | None:
     """One webhook, if `source` may see it."""
     row = await source.fetchrow(_ONE, id_)
     return None if row is None else webhook_of(row)
-
-
-async def live_webhooks(source: Queryable) -> list[WebhookRecord]:
-    """The webhooks that are not disabled, oldest first."""
-    return [webhook_of(row) for row in await source.fetch(_LIVE)]
 
 
 async def locked_webhook(connection: Connection, id_: UUID) -> WebhookRecord | None:

@@ -10,7 +10,7 @@ import asyncpg
 
 from service.logs import get_logger
 from service.storage.connection import Connection
-from service.storage.notices import UNAVAILABLE
+from service.storage.notifications import UNAVAILABLE
 from service.storage.schema.guard import is_newest
 from service.tasks import background
 
@@ -18,15 +18,25 @@ log = get_logger()
 
 LOCK: Final = 0x63616C6C_0031
 """The advisory lock of the process that maintains the ledger."""
-NAME: Final = "calledger maintenance"
-"""The `application_name` of its connection."""
+_OLDER_NAME: Final = "calledger maintenance"
+NAME: Final = "calledger maintenance 2"
+"""The `application_name` of the connection of every service, elected or not; with the number it knows packs of keys."""
 LOOK_S: Final = 2.0
 """How often the others look whether it is still there."""
-BEAT_S: Final = 5.0
+HEARTBEAT_S: Final = 5.0
 SILENT_S: Final = 20.0
 """After so long without a beat PostgreSQL ends its session: the machine was lost, or the process hangs."""
 _CLOSE_TIMEOUT_S: Final = 2.0
 _TRY: Final = "SELECT pg_try_advisory_lock($1)"
+_OLDER: Final = """
+    SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1)
+"""
+"""Whether a service of a version runs that looks for each key in a file of its own."""
+
+
+async def knows_no_packs(connection: Connection | asyncpg.Pool) -> bool:
+    """Whether a service runs on this database that is older than packs of keys, and would miss keys in them."""
+    return await connection.fetchval(_OLDER, _OLDER_NAME)
 
 
 async def work_while_elected(
@@ -35,7 +45,7 @@ async def work_while_elected(
     *,
     may: Callable[[Connection], Awaitable[bool]] = is_newest,
     look_s: float = LOOK_S,
-    beat_s: float = BEAT_S,
+    heartbeat_s: float = HEARTBEAT_S,
     silent_s: float = SILENT_S,
 ) -> None:
     """Run the endless `work` whenever this process is the elected one, until cancelled.
@@ -53,7 +63,7 @@ async def work_while_elected(
                     await asyncio.sleep(look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
                 log.info("this service maintains the ledger from now on")
                 async with background(work()):
-                    await _beat_on(connection, beat_s, may)
+                    await _heartbeats(connection, heartbeat_s, may)
                 log.warning("a newer version has migrated the database: it maintains the ledger from now on")
             finally:
                 with suppress(*UNAVAILABLE):
@@ -61,13 +71,13 @@ async def work_while_elected(
         await asyncio.sleep(look_s)
 
 
-async def _beat_on(connection: Connection, beat_s: float, may: Callable[[Connection], Awaitable[bool]]) -> None:
+async def _heartbeats(connection: Connection, heartbeat_s: float, may: Callable[[Connection], Awaitable[bool]]) -> None:
     """Tell PostgreSQL again and again that this process is there, for as long as it may work.
 
     Raises the driver's error when it is not heard.
     """
     while True:
-        await asyncio.sleep(beat_s)
-        async with asyncio.timeout(beat_s):
+        await asyncio.sleep(heartbeat_s)
+        async with asyncio.timeout(heartbeat_s):
             if not await may(connection):
                 return

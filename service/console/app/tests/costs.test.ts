@@ -1,9 +1,9 @@
 /** What the Costs page works out of rows: exact, and one currency at a time. */
 
 import { describe, expect, it } from "vitest";
-import { areOf, governs, groupVariables, linkable, narrowed, valueOf } from "../src/pages/costs/dimension";
-import { type Group, cacheShare, changeOf, comparedModels, currenciesOf, groupsOf } from "../src/pages/costs/group";
-import { timelineOf } from "../src/pages/costs/timeline";
+import { areOf, governs, groupVariables, linkable, narrowed, valueOf } from "../src/pages/costs/groups/dimension";
+import { type Group, cacheShare, changeOf, comparedModels, currenciesOf, groupsOf } from "../src/pages/costs/groups/group";
+import { timelineOf } from "../src/pages/costs/timeline/timeline";
 
 const amount = (text: string, currency = "USD") => ({ amount: text, currency });
 const figures = { calls: "10", errors: "1", inputTokens: "900", outputTokens: "100", cacheReadTokens: "300" };

@@ -1,7 +1,8 @@
 """Spans of calls to models -> reports. Which spans are one, `kinds.py` says; what is read of them, `names.py`.
 
 Tried with spans of OpenLLMetry's instrumentations, OpenInference's, the one in Anthropic's own SDK, Langfuse's SDK and
-LiteLLM's two callbacks (tests/unit/otlp). Prompts and answers are in nearly all of them: what is not named is left out.
+LiteLLM's two callbacks (tests/conformance/otlp). Prompts and answers are in nearly all of them: what is not named is
+left out.
 """
 
 from collections.abc import Callable, Generator, Iterator

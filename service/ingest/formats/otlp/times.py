@@ -62,14 +62,14 @@ def _first_token_ms(figures: FigureReader, span: Span, attributes: Object) -> in
         for name in candidates:
             value: Value = attributes.get(name)
             if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-                return figures.count(name, Decimal(_whole(value, scale)))
+                return figures.count(name, Decimal(_scaled(value, scale)))
     for event in span.events:
         if event.name == names.FIRST_EVENT and event.at_ns >= span.start_ns:
             return min((event.at_ns - span.start_ns) // _MILLISECOND_NS, INTEGER_MAX)
     return _since_start(figures, span, value_of_text(attributes.get(names.FIRST_AT)))
 
 
-def _whole(value: int | Decimal, scale: int) -> int:
+def _scaled(value: int | Decimal, scale: int) -> int:
     return int(value * scale) if Decimal(value).is_finite() and abs(value) < INTEGER_MAX else -1
 
 

@@ -34,14 +34,14 @@ _UNPACKED: Final[LiteralString] = """
 """
 """The changes of some rows of the feed, one by one, with the day of their calls' start."""
 _NUMBERED: Final[LiteralString] = "(SELECT * FROM call_change WHERE position > $1 AND position <= $2)"
-"""A stretch of the feed."""
+"""A range of the feed."""
 _POSITION_SUMS: Final[LiteralString] = f"""
 SELECT tier, kind, day, count(*) AS count, sum(uuid_hash_extended(id, $3::bigint + account_id)) AS sum
-FROM ({_UNPACKED.format(rows=_NUMBERED)}) AS told
+FROM ({_UNPACKED.format(rows=_NUMBERED)}) AS unpacked
 WHERE day BETWEEN $4 AND $5 AND kind BETWEEN 0 AND 2
 GROUP BY tier, kind, day
 """  # noqa: S608 - our own text
-"""The positions of a stretch of the feed, summed by tier, kind and day of the calls' start."""
+"""The positions of a range of the feed, summed by tier, kind and day of the calls' start."""
 _CALL_SUMS: Final[LiteralString] = """
 SELECT (correction_of IS NOT NULL)::integer AS kind, floor(extract(epoch FROM started_at) / 86400)::bigint AS day,
     count(*) AS count, sum(uuid_hash_extended(id, $4::bigint + account_id)) AS sum,
@@ -58,7 +58,7 @@ _NUMBERED_OR_NEW: Final[LiteralString] = """(
 )"""
 """The feed, and what waits for its position, since a day."""
 _OF_DAY: Final[LiteralString] = f"""
-WITH told AS (
+WITH feed AS (
     SELECT account_id, id, count(*) FILTER (WHERE kind = 0) AS calls, count(*) FILTER (WHERE kind = 1) AS corrections,
         count(*) FILTER (WHERE kind = 2) AS completions
     FROM ({_UNPACKED.format(rows=_NUMBERED_OR_NEW)}) AS unpacked WHERE day = $4
@@ -70,7 +70,7 @@ WITH told AS (
 )
 SELECT account_id, id, coalesce(calls + corrections, 0) AS positions, coalesce(completions, 0) AS completions,
     stored.completed
-FROM stored LEFT JOIN told USING (account_id, id)
+FROM stored LEFT JOIN feed USING (account_id, id)
 WHERE (coalesce(calls, 0) <> 1 - correction OR coalesce(corrections, 0) <> correction
         OR coalesce(completions, 0) < stored.completed)
     AND coalesce(recorded_at >= $5, true)

@@ -50,7 +50,7 @@ SELECT position, recorded_at, account_id, tier, kind, ids FROM call_change
 WHERE position > $1 AND position <= $2
 ORDER BY position, account_id
 """
-"""The rows of a stretch of the feed."""
+"""The rows of a range of the feed."""
 _CALLS: Final[LiteralString] = """
 SELECT wanted.number, call.id, call.recorded_at, call.correction_of IS NOT NULL AS correction
 FROM unnest($1::integer[], $2::timestamptz[], $3::uuid[])
@@ -88,7 +88,7 @@ class FeedPositions:
 
     With a `memory`, blocks that are as they were in an earlier walk, and lead to calls that are, are left out.
 
-    `wrong`: what was found, a thousand at most; `gaps`: the newest stretches that have no row, as (after, until),
+    `wrong`: what was found, a thousand at most; `gaps`: the newest ranges that have no row, as (after, until),
     and `gone`, how many positions these and all others are; `checked_until`: the newest position.
     """
 

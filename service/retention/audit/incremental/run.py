@@ -26,7 +26,7 @@ class FsckRun:
     async def open(cls, context: RetentionContext, *, again: bool = False, full: bool = False) -> "FsckRun":
         """A run that stores its results, and (unless `full`) rests on those of earlier ones, if `again` is True.
 
-        Otherwise, and where states cannot be told or the keyring's secret is not there, everything is checked.
+        Otherwise, and where states cannot be compared or the keyring's secret is not there, everything is checked.
         """
         now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
         secret = None

@@ -82,7 +82,7 @@ class Counted(NamedTuple):
 
 
 async def is_counted(owner: asyncpg.Pool) -> bool:
-    """Whether states can be told here: changes are counted by this server, and the rows are on it."""
+    """Whether states can be compared here: changes are counted by this server, and the rows are on it."""
     return await owner.fetchval(_IS_COUNTED)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from policies.policy.model import Store
 from policies.retention import EPOCH
-from service.query.buckets.stretches import DAY, END, Stretch, midnight_after, tiers_of
+from service.query.buckets.tier_days import DAY, END, TierDays, midnight_after, tiers_of
 from service.query.usage.consistency import UsageDifference, check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.audit.incremental.run import FsckRun
@@ -42,32 +42,32 @@ async def check_days(run: FsckRun) -> CheckedUsage:
     tomorrow = midnight_after(run.now)
     states = await _states_of_days(run) if results.stored else None
     if states is None:
-        due = [Stretch(tier, EPOCH, tomorrow) for tier in await tiers_of(owner)]
+        due = [TierDays(tier, EPOCH, tomorrow) for tier in await tiers_of(owner)]
     else:
-        due = _stretches([
+        due = _runs_of_days([
             key for key, state in states.items()
             if key[1] < tomorrow and await results.recall(_CHECK, _part(*key), state) is None
         ])  # fmt: skip
     wrong = list[Difference]()
-    for stretch in due:
-        found = await _differences(run, stretch, half_erased)
+    for days in due:
+        found = await _differences(run, days, half_erased)
         wrong += found
-        for tier, day, _ in stretch.days(DAY) if states else ():
+        for tier, day, _ in days.parts(DAY) if states else ():
             state = states.get((tier, day)) if states and not found else None
             if state is None:
                 results.checked(_CHECK)
             else:
                 await results.keep(_CHECK, _part(tier, day), state)
     for tier in await tiers_of(owner):
-        wrong += await _differences(run, Stretch(tier, tomorrow, END), half_erased)
+        wrong += await _differences(run, TierDays(tier, tomorrow, END), half_erased)
     if states is None:
         return CheckedUsage(wrong, "every day")
     await results.end(_CHECK)
     return CheckedUsage(wrong, results.said(_CHECK, "days of tiers"))
 
 
-async def _differences(run: FsckRun, stretch: Stretch, half_erased: set[int]) -> list[Difference]:
-    owner, policy, one = run.context.owner, run.context.policy(), [stretch]
+async def _differences(run: FsckRun, days: TierDays, half_erased: set[int]) -> list[Difference]:
+    owner, policy, one = run.context.owner, run.context.policy(), [days]
     wrong: list[Difference] = [
         found async for found in check_usage(owner, policy, one) if found.account_id not in half_erased
     ]
@@ -93,12 +93,12 @@ async def _states_of_days(run: FsckRun) -> Mapping[tuple[int, datetime], str]:
     return found
 
 
-def _stretches(tier_days: Sequence[tuple[int, datetime]]) -> Iterator[Stretch]:
-    """Days by tier, sorted, as stretches without a gap of `_AT_ONCE` at most."""
+def _runs_of_days(tier_days: Sequence[tuple[int, datetime]]) -> Iterator[TierDays]:
+    """Days by tier, sorted, as runs without a gap of `_AT_ONCE` at most."""
     numbered = enumerate(tier_days)
     for _, run in groupby(numbered, key=lambda each: (each[1][0], each[1][1] - each[0] * DAY)):
         days = [tier_day for _, tier_day in run]
-        yield from Stretch(days[0][0], days[0][1], days[-1][1] + DAY).days(_AT_ONCE)
+        yield from TierDays(days[0][0], days[0][1], days[-1][1] + DAY).parts(_AT_ONCE)
 
 
 def _part(tier: int, day: datetime) -> str:

@@ -58,7 +58,7 @@ export default function TimeBars({ label, edges, series, line, zone, height = 12
     const quiet = resolved("--text-quiet");
     const ofDays = (starts[1] ?? 0) - (starts[0] ?? 0) >= 23 * 3_600;
     const long = (starts.at(-1) ?? 0) - (starts[0] ?? 0) > 2 * 86_400;
-    const bars = uPlot.paths.bars?.({ size: [0.82, 60], align: 1, gap: 0 });
+    const bars = uPlot.paths.bars?.({ size: [0.82, 160], align: 1, gap: 0 });
     const steps = uPlot.paths.stepped?.({ align: 1 });
     const plot = new uPlot(
       {
@@ -116,7 +116,8 @@ export default function TimeBars({ label, edges, series, line, zone, height = 12
           ],
         },
       },
-      [starts, ...tops.toReversed(), ...(beside ? [[...beside.values]] : [])],
+      // The end is a point too, so that the line goes on over the last bar.
+      [[...starts, Date.parse(at.at(-1) ?? "") / 1000], ...tops.toReversed().map((top) => [...top, null]), ...(beside ? [[...beside.values, beside.values.at(-1) ?? null]] : [])],
       element,
     );
     // After a drag uPlot keeps the click to itself.

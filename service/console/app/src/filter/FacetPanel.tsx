@@ -1,5 +1,5 @@
 import { useWords } from "../language/useWords";
-import { Button } from "../parts/Button";
+import { Button } from "../parts/controls/Button";
 import { ProblemNote } from "../parts/ProblemNote";
 import { useSession } from "../session/SessionContext";
 import { FacetMenu } from "./FacetMenu";

@@ -2,7 +2,7 @@ import type { CallFilter } from "../api/gql/graphql";
 import type { Problem } from "../api/problem";
 import { type Filter, isEmpty } from "../filter/filter";
 import { useWords } from "../language/useWords";
-import { Button } from "../parts/Button";
+import { Button } from "../parts/controls/Button";
 import { Empty } from "../parts/Empty";
 import { Waiting } from "../parts/Waiting";
 import { useRange } from "../time/RangeContext";

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useWords } from "../language/useWords";
 import { count } from "../numbers/figures";
-import { Button } from "./Button";
+import { Button } from "./controls/Button";
 import { words } from "./words";
 
 export interface Pages {

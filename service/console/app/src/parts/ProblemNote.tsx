@@ -1,6 +1,6 @@
 import type { Problem } from "../api/problem";
 import { useWords } from "../language/useWords";
-import { Button } from "./Button";
+import { Button } from "./controls/Button";
 import { Copied } from "./Copied";
 import { words } from "./words";
 

@@ -1,7 +1,7 @@
 import { type FormEvent, useId, useState } from "react";
 import type { Problem } from "../api/problem";
 import { useWords } from "../language/useWords";
-import { Button } from "../parts/Button";
+import { Button } from "../parts/controls/Button";
 import { ProblemNote } from "../parts/ProblemNote";
 import { LanguageChoice } from "../shell/LanguageChoice";
 import { ThemeChoice } from "../shell/ThemeChoice";

@@ -1,5 +1,5 @@
 import { Component, type ReactNode } from "react";
-import { Button } from "../parts/Button";
+import { Button } from "../parts/controls/Button";
 
 interface Props {
   title: string;

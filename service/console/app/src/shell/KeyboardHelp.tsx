@@ -1,5 +1,5 @@
 import { useLanguage, useWords } from "../language/useWords";
-import { Dialog } from "../parts/Dialog";
+import { Dialog } from "../parts/controls/Dialog";
 import type { Page } from "./page";
 import { words } from "./words";
 

@@ -1,7 +1,7 @@
 import { Suspense, useEffect, useState } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
 import { useLanguage, useWords } from "../language/useWords";
-import { Button } from "../parts/Button";
+import { Button } from "../parts/controls/Button";
 import { Empty } from "../parts/Empty";
 import { Waiting } from "../parts/Waiting";
 import { useSession } from "../session/SessionContext";

@@ -1,7 +1,7 @@
 import { Link, useLocation, useSearch } from "wouter";
 import { linkWithTime } from "../address/search";
 import { useLanguage, useWords } from "../language/useWords";
-import { Button } from "../parts/Button";
+import { Button } from "../parts/controls/Button";
 import { Icon } from "../parts/Icon";
 import { LanguageChoice } from "./LanguageChoice";
 import type { Page } from "./page";

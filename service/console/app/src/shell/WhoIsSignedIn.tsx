@@ -1,5 +1,5 @@
 import { useWords } from "../language/useWords";
-import { Button } from "../parts/Button";
+import { Button } from "../parts/controls/Button";
 import { useSigned } from "../session/SessionContext";
 import { minute, useZone } from "../time/zone";
 import { words } from "./words";

@@ -1,8 +1,8 @@
 import { useState } from "react";
 import { useWords } from "../language/useWords";
-import { Button } from "../parts/Button";
-import { Choice } from "../parts/Choice";
-import { Popover } from "../parts/Popover";
+import { Button } from "../parts/controls/Button";
+import { Choice } from "../parts/controls/Choice";
+import { Popover } from "../parts/controls/Popover";
 import { usePreference } from "../preferences/preferences";
 import { RELATIVE, lengthOf } from "./range";
 import { useRange } from "./RangeContext";

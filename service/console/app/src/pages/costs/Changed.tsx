@@ -11,7 +11,7 @@ interface Props {
 /** Above it, how many times as much it is says more than a percentage does. */
 const MOST = 9.99;
 /** More than this says no more than that there was next to nothing before. */
-const TIMES_MOST = 100;
+export const TIMES_MOST = 100;
 
 /** By how much something differs from the period before: by a sign and words, not by colour alone. */
 export function Changed({ change, good }: Props) {

@@ -11,13 +11,13 @@ import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
 import { Budgets } from "./Budgets";
 import "./costs.css";
-import { EqualTokens } from "./EqualTokens";
-import { GroupTable } from "./GroupTable";
+import { EqualTokens } from "./groups/EqualTokens";
+import { GroupTable } from "./groups/GroupTable";
 import { NoCosts } from "./NoCosts";
 import { Reconciled } from "./Reconciled";
 import { Toolbar } from "./Toolbar";
 import { Totals } from "./Totals";
-import { TimelineChart } from "./TimelineChart";
+import { TimelineChart } from "./timeline/TimelineChart";
 import { type Costs, useCosts } from "./useCosts";
 import { words } from "./words";
 

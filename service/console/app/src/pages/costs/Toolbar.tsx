@@ -1,7 +1,7 @@
 import type { Change } from "../../address/search";
 import { useFieldText } from "../../calls/useFieldText";
 import { useWords } from "../../language/useWords";
-import { Choice } from "../../parts/Choice";
+import { Choice } from "../../parts/controls/Choice";
 import { useRange } from "../../time/RangeContext";
 import { type Costs, bucketsOf } from "./useCosts";
 import { words } from "./words";

@@ -3,8 +3,8 @@ import { useWords } from "../../language/useWords";
 import { sum } from "../../numbers/decimal";
 import { compact, count, percent } from "../../numbers/figures";
 import { Amount } from "../../parts/Amount";
-import { Changed } from "./Changed";
-import { type FigureRow, cacheShare, changeOf } from "./group";
+import { Changed, TIMES_MOST } from "./Changed";
+import { type FigureRow, cacheShare, changeOf } from "./groups/group";
 import { words } from "./words";
 
 interface Props {
@@ -18,9 +18,11 @@ export function Totals({ now, before, currency }: Props) {
   const word = useWords(words);
   const amount = (text: string | null | undefined, digits?: number) =>
     text == null ? "–" : <Amount amount={text} currency={currency} {...(digits !== undefined && { digits })} />;
+  // Beside next to no calls an average says nothing either.
+  const enough = (changeOf(now.calls, before?.calls) ?? 0) <= TIMES_MOST;
   const change = (figure: (row: FigureRow) => string | null | undefined, good: "less" | "more" | "neither") => {
     const value = figure(now);
-    return value == null ? null : <Changed change={changeOf(value, before && figure(before))} good={good} />;
+    return value == null || !enough ? null : <Changed change={changeOf(value, before && figure(before))} good={good} />;
   };
   const cached = cacheShare(now);
   const tokens = (row: FigureRow) => (row.inputTokens === undefined || row.outputTokens === undefined ? null : sum([row.inputTokens, row.outputTokens]));

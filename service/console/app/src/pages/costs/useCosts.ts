@@ -8,10 +8,10 @@ import type { Session } from "../../session/session";
 import { useRange } from "../../time/RangeContext";
 import { type Period, before } from "../../time/range";
 import { useZone } from "../../time/zone";
-import { FIELD_NAMES, areOf, governs, groupVariables, narrowed } from "./dimension";
+import { FIELD_NAMES, areOf, governs, groupVariables, narrowed } from "./groups/dimension";
 import { CostTags, CostsBefore, CostsByGroup, CostsOverTime } from "./documents";
-import { type FigureRow, type Group, currenciesOf, groupsOf } from "./group";
-import { type Timeline, timelineOf } from "./timeline";
+import { type FigureRow, type Group, currenciesOf, groupsOf } from "./groups/group";
+import { type Timeline, timelineOf } from "./timeline/timeline";
 
 const SERIES_MAX = 6;
 const HOUR_MS = 3_600_000;

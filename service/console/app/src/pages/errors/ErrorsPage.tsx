@@ -7,7 +7,7 @@ import "../../filter/filter.css";
 import { useWords } from "../../language/useWords";
 import { count, percent } from "../../numbers/figures";
 import { Because, Nothing } from "../../nothing/Nothing";
-import { Choice } from "../../parts/Choice";
+import { Choice } from "../../parts/controls/Choice";
 import { Empty } from "../../parts/Empty";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager } from "../../parts/Pager";

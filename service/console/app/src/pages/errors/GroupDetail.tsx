@@ -5,7 +5,7 @@ import type { ErrorFilter } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";

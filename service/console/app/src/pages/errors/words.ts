@@ -4,7 +4,7 @@ export const words = catalogue(
   {
     order: "Order",
     orders: { COUNT: "Most often", LAST_SEEN: "Last seen", FIRST_SEEN: "New ones" },
-    groups: (number: string) => `${number} kinds of errors`,
+    groups: (number: string) => (number === "1" ? "1 kind of error" : `${number} kinds of errors`),
     ofCalls: (failed: string, calls: string, share: string) => `${failed} of ${calls} calls failed (${share})`,
     ignored: (names: string) => `Errors are not chosen by ${names}: these filters hold for calls alone.`,
     none: "No errors in this time",

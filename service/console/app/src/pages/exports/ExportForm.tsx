@@ -6,8 +6,8 @@ import { useAnswer } from "../../api/useAnswer";
 import { useFilter } from "../../filter/useFilter";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
-import { Choice } from "../../parts/Choice";
+import { Button } from "../../parts/controls/Button";
+import { Choice } from "../../parts/controls/Choice";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { useSession } from "../../session/SessionContext";
 import { useRange } from "../../time/RangeContext";
@@ -57,7 +57,7 @@ export function ExportForm({ made }: { made(): void }) {
       <h2>{word.ask}</h2>
       <div className="export-choices">
         <Choice<ExportKind> label={word.kind} options={KINDS.map((value) => ({ value, text: word.kinds[value] }))} value={kind} change={setKind} />
-        <Choice<ExportFormat> label={word.format} options={FORMATS.map((value) => ({ value, text: value }))} value={format} change={setFormat} />
+        <Choice<ExportFormat> label={word.format} options={FORMATS.map((value) => ({ value, text: word.formats[value] }))} value={format} change={setFormat} />
         <Choice<Rhythm> label={word.rhythm} options={rhythms.map((value) => ({ value, text: word.rhythms[value] }))} value={rhythm} change={setRhythm} />
         {format !== "PARQUET" && (
           <label className="export-zip">

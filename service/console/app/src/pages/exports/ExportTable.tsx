@@ -1,6 +1,6 @@
 import { useWords } from "../../language/useWords";
 import { count, percent } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";

@@ -1,6 +1,6 @@
 import type { ExportsQuery } from "../../api/gql/graphql";
 import { useWords } from "../../language/useWords";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";
 import { words } from "./words";

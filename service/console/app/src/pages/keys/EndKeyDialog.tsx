@@ -1,8 +1,8 @@
 import { useMutation } from "urql";
 import { firstProblem } from "../../api/problem";
 import { useWords } from "../../language/useWords";
-import { Button } from "../../parts/Button";
-import { Dialog } from "../../parts/Dialog";
+import { Button } from "../../parts/controls/Button";
+import { Dialog } from "../../parts/controls/Dialog";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { EndKey } from "./documents";
 import type { ApiKey } from "./KeysPage";

@@ -3,7 +3,7 @@ import type { ApiKeysQuery } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager, usePages } from "../../parts/Pager";
 import { Waiting } from "../../parts/Waiting";

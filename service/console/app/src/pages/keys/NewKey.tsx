@@ -1,5 +1,5 @@
 import { useWords } from "../../language/useWords";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { words } from "./words";
 

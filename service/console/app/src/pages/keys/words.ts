@@ -3,7 +3,7 @@ import { catalogue } from "../../language/catalogue";
 export const words = catalogue(
   {
     keys: "API keys",
-    all: (number: string) => `${number} keys, ended ones included`,
+    all: (number: string) => (number === "1" ? "1 key, ended ones included" : `${number} keys, ended ones included`),
     token: "You are signed in by a session token, which manages no keys: sign in with the key itself.",
     make: "Make a key",
     replace: "Replace",

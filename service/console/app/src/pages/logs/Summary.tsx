@@ -3,7 +3,7 @@ import { useWords } from "../../language/useWords";
 import { sum } from "../../numbers/decimal";
 import { count } from "../../numbers/figures";
 import { Amount } from "../../parts/Amount";
-import { Popover } from "../../parts/Popover";
+import { Popover } from "../../parts/controls/Popover";
 import { PlainTable } from "../../parts/PlainTable";
 import { words as callWords } from "../../calls/words";
 import { second, useZone } from "../../time/zone";

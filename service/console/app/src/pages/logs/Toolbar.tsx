@@ -3,7 +3,7 @@ import { changed, linkTo } from "../../address/search";
 import { FilterBox } from "../../filter/FilterBox";
 import type { Menu } from "../../filter/useFacets";
 import { useWords } from "../../language/useWords";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Icon } from "../../parts/Icon";
 import { useSession } from "../../session/SessionContext";
 import { PAGES } from "../../shell/pages";

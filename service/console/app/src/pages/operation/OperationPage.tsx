@@ -5,7 +5,7 @@ import { RefusalTable } from "./RefusalTable";
 import { SourceTable } from "./SourceTable";
 import { WebhookTable } from "./WebhookTable";
 
-/** Whether the service is well, how far gateways were read, what was refused, and who is told of what. */
+/** Whether the service is well, how far gateways were read, what was refused, and who is sent what. */
 export default function OperationPage() {
   const session = useSession();
   return (

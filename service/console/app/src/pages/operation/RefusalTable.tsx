@@ -7,6 +7,7 @@ import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { PlainTable } from "../../parts/PlainTable";
 import { Waiting } from "../../parts/Waiting";
+import { useSession } from "../../session/SessionContext";
 import { useRange } from "../../time/RangeContext";
 import { Refusals } from "./documents";
 import { byReason } from "./refused";
@@ -15,6 +16,7 @@ import { words } from "./words";
 /** What was refused on its way in, by reason, with what it means. */
 export function RefusalTable() {
   const word = useWords(words);
+  const session = useSession();
   const { period } = useRange();
   const { data, problem, again } = useAnswer(Refusals, { since: period.from, until: period.to });
   const report = data?.ingestReport;
@@ -44,6 +46,7 @@ export function RefusalTable() {
           ]}
         />
       )}
+      {report && session.accounts !== null && <p className="quiet">{word.someAccounts}</p>}
       {report?.truncated && <p className="quiet">{word.truncated}</p>}
     </section>
   );

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { type PlainColumn, PlainTable } from "../../parts/PlainTable";
@@ -10,7 +10,7 @@ import { DeliveryTable } from "./DeliveryTable";
 import { Receivers } from "./documents";
 import { words } from "./words";
 
-/** Who is told of events, and whether they take them. */
+/** Who is sent events, and whether they take them. */
 export function WebhookTable() {
   const word = useWords(words);
   const { data, problem, again } = useAnswer(Receivers, {});

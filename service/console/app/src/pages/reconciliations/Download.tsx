@@ -5,7 +5,7 @@ import { ask } from "../../api/ask";
 import { type Problem, firstProblem } from "../../api/problem";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { OneReconciliation } from "./documents";
 import { type Difference, type Format, type Report, csvOf, fileName, jsonOf, reportOf } from "./file";

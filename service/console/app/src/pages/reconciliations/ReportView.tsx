@@ -2,7 +2,7 @@ import type { DifferenceKind } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count, percent } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { Empty } from "../../parts/Empty";
 import { Moment } from "../../parts/Moment";

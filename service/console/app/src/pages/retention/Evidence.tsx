@@ -5,7 +5,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { decoded } from "../../evidence/entry";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { Moment } from "../../parts/Moment";
 import { ProblemNote } from "../../parts/ProblemNote";

@@ -1,6 +1,6 @@
 import { useAddress } from "../../address/address";
 import { useWords } from "../../language/useWords";
-import { Choice } from "../../parts/Choice";
+import { Choice } from "../../parts/controls/Choice";
 import { useSession } from "../../session/SessionContext";
 import { Classes } from "./Classes";
 import { Destructions } from "./Destructions";

@@ -3,7 +3,7 @@ import { useClient } from "urql";
 import type { Checkpoint, Doubt } from "../../evidence/checkpoint";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
-import { Button } from "../../parts/Button";
+import { Button } from "../../parts/controls/Button";
 import type { Proved } from "./Ledger";
 import { proveEntry, proveHistory, trusted } from "./proving";
 import { useWordOf } from "./useWordOf";

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 import { StatusBadge } from "../../../calls/StatusBadge";
 import { useWords } from "../../../language/useWords";
-import { Button } from "../../../parts/Button";
+import { Button } from "../../../parts/controls/Button";
 import { Copied } from "../../../parts/Copied";
 import { Empty } from "../../../parts/Empty";
 import { Moment } from "../../../parts/Moment";

@@ -1,6 +1,6 @@
 import { useWords } from "../../../language/useWords";
 import { Amount } from "../../../parts/Amount";
-import { Button } from "../../../parts/Button";
+import { Button } from "../../../parts/controls/Button";
 import { Moment } from "../../../parts/Moment";
 import type { Call } from "./useCall";
 import { words } from "./words";

@@ -4,7 +4,7 @@ import { words as callWords } from "../../../calls/words";
 import { useFilter } from "../../../filter/useFilter";
 import { useWords } from "../../../language/useWords";
 import { count } from "../../../numbers/figures";
-import { Button } from "../../../parts/Button";
+import { Button } from "../../../parts/controls/Button";
 import { Copied } from "../../../parts/Copied";
 import { Moment } from "../../../parts/Moment";
 import { useSession } from "../../../session/SessionContext";

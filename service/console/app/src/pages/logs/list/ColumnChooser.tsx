@@ -1,7 +1,7 @@
 import { useFieldText } from "../../../calls/useFieldText";
 import { useWords } from "../../../language/useWords";
-import { Button } from "../../../parts/Button";
-import { Popover } from "../../../parts/Popover";
+import { Button } from "../../../parts/controls/Button";
+import { Popover } from "../../../parts/controls/Popover";
 import { type Column, SHOWN_AT_FIRST } from "./columns";
 import { words } from "../words";
 

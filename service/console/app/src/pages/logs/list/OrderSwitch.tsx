@@ -1,6 +1,6 @@
 import { useFieldText } from "../../../calls/useFieldText";
 import { useWords } from "../../../language/useWords";
-import { Button } from "../../../parts/Button";
+import { Button } from "../../../parts/controls/Button";
 import { words } from "../words";
 import { NEWEST_FIRST, OLDEST_FIRST, type Order, textOf } from "./order";
 

@@ -1,6 +1,6 @@
 import { useWords } from "../../../language/useWords";
 import { count } from "../../../numbers/figures";
-import { Button } from "../../../parts/Button";
+import { Button } from "../../../parts/controls/Button";
 import type { Tailed } from "./useTail";
 import { words } from "../words";
 

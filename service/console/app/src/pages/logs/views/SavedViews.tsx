@@ -1,8 +1,8 @@
 import { type FormEvent, useState } from "react";
 import { useLocation, useSearch } from "wouter";
 import { useWords } from "../../../language/useWords";
-import { Button } from "../../../parts/Button";
-import { Popover } from "../../../parts/Popover";
+import { Button } from "../../../parts/controls/Button";
+import { Popover } from "../../../parts/controls/Popover";
 import { useStored } from "../../../preferences/preferences";
 import { type View, added, viewsOf, without } from "./views";
 import { words } from "../words";

@@ -3,7 +3,7 @@ import { useMutation } from "urql";
 import type { RevealMutation } from "../../../../api/gql/graphql";
 import { firstProblem } from "../../../../api/problem";
 import { useWords } from "../../../../language/useWords";
-import { Button } from "../../../../parts/Button";
+import { Button } from "../../../../parts/controls/Button";
 import { ProblemNote } from "../../../../parts/ProblemNote";
 import { useSession } from "../../../../session/SessionContext";
 import { Reveal } from "../documents";

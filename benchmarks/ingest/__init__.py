@@ -1,0 +1,1 @@
+"""What comes in: how fast, from whom, and on how many machines."""

@@ -1,0 +1,1 @@
+"""The pure parts: redaction and sealing."""

@@ -1,0 +1,1 @@
+"""What is asked: pages, costs, exports, the console, and whether one client keeps others waiting."""
