@@ -64,8 +64,7 @@ class FixedColumns:
 
     `selects`: what statements with these columns select, by order. `statements`: those that were put together before,
     by everything else that their text depends on, the oldest forgotten first.
-    `texts_only`: time and id of a row are only copied into the answer, so rows may have them as `ordering.MOMENT` and
-    `ordering.KEY`.
+    `texts_only`: time and id of a row are only copied into the answer, so rows may have them as `ordering.KEY`.
     """
 
     projection: Projection
@@ -207,7 +206,7 @@ class _Fetcher:
             if not scan_ranges:
                 continue
             remaining = limit - len(rows)
-            if (cold := self._reading.cold) is not None and cold.wanted(scan_ranges, time_range):
+            if (cold := self._reading.cold) is not None and cold.reads(scan_ranges, time_range):
                 rows += await self._fetch_cold(cold, scan_ranges, time_range, bounds, remaining, backward)
             else:
                 text, values = self._remembered(scan_ranges, time_range, bounds, remaining, backward)

@@ -15,6 +15,8 @@ from service.storage.embedded.data_directory import buffers_mb
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 
+pytestmark = pytest.mark.embedded
+
 
 @contextmanager
 def stranger(uid: int) -> Iterator[subprocess.Popen[bytes]]:
