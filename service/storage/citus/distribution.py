@@ -55,7 +55,8 @@ _SIZES: Final = """
 """What the coordinator itself has of each table: nothing but pages of empty indexes once it has been moved."""
 _OTHERS: Final = """
     SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name IN ('calledger', 'calledger maintenance')
+    WHERE datname = current_database()
+        AND application_name IN ('calledger', 'calledger maintenance', 'calledger maintenance 2')
 """
 """The connections of a service that runs."""
 _LOCK: Final = "SELECT pg_advisory_lock($1)"
