@@ -136,7 +136,7 @@ class Redactor:
         """
         spans: Sequence[Cut] = self._taken(known, data) if known else known
         shown = neutral(without(data, spans) if spans else data, self._marks)
-        for _ in range(_LOOKS_MAX):
+        for _ in range(_LOOKS_MAX + 1):
             more = [cut for cut in found if has_substance(shown, cut)]
             if not more:
                 return spans
