@@ -82,6 +82,7 @@ BARS: Final = {
     "console/heap": Bar("growth of the heap over an hour's calls on live tail", "MB", 20, 5, more=False),
     "citus/page": Bar(f"{PAGE} on Citus, two workers, against one PostgreSQL", "x req/s", 0.5, 0.8),
     "citus/ingest": Bar("ingest on Citus, two workers, against one PostgreSQL", "x rows/s", 0.5, 0.8),
+    "citus/second worker": Bar("calls that the busiest node takes, two workers against one", "x calls/CPU s", 1.5, 1.8),
     "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),
 }
 

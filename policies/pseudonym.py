@@ -78,7 +78,7 @@ def outward_all(tokens: Sequence[tuple[int, str]]) -> list[str]:
         some = tokens[start : start + AT_ONCE]
         bodies = [_period_bytes(period) + token.to_bytes(8, "big", signed=True) for token, period in some]
         data = b"".join([_PADDING + body + _check(body) for body in bodies])
-        texts += [_PREFIX + text[-_BODY_CHARACTERS:] for text in base32_texts(data, len(some))]
+        texts += [_PREFIX + text[-_BODY_CHARACTERS:] for text in base32_texts("", data, len(some))]
     return texts
 
 

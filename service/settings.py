@@ -100,9 +100,13 @@ class Settings(BaseSettings):
     data: Annotated[Path, Field(description="folder of the embedded database, the keyring and the admin key")] = Field(
         default_factory=_default_data
     )
-    database_url: Annotated[str | None, Field(description="a PostgreSQL (15 or later) to use instead of our own")] = (
-        None
-    )
+    database_url: Annotated[
+        str | None,
+        Field(
+            description="a PostgreSQL (15 or later) to use instead of our own; of several hosts, between commas, the "
+            "first that answers when the service starts"
+        ),
+    ] = None
     replica_url: Annotated[
         str | None,
         Field(

@@ -83,15 +83,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_elsewhere(item: pytest.Item, *, is_citus: bool) -> bool:
-    """With `--citus` tests of PostgreSQL 15 and of plans are elsewhere; without it, those of Citus. Nodes that are not
-    ours are not ended for a test.
+    """With `--citus` tests of PostgreSQL 15, of plans and of the embedded PostgreSQL are elsewhere; without it those of
+    Citus are. Nodes that are not ours are not ended for a test.
     """
     marker = item.get_closest_marker("citus")
     if marker is not None:
         return not is_citus or bool(marker.kwargs.get("own_nodes") and GIVEN)
     if not is_citus:
         return False
-    if item.get_closest_marker("plain") is not None:
+    if item.get_closest_marker("plain") is not None or item.get_closest_marker("embedded") is not None:
         return True
     return "debian_15" in (*getattr(item, "fixturenames", ()), *_parameters(item))
 
@@ -244,7 +244,19 @@ def await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
 def begun_data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Data directories of services are begun once for a run, also for one of several workers."""
     folder = tmp_path_factory.getbasetemp()
-    RunningService.begun = folder.parent if hasattr(request.config, "workerinput") else folder
+    is_citus = request.config.getoption("--citus")
+    RunningService.begun = folder.parent if hasattr(request.config, "workerinput") and not is_citus else folder
+    if is_citus:
+        RunningService.lender = request.getfixturevalue("embedded_18")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lent_databases(begun_data: None) -> Iterator[None]:
+    """What services of a module were lent goes with it."""
+    yield
+    if isinstance(RunningService.lender, CitusServer):
+        RunningService.lender.take_back()
+        RunningService.lent.clear()
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,10 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, ClassVar, Final
+from typing import IO, Any, ClassVar, Final, Protocol
 
 import forked
 
@@ -25,6 +26,18 @@ CREATE_KEY: Final = (
 FIRST_START_SETTINGS: Final = {"CALLEDGER_DATABASE_URL", "CALLEDGER_KEK", "CALLEDGER_POLICY"}
 
 
+class Lender(Protocol):
+    """A server that gives databases to services that would run their own PostgreSQL."""
+
+    def lend(self, template: str | None = None) -> str:
+        """The address of a new database: a copy of `template`, or a migrated one without a ledger's first start."""
+        ...
+
+    def keep(self, url: str) -> str:
+        """Make a database that nobody uses any more a template: its name."""
+        ...
+
+
 class RunningService:
     """`calledger serve` on a free port over `data`.
 
@@ -35,6 +48,12 @@ class RunningService:
 
     begun: ClassVar[Path | None] = None
     """Where data directories are kept to be copied, for all processes of a run."""
+    lender: ClassVar[Lender | None] = None
+    """Whose databases are used in place of embedded ones, with `--citus`."""
+    lent: ClassVar[dict[str, str]] = {}
+    """Which database belongs to a data directory, when it is a lent one."""
+    templates: ClassVar[dict[Path, str]] = {}
+    """The databases that belong to data directories which are copied."""
 
     def __init__(
         self,
@@ -53,6 +72,7 @@ class RunningService:
         self.url = ""
         if not (is_fresh or is_first or data.exists() or FIRST_START_SETTINGS & {*(environment or {})}):
             copy_begun(data, is_demo="--demo" in options)
+        self._environment = {**lent_to(data, environment), **self._environment}
         self.start()
 
     def start(self) -> None:
@@ -160,7 +180,21 @@ def copy_begun(data: Path, *, is_demo: bool) -> None:
             new = begun.with_suffix(".new")
             RunningService(new, *options, is_first=True).stop()
             new.rename(begun)
+            if RunningService.lender is not None:
+                RunningService.templates[begun] = RunningService.lender.keep(RunningService.lent.pop(str(new)))
     subprocess.run(["cp", "--archive", begun, data], check=True)
+    if RunningService.lender is not None:
+        RunningService.lent[str(data)] = RunningService.lender.lend(RunningService.templates[begun])
+
+
+def lent_to(data: Path | str, environment: Mapping[str, str] | None) -> dict[str, str]:
+    """The address of the database that a data directory has in place of an embedded one, where that is so."""
+    lender = RunningService.lender
+    if lender is None or "CALLEDGER_DATABASE_URL" in (environment or {}):
+        return {}
+    if str(data) not in RunningService.lent:
+        RunningService.lent[str(data)] = lender.lend()
+    return {"CALLEDGER_DATABASE_URL": RunningService.lent[str(data)]}
 
 
 def command(
@@ -174,7 +208,7 @@ def bare_command(
     *arguments: str, stdin: str | None = None, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a `calledger` command as it stands, in `folder`."""
-    return forked.run(arguments, stdin=stdin or "", environment=surroundings(environment), folder=folder)
+    return forked.run(arguments, stdin=stdin or "", environment=surroundings(environment, arguments), folder=folder)
 
 
 def fresh_command(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -185,9 +219,12 @@ def fresh_command(*arguments: str, environment: Mapping[str, str] | None = None)
         capture_output=True,
         text=True,
         timeout=120,
-        env=surroundings(environment),
+        env=surroundings(environment, arguments),
     )
 
 
-def surroundings(environment: Mapping[str, str] | None) -> dict[str, str]:
-    return {**os.environ, **PYTHON_PATH, **(environment or {})}
+def surroundings(environment: Mapping[str, str] | None, arguments: Sequence[str] = ()) -> dict[str, str]:
+    """What a command finds; also the database that its data directory has been lent."""
+    data = next((value for option, value in pairwise(arguments) if option == "--data"), None)
+    lent = {} if data not in RunningService.lent else lent_to(data, environment)
+    return {**os.environ, **PYTHON_PATH, **lent, **(environment or {})}

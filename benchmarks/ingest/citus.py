@@ -1,8 +1,10 @@
-"""A page of 50 calls and ingest on a Citus cluster of a coordinator and two workers, beside one PostgreSQL.
+"""A page of 50 calls and ingest on Citus clusters of a coordinator and one or two workers, beside one PostgreSQL.
 
 The same PostgreSQL 15 on the same machine, with the same settings, each with a service of its own; the same calls go to
-both, in rounds one after the other. Neither waits for the disk, as in tests, whose clusters these are. The key of the
-pages is bound to 20 accounts. What can be seen here is what Citus costs: both have the same two processors.
+all, in rounds one after the other. None waits for the disk, as in tests, whose clusters these are. The key of the pages
+is bound to 20 accounts. All have the same two processors, so rates show what Citus costs, and not what nodes on
+machines of their own gain: that shows in the CPU that each node takes for a call. Ingest ends where the busiest node
+does. `--through-coordinator` has one more cluster, on which no call goes to its worker directly.
 """
 
 import json
@@ -26,10 +28,12 @@ from benchmarks.harness.processes import cpu_seconds, machine
 
 sys.path.extend(TESTS)
 
-from citus_cluster import citus_server
+from citus_cluster import citus_server, psql
 from conftest import DEBIAN_PROGRAMS, OWNER, PASSWORD, running_server
 
-PLAIN, CITUS = "PostgreSQL", "Citus"
+PLAIN, ONE, CITUS, ROUTED = "PostgreSQL", "Citus, 1 worker", "Citus, 2 workers", "through coordinator"
+WORKERS: Final = {ONE: 1, CITUS: 2, ROUTED: 2}
+SHARDS: Final = 8
 ASKED: Final = sample.ACCOUNTS[:20]
 CLIENTS: Final = 8
 BODY_ROWS: Final = 500
@@ -43,7 +47,10 @@ _PAGE: Final = """query($account: [String!]) {
 
 @dataclass(slots=True)
 class Contender:
-    """A service, the processes of its database, and what it did in each round: a second, and CPU each."""
+    """A service, the processes of its database, and what it did in each round: a second, and CPU each.
+
+    `node_us`: of each node a call, the coordinator's first.
+    """
 
     house: Calledger
     postmasters: Sequence[int]
@@ -53,6 +60,11 @@ class Contender:
     row_us: list[float] = field(default_factory=list)
     pages: list[float] = field(default_factory=list)
     page_us: list[float] = field(default_factory=list)
+    node_us: list[list[float]] = field(default_factory=list)
+
+    def nodes_cpu(self) -> list[float]:
+        """CPU seconds of each node so far."""
+        return [cpu_seconds(pid) for pid in self.postmasters]
 
     def cpu(self) -> float:
         """CPU seconds of the service and all nodes so far."""
@@ -62,9 +74,17 @@ class Contender:
         """Store calls over HTTP, four requests at a time."""
         lines = [json.dumps(call, separators=(",", ":")) for call in calls]
         bodies = ["\n".join(lines[at : at + BODY_ROWS]).encode() for at in range(0, len(lines), BODY_ROWS)]
+        before = self.nodes_cpu()
         outcome, cpu = self._run("/v1/calls", bodies, self.ingest_key, 4, None)
         self.rows.append(len(calls) / outcome.seconds)
         self.row_us.append(cpu / len(calls) * 1e6)
+        taken = zip(self.nodes_cpu(), before, strict=True)
+        self.node_us.append([(after - earlier) / len(calls) * 1e6 for after, earlier in taken])
+
+    def clear(self) -> None:
+        """Forget what was measured so far."""
+        for measured in (self.rows, self.row_us, self.pages, self.page_us, self.node_us):
+            measured.clear()
 
     def turn_pages(self, seconds: float) -> None:
         """Ask for pages of one account after another, for so long."""
@@ -83,17 +103,25 @@ class Contender:
 
 
 @contextmanager
-def contenders() -> Iterator[dict[str, Contender]]:
-    """Both, with empty ledgers."""
+def contenders(names: Sequence[str]) -> Iterator[dict[str, Contender]]:
+    """One PostgreSQL and these clusters, with empty ledgers."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="calledger-bench-")))
         plain = stack.enter_context(running_server(DEBIAN_PROGRAMS))
-        cluster = stack.enter_context(citus_server(running_server, (OWNER, PASSWORD)))
+        servers: dict[str, Any] = {PLAIN: plain} | {
+            name: stack.enter_context(
+                citus_server(running_server, (OWNER, PASSWORD), workers=WORKERS[name], shards=SHARDS)
+            )
+            for name in names
+        }
         found = {}
-        for name, server, nodes in ((PLAIN, plain, [plain]), (CITUS, cluster, cluster.nodes)):
+        for name, server in servers.items():
             url = stack.enter_context(server.database(template=server.template()))
-            house = Calledger(folder / name, environment={"CALLEDGER_DATABASE_URL": url})
+            if name == ROUTED:
+                psql(url, "SELECT undistribute_table('stored_on_worker')")
+            house = Calledger(folder / name.replace(" ", "-"), environment={"CALLEDGER_DATABASE_URL": url})
             stack.enter_context(house)
+            nodes = getattr(server, "nodes", [server])
             found[name] = Contender(house, [node.process.pid for node in nodes], house.new_key("ingest"))
         yield found
 
@@ -103,42 +131,63 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
+def busiest(one: Contender) -> list[float]:
+    """CPU of the busiest node a call, in each round."""
+    return [max(round_) for round_ in one.node_us]
+
+
+def shown(name: str, one: Contender) -> str:
+    """A contender's medians in a line."""
+    by_node = [f"{statistics.median(taken):.1f}" for taken in zip(*one.node_us, strict=True)]
+    return (
+        f"{name:20} ingest {statistics.median(one.rows):.0f} rows/s, CPU {statistics.median(one.row_us):.1f} us a row, "
+        f"by node {' + '.join(by_node)}; {statistics.median(one.pages):6.0f} pages/s, CPU "
+        f"{statistics.median(one.page_us):6.0f} us a page"
+    )
+
+
+def measure(found: dict[str, Contender], rounds: int, rows: int, seconds: float) -> dict[str, list[Any]]:
+    """Run the rounds; a page of each contender."""
+    first = list(sample.native_calls(2_000, 1))
+    for contender in found.values():
+        contender.report(first)  # accounts, partitions and keys are made
+        contender.viewer_key = contender.house.new_key("viewer", *ASKED)
+        contender.clear()
+    for number in range(rounds):
+        calls = list(sample.native_calls(rows, int(time.time()) * 10 + number))
+        for contender in found.values():
+            contender.report(calls)
+        for contender in found.values():
+            contender.turn_pages(seconds)
+        say(f"  round {number + 1} of {rounds}")
+    pages = {
+        name: ask(one.house.url, one.viewer_key, _PAGE, account=[ASKED[0]])["calls"]["nodes"]
+        for name, one in found.items()
+    }
+    return {name: [{**node, "id": ""} for node in nodes] for name, nodes in pages.items()}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = parser(__doc__).parse_args(arguments)
+    options = parser(__doc__)
+    options.add_argument("--through-coordinator", action="store_true", help="measure that too")
+    chosen = options.parse_args(arguments)
     rounds, rows, seconds = (3, 4_000, 1.0) if chosen.quick else (9, 20_000, 1.3)
     say(machine())
-    with contenders() as both:
-        first = list(sample.native_calls(2_000, 1))
-        for contender in both.values():
-            contender.report(first)  # accounts, partitions and keys are made
-            contender.viewer_key = contender.house.new_key("viewer", *ASKED)
-            contender.rows.clear()
-            contender.row_us.clear()
-        for number in range(rounds):
-            calls = list(sample.native_calls(rows, int(time.time()) * 10 + number))
-            for contender in both.values():
-                contender.report(calls)
-            for contender in both.values():
-                contender.turn_pages(seconds)
-            say(f"  round {number + 1} of {rounds}")
-        answers = {
-            name: ask(one.house.url, one.viewer_key, _PAGE, account=[ASKED[0]])["calls"]["nodes"]
-            for name, one in both.items()
-        }
-    plain, citus = both[PLAIN], both[CITUS]
-    if [{**node, "id": ""} for node in answers[PLAIN]] != [{**node, "id": ""} for node in answers[CITUS]]:
-        raise SystemExit("the two do not show the same page")
-    for name, one in both.items():
-        print(
-            f"{name:12} ingest {statistics.median(one.rows):8.0f} rows/s, CPU {statistics.median(one.row_us):7.1f} us "
-            f"a row; {statistics.median(one.pages):7.0f} pages/s, CPU {statistics.median(one.page_us):7.0f} us a page"
-        )
+    with contenders([ONE, CITUS, *([ROUTED] if chosen.through_coordinator else [])]) as found:
+        pages = measure(found, rounds, rows, seconds)
+    if any(page != pages[PLAIN] for page in pages.values()):
+        raise SystemExit("they do not show the same page")
+    for name, one in found.items():
+        print(shown(name, one))
+    plain, single, citus = found[PLAIN], found[ONE], found[CITUS]
     by_cpu = f"by CPU {ratio(plain.page_us, citus.page_us):.2f}", f"by CPU {ratio(plain.row_us, citus.row_us):.2f}"
+    gain = f"{statistics.median(busiest(citus)):.1f} us a call on the busiest node"
     figures = [
         Figure("citus/page", ratio(citus.pages, plain.pages), by_cpu[0]),
         Figure("citus/ingest", ratio(citus.rows, plain.rows), by_cpu[1]),
+        Figure("citus/second worker", ratio(busiest(single), busiest(citus)), gain),
     ]
-    return conclude(figures, {name: [one.rows, one.pages] for name, one in both.items()}, chosen.json)
+    return conclude(figures, {name: [one.rows, one.pages, one.node_us] for name, one in found.items()}, chosen.json)
 
 
 if __name__ == "__main__":

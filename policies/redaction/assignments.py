@@ -48,6 +48,8 @@ _STRINGS = re.compile(rb"\"(?:[^\"\\]|\\.){1,2048}\"|'(?:[^'\\]|\\.){1,2048}'|[^
 _QUERY_NAME = re.compile(rb"[A-Za-z0-9_.%\-]{1,64}")
 _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-$"
 _HEADER_OPENING = re.compile(rb"[\s\\]{0,16}[\"'`]?(?:[bB](?=[\"'`]))?[\"'`]?")
+# All of the value is taken out.
+_TAKEN = re.compile(rb"[ \t]{0,16}[\"'`]?\x7f++(?:[\s\"'`<>}]|\Z)")
 _CHALLENGE = re.compile(rb"(?i)(?:realm|error|charset|scope|resource_metadata)=")
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
@@ -114,7 +116,7 @@ def assigned(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         if at <= done or at >= len(data):
             continue
         level = trust(_key_name(data, *key))
-        if level is Trust.harmless:
+        if level is Trust.harmless or _TAKEN.match(data, at):
             continue
         around = data[at - _AROUND_BYTES : at + _AROUND_BYTES] if _AROUND_BYTES <= at < inside else b""
         if around in refused:

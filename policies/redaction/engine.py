@@ -134,15 +134,16 @@ class Redactor:
 
         The text is read without what is taken out until there is nothing more.
         """
-        spans = self._taken(known, data)
-        shown = neutral(without(data, spans), self._marks)
+        spans: Sequence[Cut] = self._taken(known, data) if known else known
+        shown = neutral(without(data, spans) if spans else data, self._marks)
         for _ in range(_LOOKS_MAX):
             more = [cut for cut in found if has_substance(shown, cut)]
             if not more:
                 return spans
             spans = self._taken([*spans, *more], data)
             shown = neutral(without(data, spans), self._marks)
-            found = [cut for cuts in self._find(decode(shown)) for cut in cuts]
+            known, found = self._find(decode(shown))
+            found += known
         raise RedactionError("the text does not settle")
 
     def _capped(self, text: str) -> tuple[str, bool]:

@@ -15,11 +15,12 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 from policies import Report, Source
 from service.access.principal import Principal
 from service.imports.counts import ImportCounts
+from service.imports.reading import ReadingProcess
 from service.imports.sources.pages import RowPage, RowSource
 from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection
 from service.ingest.pipeline.long_rows import LongRows
-from service.ingest.pipeline.writer import Writer, as_read, in_parts
+from service.ingest.pipeline.writer import Writer, as_read, in_parts, is_long
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult
@@ -34,7 +35,9 @@ _PART_ROWS: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The way in, for rows of one format: who reports them, as what, and what reads them."""
+    """The way in, for rows of one format: who reports them, as what, and what reads them; `elsewhere`: in a process of
+    its own, from the second page on.
+    """
 
     writer: Writer
     refusals: RefusalLog
@@ -42,6 +45,7 @@ class Way:
     principal: Principal
     source: Source
     read: Reader
+    elsewhere: bool = False
 
 
 async def bring_in(
@@ -60,10 +64,13 @@ async def bring_in(
     """
     counts = ImportCounts(before=before)
     async with (
+        ReadingProcess(way.read) as process,
         _tasks() as tasks,
         aclosing(source.pages(after)) as pages,
         _ahead(pages) as taken,
-        aclosing(_submitted(taken, way, tasks)) as submitted,
+        aclosing(_read(taken, way, process)) as read,
+        _ahead(read) as read_ahead,
+        aclosing(_submitted(read_ahead, way, tasks)) as submitted,
         _ahead(submitted) as under_way,
     ):
         async for page in under_way:
@@ -98,17 +105,37 @@ async def _tasks() -> AsyncIterator[set[_Task]]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _submitted(pages: AsyncIterator[RowPage], way: Way, tasks: set[_Task]) -> AsyncGenerator[_Submitted, None]:
-    """Each page once it is read and submitted, all parts in order: a row may correct one before it."""
-    turn, size = asyncio.Lock(), min(_PART_ROWS, way.writer.batch_rows)
+class _Read(NamedTuple):
+    """A page whose rows were read: the reports and rejections of each part."""
+
+    cursor: str
+    rows: int
+    parts: list[list[Report | Rejection]]
+
+
+async def _read(pages: AsyncIterator[RowPage], way: Way, process: ReadingProcess) -> AsyncGenerator[_Read, None]:
+    """Each page once it is read; by the process from the second one on, where that is worth it."""
+    size, elsewhere = min(_PART_ROWS, way.writer.batch_rows), False
+    async for page in pages:
+        found = await process.reports(page.rows) if elsewhere and not any(map(is_long, page.rows)) else None
+        if found is None:
+            parts = in_parts(page.rows, way.read, size, long_rows=way.long_rows)
+        else:
+            parts = in_parts(found, as_read, size, long_rows=way.long_rows)
+        yield _Read(page.cursor, len(page.rows), [part async for part in parts])
+        elsewhere = way.elsewhere
+
+
+async def _submitted(pages: AsyncIterator[_Read], way: Way, tasks: set[_Task]) -> AsyncGenerator[_Submitted, None]:
+    """Each page once it is submitted, all parts in order: a row may correct one before it."""
+    turn = asyncio.Lock()
     async for page in pages:
         parts: list[_Part] = []
-        async for part in in_parts(page.rows, way.read, size, long_rows=way.long_rows):
+        for part in page.parts:
             stored = way.writer.submit(part, as_read, way.principal, source=way.source, wait_for_room=True, turn=turn)
-            task = asyncio.create_task(stored)
-            tasks.add(task)
-            parts.append((part, task))
-        yield _Submitted(page.cursor, len(page.rows), parts)
+            parts.append((part, asyncio.create_task(stored)))
+        tasks.update(task for _, task in parts)
+        yield _Submitted(page.cursor, page.rows, parts)
 
 
 async def _settle(page: _Submitted, way: Way, counts: ImportCounts) -> None:

@@ -12,6 +12,7 @@ from service.access.principal import Principal
 from service.imports.counts import ImportCounts
 from service.imports.formats import ImportFormat, ImportOptions
 from service.imports.importer import Way, bring_in
+from service.imports.reading import is_worth_it
 from service.imports.since import reader_since
 from service.imports.sources.pages import RowSource
 from service.imports.trial import tried
@@ -63,7 +64,8 @@ async def import_rows(
     principal, long_rows = Principal(ACTOR, Role.INGEST, accounts), LongRows()
     try:
         async with ingesting(runtime) as (writer, refusals):
-            way = Way(writer, refusals, long_rows, principal, form.source, reader_since(form.reader(options), since))
+            read, elsewhere = reader_since(form.reader(options), since), form.is_dear and is_worth_it()
+            way = Way(writer, refusals, long_rows, principal, form.source, read, elsewhere)
             counts = await bring_in(
                 source, way, after=cursor, save=save, progress=lambda counts: progress(counts, before), before=before
             )

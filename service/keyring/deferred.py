@@ -16,6 +16,7 @@ from service.keyring.errors import (
     KeyringError,
     KeyringExposedError,
     KeyringForeignError,
+    KeyringNewerError,
     KeyringSameClusterError,
     KeyringUnavailableError,
 )
@@ -28,7 +29,13 @@ log = get_logger()
 
 PAUSE_S: Final = 5.0
 # These are mistakes in the settings and no losses: serving on would be less safe than to refuse to start.
-_REFUSED: Final = (KekAddressError, KeyringAddressError, KeyringExposedError, KeyringSameClusterError)
+_REFUSED: Final = (
+    KekAddressError,
+    KeyringAddressError,
+    KeyringExposedError,
+    KeyringNewerError,
+    KeyringSameClusterError,
+)
 _BEGIN_AGAIN: Final = (
     "without the keyring, and without `{path}`, API keys cannot be checked. Restore either; or begin again with"
     " `calledger keyring replace --accept-loss`, which revokes every API key and writes a new admin key"
@@ -173,6 +180,7 @@ class DeferredKeyring:
     names = _forwarded(Keyring.names)
     counts = _forwarded(Keyring.counts)
     rotate = _forwarded(Keyring.rotate)
+    pack = _forwarded(Keyring.pack)
 
     def before_minting(self, hook: BeforeMinting) -> None:
         """Have `hook` called before a key is made, also in a keyring that is opened only later."""

@@ -6,6 +6,7 @@ OperatorError
     ├── KeyringMissingError    no keyring is there, and none may be made
     ├── KeyringForeignError    it belongs to another database
     │   └── KeyringReplacedError    it belonged to this one, which has begun another since
+    ├── KeyringNewerError      a later version of this program has changed its format
     ├── KeyringDamagedError    its own files do not fit together
     ├── KeyringExposedError    others than its owner can read it
     ├── KeyringSameClusterError    it is in the PostgreSQL that holds what its keys seal
@@ -17,7 +18,7 @@ ServiceError
 └── KeyGoneError               one key cannot be had; nothing sealed with it opens
     ├── KeyDestroyedError         destroyed on purpose; it is never made again
     └── KeyLostError              neither here nor destroyed by us
-        └── KeyDamagedError          its file is here, but is not what was written
+        └── KeyDamagedError          its entry is here, but is not what was written
 """
 
 from service.errors import OperatorError, ServiceError
@@ -41,6 +42,10 @@ class KeyringForeignError(KeyringError):
 
 class KeyringReplacedError(KeyringForeignError):
     """the keyring is not the one that this ledger works with now"""
+
+
+class KeyringNewerError(KeyringError):
+    """the keyring has the format of a newer calledger"""
 
 
 class KeyringDamagedError(KeyringError):

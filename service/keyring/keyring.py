@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
 from service.keyring import signer_rotation
+from service.keyring.cache import KeyCache
 from service.keyring.errors import (
     KeyDamagedError,
     KeyDestroyedError,
@@ -19,76 +19,11 @@ from service.keyring.errors import (
 )
 from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, BeforeMinting, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
-from service.keyring.rotation import rotate
+from service.keyring.rotation import pack, rotate
 from service.keyring.stores.protocol import KeyStore, StaleKekError
 from service.keyring.wrapping import KEY_BYTES, Wrapping
 
-CACHE_SECONDS_MAX: Final = 300.0
-CACHE_KEYS_MAX: Final = 16_384
-_SWEEP_SECONDS: Final = 60.0
-
-
-class KeyCache:
-    """A bounded map from key name to key that drops the least used entry, and every entry at the end of its age.
-
-    `generation` rises whenever something is forgotten, so that a key fetched before is not put in afterwards.
-    """
-
-    def __init__(
-        self,
-        *,
-        keys_max: int = CACHE_KEYS_MAX,
-        seconds_max: float = CACHE_SECONDS_MAX,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._entries: OrderedDict[Hashable, tuple[float, bytes]] = OrderedDict()
-        self._keys_max = keys_max
-        self._seconds_max = seconds_max
-        self._clock = clock
-        self._swept_at = clock()
-        self.generation = 0
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, name: Hashable) -> bytes | None:
-        """The key, if it is in the cache and young enough; else None."""
-        now = self._clock()
-        if now - self._swept_at >= _SWEEP_SECONDS:
-            self._sweep(now)
-        entry = self._entries.get(name)
-        if entry is None or now >= entry[0]:
-            return None
-        self._entries.move_to_end(name)
-        return entry[1]
-
-    def put(self, name: Hashable, key: bytes, *, generation: int) -> None:
-        """Keep a key that was fetched in `generation`; one from an older generation is not kept."""
-        if generation != self.generation:
-            return
-        self._entries[name] = (self._clock() + self._seconds_max, key)
-        self._entries.move_to_end(name)
-        while len(self._entries) > self._keys_max:
-            self._entries.popitem(last=False)
-
-    def forget(self, name: Hashable) -> None:
-        """Drop one key."""
-        self.generation += 1
-        self._entries.pop(name, None)
-
-    def clear(self) -> None:
-        """Drop all keys."""
-        self.generation += 1
-        self._entries.clear()
-
-    def _sweep(self, now: float) -> None:
-        # Without this, a key that is not used again would stay until it is the least used of `keys_max`.
-        self._swept_at = now
-        for name in [name for name, entry in self._entries.items() if now >= entry[0]]:
-            del self._entries[name]
-
-
-_PUBLISH_TRIES = 5
+_PUBLISH_TRIES: Final = 5
 
 
 class StoredKeyring:
@@ -215,10 +150,14 @@ class StoredKeyring:
         )
 
     async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
-        """Wrap every key under the key-encryption key at `to`, as `Keyring.rotate`; empties the memory."""
+        """Wrap everything under the key-encryption key at `to`, as `Keyring.rotate`; empties the memory."""
         rotation = await rotate(self._store, self._wrapping, to, on_step)
-        self._cache.clear()
+        self.forget()
         return rotation
+
+    async def pack(self) -> int:
+        """Pack the keys that an earlier version stored one by one, as `Keyring.pack`; how many."""
+        return await pack(self._store, self._wrapping)
 
     def before_minting(self, hook: BeforeMinting) -> None:
         """Have `hook` called before a key is made, from now on; it replaces an earlier hook."""
@@ -231,10 +170,11 @@ class StoredKeyring:
             self._cache.forget(name)
         if not names:
             self._cache.clear()
+            self._wrapping.forget()
 
     async def close(self) -> None:
         """Drop all keys from memory, cancel lookups that are under way, and close the store."""
-        self._cache.clear()
+        self.forget()
         for task in self._fetching.values():
             task.cancel()
         await self._store.close()
@@ -272,24 +212,29 @@ class StoredKeyring:
         if entry is None:
             await self._refuse_destroyed(name)
             raise KeyLostError(f"the key `{name}` is neither in the keyring nor among those that were destroyed")
-        try:
-            key = await self._wrapping.unwrap(str(name), entry)
-        except KeyDamagedError:
-            # Another process that destroys a key overwrites its file first.
-            await self._refuse_destroyed(name)
-            raise
+        key = await self._unwrap(name, entry)
         await self._refuse_destroyed(name)
         self._cache.put(name, key, generation=generation)
         return key
+
+    async def _unwrap(self, name: KeyName, entry: bytes) -> bytes:
+        try:
+            return await self._wrapping.unwrap(str(name), entry)
+        except KeyDamagedError:
+            # Another process that destroys a key overwrites it first; one that writes it may be in the middle of that.
+            await self._refuse_destroyed(name)
+            again = await self._store.read(str(name))
+            if again is None or again == entry:
+                raise
+            return await self._wrapping.unwrap(str(name), again)
 
     async def _mint(self, name: KeyName) -> bytes | None:
         if self._before_minting is not None:
             await self._before_minting(name, name in self._vanished)
         self._vanished.discard(name)
         for _ in range(_PUBLISH_TRIES):
-            entry = await self._wrapping.wrap(str(name), os.urandom(KEY_BYTES))
             try:
-                await self._store.publish(name, entry)
+                await self._store.publish(name, await self._wrapping.wrap_key(name, os.urandom(KEY_BYTES)))
             except StaleKekError:
                 await self._wrapping.reload()
                 continue

@@ -7,7 +7,11 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-FORMAT: Final = 2
+from service.keyring.errors import KeyringNewerError
+
+FORMAT: Final = 3
+"""Keys are wrapped by pack keys from this format on; in a keyring of format 2 each is wrapped for itself."""
+_KNOWN: Final = (2, FORMAT)
 SALT_BYTES: Final = 16
 KEK_ID_BYTES: Final = 8
 _LABEL: Final = b"calledger/kek-voucher/v1"
@@ -35,7 +39,7 @@ class KekRecord:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """A keyring's id, the 16-byte salt for passphrases, and its key-encryption keys.
+    """A keyring's id, the 16-byte salt for passphrases, its key-encryption keys, and its format.
 
     The first of `keks` wraps new keys. There are others only while the keyring is rotated away from them.
     """
@@ -43,11 +47,17 @@ class Metadata:
     id: UUID
     salt: bytes
     keks: tuple[KekRecord, ...]
+    format: int = FORMAT
 
     @property
     def current(self) -> KekRecord:
         """The key-encryption key that wraps new keys."""
         return self.keks[0]
+
+    @property
+    def packs(self) -> bool:
+        """Whether new keys of accounts and periods are wrapped by pack keys."""
+        return self.format >= FORMAT
 
     def encode(self) -> str:
         """The metadata as JSON text with a final newline. It holds no secret."""
@@ -60,20 +70,26 @@ class Metadata:
             }
             for kek in self.keks
         ]
-        value = {"format": FORMAT, "id": str(self.id), "salt": self.salt.hex(), "keks": keks}
+        value = {"format": self.format, "id": str(self.id), "salt": self.salt.hex(), "keks": keks}
         return json.dumps(value, indent=2) + "\n"
 
     @classmethod
     def decode(cls, content: bytes | str) -> "Metadata":
         """The metadata in a text that `encode` wrote.
 
-        Raises ValueError, KeyError, TypeError, AttributeError or RecursionError for any other text.
+        Raises `KeyringNewerError` for that of a later version, and ValueError, KeyError, TypeError, AttributeError or
+        RecursionError for any other text.
         """
         value = json.loads(content)
+        if isinstance(value["format"], int) and value["format"] > FORMAT:
+            raise KeyringNewerError(
+                f"the keyring has format {value['format']} of a newer calledger, and this one knows {FORMAT}: install"
+                " the version that was installed last, or restore the keyring from a backup of before the upgrade"
+            )
         keks = tuple(_record(kek) for kek in value["keks"])
-        if value["format"] != FORMAT or not keks:
+        if value["format"] not in _KNOWN or not keks:
             raise ValueError
-        return cls(UUID(value["id"]), bytes.fromhex(value["salt"]), keks)
+        return cls(UUID(value["id"]), bytes.fromhex(value["salt"]), keks, value["format"])
 
 
 def _record(value: dict[str, Any]) -> KekRecord:

@@ -1,4 +1,4 @@
-"""Names of keys: what a key file is called, what its wrapping is bound to, and what a tombstone keeps of it."""
+"""Names of keys: where a key is stored, what its wrapping is bound to, and what a tombstone keeps of it."""
 
 import re
 from typing import Final, NamedTuple

@@ -142,9 +142,16 @@ class Keyring(Protocol):
         ...
 
     async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
-        """Wrap every key under the key-encryption key at `to`, or continue an earlier call that was interrupted.
+        """Wrap everything under the key-encryption key at `to`, or continue an earlier call that was interrupted.
 
         Raises `KekError` if that key is unfit, `KeyringDamagedError` when there are keys that nothing unwraps.
+        """
+        ...
+
+    async def pack(self) -> int:
+        """Pack the keys of accounts and periods that an earlier version stored one by one; how many.
+
+        From the first call on, programs that know no packs cannot use the keyring.
         """
         ...
 

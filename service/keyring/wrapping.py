@@ -1,5 +1,5 @@
 """Wrapping and unwrapping with a keyring's key-encryption keys: which of them wraps, and whether they are the right
-ones.
+ones; and with the pack keys between them and the keys of accounts and periods.
 """
 
 import asyncio
@@ -9,11 +9,23 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from service.keyring.cache import KeyCache
 from service.keyring.errors import KekError, KekWrongError, KeyDamagedError, KeyringError, KeyringUnavailableError
 from service.keyring.kek.factory import open_kek
+from service.keyring.kek.file import LocalKek
 from service.keyring.kek.protocol import Kek, UnwrapError
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
-from service.keyring.stores.protocol import ENTRY_FORMAT, HEADER_BYTES, KeyStore, kek_id_of
+from service.keyring.names import KeyName, parse_name
+from service.keyring.stores.packs import pack_key_name, place_of
+from service.keyring.stores.protocol import (
+    ENTRY_FORMAT,
+    HEADER_BYTES,
+    PACKED_BYTES,
+    PACKED_FORMAT,
+    KeyStore,
+    is_packed,
+    kek_id_of,
+)
 
 KEY_BYTES: Final = 32
 _CHECK: Final = b"calledger keyring check value v1"
@@ -34,6 +46,8 @@ class Wrapping:
         self._opened: dict[bytes, Kek] = {}
         self._verified = False
         self._opening = asyncio.Lock()
+        self._pack_keys = KeyCache()
+        self._fetching = asyncio.Lock()
 
     async def verify(self) -> None:
         """Check that the operator's key-encryption key opens this keyring.
@@ -57,11 +71,28 @@ class Wrapping:
         kek = self._opened.get(record.id)
         return kek.describe() if kek else f"`{record.url}`"
 
+    def forget(self) -> None:
+        """Drop all pack keys from memory."""
+        self._pack_keys.clear()
+
     async def wrap(self, name: str, key: bytes) -> bytes:
         """The entry of `key` (32 bytes) under the current key-encryption key."""
         record = self.metadata.current
         kek = await self._kek(record)
         return entry_of(record.id, await kek.wrap(key, context=context_of(self.metadata.id, name)))
+
+    async def wrap_key(self, name: KeyName, key: bytes) -> bytes:
+        """The entry of a key of that name as the keyring's format has it: under its pack key, or directly.
+
+        A pack key is made when there is none. Raises `StaleKekError`.
+        """
+        place = place_of(name) if self.metadata.packs else None
+        if place is None:
+            return await self.wrap(str(name), key)
+        kek_id = self.metadata.current.id
+        pack_key = await self._pack_key(pack_key_name(place.pack, kek_id), mint=True)
+        wrapped = await pack_key.wrap(key, context=context_of(self.metadata.id, str(name)))
+        return PACKED_FORMAT + kek_id + wrapped
 
     async def unwrap(self, name: str, entry: bytes) -> bytes:
         """The 32 bytes of the key in an entry.
@@ -69,8 +100,7 @@ class Wrapping:
         Raises `KeyDamagedError` if the entry is not what was written, `KeyringUnavailableError` if the key-encryption
         key cannot be used.
         """
-        record = await self._record(name, entry)
-        kek = await self._kek(record)
+        kek = await self._pack_key_of(name, entry) if is_packed(entry) else await self._kek_of(name, entry)
         try:
             key = await kek.unwrap(entry[HEADER_BYTES:], context=context_of(self.metadata.id, name))
         except UnwrapError:
@@ -80,7 +110,7 @@ class Wrapping:
         return key
 
     async def rewrap(self, name: str, entry: bytes) -> bytes:
-        """The entry of the same key under the current key-encryption key. It is opened once as a check."""
+        """The entry of the same secret or key under the current key-encryption key. It is opened once as a check."""
         old, new = await self._record(name, entry), self.metadata.current
         key = await self.unwrap(name, entry)
         if old.url == new.url:
@@ -92,6 +122,39 @@ class Wrapping:
         if await self.unwrap(name, wrapped) != key:
             raise KeyringUnavailableError(f"the key `{name}` was wrapped wrongly: it is left as it was, try again")
         return wrapped
+
+    async def _pack_key_of(self, name: str, entry: bytes) -> Kek:
+        """The pack key that wraps an entry. `KeyDamagedError` if the entry is no packed key's, or that key is gone."""
+        try:
+            place = place_of(parse_name(name))
+        except ValueError:
+            place = None
+        if place is None or len(entry) != PACKED_BYTES:
+            raise KeyDamagedError(f"the entry of key `{name}` is not what was written: restore it from the backup")
+        return await self._pack_key(pack_key_name(place.pack, kek_id_of(entry)), mint=False)
+
+    async def _pack_key(self, name: str, *, mint: bool) -> Kek:
+        if (key := self._pack_keys.get(name)) is None:
+            # One at a time: many keys of one pack are asked for at once, and what wraps them may be far away.
+            async with self._fetching:
+                if (key := self._pack_keys.get(name)) is None:
+                    generation = self._pack_keys.generation
+                    key = await self._fetch_pack_key(name, mint=mint)
+                    self._pack_keys.put(name, key, generation=generation)
+        return LocalKek(key, name)
+
+    async def _fetch_pack_key(self, name: str, *, mint: bool) -> bytes:
+        entry = await self._store.read(name)
+        if entry is None and mint:
+            await self._store.put_secret(name, await self.wrap(name, os.urandom(KEY_BYTES)), instead=None)
+            # Read again: when two processes make it at the same time, both use the one that was stored.
+            entry = await self._store.read(name)
+        if entry is None:
+            raise KeyDamagedError(f"the key `{name}`, which wraps others, is gone: restore it from the backup")
+        return await self.unwrap(name, entry)
+
+    async def _kek_of(self, name: str, entry: bytes) -> Kek:
+        return await self._kek(await self._record(name, entry))
 
     async def _record(self, name: str, entry: bytes) -> KekRecord:
         if entry[: len(ENTRY_FORMAT)] == ENTRY_FORMAT and len(entry) > HEADER_BYTES:

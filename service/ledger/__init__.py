@@ -12,7 +12,7 @@ from service.ledger.bundle import (
 )
 from service.ledger.checkpoints import Checkpoints
 from service.ledger.checks.check import LedgerCheck, check
-from service.ledger.checks.known_keys import KnownKeys, is_final
+from service.ledger.checks.known_keys import KnownKeys, is_final, long_name, short_name
 from service.ledger.checks.record import KeyRegister, WebhookRegister, read_record
 from service.ledger.checks.related import check_columns, check_mirror, check_notes
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
@@ -56,10 +56,12 @@ __all__ = [
     "hand_over",
     "history_problem",
     "is_final",
+    "long_name",
     "read_record",
     "reconcile",
     "record_evidence",
     "record_replacement",
     "refuse_replaced",
     "request_evidence",
+    "short_name",
 ]

@@ -78,10 +78,13 @@ class Reader:
     ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
+        if reading.cold is None:
+            async with self.connection(scope) as connection:
+                return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
 
         async def read(connection: Connection, cold: ColdRows | None) -> Page:
             """The page, with the rows of these files."""
-            listed = reading if cold is None else reading._replace(cold=cold)
+            listed = reading._replace(cold=cold)
             return await read_page(connection, listed, request, page_selection, self.cursors, count_rows, columns)
 
         return await self._read(scope, reading.cold, read)
@@ -248,6 +251,10 @@ class Reader:
         scan_range = scan_range_of_call(scope, self.accounts, key, table.store, await self.clock.now())
         return None if scan_range is None else RowKey(key.account_id, scan_range.tier, key.started_at, str(key.uuid))
 
+    async def _look_up(self, keys: Iterable[RowKey]) -> None:
+        """Have the accounts of these keys in memory, where their tiers are looked for."""
+        await self.accounts.look_up(account_ids={key.account_id for key in keys})
+
     async def _in_step(
         self, scope: Scope, table: Table, keys: Sequence[RowKey | None], selection: Selection
     ) -> list[Row | None]:
@@ -261,6 +268,7 @@ class Reader:
         keys = list(keys)
         if not keys:
             return {}
+        await self._look_up(keys)
         now = await self.clock.now()
 
         async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], Row]:
@@ -275,6 +283,7 @@ class Reader:
         """The corrections of some calls, by the call's (account, id), in the order in which they were made."""
         if not keys:
             return {}
+        await self._look_up(keys)
         now = await self.clock.now()
 
         async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], list[Row]]:
@@ -287,6 +296,7 @@ class Reader:
         """What all corrections of each call add to its amount, by the call's (account, id)."""
         if not keys:
             return {}
+        await self._look_up(keys)
         now = await self.clock.now()
 
         async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], Decimal]:

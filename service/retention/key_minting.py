@@ -1,6 +1,6 @@
 """A key that is made although the ledger says that it was made before: the old one is lost, and that is recorded.
 
-The keyring makes keys where they are needed, and does not remember one whose file is gone. So before it makes one, the
+The keyring makes keys where they are needed, and does not remember one that is gone. So before it makes one, the
 ledger is asked, and the loss is recorded first: `fsck`, `attest` and `status` name it from then on.
 """
 

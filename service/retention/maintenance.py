@@ -29,6 +29,7 @@ from service.storage.database import Database
 from service.storage.gateways.import_checkpoints import forget_checkpoints
 from service.storage.gateways.reconciliations import forget_reconciliations
 from service.storage.packing import pack
+from service.storage.shared.election import knows_no_packs
 from service.storage.shared.key_spending import forget_spending
 from service.tasks import set_within
 
@@ -107,6 +108,7 @@ async def maintain(context: RetentionContext) -> bool:
         "sums of tags removed": lambda: forget_unlisted(context),
         "indexes packed": packing,
         "calls moved to files": lambda: keep_cold(context),
+        "keys packed": lambda: _pack_keys(context),
         "keys on record": lambda: record_keys(context),
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
@@ -117,6 +119,14 @@ async def maintain(context: RetentionContext) -> bool:
     }
     # All of them run, even if one fails.
     return all([await _done(context, name, run) for name, run in work.items()])
+
+
+async def _pack_keys(context: RetentionContext) -> None:
+    """Pack the keys that an earlier version stored one by one, once no such service runs any more."""
+    if await knows_no_packs(context.owner):
+        log.info("keys are packed when the last older service has ended")
+    elif packed := await context.keyring.pack():
+        log.info("keys were packed", keys=packed)
 
 
 async def _done(context: RetentionContext, work: str, run: Callable[[], Awaitable[object]]) -> bool:

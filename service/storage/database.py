@@ -9,6 +9,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -19,6 +20,7 @@ from tortoise.context import TortoiseContext, get_current_context
 from service.storage.citus.distribution import refuse_half_moved
 from service.storage.citus.engine import CITUS, POSTGRESQL, Engine, engine_of
 from service.storage.citus.proof import missing_proof
+from service.storage.citus.workers import HAS_MAILBOX, Workers
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
@@ -79,6 +81,7 @@ class Database:
         self.missing_protections: tuple[str, ...] = ()
         self.cold: ColdTier | None = None
         """The folder of files of calls, where the process has one."""
+        self._worker_settings: dict[str, str] | None = None
         self.scoped = Readers(scoped)
         self.unscoped = Readers(unscoped)
         self.replica: ReplicaReaders | None = None
@@ -95,6 +98,7 @@ class Database:
         Raises DatabaseError when it does not answer, and when a part of it is on the workers of a cluster.
         """
         roles, engine = await _surveyed(url)
+        writing_role = UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None
         read = {
             "max_size": read_connections,
             "connection_class": engine.scoped,
@@ -104,18 +108,20 @@ class Database:
         database = cls(
             url,
             await _pool(url, engine, None, max_size=3),
-            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
-            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=1),
+            await _pool(url, engine, writing_role, max_size=3),
+            await _pool(url, engine, writing_role, max_size=1),
             await _pool(url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
-            await _pool(url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
+            await _pool(url, engine, writing_role, **read),
         )
         database.engine = engine
+        if engine is CITUS and await database.owner.fetchval(HAS_MAILBOX):
+            database._worker_settings = _settings(engine, writing_role)
         if replica_url is not None:
             scoped = await _pool(replica_url, engine, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read)
-            unscoped = await _pool(replica_url, engine, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read)
+            unscoped = await _pool(replica_url, engine, writing_role, **read)
             asked = await _pool(url, engine, None, max_size=2)
             database.replica = ReplicaReaders(Replica(asked), asked, Readers(scoped), Readers(unscoped))
-        await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
+        await database._open_control_tables(writing_role)
         database.missing_protections = await _missing_protections(database.owner, roles)
         unproved = await missing_proof(database.owner, database.reading, engine)
         database.missing_protections += () if unproved is None else (unproved,)
@@ -149,6 +155,10 @@ class Database:
         with all of them, one operation of many aliases would take the processor from everybody's ingest and pages.
         """
         return ReadLease(self, accounts, key_id)
+
+    def workers_for_writing(self, prepare: Callable[[Connection], Awaitable[None]]) -> Workers | None:
+        """A writer's connections to the workers of a cluster; None where there is none to write to."""
+        return None if self._worker_settings is None else Workers(self.url, self._worker_settings, prepare)
 
     def share_of(self, key_id: str) -> asyncio.Semaphore:
         """The connections that an API key may have at a time for long statements."""
@@ -184,15 +194,18 @@ async def _pool(
     statement_timeout_ms: int | None = None,
     **options: Any,  # noqa: ANN401 - asyncpg's
 ) -> asyncpg.Pool:
-    server_settings = {"application_name": "calledger", "timezone": "UTC", "datestyle": "ISO", "jit": "off"}
-    server_settings |= engine.settings
+    server_settings = _settings(engine, role)
     options = {"connection_class": engine.plain, **options}
-    if role is not None:
-        server_settings["role"] = role
     if statement_timeout_ms is not None:
         # Parallel workers pay only for the longest scans, and other requests need the processor meanwhile.
         server_settings |= {"statement_timeout": str(statement_timeout_ms), "parallel_setup_cost": "10000"}
     return await asyncpg.create_pool(url, min_size=0, reset=_no_reset, server_settings=server_settings, **options)
+
+
+def _settings(engine: Engine, role: str | None) -> dict[str, str]:
+    """The settings of each connection that acts as `role`."""
+    settings = {"application_name": "calledger", "timezone": "UTC", "datestyle": "ISO", "jit": "off", **engine.settings}
+    return settings if role is None else {**settings, "role": role}
 
 
 async def _missing_protections(owner: asyncpg.Pool, roles: frozenset[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ and whether two errors are of one kind.
 import base64
 import hmac
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ from hashlib import blake2b, sha256
 from uuid import UUID
 
 from policies import Report
-from policies.base32 import AT_ONCE, base32_texts
+from policies.base32 import AT_ONCE, WIDTH, base32_texts
 from service.errors import RequestError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,6 +28,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 86_400_000
 _DIGEST_LABEL = b"calledger/digest"
 _ESTIMATED = "ESTIMATED"
+_ACCOUNT_BYTES = WIDTH - 16
 
 
 class IdError(RequestError):
@@ -141,7 +142,7 @@ def encode_call_ids(calls: Sequence[tuple[int, str]]) -> list[str]:
     ids: list[str] = []
     for start in range(0, len(calls), AT_ONCE):
         part = calls[start : start + AT_ONCE]
-        ids += _encoded(bytes.fromhex(_digits(part)), len(part))
+        ids += base32_texts("call_", bytes.fromhex(_digits(part)), len(part))
     return ids
 
 
@@ -151,28 +152,25 @@ def encode_raw_ids(accounts: int | Sequence[int], uuids: Sequence[bytes]) -> lis
     for start in range(0, len(uuids), AT_ONCE):
         some = uuids[start : start + AT_ONCE]
         if isinstance(accounts, int):
-            number = accounts.to_bytes(16, "big")
+            number = accounts.to_bytes(_ACCOUNT_BYTES, "big")
             data = number + number.join(some)
         else:
             numbers = accounts[start : start + AT_ONCE]
-            data = b"".join([number.to_bytes(16, "big") + uuid for number, uuid in zip(numbers, some, strict=True)])
-        ids += _encoded(data, len(some))
+            data = b"".join(
+                [number.to_bytes(_ACCOUNT_BYTES, "big") + uuid for number, uuid in zip(numbers, some, strict=True)]
+            )
+        ids += base32_texts("call_", data, len(some))
     return ids
 
 
-def _encoded(data: bytes, count: int) -> Iterable[str]:
-    """The ids of `count` calls, whose accounts and UUIDs `data` holds as 16 bytes each."""
-    return map("call_".__add__, base32_texts(data, count))
-
-
 def _digits(calls: Sequence[tuple[int, str]]) -> str:
-    """Account and UUID of each call as 64 hexadecimal digits."""
+    """Account and UUID of each call as hexadecimal digits of WIDTH bytes."""
     numbers, uuids = zip(*calls, strict=True)
     if numbers.count(numbers[0]) == len(numbers):  # nearly every page
-        account = f"{numbers[0]:032x}"
+        account = f"{numbers[0]:0{2 * _ACCOUNT_BYTES}x}"
         digits = account + account.join(uuids)
     else:
-        accounts = {number: f"{number:032x}" for number in {*numbers}}
+        accounts = {number: f"{number:0{2 * _ACCOUNT_BYTES}x}" for number in {*numbers}}
         digits = "".join([accounts[number] + uuid for number, uuid in calls])
     return digits.replace("-", "")
 

@@ -11,6 +11,7 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -35,7 +36,6 @@ NODE_OPTIONS: Final[Mapping[str, str]] = {
     "max_connections": "200",
     "citus.node_conninfo": "sslmode=disable",
     "citus.max_cached_conns_per_worker": "1",
-    "citus.shard_count": str(SHARDS),
     "citus.enable_statistics_collection": "off",
     "citus.override_table_visibility": "off",
     "citus.recover_2pc_interval": "2s",
@@ -86,14 +86,20 @@ class CitusServer:
     """
 
     def __init__(
-        self, nodes: list[Any], hosts: list[tuple[str, int]], owner: tuple[str, str], superuser: tuple[str, str]
+        self,
+        nodes: list[Any],
+        hosts: list[tuple[str, int]],
+        owner: tuple[str, str],
+        superuser: tuple[str, str],
+        shards: int,
     ) -> None:
-        self.nodes, self.hosts = nodes, hosts
+        self.nodes, self.hosts, self._shards = nodes, hosts, shards
         self.programs, self.folder = nodes[0].programs, nodes[0].folder
         self.identity = getattr(nodes[0], "identity", None)
         self._owner, self._superuser = owner, superuser
         self._templates: dict[str, str] = {}
         self._made: list[str] = []
+        self._lent: list[str] = []
 
     def url(self, database: str, *, user: str | None = None, node: int = 0) -> str:
         """The address of a database on a node, for the owner or another of our users."""
@@ -122,36 +128,61 @@ class CitusServer:
         """A new database on every node, as a copy of `template`, and empty but for Citus by default."""
         source = self._template("bare", lambda _: None) if template == "template0" else template
         name = f"test_{secrets.token_hex(6)}"
-        for node in self.nodes:
-            node.execute(f"CREATE DATABASE {name} TEMPLATE {source} OWNER {self._owner[0]} STRATEGY FILE_COPY")
+        self._copy(name, source)
         try:
             yield self.url(name)
         finally:
-            for node in self.nodes:
-                node.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self._drop(name)
+
+    def lend(self, template: str | None = None) -> str:
+        """The address of a new database that stays until `take_back`: a copy of `template`, or of the migrated one."""
+        name = f"lent_{secrets.token_hex(6)}"
+        self._copy(name, template or self.template())
+        self._lent.append(name)
+        return self.url(name)
+
+    def keep(self, url: str) -> str:
+        """Make a lent database that nobody uses any more a template, which stays: its name."""
+        name = url.rpartition("/")[2]
+        self._lent.remove(name)
+        self._made.append(name)
+        self._close(name)
+        return name
+
+    def take_back(self) -> None:
+        """Drop the databases that were lent."""
+        while self._lent:
+            self._drop(self._lent.pop())
 
     def finish(self) -> None:
         """Drop the templates, of nodes that go on."""
         for name in self._made:
-            for node in self.nodes:
-                node.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self._drop(name)
+
+    def _copy(self, name: str, template: str) -> None:
+        for node in self.nodes:
+            node.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {self._owner[0]} STRATEGY FILE_COPY")
+
+    def _drop(self, name: str) -> None:
+        for node in self.nodes:
+            node.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _template(self, kind: str, fill: Callable[[str], None]) -> str:
         if kind not in self._templates:
             name = f"{kind}_{os.getpid()}"
             self._made.append(name)
+            self._drop(name)  # what was cut off by a time limit
             self._make(name)
             fill(self.url(name))
             self._close(name)
             self._templates[kind] = name
         return self._templates[kind]
 
-    @staticmethod
-    def _migrated(url: str) -> None:
+    def _migrated(self, url: str) -> None:
         from service.storage.citus.distribution import distribute
 
         asyncio.run(migrate(url))
-        asyncio.run(distribute(url, shards=SHARDS))
+        asyncio.run(distribute(url, shards=self._shards))
 
     def _make(self, name: str) -> None:
         """A database with Citus on each node, as docs/operating.md has its operator prepare it."""
@@ -184,23 +215,39 @@ class CitusServer:
             node.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
 
-def addresses() -> list[str]:
-    """Loopback addresses for the nodes, of this process alone, so that each can have PostgreSQL's own port."""
+_numbers = count(1)
+
+
+def addresses(nodes: int) -> list[str]:
+    """Loopback addresses for nodes, of this process alone, so that each can have PostgreSQL's own port."""
     one, two = divmod(os.getpid() % 65_024, 254)
-    return [f"127.{one % 254 + 1}.{two + 1}.{number + 1}" for number in range(1 + WORKERS)]
+    return [f"127.{one % 254 + 1}.{two + 1}.{number}" for number in islice(_numbers, nodes)]
 
 
-def own_nodes(running: Callable[..., AbstractContextManager[Any]], stack: ExitStack) -> list[Any]:
+def own_nodes(
+    running: Callable[..., AbstractContextManager[Any]], hosts: list[str], shards: int, stack: ExitStack
+) -> list[Any]:
     """The nodes as clusters of this run, each started and gone with `stack`."""
     nodes = []
-    for address in addresses():
-        options = {**NODE_OPTIONS, "listen_addresses": address, "citus.local_hostname": address}
+    for address in hosts:
+        options = {
+            **NODE_OPTIONS,
+            "listen_addresses": address,
+            "citus.local_hostname": address,
+            "citus.shard_count": str(shards),
+        }
         nodes.append(stack.enter_context(running(PROGRAMS, options)))
     return nodes
 
 
 @contextmanager
-def citus_server(running: Callable[..., AbstractContextManager[Any]], owner: tuple[str, str]) -> Iterator[CitusServer]:
+def citus_server(
+    running: Callable[..., AbstractContextManager[Any]],
+    owner: tuple[str, str],
+    *,
+    workers: int = WORKERS,
+    shards: int = SHARDS,
+) -> Iterator[CitusServer]:
     """The cluster of this run. `running` starts a PostgreSQL with options."""
     with ExitStack() as stack:
         if GIVEN:
@@ -209,15 +256,15 @@ def citus_server(running: Callable[..., AbstractContextManager[Any]], owner: tup
             hosts = [(part.hostname or "127.0.0.1", part.port or PORT) for part in parts]
             superuser = (parts[0].username or "postgres", parts[0].password or "")
         else:
-            nodes = own_nodes(running, stack)
-            hosts = [(address, PORT) for address in addresses()]
+            hosts = [(address, PORT) for address in addresses(1 + workers)]
+            nodes = own_nodes(running, [host for host, _ in hosts], shards, stack)
             superuser = ("postgres", owner[1])
         for node in nodes:
             for role in ROLES:
                 node.execute(make_role(role, f"LOGIN NOBYPASSRLS PASSWORD '{owner[1]}'"))
             node.execute(make_role(owner[0], f"LOGIN CREATEROLE PASSWORD '{owner[1]}'"))
             node.execute(f"GRANT {', '.join(ROLES)} TO {owner[0]}")
-        server = CitusServer(nodes, hosts, owner, superuser)
+        server = CitusServer(nodes, hosts, owner, superuser, shards)
         try:
             yield server
         finally:

@@ -1,16 +1,54 @@
 """A keyring in a directory, and what a test does to it."""
 
+import asyncio
+import itertools
+import os
+import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.keyring import (
+    AccountKeyName,
+    KeyName,
     Keyring,
     PeriodKeyName,
     create_kek_file,
     open_keyring,
 )
+from service.keyring.stores.pack_file import SLOT_BYTES
+from service.keyring.stores.packs import place_of
 
 DAY = PeriodKeyName(1, "personal", "2026-11-22")
 NEXT_DAY = PeriodKeyName(1, "personal", "2026-11-23")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of a key in its pack, with the methods of a path."""
+
+    pack: Path
+    number: int
+
+    def exists(self) -> bool:
+        return self.pack.exists() and any(self.read_bytes())
+
+    def read_bytes(self) -> bytes:
+        return self.pack.read_bytes()[self.number * SLOT_BYTES :][:SLOT_BYTES]
+
+    def write_bytes(self, content: bytes) -> None:
+        with self.pack.open("r+b") as file:
+            file.seek(self.number * SLOT_BYTES)
+            file.write(content.ljust(SLOT_BYTES, b"\0"))
+
+    def unlink(self) -> None:
+        self.write_bytes(b"")
+
+
+def slot_of(ring: Path, name: KeyName) -> Slot:
+    """Where a keyring in the directory `ring` has the key of an account or a period."""
+    place = place_of(name)
+    assert place is not None
+    return Slot(ring / "packs" / place.pack, place.slot)
 
 
 class Environment:
@@ -24,7 +62,23 @@ class Environment:
     async def open(self, *, create: bool = False) -> Keyring:
         return await open_keyring(f"file:{self.root}", f"file:{self.kek}", create=create)
 
-    def file(self, name: PeriodKeyName | int) -> Path:
-        if isinstance(name, int):
-            return self.root / "accounts" / f"{name % 256:02x}" / str(name)
-        return self.root / "periods" / str(name.tier) / name.data_class / name.period
+    def file(self, name: PeriodKeyName | int) -> Slot:
+        return slot_of(self.root, AccountKeyName(name) if isinstance(name, int) else name)
+
+
+def die_packing(urls: tuple[str, str], where: str, nth: int) -> None:
+    """Pack, and die by SIGKILL at the nth call of `where` that belongs to it."""
+    work = getattr(os, where)
+    calls = itertools.count(1)
+
+    def die(*arguments: object, **options: object) -> object:
+        if next(calls) == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return work(*arguments, **options)
+
+    async def run() -> None:
+        keyring = await open_keyring(*urls, create=False)
+        setattr(os, where, die)
+        await keyring.pack()
+
+    asyncio.run(run())

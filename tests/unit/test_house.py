@@ -230,7 +230,7 @@ SQL_PACKAGES = ("query", "storage", "retention", "ledger", "keyring")
 RUNS_FOR_INGEST = {
     f"service/ingest/{name}.py"
     for name in (
-        "pipeline/batch_store", "amendments/bills", "amendments/completion",
+        "pipeline/batch_store", "pipeline/inserting", "amendments/bills", "amendments/completion",
         "amendments/correction", "amendments/own_correction", "amendments/repricing",
     )
 }  # fmt: skip

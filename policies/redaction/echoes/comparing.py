@@ -35,13 +35,18 @@ _FOREIGN_SIGNS: Final = re.compile(rf"(?:[^\w\x00-\x7f]|[{FILLERS}])+")
 _QUOTED_PRINTABLE: Final = (
     r"=(?:(?:2[BDEF]|3[AD]|40|5F)(?=\w)|[CD][0-9A-F]=[89AB][0-9A-F]|E[0-9A-F](?:=[89AB][0-9A-F]){2}|\r?\n(?=\w))"
 )
-_QUOTED: Final = re.compile(_QUOTED_PRINTABLE)
+_QUOTED: Final = re.compile(rf"{_QUOTED_PRINTABLE}|(?:=[2-9A-F][0-9A-F]){{3}}")
 # Repeats are bounded: a text of nothing but backslashes is walked once, not once a backslash.
 _ESCAPES: Final = re.compile(
-    r"(?:\\{1,8}u[0-9A-Fa-f]{4})+|(?:\\{1,8}x[0-9A-Fa-f]{2})+|\\{1,8}[nrtbfv\"'/]|(?:%[0-9A-Fa-f]{2})+"
+    r"(?:\\{1,8}u[0-9A-Fa-f]{4})+|(?:\\{1,8}u\{[0-9A-Fa-f]{1,6}\})+|(?:\\{1,8}U[0-9A-Fa-f]{8})+"
+    r"|(?:\\{1,8}x[0-9A-Fa-f]{2})+|(?:\\{1,8}[0-3][0-7]{2})+|\\{1,8}[nrtbfv\"'/]"
+    r"|(?:%[0-9A-Fa-f]{2})+|(?:%u[0-9A-Fa-f]{4})+|(?:=[2-9A-F][0-9A-F]){3,}"
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+    r"|\x1b\[[0-9;]{0,16}[A-Za-z]|</?[A-Za-z][A-Za-z0-9]{0,15}(?: [^<>]{0,64})?/?>"
     rf"|{_QUOTED_PRINTABLE}"
 )
+_TAG: Final = re.compile("</?[A-Za-z]")
+_UNITS: Final = re.compile(r"[0-9A-Fa-f]+")
 _PICTURES: Final = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
 _KATAKANA: Final = re.compile("[\u30a1-\u30f6\u30fd\u30fe]")
 _TO_HIRAGANA: Final = {code: code - 0x60 for code in (*range(0x30A1, 0x30F7), 0x30FD, 0x30FE)}
@@ -120,7 +125,14 @@ def weight(data: bytes) -> int:
 
 def escapes_may_be(text: str) -> bool:
     """Whether there may be something to open in `text`."""
-    return "\\" in text or "%" in text or "&" in text or ("=" in text and _QUOTED.search(text) is not None)
+    return (
+        "\\" in text
+        or "%" in text
+        or "&" in text
+        or "\x1b" in text
+        or ("=" in text and _QUOTED.search(text) is not None)
+        or ("<" in text and _TAG.search(text) is not None)
+    )
 
 
 def opened(text: str) -> str | None:
@@ -135,19 +147,32 @@ def opened(text: str) -> str | None:
 def _opened_escape(escape: str) -> str:
     if escape[0] == "&":
         return _sound(html.unescape(escape))
-    if escape[0] in "%=":
+    if escape[0] in "\x1b<":
+        return " "  # how a terminal or a browser shows it
+    if escape[0] in "%=" and escape[1] != "u":
         return bytes.fromhex(escape.replace(escape[0], "")).decode("utf-8", "replace")
-    digits = escape.replace("\\", "")
+    return _opened_backslashes(escape.replace("\\", "").replace("%", ""))
+
+
+def _opened_backslashes(digits: str) -> str:
+    """What `digits` stand for, without the backslashes: `u00e9u00e8`, `U0001f600`, `u{e9}`, `xc3xa9`, `303251`."""
+    if digits[:2] == "u{" or (digits[0] == "U" and len(digits) > 1):
+        return _sound("".join([chr(min(int(code, 16), 0x10FFFF)) for code in _UNITS.findall(digits)]))
     if digits[0] == "u" and len(digits) > 1:
         units = bytes.fromhex(digits.replace("u", ""))
         return units.decode("utf-16-be", "replace")
+    if digits[0].isdigit():
+        return _decoded(bytes([int(digits[at : at + 3], 8) for at in range(0, len(digits), 3)]))
     if digits[0] == "x" and len(digits) > 1:
-        data = bytes.fromhex(digits.replace("x", ""))
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            return data.decode("latin-1")
+        return _decoded(bytes.fromhex(digits.replace("x", "")))
     return "\n" if digits in ("n", "r") else " "
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def _open(match: re.Match[str]) -> str:

@@ -221,7 +221,7 @@ _BEFORE_APOSTROPHE = re.compile(rb"(?<![A-Za-z0-9])([A-Za-z]{2,30}+)'\Z")
 
 def email_span(data: bytes, start: int, end: int) -> Span | None:
     """A path or a query before an encoded address is none of it; a name like O'Brien is."""
-    name = _BEFORE_APOSTROPHE.search(data, max(0, start - 32), start)
+    name = data[start - 1 : start] == b"'" and _BEFORE_APOSTROPHE.search(data, max(0, start - 32), start)
     if name and data[name.end() : name.end() + 1].isalpha():
         start = name.start(1)
     local = data[start:end].rpartition(b"@")[0]

@@ -212,11 +212,12 @@ class Template:
         try:
             given = get_argument_values(definition, node, marked)
             self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
-            self.sized = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
+            self.sized = _marked(self._slicing.first) or _marked(self._slicing.last)
+            self._placed = self.sized or _marked(self._slicing.after) or _marked(self._slicing.before)
             request = arguments.request(table, given)
             assert not isinstance(request.predicate, DecomposedFilter)
             self._filter = _filter_filler(table, request.predicate)
-            self._page = (0, False, None, None) if self.sized else self._slicing.page
+            self._page = (0, False, None, None) if self._placed else self._slicing.page
         except Exception as error:  # the resolver raises the same error, in its own words, when the list is read
             raise NoTemplateError from error
         self._terms = request.terms
@@ -227,16 +228,15 @@ class Template:
         """`first` and `last`, which the price depends on; None: no variable says them."""
         if not self.sized:
             return None
-        slicing = self._filled_slicing(values)
-        return slicing.first, slicing.last
+        return _filled(self._slicing.first, values), _filled(self._slicing.last, values)
 
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
-        page = self._filled_slicing(values).page if self.sized else self._page
+        page = self._page
+        if self._placed:
+            asked = self._slicing
+            page = Slicing(*[_filled(one, values) for one in (asked.first, asked.after, asked.last, asked.before)]).page
         return PageRequest(self._filter(values), self._terms, *page)
-
-    def _filled_slicing(self, values: Values) -> Slicing:
-        return Slicing(*(_filled(getattr(self._slicing, name), values) for name in _SLICING))
 
 
 def _filter_filler(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | DecomposedFilter]:

@@ -120,15 +120,16 @@ class CompiledConnection:
         reader, scope = context.reader, context.scope
         page = await reader.page(scope, self.table, make(), self.page_selection, self.columns)
         answers = iter(await self.rows.answer(reader, scope, page.rows, page.account))
+        cursors = page.edge_cursors() if self.edge_cursors else []
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
             match entry.field:
                 case "nodes":
                     data[entry.key] = next(answers)
                 case "edges":
-                    data[entry.key] = _edges(entry, page, answers, cursors=self.edge_cursors)
+                    data[entry.key] = _edges(entry, page, answers, cursors)
                 case "pageInfo":
-                    data[entry.key] = _page_info(entry, page)
+                    data[entry.key] = _page_info(entry, page, cursors)
                 case "totalCount":
                     data[entry.key] = count(page.total or 0)
                 case _:
@@ -181,21 +182,21 @@ def _check(shape: Shape, covered: frozenset[str]) -> None:
         raise UnsupportedOperationError
 
 
-def _edges(entry: SelectedField, page: Page, answers: Any, *, cursors: bool) -> list[dict[str, Any]]:  # noqa: ANN401
+def _edges(entry: SelectedField, page: Page, answers: Any, cursors: list[str]) -> list[dict[str, Any]]:  # noqa: ANN401
     assert entry.nested is not None
-    sealed = page.edge_cursors() if cursors else []
     lists = []
     for edge in entry.nested.entries:
         if edge.field == "node":
             lists.append(next(answers))
         elif edge.field == "cursor":
-            lists.append(sealed)
+            lists.append(cursors)
         else:
             lists.append([entry.nested.type] * len(page.rows))
     return joined(tuple([edge.key for edge in entry.nested.entries]))(*lists)
 
 
-def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
+def _page_info(entry: SelectedField, page: Page, cursors: list[str]) -> dict[str, Any]:
+    """`cursors`: of all rows, where they are sealed already."""
     assert entry.nested is not None
     data: dict[str, Any] = {}
     for part in entry.nested.entries:
@@ -205,12 +206,18 @@ def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
             case "hasPreviousPage":
                 data[part.key] = bool(page.has_previous)
             case "startCursor":
-                data[part.key] = page.cursor(page.rows[0]) if page.rows else None
+                data[part.key] = _end(page, cursors, 0)
             case "endCursor":
-                data[part.key] = page.cursor(page.rows[-1]) if page.rows else None
+                data[part.key] = _end(page, cursors, -1)
             case _:
                 data[part.key] = entry.nested.type
     return data
+
+
+def _end(page: Page, cursors: list[str], index: int) -> str | None:
+    if not page.rows:
+        return None
+    return cursors[index] if cursors else page.cursor(page.rows[index])
 
 
 Requests = Sequence[Callable[[], Any] | None]

@@ -31,6 +31,7 @@ def list_accounts(data: Data = None) -> None:
 async def _list(runtime: Runtime) -> None:
     now = datetime.now(UTC)
     rows = []
+    await runtime.accounts.load_all()
     for account in await all_accounts():
         tier_number = runtime.accounts.tier(account.id, now)
         tier = runtime.applied.policy.tier_number(tier_number)

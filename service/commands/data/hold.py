@@ -146,7 +146,8 @@ def list_holds(data: Data = None) -> None:
 
 
 async def _list(runtime: Runtime) -> None:
-    names = runtime.accounts.names()
+    holds, names = await page_holds(runtime.database.owner, _LISTED_MAX), runtime.accounts.names()
+    await runtime.accounts.look_up(account_ids={hold.account_id for hold in holds})
     rows = [
         (
             encode_id("hold", hold.id),
@@ -159,6 +160,6 @@ async def _list(runtime: Runtime) -> None:
             hold.copies,
             "lifted" if hold.lifted_at else "in force",
         )
-        for hold in await page_holds(runtime.database.owner, _LISTED_MAX)
+        for hold in holds
     ]
     table(("id", "name", "owner", "account", "classes", "placed", "ends", "copies", "state"), rows)

@@ -107,7 +107,8 @@ def list_sources(data: Data = None) -> None:
 async def _list(runtime: Runtime) -> None:
     now = datetime.now(UTC)
     headings = ("name", "format", "address", "account", "rows", "last call", "read", "lag", "failures", "why")
-    names = runtime.accounts.names()
+    sources, names = await all_sources(runtime.database.owner), runtime.accounts.names()
+    await runtime.accounts.look_up(account_ids={source.account_id for source in sources if source.account_id})
     table(
         headings,
         [
@@ -123,7 +124,7 @@ async def _list(runtime: Runtime) -> None:
                 source.failures,
                 source.failure,
             )
-            for source in await all_sources(runtime.database.owner)
+            for source in sources
         ],
     )
 

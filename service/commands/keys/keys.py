@@ -88,6 +88,7 @@ def list_keys(data: Data = None) -> None:
 
 async def _list(runtime: Runtime) -> None:
     names, keys = runtime.accounts.names(), await all_keys()
+    await runtime.accounts.look_up(account_ids={number for key in keys for number in key.accounts or ()})
     rows = [
         (
             key.prefix,

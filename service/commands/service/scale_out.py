@@ -18,6 +18,7 @@ from service.storage.citus.distribution import (
     refuse_finished,
     refuse_unreachable,
 )
+from service.storage.embedded import connection as address
 
 app = noun("Spread the ledger over several machines.")
 _SHARDS_MAX = 128
@@ -33,7 +34,7 @@ def citus(
 ) -> None:
     """Distribute calls, errors and held copies over the workers of a Citus cluster, by account.
 
-    CALLEDGER_DATABASE_URL names the coordinator, where Citus 13 is installed and the workers are added.
+    CALLEDGER_DATABASE_URL names the coordinator, where Citus 13 is installed and the workers are added, or a worker.
     Sums, the feed, keys, policies and the ledger stay on the coordinator; holds are on every node.
     Each table moves in one transaction, and takes no rows meanwhile: stop the service first, start it afterwards.
     One that is started before the end waits for it.
@@ -48,20 +49,21 @@ def citus(
 
 
 async def _citus(data: Path | None, shards: int, *, dry_run: bool) -> None:
-    url = settings_for(data).database_url
-    if url is None:
+    settings = settings_for(data)
+    if settings.database_url is None:
         raise OperatorError(
             "the embedded PostgreSQL is one machine: set CALLEDGER_DATABASE_URL to the coordinator of a Citus cluster, "
             "and restore a dump of this ledger there (docs/scale.md)"
         )
-    if dry_run:
-        planned = await _planned(url, shards)
-        _show(planned, "would be moved")
-        if planned.is_new:
-            say("there is no ledger in this database yet: its tables would be made, and all distributed empty")
-        say(f"not there on Citus: {NOT_THERE}; docs/scale.md says more")
-        return
-    _show(await distribute(url, shards=shards), "moved")
+    async with address.database(data=settings.data, database_url=settings.database_url) as url:
+        if dry_run:
+            planned = await _planned(url, shards)
+            _show(planned, "would be moved")
+            if planned.is_new:
+                say("there is no ledger in this database yet: its tables would be made, and all distributed empty")
+            say(f"not there on Citus: {NOT_THERE}; docs/scale.md says more")
+            return
+        _show(await distribute(url, shards=shards), "moved")
     say("done: start the service again; `calledger status` proves that accounts are kept apart on the workers")
 
 

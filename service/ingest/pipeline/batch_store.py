@@ -1,10 +1,6 @@
 """Stores a batch of prepared calls over one connection of its own: all or nothing, again after a lost connection, and
 cut in two when the database refuses it, until the bad row stands alone.
 
-A few rows come with the statement that stores them, many are copied before. A copy pays for itself from some fifty rows
-on. Below, what surrounds it is most of the batch: another round trip, and a temporary table whose files each commit
-cuts, and waits for, behind whatever else the disk has to do.
-
 `JobQueue` holds what waits for it, and says which of it one commit stores.
 """
 
@@ -14,10 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import asyncpg
-import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from service.errors import ServiceError
@@ -27,25 +22,19 @@ from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import BATCH_ROWS, BISECTED
 from service.ingest.pipeline.gate import error_chars
+from service.ingest.pipeline.inserting import FEW_MAX, Keys, insert_new, insert_on_workers, prepare
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
 from service.logs import get_logger
+from service.storage.citus.workers import Workers
 from service.storage.cold.catalogue import LATE_AGE
 from service.storage.cold.errors import ColdFileError
 from service.storage.cold.moving import ColdKey, brought_back
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseUnavailableError
-from service.storage.statements.write import (
-    CREATE_STAGED,
-    DATABASE_STATE,
-    DURABLE_COMMITS,
-    STAGED_COLUMNS,
-    STAGED_TABLE,
-    STORE_GIVEN,
-    STORE_STAGED,
-)
+from service.storage.statements.write import DATABASE_STATE
 
 log = get_logger()
 
@@ -62,9 +51,6 @@ _PASSING_FAULTS: Final = (
     "57",
     "58",
 )  # connection, rollback, resources, locks, operator, system
-FEW_MAX: Final = 50
-"""Rows up to which a batch comes with its statement."""
-_JSON_TEXTS: Final = ("amount_parts", "tags", "units")
 _NO_PARTITION: Final = "no partition of relation"
 
 _Acquired: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -84,8 +70,15 @@ class _RefusedError(Exception):
 class BatchStore:
     """Gives each call of a batch its outcome. Not for two batches at once."""
 
-    def __init__(self, pool: asyncpg.Pool, ensure_partitions: EnsurePartitions, cold: ColdTier | None = None) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        ensure_partitions: EnsurePartitions,
+        cold: ColdTier | None = None,
+        workers: Workers | None = None,
+    ) -> None:
         self._pool = pool
+        self._workers = workers
         self._cold = cold
         self._ensure_partitions = ensure_partitions
         self._connection: _Acquired | None = None
@@ -132,6 +125,8 @@ class BatchStore:
         """Give the connection back."""
         if self._connection is not None:
             await self._release(self._connection)
+        if self._workers is not None:
+            await self._workers.close()
 
     async def _store_patiently(self, calls: Sequence[Prepared]) -> None:
         """Try again while the fault is a passing one: storing the same calls twice stores them once."""
@@ -217,9 +212,12 @@ class BatchStore:
         if known:
             await _judge_stored(connection, known)
 
-    async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> set[tuple[int, str]]:
+    async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> Keys:
+        as_parameter = not self._logs_parameters
         try:
-            return await insert_new(connection, calls, as_parameter=not self._logs_parameters)
+            if self._workers is not None and len(calls) > FEW_MAX:
+                return await insert_on_workers(connection, self._workers, calls, as_parameter=as_parameter)
+            return await insert_new(connection, calls, as_parameter=as_parameter)
         except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
             raise _RefusedError("22000") from error
 
@@ -229,8 +227,7 @@ class BatchStore:
         if self._connection is None:
             connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT_S)
             try:
-                await connection.execute(DURABLE_COMMITS)
-                await create_staging(connection)
+                await prepare(connection)
             except BaseException:
                 await self._pool.release(connection)
                 raise
@@ -272,42 +269,6 @@ async def _judge_stored(connection: Connection, known: Sequence[Prepared]) -> No
             call.outcome = Status.DUPLICATE
     if unsettled:
         await complete(connection, unsettled)
-
-
-async def create_staging(connection: Connection) -> None:
-    """Make what `insert_new` wants of a connection, once."""
-    await connection.execute(CREATE_STAGED)
-
-
-async def insert_new(connection: Connection, calls: Sequence[Prepared], *, as_parameter: bool) -> set[tuple[int, str]]:
-    """Insert and commit what is not there yet, all or nothing. Returns the keys of the calls that were there.
-
-    `as_parameter`: a few rows may be a parameter of the statement, for the server writes none into its log.
-    Raises ValueError, TypeError or OverflowError for a value that the driver cannot encode, or PostgresError.
-    """
-    if as_parameter and len(calls) <= FEW_MAX:
-        known = await connection.fetch(STORE_GIVEN, _as_json(calls))
-    else:
-        async with connection.transaction():
-            records = [call.record for call in calls]
-            await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
-            known = await connection.fetch(STORE_STAGED)
-    return {(row["account_id"], row["id"].hex) for row in known}
-
-
-def _as_json(calls: Sequence[Prepared]) -> str:
-    return orjson.dumps([_as_object(call.record) for call in calls]).decode()
-
-
-def _as_object(record: tuple[Any, ...]) -> dict[str, Any]:
-    """The record's columns that have a value, as `json_to_recordset` takes them."""
-    row = {name: value for name, value in zip(STAGED_COLUMNS, record, strict=True) if value is not None}
-    for name in _JSON_TEXTS:
-        if name in row:
-            row[name] = orjson.Fragment(row[name])
-    if "sealed" in row:
-        row["sealed"] = f"\\x{row['sealed'].hex()}"
-    return row
 
 
 BATCH_ERROR_CHARS: Final = 2**17

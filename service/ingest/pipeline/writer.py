@@ -21,6 +21,7 @@ from service.ingest.formats.split import Rejection, Row
 from service.ingest.metrics import QUEUED_ROWS, ROWS
 from service.ingest.pipeline.batch_store import BatchStore, Job, JobQueue
 from service.ingest.pipeline.gate import AdmissionGate, error_chars
+from service.ingest.pipeline.inserting import prepare
 from service.ingest.pipeline.long_rows import LONG_BYTES, LongRows, Read
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import AccountResolution, Prepared
@@ -75,7 +76,9 @@ class Writer:
         self._queue_rows = queue_rows
         self.batch_rows = batch_rows
         self._bills = Bills(database.writer, accounts)
-        self._store = BatchStore(database.writer, self._ensure_partitions, database.cold)
+        self._store = BatchStore(
+            database.writer, self._ensure_partitions, database.cold, database.workers_for_writing(prepare)
+        )
         self._gate = AdmissionGate(accounts=accounts, keyring=keyring, rules=rules, prices=prices, now=self._store.now)
         self._queue = JobQueue(batch_rows)
         self._rows = 0

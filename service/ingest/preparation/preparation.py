@@ -128,6 +128,8 @@ class AccountResolution:
             return self._ids_by_name.get(name) or self._accounts.cached(name)
         if report.account in self._ids_by_name:
             return self._ids_by_name[report.account]
+        if not self._ids_by_name:
+            return None
         if len(self._bound) == 1 and (report.account is None or report.source in _GATEWAY_IDS):
             return self._bound[0]
         return NO_ACCOUNT if report.account is None else OTHER_ACCOUNT

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Final, ParamSpec, TypeVar
@@ -19,19 +18,12 @@ from uuid import UUID
 
 from service.disk import sync
 from service.keyring.errors import KeyringDamagedError, KeyringError, KeyringExposedError, KeyringUnavailableError
-from service.keyring.metadata import KekRecord, Metadata
+from service.keyring.metadata import Metadata
 from service.keyring.names import KeyName, parse_name
-from service.keyring.stores.file_layout import Layout
-from service.keyring.stores.private_files import (
-    append,
-    erase,
-    locked,
-    make_directory,
-    publish,
-    read_private,
-    replace,
-)
-from service.keyring.stores.protocol import StaleKekError, kek_id_of
+from service.keyring.stores.file_layout import Layout, key_of
+from service.keyring.stores.key_files import KeyFiles
+from service.keyring.stores.private_files import append, locked, make_directory, publish, read_private, replace
+from service.keyring.stores.protocol import StaleKekError, is_stale, kek_id_of
 
 _HAD_KEY: Final = {"destroyed": True, "barred": False}
 
@@ -109,8 +101,6 @@ class Tombstones:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PATHS_MAX: Final = 4096
-
 
 async def create_file_store(root: Path, metadata: Metadata, secrets: Mapping[str, bytes]) -> None:
     """Make a keyring in `root`, unless another process makes it first. `secrets` are entries by name."""
@@ -158,8 +148,7 @@ class FileStore:
     def __init__(self, layout: Layout, tombstones: Tombstones) -> None:
         self._layout = layout
         self._tombstones = tombstones
-        # Asked for with every use of a key. By type too: names of two kinds with one id are equal tuples.
-        self._path_of = lru_cache(_PATHS_MAX, typed=True)(layout.key_path)
+        self._keys = KeyFiles(layout)
 
     @property
     def location(self) -> str:
@@ -173,28 +162,24 @@ class FileStore:
         """The metadata as `keyring.json` has them now. `KeyringMissingError`, `KeyringDamagedError`."""
         return await _in_thread(self._layout.metadata)
 
-    async def replace_keks(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
-        """Replace the key-encryption keys in `keyring.json` under the lock; False if it is not `expected` any more."""
-        return await _in_thread(self._replace_keks, tuple(keks), expected)
+    async def replace_metadata(self, metadata: Metadata, *, expected: Metadata) -> bool:
+        """Replace `keyring.json` under the lock; False if it is not `expected` any more."""
+        return await _in_thread(self._replace_metadata, metadata, expected)
 
     async def bind(self, database_id: UUID) -> str:
         """Write the database's id unless one is written. Returns the one that is."""
         return await _in_thread(self._bind, database_id)
 
     def still_there(self, name: KeyName) -> bool:
-        """Whether a key in memory may still be used: two system calls look for its tombstone and its file."""
+        """Whether a key in memory may still be used: two system calls look for its tombstone and its pack."""
         # A destruction by another process is noticed with the next use of the key.
         self._refresh()
-        return name not in self._tombstones and os.access(self._path_of(name), os.F_OK)
+        return name not in self._tombstones and self._keys.has(name)
 
     async def read(self, name: str) -> bytes | None:
-        """The entry of that name; None if there is no such file. `KeyringUnavailableError` on other errors of
-        the disk.
-        """
+        """The entry of that name; None if there is none. `KeyringUnavailableError` on errors of the disk."""
         try:
-            return read_private(self._layout.entry_path(name))
-        except FileNotFoundError:
-            return None
+            return self._read(name)
         except OSError as error:
             raise _unavailable(error) from error
 
@@ -204,19 +189,22 @@ class FileStore:
         return name in self._tombstones
 
     async def publish(self, name: KeyName, entry: bytes) -> None:
-        """Write a new key file under the lock, unless there is one or a tombstone. `StaleKekError`."""
+        """Write a new key under the lock, unless there is one or a tombstone. `StaleKekError`."""
         await _in_thread(self._publish, name, entry)
 
     async def replace(self, name: str, old: bytes, new: bytes) -> bool:
-        """Replace the entry `old` by `new` in one rename; False if something else is there by now."""
+        """Replace the entry `old` by `new` in one step; False if something else is there by now."""
         return await _in_thread(self._replace, name, old, new)
 
     async def put_secret(self, name: str, entry: bytes, *, instead: bytes | None) -> bool:
-        """Replace a secret's entry `instead` in one rename; False if something else is there. `StaleKekError`."""
+        """Replace the entry `instead` of a secret or a pack key in one rename; False if something else is there.
+
+        `StaleKekError`.
+        """
         return await _in_thread(self._put_secret, name, entry, instead)
 
     async def destroy(self, names: Sequence[KeyName]) -> int:
-        """Write the tombstones, then overwrite and remove the files. Returns how many files there were."""
+        """Write the tombstones, then overwrite the keys where they are. Returns how many keys there were."""
         return await _in_thread(self._erase, names)
 
     async def tombstones(self) -> Mapping[KeyName, bool]:
@@ -225,40 +213,54 @@ class FileStore:
         return self._tombstones.all()
 
     async def names(self) -> Iterable[KeyName]:
-        """The names of all key files that have no tombstone."""
+        """The names of all keys that have no tombstone."""
         return await _in_thread(self._live)
 
+    async def directly_wrapped(self) -> Iterable[str]:
+        """The names of all secrets and pack keys, and of the keys without a tombstone that stand alone."""
+        return await _in_thread(self._directly_wrapped)
+
     async def recover(self) -> int:
-        """Finish destructions that a crash interrupted. Returns how many destroyed keys still had a file."""
+        """Finish destructions that a crash interrupted. Returns how many destroyed keys were still there."""
         return await _in_thread(self._erase, list(self._tombstones.all()))
 
     async def close(self) -> None:
         """Do nothing: no file is kept open."""
 
+    def _read(self, name: str) -> bytes | None:
+        key = key_of(name)
+        if key is not None:
+            return self._keys.read(key)
+        try:
+            return read_private(self._layout.entry_path(name))
+        except FileNotFoundError:
+            return None
+
     def _publish(self, name: KeyName, entry: bytes) -> None:
-        path = Path(self._layout.key_path(name))
-        make_directory(path.parent)
         with locked(self._layout.lock_path):
             # Under the lock, so that no key appears after its tombstone, or under a former key-encryption key.
-            if self._layout.metadata().current.id != kek_id_of(entry):
+            if is_stale(name, entry, self._layout.metadata()):
                 raise StaleKekError
             self._tombstones.refresh()
             if name not in self._tombstones:
-                publish(path, entry, scratch=self._layout.root)
+                self._keys.add(name, entry)
 
     def _replace(self, name: str, old: bytes, new: bytes) -> bool:
-        path = Path(self._layout.entry_path(name))
+        key = key_of(name)
         with locked(self._layout.lock_path):
             self._tombstones.refresh()
-            destroyed = not name.startswith("secret/") and parse_name(name) in self._tombstones
-            with suppress(FileNotFoundError):
-                if not destroyed and read_private(path) == old:
-                    replace(path, new, scratch=self._layout.root)
-                    return True
-        return False
+            destroyed = key is not None and key in self._tombstones
+            if destroyed or self._read(name) != old:
+                return False
+            if key is not None:
+                self._keys.replace(key, new)
+            else:
+                replace(Path(self._layout.entry_path(name)), new, scratch=self._layout.root)
+        return True
 
     def _put_secret(self, name: str, entry: bytes, instead: bytes | None) -> bool:
         path = Path(self._layout.entry_path(name))
+        make_directory(path.parent)
         with locked(self._layout.lock_path):
             # Under the lock, as for keys: nothing is added under a former key-encryption key.
             if self._layout.metadata().current.id != kek_id_of(entry):
@@ -271,23 +273,20 @@ class FileStore:
                     return True
         return False
 
-    def _replace_keks(self, keks: tuple[KekRecord, ...], expected: Metadata) -> bool:
+    def _replace_metadata(self, metadata: Metadata, expected: Metadata) -> bool:
         with locked(self._layout.lock_path):
             if self._layout.metadata() != expected:
                 return False
-            metadata = Metadata(expected.id, expected.salt, keks)
             replace(self._layout.metadata_path, metadata.encode().encode(), scratch=self._layout.root)
             return True
 
     def _erase(self, names: Sequence[KeyName]) -> int:
         with locked(self._layout.lock_path):
             self._layout.remove_unfinished()
-            paths = {name: Path(self._layout.key_path(name)) for name in names}
-            self._tombstones.add([(name, path.exists()) for name, path in paths.items()], at=datetime.now(UTC))
-            erased = [path for path in paths.values() if erase(path)]
-            for directory in {path.parent for path in erased}:
-                sync(directory)
-        return len(erased)
+            present = self._keys.present(names)
+            self._tombstones.add([(name, name in present) for name in names], at=datetime.now(UTC))
+            self._keys.erase(names)
+        return len(present)
 
     def _bind(self, database_id: UUID) -> str:
         with locked(self._layout.lock_path):
@@ -296,7 +295,15 @@ class FileStore:
 
     def _live(self) -> list[KeyName]:
         self._tombstones.refresh()
-        return [name for name in self._layout.every_key() if name not in self._tombstones]
+        return [name for name in self._keys.every() if name not in self._tombstones]
+
+    def _directly_wrapped(self) -> list[str]:
+        self._tombstones.refresh()
+        alone = [str(name) for name in self._layout.keys_alone() if name not in self._tombstones]
+        if not any(self._layout.loose_keys()):
+            with locked(self._layout.lock_path):
+                self._layout.remove_empty_folders()
+        return [*self._layout.secrets_and_pack_keys(), *alone]
 
     def _refresh(self) -> None:
         try:

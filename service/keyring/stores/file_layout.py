@@ -5,19 +5,25 @@
 - `tombstones`: the names of destroyed keys
 - `lock`: held while a key is made or destroyed
 - `secrets/pepper`, `cursor` and `signer`; `successor`, once the ledger was handed over; `head`, once it was signed
-- `periods/1/personal/2026-11-22`: tier, class and period
-- `accounts/2a/42`: by the account id, in a directory named by that id modulo 256
+- `packs/periods/1/personal/2026-11`: the keys of a tier's and class's month
+- `packs/accounts/97`: the keys of 1,024 accounts
+- `pack-keys/accounts/97/5b0c...`: what wraps those that were made under the key-encryption key of that id
 - `holds/fb3e...`: by the hold's id
 - `erasures/0c1f...`: by the erasure's id, until it has looked everywhere
+
+A keyring that an earlier version made has a file for each key, until they are packed: `periods/1/personal/2026-11-22`,
+and `accounts/2a/42` in a directory named by the account id modulo 256.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
 from service.keyring.metadata import Metadata
 from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR
+from service.keyring.stores.packs import is_pack_key
 from service.keyring.stores.private_files import (
     SCRATCH_PREFIX,
     check_private_directory,
@@ -39,8 +45,15 @@ class Layout:
         self.lock_path = root / "lock"
         self._root_text = str(root)
 
+    def pack_path(self, pack: str) -> str:
+        """The file of a pack, which is named as `place_of` names it."""
+        return f"{self._root_text}/packs/{pack}"
+
     def key_path(self, name: KeyName) -> str:
-        """The file of a key. The name must have come from `parse_name`, or from a caller that checks it."""
+        """The file of a key that stands alone.
+
+        The name must have come from `parse_name`, or from a caller that checks it.
+        """
         if isinstance(name, AccountKeyName):
             return f"{self._root_text}/accounts/{name.account & 255:02x}/{name.account}"
         if isinstance(name, HoldKeyName):
@@ -50,10 +63,10 @@ class Layout:
         return f"{self._root_text}/periods/{name.tier}/{name.data_class}/{name.period}"
 
     def entry_path(self, name: str) -> str:
-        """The file of a key, or of a secret as `secret/pepper`."""
+        """The file of a secret, as `secret/pepper`, or of a pack key."""
+        if is_pack_key(name):
+            return f"{self._root_text}/pack-keys/{name.removeprefix('pack/')}"
         secret = name.removeprefix("secret/")
-        if secret == name:
-            return self.key_path(parse_name(name))
         if secret not in (*SECRETS, SUCCESSOR, HEAD):
             raise ValueError(f"a keyring has no secret `{secret}`")
         return f"{self._root_text}/secrets/{secret}"
@@ -81,37 +94,62 @@ class Layout:
     def period_keys(self) -> Iterator[PeriodKeyName]:
         """The period keys that have a file."""
         for path in self.root.glob("periods/*/*/*"):
-            name = _name_of(f"period/{'/'.join(path.parts[-3:])}")
+            name = key_of(f"period/{'/'.join(path.parts[-3:])}")
             if isinstance(name, PeriodKeyName):
                 yield name
 
     def account_keys(self) -> Iterator[AccountKeyName]:
         """The account keys that have a file."""
         for path in self.root.glob("accounts/*/*"):
-            name = _name_of(f"account/{path.name}")
+            name = key_of(f"account/{path.name}")
             if isinstance(name, AccountKeyName):
                 yield name
 
     def hold_keys(self) -> Iterator[HoldKeyName]:
         """The keys of holds that have a file."""
         for path in self.root.glob("holds/*"):
-            name = _name_of(f"hold/{path.name}")
+            name = key_of(f"hold/{path.name}")
             if isinstance(name, HoldKeyName):
                 yield name
 
     def erasure_keys(self) -> Iterator[ErasureKeyName]:
         """The keys of erasures that have a file."""
         for path in self.root.glob("erasures/*"):
-            name = _name_of(f"erasure/{path.name}")
+            name = key_of(f"erasure/{path.name}")
             if isinstance(name, ErasureKeyName):
                 yield name
 
-    def every_key(self) -> Iterator[KeyName]:
-        """All keys that have a file, without the secrets."""
-        yield from self.period_keys()
-        yield from self.account_keys()
+    def keys_alone(self) -> Iterator[KeyName]:
+        """All keys that have a file of their own, without the secrets."""
+        yield from self.loose_keys()
         yield from self.hold_keys()
         yield from self.erasure_keys()
+
+    def loose_keys(self) -> Iterator[KeyName]:
+        """Those of them that an earlier version made, and that are to be packed."""
+        yield from self.period_keys()
+        yield from self.account_keys()
+
+    def packs(self) -> Iterator[str]:
+        """The packs that have a file."""
+        folder = self.root / "packs"
+        for pattern in ("accounts/*", "periods/*/*/*"):
+            for path in folder.glob(pattern):
+                yield str(path.relative_to(folder))
+
+    def secrets_and_pack_keys(self) -> Iterator[str]:
+        """The names of the entries that `entry_path` has a file for."""
+        yield from (f"secret/{name}" for name in (*SECRETS, SUCCESSOR, HEAD) if (self.root / "secrets" / name).exists())
+        folder = self.root / "pack-keys"
+        names = (f"pack/{path.relative_to(folder)}" for path in folder.glob("**/*"))
+        yield from (name for name in names if is_pack_key(name))
+
+    def remove_empty_folders(self) -> None:
+        """Remove the folders of an earlier version once the last key was taken out of them."""
+        for kind in ("accounts", "periods"):
+            for folder in sorted((self.root / kind).glob("**/"), reverse=True):
+                with suppress(OSError):
+                    folder.rmdir()
 
     def remove_unfinished(self) -> None:
         """Remove what a crash left of files that were being written. The caller holds the lock."""
@@ -145,12 +183,13 @@ class Layout:
         check_private_directory(self.root)
 
     def _check_unused(self) -> None:
-        used = self.database_path.exists() or any(self.every_key())
+        used = self.database_path.exists() or any(self.packs()) or any(self.keys_alone())
         if used or (self.tombstones_path.exists() and self.tombstones_path.stat().st_size):
             raise KeyringDamagedError(f"`{self.metadata_path}` is gone: restore it from the keyring's backup")
 
 
-def _name_of(text: str) -> KeyName | None:
+def key_of(text: str) -> KeyName | None:
+    """The name of a key that prints as `text`; None for anything else, as a secret or a pack key."""
     try:
         return parse_name(text)
     except ValueError:

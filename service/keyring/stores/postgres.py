@@ -21,11 +21,11 @@ from service.keyring.errors import (
     KeyringSameClusterError,
     KeyringUnavailableError,
 )
-from service.keyring.metadata import KekRecord, Metadata
+from service.keyring.metadata import Metadata
 from service.keyring.names import KeyName, parse_name
 from service.keyring.stores import postgres_schema as sql
 from service.keyring.stores.postgres_listener import UNREACHABLE, NotificationListener
-from service.keyring.stores.protocol import StaleKekError, kek_id_of
+from service.keyring.stores.protocol import PACKED_FORMAT, StaleKekError, is_stale, kek_id_of
 
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0
@@ -122,12 +122,12 @@ class PostgresStore:
         async with self._acquired() as connection:
             return self._decode(await connection.fetchval(sql.METADATA))
 
-    async def replace_keks(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
-        """Replace the key-encryption keys in one transaction; False if the metadata is not `expected` any more."""
+    async def replace_metadata(self, metadata: Metadata, *, expected: Metadata) -> bool:
+        """Replace the metadata in one transaction; False if it is not `expected` any more."""
         async with self._acquired() as connection, connection.transaction():
             if self._decode(await connection.fetchval(sql.METADATA_FOR_UPDATE)) != expected:
                 return False
-            await connection.execute(sql.SET_METADATA, Metadata(expected.id, expected.salt, tuple(keks)).encode())
+            await connection.execute(sql.SET_METADATA, metadata.encode())
             return True
 
     async def bind(self, database_id: UUID) -> str:
@@ -153,7 +153,7 @@ class PostgresStore:
     async def publish(self, name: KeyName, entry: bytes) -> None:
         """Insert a new entry, unless there is one or a tombstone. `StaleKekError`."""
         async with self._acquired() as connection, connection.transaction():
-            if self._decode(await connection.fetchval(sql.METADATA_FOR_SHARE)).current.id != kek_id_of(entry):
+            if is_stale(name, entry, self._decode(await connection.fetchval(sql.METADATA_FOR_SHARE))):
                 raise StaleKekError
             await connection.execute(sql.PUT_ENTRY, str(name), entry)
 
@@ -164,7 +164,10 @@ class PostgresStore:
             return bool(await connection.fetchval(sql.REPLACE_ENTRY, name, old, new))
 
     async def put_secret(self, name: str, entry: bytes, *, instead: bytes | None) -> bool:
-        """Update a secret's entry from `instead`, or insert it; False if something else is there. `StaleKekError`."""
+        """Update the entry of a secret or a pack key from `instead`, or insert it; False if something else is there.
+
+        `StaleKekError`.
+        """
         async with self._acquired() as connection, connection.transaction():
             if self._decode(await connection.fetchval(sql.METADATA_FOR_SHARE)).current.id != kek_id_of(entry):
                 raise StaleKekError
@@ -197,6 +200,11 @@ class PostgresStore:
         """The names of all entries without a tombstone. `KeyringDamagedError` for a name that is no key's."""
         async with self._acquired() as connection:
             return [self._name(row["name"]) for row in await connection.fetch(sql.NAMES)]
+
+    async def directly_wrapped(self) -> Iterable[str]:
+        """The names of all entries without a tombstone that no pack key wraps."""
+        async with self._acquired() as connection:
+            return [row["name"] for row in await connection.fetch(sql.DIRECTLY_WRAPPED, PACKED_FORMAT)]
 
     async def close(self) -> None:
         """Stop listening and close the connections."""

@@ -82,11 +82,18 @@ REPLACE_ENTRY: Final = """
 """Store a key that was wrapped anew, in the place of the one that was read."""
 NAMES: Final = """
     SELECT name FROM calledger_keyring.entry
-    WHERE name NOT LIKE 'secret/%' AND NOT EXISTS (
+    WHERE name NOT LIKE 'secret/%' AND name NOT LIKE 'pack/%' AND NOT EXISTS (
         SELECT FROM calledger_keyring.tombstone WHERE tombstone.name = entry.name
     )
 """
 """The names of all keys."""
+DIRECTLY_WRAPPED: Final = """
+    SELECT name FROM calledger_keyring.entry
+    WHERE substring(content FROM 1 FOR 1) <> $1 AND NOT EXISTS (
+        SELECT FROM calledger_keyring.tombstone WHERE tombstone.name = entry.name
+    )
+"""
+"""The names of all keys and secrets that no pack key wraps."""
 IS_DESTROYED: Final = "SELECT EXISTS (SELECT FROM calledger_keyring.tombstone WHERE name = $1)"
 """Whether a key was destroyed."""
 TOMBSTONES: Final = "SELECT name, had_key FROM calledger_keyring.tombstone ORDER BY number"

@@ -28,15 +28,15 @@ class KnownKeys:
         self._next = 0
 
     def __contains__(self, name: str) -> bool:
-        return _short(name) in self._names
+        return short_name(name) in self._names
 
     def names(self) -> list[str]:
         """The names of all these keys, in no order."""
-        return [f"{_ACCOUNT}{name}" if isinstance(name, int) else name for name in self._names]
+        return [long_name(name) for name in self._names]
 
     def forget(self, name: str) -> None:
         """Treat a key as ended, until an entry says that it was made again."""
-        self._names.discard(_short(name))
+        self._names.discard(short_name(name))
 
     async def follow(self) -> None:
         """Read the entries that were added. LedgerDamagedError when one cannot be read."""
@@ -53,7 +53,7 @@ class KnownKeys:
     def _add(self, data: bytes) -> None:
         try:
             leaf = read_leaf(data)
-            names = {_short(name) for name in leaf.facts["keys"]}
+            names = {short_name(name) for name in leaf.facts["keys"]}
         except (EntryError, KeyError, TypeError, ValueError):
             raise LedgerDamagedError from None
         if is_final(leaf.kind, leaf.facts):
@@ -62,5 +62,11 @@ class KnownKeys:
             self._names |= names
 
 
-def _short(name: str) -> str | int:
+def short_name(name: str) -> str | int:
+    """Of an account's key the account's id, of any other its name: accounts are many, and a number is smaller."""
     return int(name.removeprefix(_ACCOUNT)) if name.startswith(_ACCOUNT) else name
+
+
+def long_name(short: str | int) -> str:
+    """The name of which `short_name` made this."""
+    return f"{_ACCOUNT}{short}" if isinstance(short, int) else short

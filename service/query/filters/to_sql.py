@@ -5,7 +5,7 @@ which makes them complements. Text compares by code point, since every column is
 """
 # ruff: noqa: S608 - every piece is a constant of `fields.py` or a placeholder of `params.py`
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
@@ -299,6 +299,33 @@ _RENDERERS: Final[Mapping[FieldKind, _Renderer]] = {
     FieldKind.USER: Where.user,
     FieldKind.RULES: Where.rules,
 }
+
+
+_AS_GIVEN: Final = frozenset(
+    (FieldKind.TEXT, FieldKind.INTEGER, FieldKind.TOKEN_SUM, FieldKind.DECIMAL, FieldKind.REAL, FieldKind.MOMENT)
+)
+_WITH_ONE_VALUE: Final = frozenset(("eq", "ne", "lt", "lte", "gt", "gte", "contains", "startsWith"))
+
+
+def form_and_values(
+    filters: Mapping[str, Filterable], predicate: Predicate
+) -> tuple[Hashable, Sequence[object]] | None:
+    """What the SQL of a predicate depends on, and what `Where` binds for it, in order. None where it is not as simple
+    as that: for anything but comparisons with one value each, all of which hold.
+    """
+    form: list[tuple[str, Operator]] = []
+    values: list[object] = []
+    for part in conjuncts(predicate):
+        if not isinstance(part, Compare) or part.operator not in _WITH_ONE_VALUE or part.field not in filters:
+            return None
+        kind, value = filters[part.field].kind, part.value
+        if kind is FieldKind.STATUS:
+            value = value == "FAILED"
+        elif value is None or kind not in _AS_GIVEN or (isinstance(value, str) and not storable(value)):
+            return None
+        form.append((part.field, part.operator))
+        values.append(value)
+    return tuple(form), values
 
 
 def check_amounts(predicate: Predicate, *, currency_given: bool = False) -> None:

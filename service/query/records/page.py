@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from service.query.filters.decomposition import DecomposedFilter
-from service.query.filters.to_sql import single_currency
+from service.query.filters.to_sql import form_and_values, single_currency
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate, TimeRange
@@ -23,6 +23,8 @@ from service.storage.connection import Connection
 
 PAGE_MAX: Final = 200
 PAGE_DEFAULT: Final = 50
+STATEMENTS_MAX: Final = 64
+"""Statements that one selection of one role remembers."""
 # A month of local time can be an hour longer than its days.
 UNORDERED_RANGE_MAX: Final = timedelta(days=31, hours=2)
 
@@ -60,13 +62,14 @@ class PageSelection:
 class FixedColumns:
     """The columns of a selection that are the same in every scan range (`fixed_projection`), for pages asked for often.
 
-    `statements`: the statements with these columns that were put together before, and what they select, by everything
-    else that their text depends on. `texts_only`: time and id of a row are only copied into the answer, so rows may
-    have them as `ordering.MOMENT` and `ordering.KEY`.
+    `selects`: what statements with these columns select, by order. `statements`: those that were put together before,
+    by everything else that their text depends on, the oldest forgotten first.
+    `texts_only`: time and id of a row are only copied into the answer, so rows may have them as `ordering.KEY`.
     """
 
     projection: Projection
     texts_only: bool = False
+    selects: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
     statements: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
 
 
@@ -88,11 +91,11 @@ class Page(NamedTuple):
 
     def cursor(self, row: Row) -> str:
         """The cursor of `row` in this order and for this list."""
-        return self.cursors.seal_all([self.ordering.written(row)], self.binding)[0]
+        return self.cursors.seal_written(self.ordering.written(row), self.binding)
 
     def edge_cursors(self) -> list[str]:
         """The cursors of all rows, in step."""
-        return self.cursors.seal_all(map(self.ordering.written, self.rows), self.binding)
+        return self.cursors.seal_all(self.ordering.all_written(self.rows), self.binding)
 
 
 async def read_page(
@@ -116,7 +119,6 @@ async def read_page(
     before = _bound(request.before, cursors, reading, after=False)
     fetcher = _Fetcher(connection, reading, ordering, page_selection, columns)
     rows = await _rows_and_one_more(fetcher, request, [bound for bound in (after, before) if bound is not None])
-    probe = _Fetcher(connection, reading, ordering, PageSelection())
     more = len(rows) > request.size
     rows = rows[: request.size]
     if request.from_end:
@@ -126,8 +128,8 @@ async def read_page(
     return Page(
         rows,
         shown_fields(reading, page_selection.selection) if columns is None else columns.projection.shown,
-        more_after or (page_selection.has_next and await probe.exists_past(before)),
-        more_before or (page_selection.has_previous and await probe.exists_past(after)),
+        more_after or (page_selection.has_next and await fetcher.are_past(before)),
+        more_before or (page_selection.has_previous and await fetcher.are_past(after)),
         await count_rows(connection, reading) if page_selection.total else None,
         ordering,
         cursors,
@@ -191,7 +193,6 @@ class _Fetcher:
         self.account = reading.scan_ranges[0].account if len(reading.scan_ranges) == 1 else None
         # These hold for the list and not for one statement: all rows of a page have the same columns.
         self._lone = fixed if len(reading.scan_ranges) == 1 else None
-        self._bare = self._lone if reading.predicate is EVERYTHING else None
 
     async def fetch(self, bounds: Sequence[Bound], limit: int, *, backward: bool) -> list[Row]:
         """The first `limit` rows inside the bounds, from the asked end."""
@@ -205,13 +206,10 @@ class _Fetcher:
             if not scan_ranges:
                 continue
             remaining = limit - len(rows)
-            if (cold := self._reading.cold) is not None and cold.wanted(scan_ranges, time_range):
+            if (cold := self._reading.cold) is not None and cold.reads(scan_ranges, time_range):
                 rows += await self._fetch_cold(cold, scan_ranges, time_range, bounds, remaining, backward)
-            elif self._bare is not None and not bounds:
-                text = self._text_of(self._bare, scan_ranges[0], time_range, backward)
-                rows += await self._connection.fetch(text, *values_of(scan_ranges[0], time_range, remaining))
             else:
-                text, values = self._statement(scan_ranges, time_range, bounds, remaining, backward=backward)
+                text, values = self._remembered(scan_ranges, time_range, bounds, remaining, backward)
                 rows += await self._connection.fetch(text, *values)
             if len(rows) >= limit:
                 break
@@ -262,15 +260,16 @@ class _Fetcher:
         selection = self._page_selection
         return selection.rows or (selection.has_previous if from_end else selection.has_next)
 
-    async def exists_past(self, bound: Bound | None) -> bool:
-        """Whether there is a row on the far side of the page's end, the row that the cursor was made of included.
+    async def are_past(self, bound: Bound | None) -> bool:
+        """Whether there are rows on the far side of the page's end, the row that the cursor was made of included.
 
         False for None: the page has no such end.
         """
         if bound is None:
             return False
+        probe = _Fetcher(self._connection, self._reading, self._ordering, PageSelection())
         far = Bound(bound.position, not bound.after, inclusive=True)
-        return bool(await self.fetch([far], 1, backward=bound.after))
+        return bool(await probe.fetch([far], 1, backward=bound.after))
 
     def _time_windows(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[TimeRange]:
         reading, ordering = self._reading, self._ordering
@@ -299,13 +298,17 @@ class _Fetcher:
         *,
         backward: bool,
         given: GivenRows | None = None,
+        apart: bool = False,
     ) -> tuple[str, Sequence[object]]:
-        params = Params()
+        params = Params(apart=apart)
         conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
         conditions += self._reading.only
-        for bound in bounds:
-            text = self._ordering.beyond(bound, params)
-            conditions.append(lambda _, text=text: text)
+
+        def beyond(bound: Bound) -> statements.Condition:
+            """The rows inside of one end of the page."""
+            return lambda _: self._ordering.beyond(bound, params)
+
+        conditions += map(beyond, bounds)
 
         alone = len(self._reading.scan_ranges) == 1
         texts = alone and (self._lone.texts_only if self._lone is not None else self._page_selection.texts)
@@ -323,30 +326,42 @@ class _Fetcher:
         )  # fmt: skip
         return text, params.values
 
-    def _text_of(self, fixed: FixedColumns, scan_range: ScanRange, time_range: TimeRange, backward: bool) -> str:
-        """The statement for one scan range without conditions, which most pages are. It is put together once."""
-        key = (self._ordering.names, backward, scan_range.accounts is None, self.account is None)
+    def _remembered(
+        self,
+        scan_ranges: Sequence[ScanRange],
+        time_range: TimeRange,
+        bounds: Sequence[Bound],
+        limit: int,
+        backward: bool,
+    ) -> tuple[str, Sequence[object]]:
+        """The statement, which for one scan range and a simple filter is put together once for all values."""
+        fixed, reading, ordering = self._lone, self._reading, self._ordering
+        everything = reading.predicate is EVERYTHING
+        found = ((), ()) if everything else form_and_values(reading.table.filters, reading.predicate)
+        if fixed is None or found is None or (bounds and not ordering.by_time):
+            return self._statement(scan_ranges, time_range, bounds, limit, backward=backward)
+        form, values = found
+        values = [*values_of(scan_ranges[0], time_range, limit), *values]
+        for bound in bounds:
+            values += ordering.moment_and_id(bound)
+        several = scan_ranges[0].accounts is None, self.account is None
+        key = (ordering.names, backward, several, form, *[(bound.after, bound.inclusive) for bound in bounds])
         text = fixed.statements.get(key)
         if text is None:
-            text = fixed.statements[key] = statements.page(
-                self._reading.table,
-                [scan_range],
-                time_range,
-                lambda _: self._fixed_select(fixed),
-                self._reading.only,
-                self._ordering.order_by(backward=backward),
-                0,
-                Params(),
-            )
-        return text
+            text, bound_values = self._statement(scan_ranges, time_range, bounds, limit, backward=backward, apart=True)
+            assert bound_values == values, "`form_and_values` says what `Where` binds"
+            if len(fixed.statements) >= STATEMENTS_MAX:
+                del fixed.statements[next(iter(fixed.statements))]
+            fixed.statements[key] = text
+        return text, values
 
     def _fixed_select(self, fixed: FixedColumns) -> str:
         """What every statement with these columns selects in this order. It is written once."""
         key = (self._ordering.names, self.account is None)
-        text = fixed.statements.get(key)
+        text = fixed.selects.get(key)
         if text is None:
             columns = self._placed(fixed.projection.columns, texts=fixed.texts_only)
-            text = fixed.statements[key] = statements.selected(columns)
+            text = fixed.selects[key] = statements.selected(columns)
         return text
 
     def _placed(self, selected: Mapping[str, str], *, texts: bool) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ from service.query.filters.decomposition import DecomposedFilter
 from service.query.filters.to_sql import accounts_matching
 from service.query.model.catalog import ERRORS, Table
 from service.query.model.errors import BadInputError, QueryTimeoutError
-from service.query.model.predicate import Compare, TimeRange, operands
+from service.query.model.predicate import Compare, TimeRange, fields_of, operands
 from service.query.model.scope import Scope
 from service.storage.cold.catalogue import AS_JSON, ColdFile, from_json
 from service.storage.connection import one_row
@@ -60,9 +60,11 @@ class ScanRange(NamedTuple):
 
 
 async def names_in_scope(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -> Mapping[str, int]:
-    """Account ids by name, of the accounts that the scope may know. Named accounts not yet cached are looked up."""
+    """Account ids by name, of those that the scope may know. The named are read; all, if the filter `_asks_all`."""
     if scope.accounts is not None:
         await accounts.look_up(account_ids=scope.accounts)
+    elif _asks_all(decomposed):
+        await accounts.load_all()
     else:
         await accounts.look_up(names=_account_names(decomposed), account_ids=_account_ids(decomposed))
     return accounts.ids(scope.accounts)
@@ -75,6 +77,11 @@ def all_loaded(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -
     return accounts.names().keys() >= _account_ids(decomposed) and accounts.ids(None).keys() >= _account_names(
         decomposed
     )
+
+
+def _asks_all(decomposed: DecomposedFilter) -> bool:
+    by_name = [part.operator in ("eq", "in") for part in decomposed.accounts]
+    return not all(by_name) or "account" in fields_of(decomposed.rest) or (bool(decomposed.users) and not by_name)
 
 
 def _account_names(decomposed: DecomposedFilter) -> set[str]:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from policies.evidence import LedgerKind, read_leaf
+from service.ledger import long_name, short_name
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
@@ -33,17 +34,17 @@ async def record_keys(context: RetentionContext) -> int:
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             return 0
         # Read in this order, so that a key that is made or destroyed meanwhile counts as neither lost nor made again.
-        known = {name: kind async for name, kind in _known(connection)}
-        live = {str(name) for name in await context.keyring.names()}
-        destroyed = set(await context.keyring.tombstones())
+        known = {short_name(name): kind async for name, kind in _known(connection)}
+        live = {short_name(str(name)) for name in await context.keyring.names()}
+        destroyed = {short_name(name) for name in await context.keyring.tombstones()}
         created = {name for name, kind in known.items() if kind == LedgerKind.KEY_CREATED}
-        changes: dict[entries.Kind, set[str]] = {
+        changes: dict[entries.Kind, set[str | int]] = {
             "KEY_CREATED": live - destroyed - created,
             "KEY_DESTROYED": {name for name in destroyed & known.keys() if _is_ours(name, known[name])},
             "KEY_LOST": created - live - destroyed,
         }
         for kind, changed in changes.items():
-            names = sorted(changed)
+            names = sorted(long_name(name) for name in changed)
             if names and kind == "KEY_LOST":
                 log.error("keys are gone that nobody destroyed: restore the keyring", keys=names[:5], count=len(names))
             for first in range(0, len(names), entries.NAMES_MAX):
@@ -52,9 +53,9 @@ async def record_keys(context: RetentionContext) -> int:
     return sum(len(names) for names in changes.values())
 
 
-def _is_ours(name: str, kind: str) -> bool:
+def _is_ours(name: str | int, kind: str) -> bool:
     """Whether the destruction of a key is to be recorded here: the purge that destroys a period key does so itself."""
-    return kind != LedgerKind.KEY_DESTROYED and not name.startswith("period/")
+    return kind != LedgerKind.KEY_DESTROYED and not long_name(name).startswith("period/")
 
 
 async def _known(connection: Connection) -> AsyncIterator[tuple[str, str]]:

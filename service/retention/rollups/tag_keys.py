@@ -23,6 +23,7 @@ from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection
+from service.storage.statements.tag_deltas import TAGS_LOCK
 
 log = get_logger()
 
@@ -34,7 +35,7 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 _KEYS: Final = "SELECT tag_key, summed_from, unlisted_at FROM usage_tag_key ORDER BY tag_key"
 """The tags that are summed, or are to be."""
-# It waits for the writers that do not know the tag, and those that come wait for the commit: a moment for each.
+# They wait for the writers that do not know the tag, and those that come wait for the commit: a moment for each.
 _WAIT_FOR_WRITERS: Final = "LOCK TABLE usage_tag_delta IN SHARE MODE"
 _ADD: Final = "INSERT INTO usage_tag_key (tag_key) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
 """Sum by these tags from now on."""
@@ -105,6 +106,7 @@ async def forget_tags(owner: asyncpg.Pool, keys: Collection[str] | None = None) 
             await connection.execute(statement, chosen)
         # Writers that know the tags still are waited for last, and so for a moment.
         await connection.execute("SET LOCAL lock_timeout = '2s'")
+        await connection.execute(_LOCK, TAGS_LOCK)
         await connection.execute(_WAIT_FOR_WRITERS)
         for statement in _FORGET_LAST:
             await connection.execute(statement, chosen)
@@ -145,6 +147,7 @@ async def _add(owner: asyncpg.Pool, keys: Sequence[str]) -> None:
     """Let every writer make deltas of these tags; tried again if the writers of the moment take long."""
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute("SET LOCAL lock_timeout = '2s'")
+        await connection.execute(_LOCK, TAGS_LOCK)
         await connection.execute(_WAIT_FOR_WRITERS)
         await connection.execute(_ADD, keys)
 

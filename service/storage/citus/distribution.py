@@ -9,7 +9,7 @@ from service.storage.citus.engine import CITUS, DISTRIBUTED
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
 from service.storage.schema.migrate import LOCK, migrate
-from service.storage.schema.row_security import ROLES, WHOLE_ON_EACH_NODE, quoted
+from service.storage.schema.row_security import ROLES, WHOLE_ON_EACH_NODE, WRITTEN_ON_EACH_NODE, quoted
 
 SHARDS: Final = 8
 """As many shards a table by default: each costs a statement for every partition that is made and every report over all
@@ -25,14 +25,15 @@ NOT_THERE: Final = (
 """What a distributed ledger goes without."""
 _FUNCTIONS: Final = ("calledger_latency_bucket(integer)", "calledger_latency_sketch(smallint, numeric)")
 """What statements have the workers compute."""
-_TABLES: Final = (*WHOLE_ON_EACH_NODE, *DISTRIBUTED)
+_MOVED: Final = (*WHOLE_ON_EACH_NODE, *DISTRIBUTED)
+_TABLES: Final = (*_MOVED, *WRITTEN_ON_EACH_NODE)
 
 BY_ACCOUNT: Final = "by account"
 WHOLE: Final = "whole, on every node"
+WRITTEN: Final = "here, written to by every node"
 EMPTIED: Final = "moved before, its copy here goes"
 
 _VERSION: Final = "SELECT extversion FROM pg_extension WHERE extname = 'citus'"
-_GROUP: Final = "SELECT groupid FROM pg_dist_local_group"
 _NODES: Final = """
     SELECT groupid, nodename, nodeport FROM pg_dist_node
     WHERE noderole = 'primary' AND isactive AND (groupid = 0 OR shouldhaveshards) ORDER BY groupid
@@ -54,7 +55,8 @@ _SIZES: Final = """
 """What the coordinator itself has of each table: nothing but pages of empty indexes once it has been moved."""
 _OTHERS: Final = """
     SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name IN ('calledger', 'calledger maintenance')
+    WHERE datname = current_database()
+        AND application_name IN ('calledger', 'calledger maintenance', 'calledger maintenance 2')
 """
 """The connections of a service that runs."""
 _LOCK: Final = "SELECT pg_advisory_lock($1)"
@@ -73,7 +75,10 @@ _ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_ha
 
 @dataclass(frozen=True, slots=True)
 class TableStep:
-    """One table that is to be moved, or whose rows still lie on the coordinator. `kind`: BY_ACCOUNT, WHOLE, EMPTIED."""
+    """One table that is to be moved, or whose rows still lie on the coordinator.
+
+    `kind`: BY_ACCOUNT, WHOLE, WRITTEN, EMPTIED.
+    """
 
     table: str
     kind: str
@@ -121,8 +126,6 @@ async def _cluster(connection: Connection) -> tuple[str, tuple[str, ...]]:
         )
     if int(version.partition(".")[0]) < LEAST_MAJOR:
         raise DatabaseError(f"this is Citus `{version}`: calledger needs {LEAST_VERSION} or later")
-    if await connection.fetchval(_GROUP) != 0:
-        raise DatabaseError("this is a worker: CALLEDGER_DATABASE_URL has to name the coordinator")
     nodes = await connection.fetch(_NODES)
     workers = tuple(f"{row['nodename']}:{row['nodeport']}" for row in nodes if row["groupid"])
     if not workers:
@@ -142,6 +145,8 @@ async def _refuse_cold(connection: Connection) -> None:
 
 
 def _kind(table: str) -> str:
+    if table in WRITTEN_ON_EACH_NODE:
+        return WRITTEN
     return WHOLE if table in WHOLE_ON_EACH_NODE else BY_ACCOUNT
 
 
@@ -161,7 +166,7 @@ def refuse_finished(planned: Distribution) -> None:
 async def refuse_half_moved(connection: Connection) -> None:
     """DatabaseError where `distribute` was interrupted: a service would ask tables of both kinds as if of one."""
     done = await _moved(connection)
-    left = [f"`{table}`" for table in _TABLES if table not in done]
+    left = [f"`{table}`" for table in _MOVED if table not in done]
     if done and left:
         raise DatabaseError(
             f"a part of this ledger is on the workers of its Citus cluster, and {', '.join(left)} not: run `calledger "
@@ -175,10 +180,13 @@ async def described(connection: Connection) -> str | None:
     if version is None:
         return None
     workers = sum(row["groupid"] != 0 for row in await connection.fetch(_NODES))
-    done = [row["name"] for row in await connection.fetch(_DONE, list(DISTRIBUTED))]
-    if len(done) < len(DISTRIBUTED):
+    done = await _moved(connection)
+    if not done.issuperset(DISTRIBUTED):
         return f"{version}, {workers} workers; not distributed: `calledger scale-out citus`"
-    return f"{version}, {workers} workers, calls by account in {await connection.fetchval(_SHARDS)} shards"
+    found = f"{version}, {workers} workers, calls by account in {await connection.fetchval(_SHARDS)} shards"
+    if done.issuperset(WRITTEN_ON_EACH_NODE):
+        return found
+    return f"{found}; calls go through the coordinator: `calledger scale-out citus` once more sends them straight there"
 
 
 async def refuse_unreachable(connection: Connection) -> None:
@@ -245,6 +253,9 @@ async def _move(connection: Connection, planned: Distribution) -> None:
             await connection.execute("SELECT create_reference_table($1::text::regclass)", step.table)
         elif step.kind == BY_ACCOUNT:
             await connection.execute("SELECT create_distributed_table($1::text::regclass, 'account_id')", step.table)
+        elif step.kind == WRITTEN:
+            await connection.execute("SELECT citus_add_local_table_to_metadata($1::text::regclass)", step.table)
+            continue
         await connection.execute(_EMPTY_HERE, step.table)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from service.storage.connection import Connection, ScopedConnection
-from service.storage.schema.row_security import WHOLE_ON_EACH_NODE
+from service.storage.schema.row_security import WHOLE_ON_EACH_NODE, WRITTEN_ON_EACH_NODE
 
 DISTRIBUTED: Final = ("call", "call_error", "call_held", "call_error_held")
 """Tables that are distributed by account: a row or more a call. Sums are few, and stay on the coordinator, so that a
@@ -140,12 +140,12 @@ def engine_on(connection: Connection) -> Engine:
 
 
 async def copies_on(connection: Connection) -> list[str]:
-    """The further tables of ours that a coordinator has, in which its copy of what every node has whole lies."""
+    """The further tables of ours that a coordinator has, in which what every node has whole or can write to lies."""
     if engine_on(connection) is POSTGRESQL:
         return []
-    return [row["name"] for row in await connection.fetch(_COPIES, list(WHOLE_ON_EACH_NODE))]
+    return [row["name"] for row in await connection.fetch(_COPIES, [*WHOLE_ON_EACH_NODE, *WRITTEN_ON_EACH_NODE])]
 
 
-async def engine_of(connection: asyncpg.Connection) -> Engine:
+async def engine_of(connection: Connection) -> Engine:
     """What the server of this connection wants."""
     return CITUS if await connection.fetchval(_HAS_CITUS) else POSTGRESQL

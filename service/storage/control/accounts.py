@@ -1,9 +1,10 @@
 """Accounts by name and id, and the tier that each had at any time: one cached look-up for writing and reading."""
 
+import asyncio
 import time
 from bisect import bisect_right
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -38,6 +39,14 @@ _WITH_TIERS: Final = """
 """Accounts with the tiers that they had, around a choice of accounts."""
 _BY_NAME: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE name = ANY ($1::text[])")
 _BY_ID: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE id = ANY ($1::integer[])")
+_SPANS: Final = """
+    SELECT DISTINCT tier, from_at, lead(from_at) OVER (PARTITION BY account_id ORDER BY from_at) AS until
+    FROM account_tier
+"""
+"""Every tier with the times in which an account has it: few rows, however many accounts there are."""
+_NEWEST: Final = "SELECT coalesce(max(id), 0) AS id FROM account"
+_ERASED: Final = "SELECT id FROM account WHERE starts_with(name, $1)"
+"""The accounts whose erasure has begun."""
 _FOLLOWING: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE id > $1 ORDER BY id LIMIT $2")
 _MAKE: Final = """
     WITH made AS (
@@ -50,10 +59,12 @@ _MAKE: Final = """
 """
 
 TierSpan = tuple[int, datetime, datetime | None]
+_Tiers = tuple[tuple[datetime, ...], tuple[int, ...]]
 
 
 class Accounts:
-    """A cache of `account` and `account_tier`: all of it is read at the start, and from then on one account at a time.
+    """A cache of `account` and `account_tier`, one account at a time as each is asked for. What is known of all at any
+    time are the tiers that there are, and who is erased.
 
     Rows are never removed. They change only by erasure (the name) and by a move (a future tier), and notices announce
     both. That a name or an id belongs to no account is remembered for a second, or until a notice of new accounts.
@@ -63,9 +74,13 @@ class Accounts:
         self.default_tier = default_tier
         self._ids: dict[str, int] = {}
         self._names: dict[int, str] = {}
-        self._tiers: dict[int, tuple[list[datetime], list[int]]] = {}
-        self._spans: Counter[TierSpan] = Counter()
+        self._tiers: dict[int, _Tiers] = {}
+        # Nearly all accounts have had one tier from the beginning, so what they have is kept once.
+        self._histories: dict[_Tiers, _Tiers] = {}
+        self._spans: set[TierSpan] = set()
         self._newest = 0
+        self._is_complete = False
+        self._completing = asyncio.Lock()
         self._ids_among: dict[tuple[int, ...], dict[str, int]] = {}
         self._missed: OrderedDict[str | int, float] = OrderedDict()
         self.version: object = object()
@@ -75,8 +90,23 @@ class Accounts:
         """The ids of the accounts whose erasure has begun."""
 
     async def refresh(self) -> None:
-        """Read every account, `_CHUNK` at a time."""
-        await self._read_after(0)
+        """Read what is known of all accounts, and those in the cache again, `_CHUNK` at a time."""
+        [newest] = await _rows(_NEWEST)
+        self._add({(row["tier"], _utc(row["from_at"]), _utc(row["until"])) for row in await _rows(_SPANS)})
+        self.erased.update([row["id"] for row in await _rows(_ERASED, ERASED)])
+        known = sorted(self._names)
+        for first in range(0, len(known), _CHUNK):
+            self._put(await _rows(_BY_ID, known[first : first + _CHUNK]))
+        if self._is_complete:
+            await self._read_after(max(0, self._newest - _OVERLAP))
+        self._newest = max(self._newest, newest["id"])
+
+    async def load_all(self) -> None:
+        """Read every account that is not in the cache yet: for what can match the name of any."""
+        async with self._completing:
+            if not self._is_complete:
+                await self._read_after(0)
+                self._is_complete = True
 
     async def on_notification(self, detail: str) -> None:
         """Read what a notice announces: new accounts (`made`), or one account, by its id in decimal digits."""
@@ -98,26 +128,29 @@ class Accounts:
     def _put(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             account_id, name = row["id"], row["name"]
-            # Times that share one zone object compare much faster.
-            tiers = ([start.astimezone(UTC) for start in row["starts"]], list(row["tiers"]))
+            tiers = (tuple(_utc(start) for start in row["starts"]), tuple(row["tiers"]))
+            tiers = self._histories.setdefault(tiers, tiers)
             if self._names.get(account_id) == name and self._tiers[account_id] == tiers:
                 continue
-            self._forget(account_id)
+            if account_id in self._names:
+                self._ids.pop(self._names[account_id], None)
             # The tier first: a caller that finds the account may read its tier.
             self._tiers[account_id] = tiers
-            self._spans.update(_spans_of(tiers))
+            self._add(_spans_of(tiers))
             self._names[account_id] = name
             self._ids[name] = account_id
             if name.startswith(ERASED):
                 self.erased.add(account_id)
             self._newest = max(self._newest, account_id)
-            self.version, self._all = object(), None
+            self.version = object()
             self._ids_among.clear()
 
-    def _forget(self, account_id: int) -> None:
-        if account_id in self._names:
-            self._spans -= Counter(_spans_of(self._tiers[account_id]))
-            self._ids.pop(self._names[account_id], None)
+    def _add(self, spans: Iterable[TierSpan]) -> None:
+        # Those that no account has any more, after a move, stay until the next start: nothing is found there.
+        before = len(self._spans)
+        self._spans.update(spans)
+        if len(self._spans) != before:
+            self.version, self._all = object(), None
 
     async def ensure(self, names: Iterable[str]) -> dict[str, int]:
         """The ids of `names`; accounts that do not exist are made, in the default tier."""
@@ -201,12 +234,14 @@ class Accounts:
         """Every tier that these accounts (None: all) ever had or will have, sorted."""
         if account_ids is None:
             return self._of_all()[0]
-        return tuple(sorted({tier for n in account_ids if n in self._tiers for tier in self._tiers[n][1]}))
+        return tuple(sorted({tier for tier, _, _ in self.tier_spans(account_ids)}))
 
     def tier_spans(self, account_ids: Collection[int] | None = None) -> frozenset[TierSpan]:
         """Every (tier, from, to) that these accounts (None: all) had, have or will have; `to` None: without end."""
         if account_ids is None:
             return self._of_all()[1]
+        if any(number not in self._tiers and number not in self._missed for number in account_ids):
+            return self._of_all()[1]  # of one that nobody has looked up, nothing may be missed
         return frozenset(span for n in account_ids if n in self._tiers for span in _spans_of(self._tiers[n]))
 
     def _of_all(self) -> tuple[tuple[int, ...], frozenset[TierSpan]]:
@@ -217,9 +252,14 @@ class Accounts:
         return self._all
 
 
-def _spans_of(tiers: tuple[list[datetime], list[int]]) -> list[TierSpan]:
+def _spans_of(tiers: tuple[Sequence[datetime], Sequence[int]]) -> list[TierSpan]:
     starts, tier_numbers = tiers
     return list(zip(tier_numbers, starts, [*starts[1:], None], strict=True))
+
+
+def _utc(moment: Any) -> Any:  # noqa: ANN401 - a time of the driver's, or None
+    # Times that share one zone object compare much faster.
+    return moment and moment.astimezone(UTC)
 
 
 async def _rows(statement: str, *values: object) -> list[Mapping[str, Any]]:

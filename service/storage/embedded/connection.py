@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from service.logs import get_logger
+from service.storage.citus.nodes import coordinator_of, each_address
 from service.storage.embedded.data_directory import Cluster
 from service.storage.embedded.locks import FileLock
 from service.storage.embedded.supervisor import EmbeddedPostgres
@@ -28,15 +29,15 @@ SHARERS_TIMEOUT_S = 5.0
 async def database(*, data: Path, database_url: str | None, serving: bool = False) -> AsyncIterator[str]:
     """The address of a database that answers, for as long as the context lasts.
 
-    This is `database_url` where the operator gives one, and otherwise the embedded database under `data`. A command
-    shares that with the process that runs it, or runs it itself for as long as it and those that share it need it. The
-    service (`serving`) runs it itself, and stops it when it stops. A server that ends by itself is started again.
+    This is the operator's where `database_url` is given, whose hosts are tried in turn; of a cluster it is the
+    coordinator, whichever node answers. Otherwise it is the embedded database under `data`. A command shares that with
+    the process that runs it, or runs it itself for as long as it and those that share it need it. The service
+    (`serving`) runs it itself, and stops it when it stops. A server that ends by itself is started again.
 
     Raises DatabaseError when there is none, and inside the context when the embedded one cannot be kept running.
     """
     if database_url is not None:
-        await _check(database_url)
-        yield database_url
+        yield await _reached(database_url)
         return
     cluster = Cluster(data)
     async with AsyncExitStack() as stack:
@@ -143,22 +144,29 @@ async def _answers(url: str) -> bool:
     return True
 
 
-async def _check(url: str) -> None:
-    """Raise DatabaseError, naming the server and never the password, unless the operator's database answers."""
+async def _reached(url: str) -> str:
+    """The address of the operator's database: of the first of the hosts of `url` that answers, or of its coordinator.
+
+    Raises DatabaseError, naming the servers and never the password, unless one does.
+    """
     try:
-        location = _describe_address(url)
+        addresses = {address: _describe_address(address) for address in each_address(url)}
     except ValueError:
         raise DatabaseError(
             "CALLEDGER_DATABASE_URL is no address of a PostgreSQL: write `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`"
         ) from None
-    try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise DatabaseError(
-            f"the database at `{location}` does not answer ({_reason(error)}): check CALLEDGER_DATABASE_URL, or unset "
-            "it to use the embedded database"
-        ) from None
-    await connection.close()
+    faults = []
+    for address, location in addresses.items():
+        try:
+            connection = await asyncpg.connect(address, timeout=CONNECT_TIMEOUT_S)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            faults.append(f"the database at `{location}` does not answer ({_reason(error)})")
+            continue
+        try:
+            return await coordinator_of(connection, address)
+        finally:
+            await connection.close()
+    raise DatabaseError(f"{'; '.join(faults)}: check CALLEDGER_DATABASE_URL, or unset it to use the embedded database")
 
 
 def _describe_address(url: str) -> str:

@@ -20,6 +20,8 @@ ROLES: Final = (SCOPED_ROLE, UNSCOPED_ROLE)
 
 WHOLE_ON_EACH_NODE: Final = ("hold",)
 """Tables that on Citus every node has whole, because statements join what is distributed with them."""
+WRITTEN_ON_EACH_NODE: Final = ("stored_on_worker",)
+"""Tables of the coordinator that on Citus every node can write to."""
 
 _ACCOUNTS: Final = "nullif(current_setting('calledger.accounts', true), '')::integer[]"
 _BY_ACCOUNT: Final = f"account_id = ANY ({_ACCOUNTS})"
@@ -69,6 +71,8 @@ GUARDS: Final = (
     Guard("change_epoch", _READ, "", secured=False),
     Guard("change_floor", _READ, "", secured=False),
     Guard("usage_delta", _ADD, _BY_ACCOUNT),
+    # A trigger keeps no row.
+    Guard("stored_on_worker", ("INSERT",), secured=False),
     Guard("usage_quarter", _READ, _BY_ACCOUNT),
     Guard("usage_half_hour", _READ, _BY_ACCOUNT),
     Guard("usage_day", _READ, _BY_ACCOUNT),
@@ -171,9 +175,11 @@ async def gaps(connection: Connection) -> list[Gap]:
 
 
 def _guard_of_copy(name: str, guards: Mapping[str, Guard]) -> Guard:
-    """On Citus a table that every node has whole lies in a second one of its name and a number, with its policies."""
+    """On Citus a table that every node has or can write to lies in a second one of its name and a number, with its
+    policies.
+    """
     table, _, number = name.rpartition("_")
-    if table in WHOLE_ON_EACH_NODE and number.isdecimal():
+    if table in (*WHOLE_ON_EACH_NODE, *WRITTEN_ON_EACH_NODE) and number.isdecimal():
         return replace(guards[table], table=name)
     return Guard(name, (), secured=False)
 

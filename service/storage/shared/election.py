@@ -18,8 +18,9 @@ log = get_logger()
 
 LOCK: Final = 0x63616C6C_0031
 """The advisory lock of the process that maintains the ledger."""
-NAME: Final = "calledger maintenance"
-"""The `application_name` of its connection."""
+_OLDER_NAME: Final = "calledger maintenance"
+NAME: Final = "calledger maintenance 2"
+"""The `application_name` of the connection of every service, elected or not; with the number it knows packs of keys."""
 LOOK_S: Final = 2.0
 """How often the others look whether it is still there."""
 HEARTBEAT_S: Final = 5.0
@@ -27,6 +28,15 @@ SILENT_S: Final = 20.0
 """After so long without a beat PostgreSQL ends its session: the machine was lost, or the process hangs."""
 _CLOSE_TIMEOUT_S: Final = 2.0
 _TRY: Final = "SELECT pg_try_advisory_lock($1)"
+_OLDER: Final = """
+    SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1)
+"""
+"""Whether a service of a version runs that looks for each key in a file of its own."""
+
+
+async def knows_no_packs(connection: Connection | asyncpg.Pool) -> bool:
+    """Whether a service runs on this database that is older than packs of keys, and would miss keys in them."""
+    return await connection.fetchval(_OLDER, _OLDER_NAME)
 
 
 async def work_while_elected(

@@ -23,16 +23,21 @@ class ChangeKind(IntEnum):
 ID_BYTES: Final = 16
 
 
-def changes_of(rows: LiteralString, kind: LiteralString) -> LiteralString:
-    """An INSERT of what a statement has done to the feed. `rows` has `account_id`, `tier` and `id`; `kind` is a number
+def change_rows_of(rows: LiteralString, kind: LiteralString) -> LiteralString:
+    """A SELECT of what a statement has done, for the feed. `rows` has `account_id`, `tier` and `id`; `kind` is a number
     of ChangeKind.
     """
     return f"""
-    INSERT INTO call_change_new (account_id, tier, kind, ids)
-    SELECT account_id, tier, {kind}, string_agg(uuid_send(id), ''::bytea)
+    SELECT account_id, tier, {kind} AS kind, string_agg(uuid_send(id), ''::bytea) AS ids
     FROM {rows}
     GROUP BY account_id, tier
 """  # noqa: S608 - names of our own
+
+
+def changes_of(rows: LiteralString, kind: LiteralString) -> LiteralString:
+    """An INSERT of the changes that `change_rows_of` selects."""
+    return f"""
+    INSERT INTO call_change_new (account_id, tier, kind, ids) {change_rows_of(rows, kind)}"""
 
 
 ARE_UNNUMBERED: Final[LiteralString] = "SELECT EXISTS (SELECT FROM call_change_new)"

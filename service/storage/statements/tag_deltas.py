@@ -10,16 +10,24 @@ _COLUMNS: Final[LiteralString] = (
     "bucket_at, account_id, tier, tag_key, tag_value, currency, calls, errors, input_tokens, output_tokens, "
     "cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, wasted, latency_buckets"
 )
+TAGS_LOCK: Final = 0x63616C6C_0040
+"""The advisory lock of the tags that are summed: shared by who has read them and stores calls elsewhere."""
 DELTA_COLUMNS: Final = tuple(_COLUMNS.split(", "))
 
 
 def tag_rows_of(
-    rows: LiteralString, *, corrections: bool = False, sided: bool = False, chosen: LiteralString = "true"
+    rows: LiteralString,
+    *,
+    corrections: bool = False,
+    sided: bool = False,
+    chosen: LiteralString = "true",
+    keys: LiteralString = "usage_tag_key",
 ) -> LiteralString:
     """A SELECT of the deltas of calls by tag. `rows` has columns of `call`.
 
     `corrections`: there may be some among them, which add to amounts alone. `sided`: `rows` has a column `side`, 1 or
-    -1: what is added, and what is taken away. `chosen`: the condition of the tags that are summed.
+    -1: what is added, and what is taken away. `chosen`: the condition of the tags that are summed; `keys`: where they
+    are, as `tag_key`.
     """
     of_calls: LiteralString = "correction_of IS NULL" if corrections else "true"
     side: LiteralString = "side" if sided else "1"
@@ -43,7 +51,7 @@ def tag_rows_of(
         coalesce({amount}, 0) AS amount, coalesce({amount} FILTER (WHERE amount_source = 3), 0) AS estimated,
         coalesce({amount} FILTER (WHERE failed), 0) AS wasted,
         coalesce(array_agg({bin_}) FILTER (WHERE latency_ms IS NOT NULL), '{{}}') AS latency_buckets
-    FROM {rows} JOIN usage_tag_key ON jsonb_exists(tags, tag_key) AND {chosen}
+    FROM {rows} JOIN {keys} ON jsonb_exists(tags, tag_key) AND {chosen}
     GROUP BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - names of our own
 

@@ -6,8 +6,8 @@ copied into a temporary table of the writer's own connection; a few are a parame
 
 from typing import Final, LiteralString
 
-from service.storage.statements.changes import changes_of
-from service.storage.statements.tag_deltas import tag_deltas_of
+from service.storage.statements.changes import change_rows_of, changes_of
+from service.storage.statements.tag_deltas import tag_deltas_of, tag_rows_of
 
 STAGED_TABLE: Final = "call_staged"
 
@@ -100,36 +100,44 @@ DATABASE_STATE: Final[LiteralString] = f"SELECT clock_timestamp() AS now, {LOGS_
 """The database's time, and whether its log may repeat parameters."""
 
 
-def deltas_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
-    """An INSERT of what calls add to the sums: a delta for each key and quarter hour. `rows` has columns of `call`.
+_DELTA_COLUMNS: Final[LiteralString] = """
+        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets
+"""
+
+
+def delta_rows_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
+    """A SELECT of what calls add to the sums: a delta for each key and quarter hour. `rows` has columns of `call`.
 
     `corrections`: there may be some among them, which add to amounts alone.
     """
     calls: LiteralString = " FILTER (WHERE correction_of IS NULL)" if corrections else ""
     return f"""
-    INSERT INTO usage_delta (
-        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets
-    )
     SELECT
         date_bin('15 minutes', started_at, '1970-01-01 00:00:00+00') AS bucket_at, account_id, tier, failed, model,
         coalesce(provider, '') AS provider, coalesce(api_key, '') AS api_key, coalesce(currency, '') AS currency,
-        count(*){calls}, coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
-        coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),
-        coalesce(sum(reasoning_tokens), 0), count(amount){calls}, coalesce(sum(amount), 0),
-        coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0),
+        count(*){calls} AS calls, coalesce(sum(input_tokens), 0) AS input_tokens,
+        coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(cache_read_tokens), 0) AS cache_read_tokens,
+        coalesce(sum(cache_write_tokens), 0) AS cache_write_tokens,
+        coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens, count(amount){calls} AS priced,
+        coalesce(sum(amount), 0) AS amount, coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0) AS estimated,
         coalesce(
             array_agg(calledger_latency_bucket(latency_ms)) FILTER (WHERE latency_ms IS NOT NULL), '{{}}'
-        )
+        ) AS latency_buckets
     FROM {rows}
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """  # noqa: S608 - names of our own
 
 
+def deltas_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
+    """An INSERT of the deltas that `delta_rows_of` selects."""
+    return f"INSERT INTO usage_delta ({_DELTA_COLUMNS}) {delta_rows_of(rows, corrections=corrections)}"
+
+
 # Stores what is new and returns the keys of what is not. The deltas are summed over the rows of RETURNING, never over
 # what was sent, so that a retried call is not counted twice. The order of the rows is the same for every writer, so
 # that two writers of the same calls wait for each other and do not deadlock.
-_STORE: Final[LiteralString] = f"""
+_STORED: Final[LiteralString] = """
 stored AS (
     INSERT INTO call (
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
@@ -165,19 +173,42 @@ stored AS (
     JOIN stored ON stored.account_id = staged.account_id AND stored.id = staged.id
     WHERE staged.error_at IS NOT NULL
     RETURNING 1
-), deltas AS (
-{deltas_of("stored")}), tag_deltas AS (
-{tag_deltas_of("stored")}), changes AS (
-{changes_of("stored", "0")})
+)
+"""
+_KNOWN: Final[LiteralString] = """
 SELECT staged.account_id, staged.id
 FROM call_staged AS staged
 WHERE NOT EXISTS (
     SELECT 1 FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
 )
-"""  # noqa: S608 - our own text
+"""
+"""The calls that were there before."""
+_STORE: Final[LiteralString] = f"""{_STORED}, deltas AS (
+{deltas_of("stored")}), tag_deltas AS (
+{tag_deltas_of("stored")}), changes AS (
+{changes_of("stored", "0")})
+{_KNOWN}"""
 
 STORE_STAGED: Final[LiteralString] = f"WITH {_STORE}"
 """Stores what was copied into `STAGED_TABLE`."""
+
+STORE_ON_WORKER: Final[LiteralString] = f"""
+WITH {_STORED}, sent AS (
+    INSERT INTO stored_on_worker (usage, tags, changes)
+    SELECT
+        (SELECT json_agg(made) FROM ({delta_rows_of("stored")}) AS made),
+        (SELECT json_agg(made) FROM ({tag_rows_of("stored", keys="unnest($1::text[]) AS summed (tag_key)")}) AS made),
+        (SELECT json_agg(made) FROM ({change_rows_of("stored", "0")}) AS made)
+    WHERE EXISTS (SELECT 1 FROM stored)
+)
+{_KNOWN}"""  # noqa: S608 - our own text
+"""The same on a worker of a Citus cluster, where sums and feed are not: what belongs there goes to the coordinator as
+one row, of which a trigger there makes deltas and changes. $1: the tags that are summed.
+"""
+KEEP_TAGS: Final[LiteralString] = "SELECT pg_advisory_xact_lock_shared($1)"
+"""Keep the tags that are summed as they are until the transaction ends."""
+SUMMED_TAGS: Final[LiteralString] = "SELECT array_agg(tag_key) FROM usage_tag_key"
+"""The tags that are summed, for statements on workers."""
 
 _GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS given ({_TYPED_COLUMNS})"  # noqa: S608 - our own text
 """A few calls as the parameter of the statement that stores them."""

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keyring_folder import slot_of
 from retaining import NOW, OLD, SHORT, YOUNG, RetainedLedger, failed, open_retained
 from rows import SeededLedger
 
 from policies.policy.model import Role
+from service.keyring import PeriodKeyName
 from service.query.reader import Reader
 from service.retention.maintenance import maintain
 
@@ -108,8 +110,7 @@ async def test_hidden_rows_wait_for_their_partition(client: RoleClient) -> None:
 async def test_a_lost_key_is_counted(client: RoleClient, tmp_path: Path) -> None:
     """A key that is gone without a tombstone shows in the report."""
     await client.retained.report(failed("young", YOUNG))
-    for path in (tmp_path / "keyring" / "periods").rglob(f"{YOUNG:%Y-%m-%d}"):
-        path.unlink()
+    slot_of(tmp_path / "keyring", PeriodKeyName(1, "personal", f"{YOUNG:%Y-%m-%d}")).unlink()
     assert (await client.classes())["PERSONAL", "CALL_ERROR"]["keys"]["lost"] == "1"
 
 

@@ -137,8 +137,10 @@ async def swap_sealed(case: Case) -> None:
 
 
 async def overwrite_key(case: Case) -> None:
-    [path, *_] = sorted(case.folder.glob("keyring/periods/*/*/*"))
-    path.write_bytes(bytes(len(path.read_bytes())))
+    [path, *_] = sorted(case.folder.glob("keyring/packs/periods/*/*/*"))
+    content = path.read_bytes()
+    at = len(content) - len(content.lstrip(b"\0")) + 20
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
 
 
 async def edit_mirror(case: Case) -> None:

@@ -15,7 +15,7 @@ from ingesting import RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import Report
 from service.ingest.formats.native.reader import read_native
-from service.ingest.pipeline.batch_store import FEW_MAX, create_staging, insert_new
+from service.ingest.pipeline.inserting import FEW_MAX, create_staging, insert_new
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.preparation.preparation import Preparation, Prepared
 from service.ingest.results import Status

@@ -88,12 +88,19 @@ class TestKeys:
 
         assert len(await second) == 32
 
-    async def test_shards(self, env: Environment, keyring: Keyring) -> None:
-        """Accounts' keys are spread over 256 folders."""
-        for number in (0, 255, 256, 511):
+    async def test_packs(self, env: Environment, keyring: Keyring) -> None:
+        """The keys of 1,024 accounts are one file, and so are those of a tier's month, its own among them."""
+        for number in (1, 1023, 1024):
             await keyring.key(AccountKeyName(number), mint=True)
+        for name in (DAY, NEXT_DAY, DAY._replace(period="2026-11"), DAY._replace(period="2026-12-01")):
+            await keyring.key(PeriodKeyName(*name), mint=True)
 
-        assert sorted(path.name for path in (env.root / "accounts").iterdir()) == ["00", "ff"]
+        packs = env.root / "packs"
+        files = sorted(str(path.relative_to(packs)) for path in packs.rglob("*") if path.is_file())
+        months = ["periods/1/personal/2026-11", "periods/1/personal/2026-12"]
+        assert files == ["accounts/0", "accounts/1", *months]
+        assert len(await keyring.names()) == 7
+        assert {str(name) for name in await keyring.names()} >= {"account/1023", "period/1/personal/2026-11"}
 
     async def test_private(self, env: Environment, keyring: Keyring) -> None:
         """Every directory is 0700 and every file 0600, whatever the umask."""
@@ -287,7 +294,7 @@ class TestStart:
         """A key file that others can read is not used; that costs what it seals, not the service."""
         await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        env.file(1).chmod(0o644)
+        env.file(1).pack.chmod(0o644)
 
         with pytest.raises(KeyringUnavailableError, match="chmod 600"):
             await keyring.key(AccountKeyName(1), mint=False)

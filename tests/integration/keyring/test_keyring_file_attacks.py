@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from keyring_folder import DAY, NEXT_DAY, Environment
+from keyring_folder import DAY, NEXT_DAY, Environment, slot_of
 
 from service.keyring import (
     AccountKeyName,
@@ -15,6 +15,8 @@ from service.keyring import (
     PeriodKeyName,
     open_keyring,
 )
+from service.keyring.stores.pack_file import SLOT_BYTES
+from service.keyring.stores.protocol import PACKED_BYTES
 
 
 @pytest.fixture
@@ -37,8 +39,8 @@ class TestAttacks:
         for number in (1, 2):
             await keyring.key(AccountKeyName(number), mint=True)
         keyring.forget()
-        shutil.copy(env.file(NEXT_DAY), env.file(DAY))
-        shutil.copy(env.file(2), env.file(1))
+        env.file(DAY).write_bytes(env.file(NEXT_DAY).read_bytes())
+        env.file(1).write_bytes(env.file(2).read_bytes())
 
         with pytest.raises(KeyDamagedError):
             await keyring.key(PeriodKeyName(*DAY), mint=True)
@@ -58,39 +60,58 @@ class TestAttacks:
         await other.key(AccountKeyName(1), mint=True)
         await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        shutil.copy(tmp_path / "other" / "accounts" / "01" / "1", env.file(1))
+        env.file(1).write_bytes(slot_of(tmp_path / "other", AccountKeyName(1)).read_bytes())
 
         with pytest.raises(KeyDamagedError):
             await keyring.key(AccountKeyName(1), mint=False)
 
+    async def test_pack_key_of_another_pack(self, env: Environment, keyring: Keyring) -> None:
+        """A pack key put in the place of another pack's is refused, and so is what it would open there."""
+        for number in (1, 1024):
+            await keyring.key(AccountKeyName(number), mint=True)
+        keyring.forget()
+        first, second = (next((env.root / "pack-keys" / "accounts" / pack).iterdir()) for pack in "01")
+        shutil.copy(second, first)
+
+        with pytest.raises(KeyDamagedError):
+            await keyring.key(AccountKeyName(1), mint=False)
+        first.unlink()
+        with pytest.raises(KeyDamagedError, match="which wraps others"):
+            await keyring.key(AccountKeyName(1), mint=True)
+
     async def test_every_cut(self, env: Environment, keyring: Keyring) -> None:
-        """A key file cut at any length is damaged, and is never replaced by a new key."""
+        """A pack cut anywhere within a key has a damaged key there, which is never replaced by a new one."""
         await keyring.key(AccountKeyName(1), mint=True)
-        content = env.file(1).read_bytes()
-        for end in range(len(content)):
-            env.file(1).write_bytes(content[:end])
+        pack, content = env.file(1).pack, env.file(1).pack.read_bytes()
+        for end in range(SLOT_BYTES + 1, SLOT_BYTES + PACKED_BYTES):
+            pack.write_bytes(content[:end])
             keyring.forget()
             with pytest.raises(KeyDamagedError):
                 await keyring.key(AccountKeyName(1), mint=True)
-            assert env.file(1).read_bytes() == content[:end]
+            assert pack.read_bytes() == content[:end]
 
     async def test_every_bit(self, env: Environment, keyring: Keyring) -> None:
-        """A key file with any byte changed, or one more, is damaged."""
+        """A key with any byte changed, or one more, is damaged; so is the pack key, and every key in its pack."""
         await keyring.key(AccountKeyName(1), mint=True)
-        content = env.file(1).read_bytes()
-        changed = [content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :] for at in range(len(content))]
-        for wrong in (*changed, content + b"\0"):
-            env.file(1).write_bytes(wrong)
-            keyring.forget()
-            with pytest.raises(KeyDamagedError):
-                await keyring.key(AccountKeyName(1), mint=False)
+        (pack_key,) = (env.root / "pack-keys" / "accounts" / "0").iterdir()
+        for file, length in ((env.file(1), PACKED_BYTES), (pack_key, len(pack_key.read_bytes()))):
+            content = file.read_bytes()[:length]
+            changed = [content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :] for at in range(length)]
+            for wrong in (*changed, content + b"\1"):
+                file.write_bytes(wrong)
+                keyring.forget()
+                with pytest.raises(KeyDamagedError):
+                    await keyring.key(AccountKeyName(1), mint=False)
+            file.write_bytes(content)
+        keyring.forget()
+        assert len(await keyring.key(AccountKeyName(1), mint=False)) == 32
 
     async def test_link(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
-        """A key file that is a symbolic link is not followed."""
+        """A pack that is a symbolic link is not followed."""
         await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        shutil.move(env.file(1), tmp_path / "elsewhere")
-        env.file(1).symlink_to(tmp_path / "elsewhere")
+        shutil.move(env.file(1).pack, tmp_path / "elsewhere")
+        env.file(1).pack.symlink_to(tmp_path / "elsewhere")
 
         with pytest.raises(KeyringUnavailableError):
             await keyring.key(AccountKeyName(1), mint=False)

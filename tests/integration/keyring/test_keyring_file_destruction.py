@@ -163,7 +163,7 @@ class TestDestruction:
             await keyring.key(AccountKeyName(number), mint=True)
         await keyring.destroy([DAY])
         await keyring.destroy([AccountKeyName(2)])
-        (env.file(NEXT_DAY).parent / "2026-11-23.bak").touch(mode=0o600)
+        (env.file(NEXT_DAY).pack.parent / "2026-11.bak").touch(mode=0o600)
 
         counts = await keyring.counts()
 
@@ -188,11 +188,19 @@ class TestDestruction:
         assert len(await keyring.key(AccountKeyName(2), mint=False)) == 32
 
     async def test_overwritten(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
-        """What is left of a destroyed key's blocks is zeros: a second name of the same file shows it."""
-        await keyring.key(AccountKeyName(1), mint=True)
+        """A destroyed key's bytes are zeros on the disk: in its pack, and in a pack that went with its last key."""
+        for number in (1, 2):
+            await keyring.key(AccountKeyName(number), mint=True)
+        one, two = env.file(1).read_bytes(), env.file(2).read_bytes()
         second_name = tmp_path / "second"
-        second_name.hardlink_to(env.file(1))
+        second_name.hardlink_to(env.file(1).pack)
 
         await keyring.destroy([AccountKeyName(1)])
+        assert one[:69] not in second_name.read_bytes()
+        assert env.file(2).read_bytes() == two
 
+        await keyring.destroy([AccountKeyName(2)])
+        assert not env.file(2).pack.exists()
         assert not second_name.read_bytes().strip(b"\0")
+        everywhere = b"".join(path.read_bytes() for path in env.root.rglob("*") if path.is_file())
+        assert not any(entry[at : at + 16] in everywhere for entry in (one, two) for at in range(9, 53))

@@ -309,7 +309,7 @@ def test_lost_twice(service: RunningService, tmp_path: Path) -> None:
 
 
 def account_key(service: RunningService) -> Path:
-    (path,) = [path for path in (service.data / "keyring" / "accounts").rglob("*") if path.is_file()]
+    (path,) = [path for path in (service.data / "keyring" / "packs" / "accounts").rglob("*") if path.is_file()]
     return path
 
 

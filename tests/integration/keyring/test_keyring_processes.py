@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from keyring_folder import slot_of
 
 from service.keyring import (
     AccountKeyName,
@@ -116,7 +117,7 @@ async def test_mint_against_destroy(urls: tuple[str, str], tmp_path: Path) -> No
 
     await asyncio.to_thread(gather, mint_or_destroy, (urls, False), (urls, True))
 
-    assert not [path for path in (tmp_path / "ring" / "periods").rglob("*") if path.is_file()]
+    assert not [path for path in (tmp_path / "ring" / "packs").rglob("*") if path.is_file()]
     keyring = await open_keyring(*urls, create=False)
     for day in DAYS:
         with pytest.raises(KeyDestroyedError):
@@ -130,19 +131,19 @@ async def test_mint_against_destroy(urls: tuple[str, str], tmp_path: Path) -> No
         ("pwrite", 1),
         ("fsync", 1),  # before they are known to be on disk
         ("pwrite", 2),  # before the first key is overwritten
-        ("fsync", 2),  # when it was
+        ("pwrite", 3),
+        ("pwrite", len(DAYS) + 1),
+        ("fsync", 2),  # when all are
+        ("pwrite", len(DAYS) + 2),  # before the pack, empty by now, is overwritten
+        ("fsync", 3),
         ("unlink", 1),
-        ("unlink", 2),
-        ("pwrite", 20),
-        ("unlink", len(DAYS)),
-        ("fsync", len(DAYS) + 2),  # before the directory is
+        ("fsync", 4),  # before the directory is
     ],
 )
 async def test_killed_while_destroying(urls: tuple[str, str], tmp_path: Path, system_call: str, nth: int) -> None:
     """However a destruction dies, a key is either whole or destroyed, and the next start finishes what was begun."""
     keyring = await open_keyring(*urls, create=True)
     keys = {day: await keyring.key(PeriodKeyName(*day), mint=True) for day in DAYS}
-    files = tmp_path / "ring" / "periods" / "1" / "personal"
 
     process = SPAWN.Process(target=die_destroying, args=(urls, system_call, nth))
     process.start()
@@ -153,7 +154,7 @@ async def test_killed_while_destroying(urls: tuple[str, str], tmp_path: Path, sy
     tombstones = await restarted.tombstones()
     for day in DAYS:
         if str(day) in tombstones:
-            assert not (files / day.period).exists()
+            assert not slot_of(tmp_path / "ring", day).exists()
             for ring in (keyring, restarted):
                 with pytest.raises(KeyDestroyedError):
                     await ring.key(PeriodKeyName(*day), mint=True)
@@ -161,22 +162,22 @@ async def test_killed_while_destroying(urls: tuple[str, str], tmp_path: Path, sy
             assert await restarted.key(PeriodKeyName(*day), mint=False) == keys[day]
     await restarted.destroy(DAYS)
     assert await restarted.tombstones() == [str(day) for day in DAYS]
-    assert not list(files.iterdir())
+    assert not slot_of(tmp_path / "ring", DAYS[0]).pack.exists()
 
 
-async def test_tombstone_before_unlink(urls: tuple[str, str], tmp_path: Path) -> None:
-    """A process that dies when it first unlinks has written down every key it was to destroy."""
+async def test_tombstone_before_overwriting(urls: tuple[str, str], tmp_path: Path) -> None:
+    """A process that dies when it first overwrites a key has written down every key it was to destroy."""
     keyring = await open_keyring(*urls, create=True)
     for day in DAYS:
         await keyring.key(PeriodKeyName(*day), mint=True)
 
-    process = SPAWN.Process(target=die_destroying, args=(urls, "unlink", 1))
+    process = SPAWN.Process(target=die_destroying, args=(urls, "pwrite", 2))
     process.start()
     await asyncio.to_thread(process.join, 30)
 
     lines = (tmp_path / "ring" / "tombstones").read_text().splitlines()
     assert [line.split()[1] for line in lines] == [str(day) for day in DAYS]
-    assert len(list((tmp_path / "ring" / "periods" / "1" / "personal").iterdir())) == len(DAYS)
+    assert all(slot_of(tmp_path / "ring", day).exists() for day in DAYS)
 
 
 async def test_another_user(urls: tuple[str, str], tmp_path: Path) -> None:

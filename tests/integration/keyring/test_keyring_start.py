@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from conftest import Server
 from keks import kek_home
+from keyring_folder import slot_of
 from running import RunningService, command
 from vault_server import TOKEN, TransitKey, VaultServer
 
@@ -167,14 +168,14 @@ async def test_older_keyring(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     shutil.rmtree(place.data / "keyring")
     shutil.move(place.data / "backup", place.data / "keyring")
-    assert (place.data / "keyring" / "periods" / "1" / "personal" / old).exists()
+    assert slot_of(place.data / "keyring", PeriodKeyName(1, "personal", old)).exists()
 
     async with place.open() as runtime:
         assert str(PeriodKeyName(1, "personal", old)) in await runtime.keyring.tombstones()
         with pytest.raises(KeyDestroyedError):
             await runtime.keyring.key(PeriodKeyName(1, "personal", old), mint=True)
         assert await runtime.keyring.key(PeriodKeyName(1, "personal", today), mint=False) == kept
-    assert not (place.data / "keyring" / "periods" / "1" / "personal" / old).exists()
+    assert not slot_of(place.data / "keyring", PeriodKeyName(1, "personal", old)).exists()
 
 
 class TestPostgresKeyring:
@@ -374,7 +375,7 @@ def test_lost_and_rotated(tmp_path: Path) -> None:
         service.start()
         assert until_disclosed(service, ["CLEAR"])[0]["message"] == "limit reached for first"
 
-        [path] = [path for path in (service.data / "keyring" / "accounts").rglob("*") if path.is_file()]
+        [path] = [path for path in (service.data / "keyring" / "packs" / "accounts").rglob("*") if path.is_file()]
         path.unlink()
         assert until_disclosed(service, ["KEY_LOST"]) == [{"message": None, "disclosure": "KEY_LOST"}]
         status = service.command("keyring", "status")

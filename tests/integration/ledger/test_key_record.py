@@ -1,14 +1,18 @@
 """Every key stands in the ledger: made, destroyed, or gone without us."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
+from keyring_folder import slot_of
 from retaining import NOW, YOUNG, RetainedLedger, failed, open_retained
 
 from policies.evidence import read_leaf
+from service.keyring import PeriodKeyName
 from service.retention.audit.key_record import record_keys
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
@@ -54,7 +58,7 @@ async def test_a_key_that_is_gone_without_us_is_lost_and_can_come_back(
     """A key file that somebody deleted is written down as lost, once; restored, the key is there again."""
     await retained.report(failed("a", YOUNG, user="u1"))
     await record_keys(retained.retention)
-    (path,) = (tmp_path / "keyring" / "periods").rglob(f"{YOUNG:%Y-%m-%d}")
+    path = slot_of(tmp_path / "keyring", PeriodKeyName(1, "personal", f"{YOUNG:%Y-%m-%d}"))
     kept = path.read_bytes()
     path.unlink()
     for _ in range(2):
@@ -62,7 +66,6 @@ async def test_a_key_that_is_gone_without_us_is_lost_and_can_come_back(
     assert await recorded(retained, "KEY_LOST") == [f"period/1/personal/{YOUNG:%Y-%m-%d}"]
 
     path.write_bytes(kept)
-    path.chmod(0o600)
     assert await record_keys(retained.retention) == 1
     assert await record_keys(retained.retention) == 0
     again = [f"period/1/personal/{YOUNG:%Y-%m-%d}"]
@@ -83,3 +86,18 @@ async def test_destroyed_keys_are_written_down_once_and_never_lost(retained: Ret
     assert await recorded(retained, "KEY_DESTROYED") == [f"period/1/personal/{PAST:%Y-%m-%d}", f"account/{number}"]
     assert await recorded(retained, "KEY_LOST") == []
     assert await retained.findings() == {}
+
+
+async def test_keys_are_not_packed_under_an_older_service(
+    retained: RetainedLedger, tmp_path: Path, database_url: str
+) -> None:
+    """While a service of an earlier version runs, which would miss packed keys, maintenance packs none."""
+    path = tmp_path / "keyring" / "keyring.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    older = await asyncpg.connect(database_url, server_settings={"application_name": "calledger maintenance"})
+    await maintain(retained.retention)
+    assert json.loads(path.read_text())["format"] == 2
+
+    await older.close()
+    await maintain(retained.retention)
+    assert json.loads(path.read_text())["format"] == 3

@@ -245,7 +245,7 @@ def test_a_demo_that_was_cut_short_is_completed(tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "service", "serve", "--demo", "--port", "0", "--data", str(data)]
     environment = {**os.environ, **PYTHON_PATH}
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as first:
-        keys = data / "keyring" / "accounts"
+        keys = data / "keyring" / "packs" / "accounts"
         while not keys.exists() and first.poll() is None:  # the key of an account comes with its first error
             os.sched_yield()
         first.kill()

@@ -41,7 +41,7 @@ async def test_an_account_is_known_once_its_tier_is(ingest: Ingest) -> None:
     """While accounts are read anew, whoever knows an account's number can ask for its tier at every moment."""
     await ingest.accounts.ensure({"acme"})
     elsewhere = Accounts(ingest.accounts.default_tier)
-    reading = asyncio.create_task(elsewhere.refresh())
+    reading = asyncio.create_task(elsewhere.load_all())
 
     while not reading.done():
         number = elsewhere.cached("acme")
@@ -86,12 +86,60 @@ async def read(seeded: SeededLedger) -> tuple[int, int]:
     return found["rows"], found["scans"]
 
 
+async def test_a_start_keeps_none(seeded: SeededLedger) -> None:
+    """After a start the tiers of twenty thousand accounts are known, and which are erased, and none is in memory."""
+    await seeded.database.owner.execute("UPDATE account SET name = 'erased:y' WHERE name = 'account-9'")
+    elsewhere = Accounts(7)
+    await elsewhere.refresh()
+
+    assert (elsewhere.tiers(), elsewhere.tier_spans()) == ((1,), {(1, EPOCH, None)})
+    assert elsewhere.erased == {await elsewhere.find("erased:y")}
+    assert list(elsewhere.names().values()) == ["erased:y"]
+    before = await read(seeded)
+    await elsewhere.ensure(["made-after-the-start"])
+    await elsewhere.on_notification("made")
+    assert (await read(seeded))[0] - before[0] < 2 * FEW
+
+
 async def test_everything_is_read_in_parts(seeded: SeededLedger) -> None:
-    """Twenty thousand accounts are all known after a start, and none of them twice."""
+    """Twenty thousand accounts are all known once they are asked for, and none of them twice."""
+    for _ in range(2):
+        await seeded.accounts.load_all()
     assert len(seeded.accounts.names()) == MANY
     assert len(seeded.accounts.ids(None)) == MANY
     assert seeded.accounts.tiers() == (1,)
     assert seeded.accounts.tier_spans() == {(1, EPOCH, None)}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "found"),
+    [
+        ('account: {startsWith: "account-1"}', 1),
+        ('account: {notIn: ["account-1"]}', 1),
+        ('or: [{account: {eq: "account-2"}}, {model: {eq: "none"}}]', 1),
+        ('not: {account: {eq: "account-2"}}', 1),
+        ('account: {eq: "account-2"}', 1),
+        ('account: {in: ["account-1", "account-2", "nope"]}', 2),
+    ],
+)
+async def test_filters_find_accounts_that_nobody_asked_for(seeded: SeededLedger, filter_: str, found: int) -> None:
+    """Whatever a filter says of accounts, a service that has none in memory answers as one that has all."""
+    await seeded.put([StoredCall(await seeded.now(), account="account-2")])
+    await _forget(seeded)
+
+    data = await seeded.data(f"{{ calls(filter: {{{filter_}}}) {{ totalCount nodes {{ account }} }} }}")
+    grouped = f"costs(filter: {{{filter_}}}, groupBy: [ACCOUNT])"
+    costs = await seeded.data(f"{{ {grouped} {{ nodes {{ key {{ account }} calls }} }} }}")
+    names = {one["account"] for one in data["calls"]["nodes"]}
+
+    assert int(data["calls"]["totalCount"]) == len(data["calls"]["nodes"]) == found
+    assert {one["key"]["account"] for one in costs["costs"]["nodes"]} == names
+
+
+async def _forget(seeded: SeededLedger) -> None:
+    """As after a start."""
+    seeded.accounts.__init__(seeded.accounts.default_tier)
+    await seeded.accounts.refresh()
 
 
 @pytest.mark.parametrize(
@@ -154,8 +202,8 @@ async def test_what_happens_elsewhere_is_heard(seeded: SeededLedger) -> None:
     """A notice of new accounts brings these alone, and a notice of one that has changed that one."""
     elsewhere = Accounts(7)
     numbers = await elsewhere.ensure([f"elsewhere-{n}" for n in range(5)])
+    erased = await seeded.accounts.find("account-3")
     await seeded.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
-    erased = seeded.accounts.cached("account-3")
     before = await read(seeded)
     await seeded.accounts.on_notification("made")
     await seeded.accounts.on_notification(str(erased))

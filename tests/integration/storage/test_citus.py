@@ -18,7 +18,7 @@ from service.keyring import AccountKeyName, PeriodKeyName
 from service.ledger import LedgerKind
 from service.retention.lost_keys import lost_on_record
 from service.retention.rollups.compaction import Compaction
-from service.storage.citus.distribution import BY_ACCOUNT, EMPTIED, WHOLE, distribute
+from service.storage.citus.distribution import BY_ACCOUNT, EMPTIED, WHOLE, WRITTEN, distribute
 from service.storage.citus.engine import CITUS, DISTRIBUTED
 from service.storage.citus.proof import missing_proof
 from service.storage.connection import ScopedConnection
@@ -68,7 +68,7 @@ async def test_tables_of_calls_are_distributed_by_account(ingest: Ingest) -> Non
     await ingest.report(*calls(24))
 
     tables = {row["table"]: row["kind"] for row in await ingest.fetch(TABLES)}
-    assert tables == dict.fromkeys(DISTRIBUTED, "distributed") | {"hold": "reference"}
+    assert tables == dict.fromkeys(DISTRIBUTED, "distributed") | {"hold": "reference", "stored_on_worker": "local"}
     places = await ingest.fetch("""
         SELECT nodeport || nodename AS worker, sum(result::integer) AS calls
         FROM run_command_on_shards('call', 'SELECT count(*) FROM %s') JOIN citus_shards USING (shardid)
@@ -166,7 +166,7 @@ async def test_a_filled_ledger_is_distributed_as_it_is(
         with pytest.raises(DatabaseError, match="a service works in this database"):
             await distribute(empty_database_url, shards=2)
     dry = await distribute(empty_database_url, shards=2)
-    assert [step.table for step in dry.steps] == ["hold", *DISTRIBUTED]
+    assert [step.table for step in dry.steps] == ["hold", *DISTRIBUTED, "stored_on_worker"]
 
     database = await Database.open(empty_database_url)
     assert database.missing_protections == ()
@@ -203,6 +203,7 @@ async def test_a_move_that_was_interrupted_is_finished(
     assert [(step.table, step.kind) for step in done.steps] == [
         ("call", EMPTIED),
         *((table, BY_ACCOUNT) for table in DISTRIBUTED[1:]),
+        ("stored_on_worker", WRITTEN),
     ]
     database = await Database.open(url)
     assert database.missing_protections == ()
@@ -253,7 +254,8 @@ async def test_a_new_database_is_planned_and_refused_as_it_is(
     dry = bare_command(*command, "--dry-run", environment={"CALLEDGER_DATABASE_URL": url})
     assert dry.returncode == 0, dry.stderr
     steps = [line.split("\t") for line in dry.stdout.splitlines() if "\t" in line]
-    assert steps == [["hold", WHOLE, "0", "0"], *([table, BY_ACCOUNT, "0", "0"] for table in DISTRIBUTED)]
+    by_account = [[table, BY_ACCOUNT, "0", "0"] for table in DISTRIBUTED]
+    assert steps == [["hold", WHOLE, "0", "0"], *by_account, ["stored_on_worker", WRITTEN, "0", "0"]]
     assert "all distributed empty" in dry.stdout
 
     service = await asyncpg.connect(url, server_settings={"application_name": "calledger"})

@@ -1,21 +1,24 @@
 """The small pure parts of reading: slices, cursors, parameters, buckets of cost."""
 
+import base64
 import secrets
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.policy.document import load_preset
 from service.api.execution.limits import Bucket, Buckets
-from service.query.filters.to_sql import fingerprint_text, parse_fingerprint
+from service.query.filters.to_sql import Branch, Where, fingerprint_text, form_and_values, parse_fingerprint
 from service.query.model.catalog import CALLS
 from service.query.model.parameters import Params, storable
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, TimeRange, canonical
 from service.query.records.ordering import KEY, CursorError, Cursors, ordering_of
+from service.query.records.page_sealing import LENGTH, PageSealing
 from service.query.scan import statements
 from service.query.scan.ranges import WITHOUT_ACCOUNT, Density, ScanRange, time_windows, values_of
 
@@ -100,6 +103,17 @@ def test_a_place_in_time_is_one_cursor(moment: datetime, id_: UUID) -> None:
     assert CURSORS.open(CURSORS.seal(position, b"list"), b"list") == position
 
 
+@given(
+    st.binary(min_size=64, max_size=64),
+    st.lists(st.binary(min_size=LENGTH, max_size=LENGTH), min_size=1, max_size=9),
+    st.binary(min_size=1, max_size=49),
+)
+def test_a_page_is_sealed_as_the_library_seals_each_position(key: bytes, texts: list[bytes], binding: bytes) -> None:
+    """All positions at once give the bytes of AES-SIV by `cryptography`, whatever the key and the associated data."""
+    alone = [base64.urlsafe_b64encode(AESSIV(key).encrypt(text, [binding])).decode().rstrip("=") for text in texts]
+    assert PageSealing(key).seal_all(texts, binding) == alone
+
+
 @given(st.text(max_size=100))
 def test_what_was_not_sealed_does_not_open(text: str) -> None:
     """Any other text is refused with the caller's error, and no other."""
@@ -171,6 +185,55 @@ def test_a_scan_range_s_values_are_those_of_its_statement(
     statements.page(CALLS, [scan_range], span, lambda _: {"id": "id"}, [], "started_at DESC", 51, params)
 
     assert params.values == values_of(scan_range, span, 51)
+
+
+COMPARED = st.one_of(
+    *(
+        st.builds(Compare, st.just(field), st.sampled_from(operators), values)
+        for field, operators, values in (
+            ("model", ("eq", "ne", "contains", "startsWith"), st.text(st.characters(codec="utf-8"), max_size=3)),
+            ("inputTokens", ("eq", "lt", "gte"), st.integers(0, 3)),
+            ("amount", ("eq", "lte"), st.decimals(0, 2, places=1)),
+            ("recordedAt", ("ne", "gt"), MOMENTS),
+            ("status", ("eq", "ne"), st.sampled_from(("FAILED", "SUCCEEDED"))),
+        )
+    )
+)
+
+
+@given(st.lists(COMPARED, max_size=4), st.lists(COMPARED, max_size=4))
+def test_a_filter_s_form_says_its_text(one: list[Compare], other: list[Compare]) -> None:
+    """Filters of one form are one text, whatever their values, and bind what is said to be bound; others are not."""
+    found = []
+    for parts in (one, other):
+        params, branch = Params(apart=True), Branch(1, lambda: NOW, {}, {}, ())
+        text = Where(CALLS.filters, params, branch).render(And(tuple(parts)))
+        form_and_bound = form_and_values(CALLS.filters, And(tuple(parts)))
+        if form_and_bound is None:  # a NUL is in no row: the text is another
+            assert any("\0" in str(part.value) for part in parts)
+            return
+        assert params.values == form_and_bound[1]
+        found.append((form_and_bound[0], text))
+    assert (found[0][0] == found[1][0]) == (found[0][1] == found[1][1])
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        Or((Compare("model", "eq", "a"), Compare("model", "eq", "b"))),
+        Not(Compare("model", "eq", "a")),
+        Compare("model", "in", ("a",)),
+        Compare("model", "isNull", True),
+        Compare("user", "in", ("a",)),
+        Compare("id", "eq", "a"),
+        Compare("account", "ne", "a"),
+        Compare("model", "eq", "a\0"),
+        TagMatch("team", ()),
+    ],
+)
+def test_other_filters_have_no_form(predicate: Predicate) -> None:
+    """What is bound for them, or their text, is known with their values only."""
+    assert form_and_values(CALLS.filters, And((Compare("status", "eq", "FAILED"), predicate))) is None
 
 
 def test_an_unlike_scan_range_has_another_text() -> None:

@@ -56,6 +56,7 @@ _TOLD_TWICE: Final = "User-Agent"
 _LEGACY: Final = (
     "this is LiteLLM's legacy form, whose values are all text: remove `generic_api_use_v1` from its settings"
 )
+_COUNTED: Final = NOT_KEPT | CONTENT
 _NULL: Final = b"null"
 _NULL_BYTES: Final = len(_NULL)
 # Answers of these are long, and say nothing that is wanted.
@@ -224,7 +225,10 @@ class _PayloadReader:
         payload = self._payload
         left = [(name, raw) for name, raw in payload.left.items() if len(raw) != _NULL_BYTES or bytes(raw) != _NULL]
         for name, _ in left:
-            count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
+            if name in _COUNTED:
+                report.dropped[name] = 1
+            else:
+                count_dropped(report, "unknown")
         quoting = [(name, value) for name in CONTENT_METADATA if (value := payload.metadata.get(name))]
         for name, _ in quoting:
             count_dropped(report, f"metadata.{name}")

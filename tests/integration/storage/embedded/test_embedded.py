@@ -11,8 +11,11 @@ import pytest
 from embedding import ask, copy, mode, running, server_pid, short_folder, start_and_stop
 
 from service.storage.embedded import processes
+from service.storage.embedded.data_directory import buffers_mb
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
+
+pytestmark = pytest.mark.embedded
 
 
 @contextmanager
@@ -32,6 +35,12 @@ def permissions(*paths: Path) -> list[tuple[int, int, int]]:
 
 def environment(pid: int) -> str:
     return Path(f"/proc/{pid}/environ").read_text()
+
+
+@pytest.mark.parametrize(("gigabytes", "megabytes"), [(0, 128), (1, 128), (8, 256), (25, 800), (512, 1024)])
+def test_the_server_keeps_rows_by_the_memory_that_there_is(gigabytes: int, megabytes: int) -> None:
+    """A small machine gives up no more than it did, a large one a gigabyte at most."""
+    assert buffers_mb(gigabytes << 30) == megabytes
 
 
 async def test_first_start_makes_a_database_that_its_owner_can_use() -> None:

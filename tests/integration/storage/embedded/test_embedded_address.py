@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from service.storage.embedded.connection import database
 from service.storage.embedded.data_directory import Cluster
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import DatabaseError, EmbeddedDatabaseBusyError, EmbeddedDatabaseError
+
+pytestmark = pytest.mark.embedded
 
 # A command: uses the database until its standard input ends, and says what it used.
 COMMAND = """
@@ -112,6 +115,15 @@ async def test_operators_database_wins(empty_database_url: str, empty: Path) -> 
         assert url == empty_database_url
 
     assert Cluster(empty).files_owner_uid() is None
+
+
+async def test_each_host_that_does_not_answer_is_named(empty: Path) -> None:
+    """Where none of several hosts answers, the message has all of them, and no password."""
+    with pytest.raises(DatabaseError) as refused:
+        async with database(data=empty, database_url="postgresql://u:secret@127.0.0.1:1,127.0.0.1:2/d"):
+            pass
+    assert re.findall(r"`([^`]*)` does not answer", str(refused.value)) == ["127.0.0.1:1/d", "127.0.0.1:2/d"]
+    assert "secret" not in str(refused.value)
 
 
 async def test_embedded_database_is_started_and_ended(data: Path) -> None:

@@ -17,6 +17,8 @@ from service.storage.embedded import processes
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseError
 
+pytestmark = pytest.mark.embedded
+
 # What a parent does that a test kills: starts the database, says where it is, and waits to die.
 PARENT = """
 import asyncio, sys

@@ -18,6 +18,8 @@ from service.storage.embedded.processes import Identity
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseError
 
+pytestmark = pytest.mark.embedded
+
 START = """
 import asyncio, os, sys
 from pathlib import Path

@@ -87,6 +87,13 @@ def test_the_way_it_is_written_saves_no_echo(written: str) -> None:
         " ".join(CHINESE),
         CHINESE[3:9],
         f"…{CHINESE[:6]}…",
+        "".join(f"\\u{{{ord(char):x}}}" for char in CHINESE),
+        "".join(f"\\U{ord(char):08x}" for char in CHINESE),
+        "".join(f"\\{byte:03o}" for byte in CHINESE.encode()),
+        "".join(f"%u{ord(char):04x}" for char in CHINESE),
+        "".join(f"={byte:02X}" for byte in f"{CHINESE[:8]} {CHINESE[8:]}".encode()),
+        "".join(f"<b>{char}</b>" for char in CHINESE),
+        "".join(f"\x1b[31m{char}" for char in CHINESE),
     ],
 )
 def test_chinese_is_measured_by_what_it_says(written: str) -> None:
