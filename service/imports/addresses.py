@@ -13,8 +13,9 @@ from service.imports.sources.databases.mysql import mysql_reader
 from service.imports.sources.databases.postgresql import postgres_reader
 from service.imports.sources.databases.sqlite import sqlite_reader
 from service.imports.sources.databases.table import SourceTable, TableSource
+from service.imports.sources.databases.timed_table import TimedTableSource
 from service.imports.sources.file import FileSource
-from service.imports.sources.log_api import LogApiSource, access_of
+from service.imports.sources.gateway_client import access_of
 from service.imports.sources.pages import PullableSource, RowSource
 
 _POSTGRES: Final = ("postgresql", "postgres")
@@ -45,10 +46,10 @@ def open_pullable(
 ) -> PullableSource:
     """As `open_source`, for a source that can be asked again and again: no file."""
     url = _split(address)
-    if form.table is None:
+    if form.table is None or form.api is None:
         raise OperatorError(f"`{form.source}` is imported from a file")
     if url.scheme in ("http", "https"):
-        return LogApiSource(url, access_of(secret, user), since=None if since is None else int(since.timestamp()))
+        return form.api(url, access_of(secret, user), since=None if since is None else int(since.timestamp()))
     return _table(form.table, url, secret, since)
 
 
@@ -71,8 +72,12 @@ def _split(address: str) -> SplitResult:
     return url
 
 
-def _table(table: SourceTable, url: SplitResult, secret: str | None, since: datetime | None) -> TableSource:
+def _table(table: SourceTable, url: SplitResult, secret: str | None, since: datetime | None) -> PullableSource:
     where = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+    if table.by_time:
+        if url.scheme not in _POSTGRES:
+            raise OperatorError(f"the table `{table.name}` is in PostgreSQL: postgresql://USER@HOST/NAME, or https://")
+        return TimedTableSource(table, partial(postgres_reader, urlunsplit(url), secret), where, since)
     if url.scheme == "sqlite":
         path = Path(unquote(url.path.removeprefix("/"))).absolute()
         return TableSource(table, partial(sqlite_reader, path), ("?", "?"), f"sqlite {path}", since)

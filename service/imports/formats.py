@@ -10,6 +10,8 @@ from typing import Final, Literal
 from policies import Source
 from service.errors import OperatorError
 from service.imports.sources.databases.table import SourceTable
+from service.imports.sources.log_api import LogApiSource
+from service.imports.sources.spend_log_api import SpendLogApiSource
 from service.ingest.formats.gateways.agentgateway import read_request_log
 from service.ingest.formats.gateways.bifrost import read_log as read_bifrost
 from service.ingest.formats.gateways.cloudflare import read_event
@@ -41,9 +43,9 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class ImportFormat:
-    """A format of rows: whose it is, what reads a row, which options it takes (fields of `ImportOptions`), and the
-    table that has them in the gateway's database; None: it is not read from one. `is_dear`: reading a row takes longer
-    than to hand it to another process and to take over what it is.
+    """A format of rows: whose it is, what reads a row, which options it takes (fields of `ImportOptions`), the table
+    that has them in the gateway's database, and the gateway's HTTP API; None: it is not read from there. `is_dear`:
+    reading a row takes longer than to hand it to another process and to take over what it is.
     """
 
     source: Source
@@ -51,6 +53,7 @@ class ImportFormat:
     reader: Callable[[ImportOptions], Reader]
     options: frozenset[str] = frozenset()
     table: SourceTable | None = None
+    api: type[LogApiSource | SpendLogApiSource] | None = None
     is_dear: bool = False
 
 
@@ -64,6 +67,24 @@ _LOGS: Final = SourceTable(
         *("request_id", "upstream_request_id", "other"),
     ),
     long=frozenset(("content", "other")),
+)
+_SPEND_LOGS: Final = SourceTable(
+    "LiteLLM_SpendLogs",
+    key="request_id",
+    moment="startTime",
+    needed=(
+        *("startTime", "endTime", "call_type", "api_key", "spend", "prompt_tokens", "completion_tokens", "model"),
+        "metadata",
+    ),
+    others=(
+        *("completionStartTime", "model_id", "model_group", "custom_llm_provider", "api_base", "user", "cache_hit"),
+        *("request_tags", "team_id", "organization_id", "end_user", "session_id", "status", "litellm_call_id"),
+        *("requester_ip_address", "mcp_namespaced_tool_name", "agent_id", "billing_agent_id"),
+    ),
+    long=frozenset(("metadata", "request_tags")),
+    of_failed=("messages", "response", "proxy_server_request"),
+    failed=("status", "failure"),
+    by_time=True,
 )
 _LOG_OPTIONS: Final = frozenset(("quota_per_unit", "currency", "account_by"))
 
@@ -87,6 +108,8 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
             "litellm",
             "rows of LiteLLM's table `LiteLLM_SpendLogs`, or its callback's payloads",
             lambda _: read_history,
+            table=_SPEND_LOGS,
+            api=SpendLogApiSource,
             is_dear=True,
         ),
         "langfuse": ImportFormat(
@@ -96,17 +119,35 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
         "helicone": ImportFormat("helicone", "rows of Helicone's export tool and API", lambda _: read_request),
         "cloudflare": ImportFormat("cloudflare", "AI Gateway's events of Logpush, or its logs", lambda _: read_event),
         "portkey": ImportFormat("portkey", "rows of Portkey's log exports", lambda _: read_portkey),
-        "bifrost": ImportFormat("bifrost", "rows of Bifrost's table `logs`, or of its API", lambda _: read_bifrost),
+        "bifrost": ImportFormat(
+            "bifrost", "rows of Bifrost's table `logs`, or of its API", lambda _: read_bifrost, is_dear=True
+        ),
         "agentgateway": ImportFormat(
             "agentgateway", "rows of agentgateway's table `request_logs`, or of its API", lambda _: read_request_log
         ),
-        "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
-        "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
+        "csv": ImportFormat(
+            "csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"}), is_dear=True
+        ),
+        "ndjson": ImportFormat(
+            "csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"}), is_dear=True
+        ),
         "new-api": ImportFormat(
-            "new-api", "new-api's table `logs`", partial(_log_reader, "new-api"), _LOG_OPTIONS, _LOGS, is_dear=True
+            "new-api",
+            "new-api's table `logs`",
+            partial(_log_reader, "new-api"),
+            _LOG_OPTIONS,
+            _LOGS,
+            LogApiSource,
+            is_dear=True,
         ),
         "one-api": ImportFormat(
-            "one-api", "One API's table `logs`", partial(_log_reader, "one-api"), _LOG_OPTIONS, _LOGS, is_dear=True
+            "one-api",
+            "One API's table `logs`",
+            partial(_log_reader, "one-api"),
+            _LOG_OPTIONS,
+            _LOGS,
+            LogApiSource,
+            is_dear=True,
         ),
     }
 )

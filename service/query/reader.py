@@ -251,6 +251,10 @@ class Reader:
         scan_range = scan_range_of_call(scope, self.accounts, key, table.store, await self.clock.now())
         return None if scan_range is None else RowKey(key.account_id, scan_range.tier, key.started_at, str(key.uuid))
 
+    async def _look_up(self, keys: Iterable[RowKey]) -> None:
+        """Have the accounts of these keys in memory, where their tiers are looked for."""
+        await self.accounts.look_up(account_ids={key.account_id for key in keys})
+
     async def _in_step(
         self, scope: Scope, table: Table, keys: Sequence[RowKey | None], selection: Selection
     ) -> list[Row | None]:
@@ -264,6 +268,7 @@ class Reader:
         keys = list(keys)
         if not keys:
             return {}
+        await self._look_up(keys)
         now = await self.clock.now()
 
         async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], Row]:
@@ -278,6 +283,7 @@ class Reader:
         """The corrections of some calls, by the call's (account, id), in the order in which they were made."""
         if not keys:
             return {}
+        await self._look_up(keys)
         now = await self.clock.now()
 
         async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], list[Row]]:
@@ -290,6 +296,7 @@ class Reader:
         """What all corrections of each call add to its amount, by the call's (account, id)."""
         if not keys:
             return {}
+        await self._look_up(keys)
         now = await self.clock.now()
 
         async def read(connection: Connection, cold: ColdRows | None) -> Mapping[tuple[int, str], Decimal]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import tzinfo
+from decimal import Decimal
 from typing import Final
 
 from policies import Source
@@ -14,8 +15,8 @@ _EXACT_PLACES: Final = 12
 
 
 class CallRows:
-    """Reads rows of the format `name`, which calls of `source` are imported from: each call with its amount, and
-    corrections as what they add to their call.
+    """Reads rows of the format `name`, which calls of `source` are imported from: each call with its amount, if it has
+    one, and corrections as what they add to their call.
     """
 
     def __init__(self, name: str, source: Source, read: Reader, zone: tzinfo) -> None:
@@ -25,20 +26,18 @@ class CallRows:
         self._zone = zone
 
     def rows(self, data: bytes) -> Iterator[BilledRow]:
-        """The row, if it is a call with an amount. Raises BilledRowError for one that an import would refuse."""
+        """The row, if it is a call. Raises BilledRowError for one that an import would refuse."""
         report = self._read(data)
         if isinstance(report, Rejection):
             if report.code is None:
                 return
             raise BilledRowError(f"is one that an import would refuse ({report.code.value})")
-        if report.amount is None or report.currency is None:
-            return
         tokens = [one for one in (report.input_tokens, report.output_tokens) if one is not None]
         yield BilledRow(
             report.started_at.astimezone(self._zone).date(),
             report.model,
-            report.currency,
-            report.amount,
+            None if report.amount is None else report.currency,
+            report.amount or Decimal(0),
             _EXACT_PLACES,
             sum(tokens) if tokens else None,
             report.corrects or report.source_id,

@@ -130,6 +130,8 @@ class SingleComparison:
         theirs, amount = self._singles.row(place)
         if self._singles.take(place):
             self.differences.add(DifferenceKind.DOUBLED_HERE, theirs, theirs=amount, ours=call.amount, example=call.id)
+        elif theirs.currency is None:
+            pass  # they do not say what it cost
         elif call.key.currency is None:
             self.differences.add(DifferenceKind.UNPRICED, theirs, theirs=amount, example=call.id)
         elif call.key.currency != theirs.currency or not self._tolerance.same(amount, call.amount):

@@ -24,6 +24,7 @@ _AMOUNT_MAX: Final = Decimal(10) ** 15
 _CURRENCY: Final = re.compile(r"[A-Z]{3,16}", re.ASCII)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T00:00:00(?:\.0+)?Z?)?", re.ASCII)
 _EPOCH: Final = re.compile(r"[0-9]{9,10}(?:\.[0-9]+)?", re.ASCII)
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])", re.ASCII)
 _METER: Final = re.compile(
     r"(?:,|/| -) ?(?:(?:cached |cache |batch )?(?:input|output|read|write|all).*)\Z", re.IGNORECASE
 )
@@ -32,12 +33,12 @@ _METER: Final = re.compile(
 
 class BilledRow(NamedTuple):
     """One row of a bill. `places`: of its amount, which may have been rounded there; `id`: where it is of one call;
-    `adds`: it is no call, but changes what the one of this id comes to.
+    `adds`: it is no call, but changes what the one of this id comes to. `currency` None: a call without an amount.
     """
 
     day: date
     model: str
-    currency: str
+    currency: str | None
     amount: Decimal
     places: int
     tokens: int | None
@@ -172,10 +173,16 @@ def layout_of(names: set[str], wanted: str | None = None) -> StatementLayout:
     )
 
 
+def _spelt(name: str) -> str:
+    """The name of a column; `lineItem/UnblendedCost`, as AWS's files of CSV have it, in the form of its tables."""
+    return _HUMP.sub("_", name.replace("/", "_")).lower() if "/" in name else name
+
+
 def flattened(row: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a value of JSON
     """The rows within a row: those of a bucket of days, each with what the bucket says of all, and whole amounts."""
     if not isinstance(row, dict):
         raise BilledRowError("is no object")
+    row = {_spelt(name): value for name, value in row.items()}
     results = row.pop("results", None)
     inner = results if isinstance(results, list) else [{}]
     for one in inner:

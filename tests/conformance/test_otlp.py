@@ -1,7 +1,10 @@
 """Real applications with OpenTelemetry report to a running service: each call once, with its figures and no content."""
 
 import base64
+import json
+import re
 import secrets
+import shutil
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
@@ -11,9 +14,11 @@ from typing import Any
 import pytest
 from environments import environment
 from model_provider import provider
+from packages import installed
 from running import RunningService
 
 FOLDER = Path(__file__).with_name("otlp")
+SCRIPTS = Path(__file__).with_name("otlp_js")
 CALLS = """
 query ($account: String!) {
   calls(first: 50, filter: {account: {eq: $account}}) {
@@ -31,9 +36,17 @@ FAILED = ("chat", "FAILED")
 
 
 @pytest.fixture(scope="module")
-def python() -> Path:
-    """The applications' packages in an environment of their own: their pins are not ours."""
-    return environment("otlp", "-r", FOLDER / "requirements.txt") / "bin" / "python"
+def python() -> list[str | Path]:
+    """The applications in Python, with their packages in an environment of their own: their pins are not ours."""
+    return [environment("otlp", "-r", FOLDER / "requirements.txt") / "bin" / "python", FOLDER / "application.py"]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+    """The applications in JavaScript, beside the packages that their lockfile names."""
+    workshop = tmp_path_factory.mktemp("otlp_js")
+    (workshop / "node_modules").symlink_to(installed(SCRIPTS))
+    return ["node", shutil.copy(SCRIPTS / "application.mjs", workshop)]
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +61,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 class Reported:
     """What one application reported, under an account of its own."""
 
-    def __init__(self, service: RunningService, python: Path, kind: str) -> None:
+    def __init__(self, service: RunningService, program: list[str | Path], kind: str) -> None:
         self.canary = "kanarie" + secrets.token_hex(12)
         spoken = f"the {self.canary} sings of moss and of copper in the valley"
         key = service.new_key("ingest", kind)
         basic = base64.b64encode(f"{key}:{key}".encode()).decode()
         with provider(spoken) as url:
             done = subprocess.run(
-                [python, FOLDER / "application.py", kind, url, spoken],
+                [*program, kind, url, spoken],
                 check=False,
                 env={
                     "OTEL_EXPORTER_OTLP_ENDPOINT": service.url,
@@ -96,7 +109,7 @@ class Reported:
 
 
 @pytest.mark.parametrize("kind", ["openllmetry-openai", "openinference-openai"])
-def test_instrumentations_of_openai(service: RunningService, python: Path, kind: str) -> None:
+def test_instrumentations_of_openai(service: RunningService, python: list[str | Path], kind: str) -> None:
     """Four calls, each once, whatever names the instrumentation has: a chat, a stream, embeddings, a failure."""
     reported = Reported(service, python, kind)
 
@@ -118,7 +131,7 @@ def test_instrumentations_of_openai(service: RunningService, python: Path, kind:
 
 
 @pytest.mark.parametrize("kind", ["openllmetry-anthropic", "openinference-anthropic"])
-def test_instrumentations_of_anthropic(service: RunningService, python: Path, kind: str) -> None:
+def test_instrumentations_of_anthropic(service: RunningService, python: list[str | Path], kind: str) -> None:
     """Anthropic's own SDK traces each call as well: the two spans of one answer are one call, and its input includes
     the cache.
     """
@@ -132,7 +145,7 @@ def test_instrumentations_of_anthropic(service: RunningService, python: Path, ki
     reported.check_nothing_of_content(service)
 
 
-def test_langfuses_sdk(service: RunningService, python: Path) -> None:
+def test_langfuses_sdk(service: RunningService, python: list[str | Path]) -> None:
     """What is set up for Langfuse needs a new host and a key: generations are calls, with their own costs."""
     reported = Reported(service, python, "langfuse")
 
@@ -147,7 +160,7 @@ def test_langfuses_sdk(service: RunningService, python: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["otel", "langfuse_otel"])
-def test_callbacks_of_litellm(service: RunningService, python: Path, kind: str) -> None:
+def test_callbacks_of_litellm(service: RunningService, python: list[str | Path], kind: str) -> None:
     """LiteLLM's callbacks for OpenTelemetry and for Langfuse: its own cost, and no second call for the raw request."""
     reported = Reported(service, python, kind)
 
@@ -163,3 +176,38 @@ def test_callbacks_of_litellm(service: RunningService, python: Path, kind: str) 
     assert (failed["errorType"], failed["error"]["code"]) == ("RateLimitError", "429")
     assert "RateLimitError" in failed["error"]["message"]
     reported.check_nothing_of_content(service)
+
+
+@pytest.mark.parametrize("kind", ["vercel", "openai"])
+def test_applications_in_javascript(service: RunningService, node: list[str | Path], kind: str) -> None:
+    """Vercel's AI SDK, and OpenTelemetry's own instrumentation of `openai`: a text, a stream, an embedding and a
+    refused request are four calls, whatever spans stand around them, in protobuf and in JSON.
+    """
+    reported = Reported(service, node, kind)
+
+    assert reported.kinds() == sorted([CHAT, CHAT, EMBEDDINGS, FAILED])
+    for call in reported.of(*CHAT):
+        assert (call["source"], call["provider"], call["apiKey"]) == ("otlp", "openai", "shop")
+        assert (call["model"], call["servedModel"]) == ("gpt-4o", "gpt-4o-2024-11-20")
+        assert (call["inputTokens"], call["outputTokens"]) == (120, 30)
+        assert call["amount"]["source"] == "ESTIMATED"
+    [embeddings] = reported.of(*EMBEDDINGS)
+    assert (embeddings["model"], embeddings["inputTokens"]) == ("text-embedding-3-small", 8)
+    [failed] = reported.of(*FAILED)
+    assert failed["model"] == "over-limit"
+    assert {"name": "temperature", "value": "0.7"} in failed["error"]["parameters"]
+    if kind == "openai":  # its spans have no prompt, so that nothing tells what the provider's words repeat of it
+        failed["error"]["message"] = None
+    reported.check_nothing_of_content(service)
+
+
+def test_the_page_says_which_versions_were_run() -> None:
+    """docs/connect.md names the versions in the lockfiles of these applications, and each is exact."""
+    page = (Path(__file__).parents[2] / "docs" / "connect.md").read_text("utf-8")
+    declared = json.loads((SCRIPTS / "package.json").read_text("utf-8"))["dependencies"]
+    for name, version in declared.items():
+        if name != "@opentelemetry/exporter-trace-otlp-http":
+            assert f"`{name}` {version}" in page, name
+    for line in (FOLDER / "requirements.txt").read_text("utf-8").splitlines():
+        if match := re.fullmatch(r"(openinference-\S+|opentelemetry-instrumentation-\S+|langfuse)==(\S+)", line):
+            assert match[2] in page, line

@@ -1,9 +1,6 @@
 """A gateway's `/api/log/` and `/api/log/self` as new-api's and One API's controllers answer, and as they should not."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +21,9 @@ class LogServer:
     url: str = ""
     before: Callable[[int], web.Response | None] = lambda _: None
     asked: list[dict[str, str]] = field(default_factory=list)
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/api/log/", self.all_logs), web.get("/api/log/self", self.own_logs)]
 
     async def all_logs(self, request: web.Request) -> web.Response:
         return self._answer(request, own=False)
@@ -64,38 +64,3 @@ class LogServer:
             if self.family == "one-api":
                 del shown["id"]
         return shown
-
-
-@contextmanager
-def serving(server: LogServer) -> Iterator[LogServer]:
-    """Serve on a free port of this host, in a thread."""
-    loop = asyncio.new_event_loop()
-    ready = threading.Event()
-
-    async def start() -> web.AppRunner:
-        app = web.Application()
-        app.router.add_get("/api/log/", server.all_logs)
-        app.router.add_get("/api/log/self", server.own_logs)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        runner = loop.run_until_complete(start())
-        ready.set()
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield server
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)

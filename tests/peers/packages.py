@@ -1,4 +1,4 @@
-"""Packages from npm for the tests that run clients, by the lockfile in `tests/clients`."""
+"""Packages from npm for the tests that run programs in JavaScript, by a lockfile: `tests/clients` has the clients'."""
 
 import os
 import shutil
@@ -29,17 +29,19 @@ def skipped(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def installed() -> Path:
-    """`node_modules` with exactly what the lockfile names, installed once and kept; none of their scripts is run."""
+def installed(sources: Path = SOURCES) -> Path:
+    """`node_modules` with exactly what the lockfile in a folder names, installed once and kept; none of their scripts
+    is run.
+    """
     if shutil.which("npm") is None or shutil.which("node") is None:
         skipped("no npm or node here: clients in JavaScript cannot be installed")
-    lock = (SOURCES / "package-lock.json").read_bytes()
-    name = f"clients-{sha256(lock).hexdigest()[:16]}"
+    lock = (sources / "package-lock.json").read_bytes()
+    name = f"{sources.name}-{sha256(lock).hexdigest()[:16]}"
     folder = Path(platformdirs.user_cache_dir("calledger-tests", appauthor=False)) / name
     if not (folder / "installed").exists():
         folder.mkdir(parents=True, exist_ok=True)
         for file in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCES / file, folder)
+            shutil.copy(sources / file, folder)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         done = run(*command, folder=folder, within_s=INSTALL_S)
         if done.returncode:

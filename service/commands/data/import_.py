@@ -58,7 +58,7 @@ def import_(
             metavar="SOURCE",
             help="A file of JSON lines, a JSON array or CSV with a line of names, plain or gzip; a gateway's database: "
             "sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://USER@HOST/NAME; or its address: https://HOST for the "
-            "log that administrators see, https://HOST/api/log/self for a user's own.",
+            "log that administrators see, for new-api https://HOST/api/log/self for a user's own.",
         ),
     ],
     account: Account = None,
@@ -88,6 +88,7 @@ def import_(
     \b
     Example: calledger import native calls.ndjson.gz --account acme
     Example: calledger import litellm payloads.ndjson --try
+    Example: calledger import litellm https://litellm.internal --secret-file key.txt --since 2026-11-01
     Example: calledger import csv calls.csv --map calls.toml --account acme
     Example: calledger import new-api postgresql://reader@db.internal/newapi --secret-file password.txt
     Example: calledger import new-api sqlite:////opt/new-api/one-api.db --since 2026-11-01

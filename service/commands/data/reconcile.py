@@ -62,8 +62,8 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A file of CSV, NDJSON or a JSON array, plain or gzip; or, with --from new-api or one-api, a gateway's "
-        "database or address, as of `calledger import`.",
+        help="A file of CSV, NDJSON or a JSON array, plain or gzip; or, with --from new-api, one-api or litellm, a "
+        "gateway's database or address, as of `calledger import`.",
     ),
 ]
 _COLUMNS: Final = ("day", "model", "amount", "currency", "tokens", "id")
@@ -205,7 +205,8 @@ class _Where:
     @property
     def log(self) -> ImportFormat | None:
         """The format of a gateway's own log; None for a bill."""
-        return FORMATS[self.kind] if self.kind in _LOGS else None
+        is_log = self.kind in _LOGS or (self.kind in FORMATS and "://" in self.source)
+        return FORMATS[self.kind or ""] if is_log else None
 
     @property
     def options(self) -> ImportOptions:

@@ -7,20 +7,16 @@ cursor is the second behind it.
 What the answers say of their totals and sizes is not trusted. A refused token is a 200 with `success: false`.
 """
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import SplitResult, urlunsplit
 
-import aiohttp
 import orjson
 
-from service.errors import OperatorError
+from service.imports.sources.gateway_client import ApiAccess, GatewayClient, json_of, said_of
 from service.imports.sources.pages import RowPage, SourceError
-from service.log_redaction import guarded
 
 OWN_PATH: Final = "/api/log/self"
 ALL_PATH: Final = "/api/log/"
@@ -37,23 +33,9 @@ _SETTLED_S: Final = 10
 _OVERLAP_S: Final = 300
 _HISTORY_S: Final = 400 * 86_400
 _BODY_BYTES_MAX: Final = 2**24
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=15)
-_PAUSES_S: Final = (1.0, 5.0, 15.0, 30.0, 60.0)
-"""Between attempts. The gateway's own limit is 180 requests in three minutes."""
-_UNREACHED_MAX: Final = 3
-_AGAIN: Final = frozenset((429, 500, 502, 503, 504))
-_SAID_CHARACTERS: Final = 100
 _ONCE: Final = ("type", "created_at", "token_name", "model_name", "quota", "prompt_tokens", "completion_tokens")
 
 _LogRow = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ApiAccess:
-    """Who asks: the access token, as it stands in `Authorization`, and the user's number (`New-Api-User`)."""
-
-    token: str
-    user: str | None
 
 
 class LogApiSource:
@@ -90,14 +72,14 @@ class LogApiSource:
 
     async def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
         """A page for each window that is over, from the second `after` on."""
-        start, width = self._begin(after), _WINDOW_S
-        headers = {"Authorization": self._access.token, "Accept": "application/json"}
+        start, width, last = self._begin(after), _WINDOW_S, int(self._clock()) - _SETTLED_S
+        headers = {"Authorization": self._access.token}
         if self._access.user is not None:
             headers["New-Api-User"] = self._access.user
-        async with aiohttp.ClientSession(headers=headers, timeout=_TIMEOUT, trust_env=False) as session:
-            while (last := int(self._clock()) - _SETTLED_S) >= start:
+        async with GatewayClient(self._url, headers, _BODY_BYTES_MAX) as client:
+            while start <= last:
                 end = min(start + width - 1, last)
-                rows = await self._settled(session, start, end)
+                rows = await self._settled(client, start, end)
                 if rows is None:
                     width = max(1, (end - start + 1) // 4)
                     continue
@@ -111,25 +93,25 @@ class LogApiSource:
             return int(after)
         return int(self._clock()) - _HISTORY_S if self._since is None else self._since
 
-    async def _settled(self, session: aiohttp.ClientSession, start: int, end: int) -> list[_LogRow] | None:
+    async def _settled(self, client: GatewayClient, start: int, end: int) -> list[_LogRow] | None:
         """As `_window`, and the same twice where rows cannot be told apart and have several pages: a row that was late
         would shift them.
         """
-        rows = await self._window(session, start, end)
+        rows = await self._window(client, start, end)
         for _ in range(_READINGS_MAX):
             if rows is None or not self._own or len(rows) <= _SHORT_ROWS:
                 return rows
-            before, rows = rows, await self._window(session, start, end)
+            before, rows = rows, await self._window(client, start, end)
             if rows == before:
                 return rows
         raise SourceError("the gateway's log changes while it is read: try again later")
 
-    async def _window(self, session: aiohttp.ClientSession, start: int, end: int) -> list[_LogRow] | None:
+    async def _window(self, client: GatewayClient, start: int, end: int) -> list[_LogRow] | None:
         """The rows of a window, oldest first; None where they are too many for one."""
         pages: list[list[_LogRow]] = []
         number = count = size = 0
         while True:
-            rows, from_one, length = await self._page(session, number, start, end)
+            rows, from_one, length = await self._page(client, number, start, end)
             if number == 0 and from_one:
                 number = 1  # a page that is no list counts from 1, and takes 0 for 1
             if not rows:
@@ -160,44 +142,17 @@ class LogApiSource:
             seen[facts] += 1
         return rows
 
-    async def _page(
-        self, session: aiohttp.ClientSession, number: int, start: int, end: int
-    ) -> tuple[list[_LogRow], bool, int]:
+    async def _page(self, client: GatewayClient, number: int, start: int, end: int) -> tuple[list[_LogRow], bool, int]:
         """The rows of a page, whether pages are counted from 1, and how many bytes it was."""
         asked = {"p": number, "page_size": _PAGE_ROWS, "type": 0, "start_timestamp": start, "end_timestamp": end}
-        for attempt, pause in enumerate((*_PAUSES_S, None), 1):
-            last, sent = pause is None, {name: str(value) for name, value in asked.items()}
-            answer = await self._ask(session, sent, last=last, gone=last or attempt == _UNREACHED_MAX)
-            if isinstance(answer, bytes):
-                return *self._rows_of(answer, start, end), len(answer)
-            await asyncio.sleep(min(answer or pause or 0, _PAUSES_S[-1]))
-        raise AssertionError("the last answer is one or an error")
-
-    async def _ask(
-        self, session: aiohttp.ClientSession, asked: dict[str, str], *, last: bool, gone: bool
-    ) -> bytes | float | None:
-        """The body of the answer; else how long to wait before the next attempt, if the gateway says so."""
-        try:
-            async with session.get(self._url, params=asked, allow_redirects=False) as response:
-                if response.status in _AGAIN and not last:
-                    return _seconds(response.headers.get("Retry-After"))
-                if response.status != 200:
-                    raise SourceError(_refusal(response.status))
-                return await _body(response)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            if gone or not isinstance(error, aiohttp.ClientConnectionError | TimeoutError | aiohttp.ClientPayloadError):
-                raise SourceError(f"the gateway does not answer ({type(error).__name__})") from None
-            return None
+        answer = await client.get(asked)
+        return *self._rows_of(answer, start, end), len(answer)
 
     def _rows_of(self, body: bytes, start: int, end: int) -> tuple[list[_LogRow], bool]:
-        try:
-            answer = orjson.loads(body)
-        except ValueError:
-            raise SourceError("the gateway answers with what is no JSON: is this its address?") from None
+        answer = json_of(body)
         if not isinstance(answer, dict) or answer.get("success") is not True:
             said = answer.get("message") if isinstance(answer, dict) else None
-            said = guarded(said[:_SAID_CHARACTERS]) if isinstance(said, str) else "no reason"
-            raise SourceError(f"the gateway refuses to show its log: {said}")
+            raise SourceError(f"the gateway refuses to show its log: {said_of(said) or 'no reason'}")
         data = answer.get("data")
         rows = data.get("items") if isinstance(data, dict) else data
         rows = [] if rows is None else rows
@@ -207,15 +162,6 @@ class LogApiSource:
         if any(not start <= _second(row) <= end for row in rows):
             raise SourceError("the gateway gives rows of another time than was asked for")
         return rows, isinstance(data, dict)
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(2**16):
-        body += chunk
-        if len(body) > _BODY_BYTES_MAX:
-            raise SourceError(f"the gateway's answer is larger than {_BODY_BYTES_MAX} bytes")
-    return bytes(body)
 
 
 def _number(row: _LogRow) -> int:
@@ -228,24 +174,3 @@ def _number(row: _LogRow) -> int:
 def _second(row: _LogRow) -> int:
     second = row.get("created_at")
     return second if isinstance(second, int) else -1
-
-
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isascii() and header.isdecimal() and len(header) < 6 else None
-
-
-def _refusal(status: int) -> str:
-    if 300 <= status < 400:
-        return f"the gateway leads elsewhere (status {status}), which is not followed: name the address itself"
-    if status in (401, 403):
-        return f"the gateway refuses the token (status {status})"
-    return f"the gateway answers with status {status}"
-
-
-def access_of(secret: str | None, user: str | None) -> ApiAccess:
-    """Who asks the API. Raises OperatorError where either is missing, or could be no header."""
-    if not secret:
-        raise OperatorError("a gateway's API wants its token, by --secret-file or CALLEDGER_SOURCE_SECRET")
-    if not (secret.isascii() and secret.isprintable()) or (user and not (user.isascii() and user.isdecimal())):
-        raise OperatorError("the token is one line of ASCII, and --user-id a number")
-    return ApiAccess(secret.removeprefix("Bearer ").strip(), user or None)

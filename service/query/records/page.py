@@ -207,7 +207,7 @@ class _Fetcher:
             if not scan_ranges:
                 continue
             remaining = limit - len(rows)
-            if (cold := self._reading.cold) is not None and cold.wanted(scan_ranges, time_range):
+            if (cold := self._reading.cold) is not None and cold.reads(scan_ranges, time_range):
                 rows += await self._fetch_cold(cold, scan_ranges, time_range, bounds, remaining, backward)
             else:
                 text, values = self._remembered(scan_ranges, time_range, bounds, remaining, backward)

@@ -234,12 +234,14 @@ class Accounts:
         """Every tier that these accounts (None: all) ever had or will have, sorted."""
         if account_ids is None:
             return self._of_all()[0]
-        return tuple(sorted({tier for n in account_ids if n in self._tiers for tier in self._tiers[n][1]}))
+        return tuple(sorted({tier for tier, _, _ in self.tier_spans(account_ids)}))
 
     def tier_spans(self, account_ids: Collection[int] | None = None) -> frozenset[TierSpan]:
         """Every (tier, from, to) that these accounts (None: all) had, have or will have; `to` None: without end."""
         if account_ids is None:
             return self._of_all()[1]
+        if any(number not in self._tiers and number not in self._missed for number in account_ids):
+            return self._of_all()[1]  # of one that nobody has looked up, nothing may be missed
         return frozenset(span for n in account_ids if n in self._tiers for span in _spans_of(self._tiers[n]))
 
     def _of_all(self) -> tuple[tuple[int, ...], frozenset[TierSpan]]:

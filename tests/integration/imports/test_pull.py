@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 from importing import database_url, fetch
 from newapi import NOW, consumed, sqlite_of
-from newapi_server import TOKEN, USER, LogServer, serving
+from newapi_server import TOKEN, USER, LogServer
 from running import RunningService
+from served import serving
 
 WAIT_S: Final = 60
 

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 from newapi import NOW, consumed
-from newapi_server import TOKEN, USER, LogServer, serving
+from newapi_server import TOKEN, USER, LogServer
+from served import serving
 
 from service.errors import OperatorError
-from service.imports.sources import log_api
-from service.imports.sources.log_api import LogApiSource, access_of
+from service.imports.sources import gateway_client, log_api
+from service.imports.sources.gateway_client import access_of
+from service.imports.sources.log_api import LogApiSource
 from service.imports.sources.pages import SourceError
 
 SINCE = NOW - 90_000
@@ -29,7 +31,7 @@ def server() -> Iterator[LogServer]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_api, "_PAUSES_S", (0.001,) * 3)
+    monkeypatch.setattr(gateway_client, "_PAUSES_S", (0.001,) * 3)
 
 
 def source_of(server: LogServer, path: str = "", *, token: str = TOKEN) -> LogApiSource:
@@ -65,6 +67,16 @@ def test_rows_that_come_in_meanwhile_are_not_missed(server: LogServer) -> None:
     server.before = lambda _: None
     again = [row["id"] for row in read(source_of(server), str(SINCE))]
     assert len(again) == len(set(again)) >= 450
+
+
+def test_what_comes_in_meanwhile_is_left_to_the_next_time(server: LogServer) -> None:
+    """While a clock goes on by a minute with each answer, it ends where it was when it began."""
+    begin = SINCE + 451 * 70
+    source = LogApiSource(
+        urlsplit(server.url), access_of(TOKEN, USER), since=SINCE, clock=lambda: begin + 60 * len(server.asked)
+    )
+    assert [row["id"] for row in read(source)] == list(range(1, 451))
+    assert len(server.asked) < 50
 
 
 def test_a_user_s_own_rows_are_told_apart(server: LogServer) -> None:

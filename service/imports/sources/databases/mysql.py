@@ -31,9 +31,9 @@ class MysqlReader:
         """As TableReader's."""
         return {row["name"] for row in await self._fetch(_COLUMNS, table)}
 
-    async def rows(self, statement: str, after: int, limit: int) -> Sequence[dict[str, Any]]:
+    async def rows(self, statement: str, *values: object) -> Sequence[dict[str, Any]]:
         """As TableReader's."""
-        return await self._fetch(statement, after, limit)
+        return await self._fetch(statement, *values)
 
     async def _fetch(self, statement: str, *parameters: object) -> Sequence[dict[str, Any]]:
         def work() -> Sequence[dict[str, Any]]:

@@ -14,6 +14,8 @@ _COLUMNS: Final = """
 _SETTINGS: Final = {"application_name": "calledger import", "default_transaction_read_only": "on"}
 _TIMEOUT_S: Final = 120.0
 _CONNECT_S: Final = 15.0
+_PREFETCHED: Final = 20
+"""Rows that are held before their size is known."""
 
 
 class PostgresReader:
@@ -29,10 +31,23 @@ class PostgresReader:
         with _faults():
             return {row["attname"] for row in await self._connection.fetch(_COLUMNS, table)}
 
-    async def rows(self, statement: str, after: int, limit: int) -> Sequence[dict[str, Any]]:
+    async def rows(self, statement: str, *values: object) -> Sequence[dict[str, Any]]:
         """As TableReader's."""
         with _faults():
-            return [dict(row) for row in await self._connection.fetch(statement, after, limit)]
+            return [dict(row) for row in await self._connection.fetch(statement, *values)]
+
+    async def rows_within(self, bytes_max: int, statement: str, *values: object) -> Sequence[dict[str, Any]]:
+        """As `rows`, but no more of them than have texts of so many characters, and at least one."""
+        found: list[dict[str, Any]] = []
+        size = 0
+        with _faults():
+            async with self._connection.transaction():
+                async for row in self._connection.cursor(statement, *values, prefetch=_PREFETCHED):
+                    found.append(dict(row))
+                    size += sum(len(value) for value in row.values() if isinstance(value, str))
+                    if size >= bytes_max:
+                        break
+        return found
 
 
 @asynccontextmanager

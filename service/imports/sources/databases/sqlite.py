@@ -28,11 +28,9 @@ class SqliteReader:
         rows = await _read(lambda: self._connection.execute(_COLUMNS, (table,)).fetchall())
         return {row["name"] for row in rows}
 
-    async def rows(self, statement: str, after: int, limit: int) -> Sequence[dict[str, Any]]:
+    async def rows(self, statement: str, *values: object) -> Sequence[dict[str, Any]]:
         """As TableReader's."""
-        return [
-            dict(row) for row in await _read(lambda: self._connection.execute(statement, (after, limit)).fetchall())
-        ]
+        return [dict(row) for row in await _read(lambda: self._connection.execute(statement, values).fetchall())]
 
 
 @asynccontextmanager

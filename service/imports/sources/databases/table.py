@@ -15,6 +15,8 @@ log = get_logger()
 
 _PAGE_ROWS: Final = 1_000
 _DISORDER_S: Final = 3_600
+_OVERLAP_ROWS: Final = 200
+"""Keys are given before they are committed: so many rows are read again by whoever comes back for more."""
 _KEY_MAX: Final = 2**63 - 1
 TEXT_CHARACTERS_MAX: Final = 2**16
 """What is read of a long text; an error's is cut to less."""
@@ -22,8 +24,8 @@ TEXT_CHARACTERS_MAX: Final = 2**16
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A table, the column by which it is read in order, the one that says when in seconds since 1970, and the names of
-    columns that are wanted: those that every version has, others, and those of them that may be long.
+    """A table, the column of its key, the one that says when, and the names of columns that are wanted: those that
+    every version has, others, those of them that may be long, and those that are only wanted of calls that failed.
     """
 
     name: str
@@ -32,8 +34,23 @@ class SourceTable:
     needed: tuple[str, ...]
     others: tuple[str, ...] = ()
     long: frozenset[str] = frozenset()
-    overlap_rows: int = 200
-    """Keys are given before they are committed: so many rows are read again by whoever comes back for more."""
+    of_failed: tuple[str, ...] = ()
+    failed: tuple[str, str] = ("", "")
+    """The column that tells a call that failed, and what stands in it then."""
+    by_time: bool = False
+    """The key is no number that grows: rows are read in the order of their times."""
+
+    def chosen(self, columns: Collection[str]) -> list[str]:
+        """Those of a table's columns that are read. Raises SourceError where one is missing that is needed."""
+        missing = [name for name in (self.key, self.moment, *self.needed) if name not in columns]
+        if missing:
+            names = ", ".join(f"`{name}`" for name in dict.fromkeys(missing))
+            what = f"the table `{self.name}` has no {names}" if columns else f"there is no table `{self.name}`"
+            raise SourceError(f"{what}: is this the right database, and the right format?")
+        absent = [name for name in (*self.others, *self.of_failed) if name not in columns]
+        if absent:
+            log.info("columns are missing, and what they would say", table=self.name, columns=absent)
+        return list(dict.fromkeys([self.key, *self.needed, *(one for one in self.others if one in columns)]))
 
 
 class TableReader(Protocol):
@@ -45,15 +62,15 @@ class TableReader(Protocol):
         """The names of the table's columns; none where there is no such table."""
         ...
 
-    async def rows(self, statement: str, after: int, limit: int) -> Sequence[dict[str, Any]]:
-        """The rows of a statement with two parameters."""
+    async def rows(self, statement: str, *values: object) -> Sequence[dict[str, Any]]:
+        """The rows of a statement with these parameters."""
         ...
 
 
 class TableSource:
-    """The rows of a table in the order of its key. `connect` opens a connection; `parameters` are how its driver writes
-    the first and the second one; `where` names the database without a secret; rows before `since` are left out, but for
-    some of the hour before.
+    """The rows of a table in the order of its key, a number. `connect` opens a connection; `parameters` are how its
+    driver writes the first and the second one; `where` names the database without a secret; rows before `since` are
+    left out, but for some of the hour before.
     """
 
     def __init__(
@@ -77,16 +94,20 @@ class TableSource:
 
     def again_from(self, cursor: str) -> str:
         """A cursor before `cursor`, from which what was committed late is found, too."""
-        return str(max(0, int(cursor) - self._table.overlap_rows))
+        return str(max(0, int(cursor) - _OVERLAP_ROWS))
 
     async def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
         """Pages of rows whose key is larger than `after`."""
         async with self._connect() as reader:
             statement = self._statement(reader.quote, await reader.columns(self._table.name))
             reached = int(after) if after is not None else await self._before_first(reader)
-            while rows := await reader.rows(statement, reached, _PAGE_ROWS):
-                reached = int(rows[-1][self._table.key])
-                yield RowPage([orjson.dumps(row, default=_text) for row in rows], str(reached))
+            whole = True
+            while whole and (rows := await reader.rows(statement, reached, _PAGE_ROWS)):
+                whole = len(rows) == _PAGE_ROWS  # else what comes in meanwhile would be read for ever
+                before, reached = reached, rows[-1][self._table.key]
+                if not isinstance(reached, int) or reached <= before:
+                    raise SourceError(f"the table `{self._table.name}` has a `{self._table.key}` that is no number")
+                yield RowPage([row_of(row) for row in rows], str(reached))
 
     async def _before_first(self, reader: TableReader) -> int:
         """The key behind which the first rows are that are wanted. Keys are as old as their rows, an hour more or less,
@@ -119,15 +140,7 @@ class TableSource:
     def _statement(self, quote: str, columns: Collection[str]) -> str:
         """The statement of a page. It is made of names of ours alone: of the table's, only whether they are there."""
         table = self._table
-        missing = [name for name in (table.key, *table.needed) if name not in columns]
-        if missing:
-            names = ", ".join(f"`{name}`" for name in missing)
-            what = f"the table `{table.name}` has no {names}" if columns else f"there is no table `{table.name}`"
-            raise SourceError(f"{what}: is this the right database, and the right format?")
-        absent = [name for name in table.others if name not in columns]
-        if absent:
-            log.info("columns are missing, and what they would say", table=table.name, columns=absent)
-        chosen = [table.key, *table.needed, *(name for name in table.others if name in columns)]
+        chosen = table.chosen(columns)
         names = ", ".join(self._chosen(name, quote) for name in chosen)
         key, (first, second) = f"{quote}{table.key}{quote}", self._parameters
         return (
@@ -138,6 +151,11 @@ class TableSource:
     def _chosen(self, name: str, quote: str) -> str:
         quoted = f"{quote}{name}{quote}"
         return f"substr({quoted}, 1, {TEXT_CHARACTERS_MAX}) AS {quoted}" if name in self._table.long else quoted
+
+
+def row_of(row: dict[str, Any]) -> bytes:
+    """A row of a table as JSON text."""
+    return orjson.dumps(row, default=_text)
 
 
 def _text(value: object) -> object:

@@ -13,6 +13,7 @@ _NOTHING: Final = Attributes()
 _NO_HEADERS: Final[Object] = {}
 _RETRIES: Final = "x-litellm-attempted-retries"
 _FALLBACKS: Final = "x-litellm-attempted-fallbacks"
+_ATTEMPTED: Final = ("attempted_retries", "attempted_fallbacks")
 # LiteLLM makes ids of answers for providers that have none in its form.
 _LITELLMS_ID: Final = re.compile(r"chatcmpl-[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII)
 # How providers call the id of a request, the most specific first.
@@ -68,8 +69,9 @@ def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
     counts = [_count(payload, headers[name]) for name in (_RETRIES, _FALLBACKS) if name in headers]
     before = [count for count in counts if count is not None]
-    if not before and (count := _count(payload, payload.metadata.get("attempted_retries"))) is not None:
-        before = [count]
+    if not before:
+        counts = [_count(payload, payload.metadata.get(name)) for name in _ATTEMPTED]
+        before = [count for count in counts if count is not None]
     return min(1 + sum(before), ATTEMPT_MAX) if before else None
 
 

@@ -97,7 +97,8 @@ def read_spend_log(row: Row) -> Report | Rejection:
 
 def _payload(row: SpendLogFields, others: Mapping[str, Raw]) -> Payload:
     """The row as the callback's payload."""
-    metadata = _metadata(row)
+    stored = _nested(row.metadata)
+    metadata = _metadata(row, stored)
     started, ended = _time(row.startTime), _time(row.endTime)
     first = ended if row.completionStartTime == row.endTime else _time(row.completionStartTime)
     values: dict[str, Any] = {
@@ -134,13 +135,15 @@ def _payload(row: SpendLogFields, others: Mapping[str, Raw]) -> Payload:
             left[name] = raw
     if guardrails := metadata.pop("guardrail_information", None):
         left["guardrail_information"] = Raw(msgspec.json.encode(guardrails))
-    return Payload({**others, **left, **values}, left)
+    payload = Payload({**others, **left, **values}, left)
+    if stored and not isinstance(stored, dict):
+        payload.note("metadata", "is no object, or is longer than is read: what it says is left out")
+    return payload
 
 
-def _metadata(row: SpendLogFields) -> dict[str, Any]:
+def _metadata(row: SpendLogFields, stored: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     """The metadata, with the owner from the columns: only they are certain to have it."""
-    value = _nested(row.metadata)
-    metadata = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    metadata = cast("dict[str, Any]", stored) if isinstance(stored, dict) else {}
     key = None if row.api_key == _MASTER_KEY else row.api_key
     for name, of_column in (
         ("user_api_key_hash", key),
@@ -159,7 +162,7 @@ def _nested(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         try:
             return decode(value.encode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError):
-            return None
+            return value
     return value
 
 

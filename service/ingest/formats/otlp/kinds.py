@@ -17,7 +17,19 @@ _MODEL: Final = frozenset(
 )
 """Operations in which a model works, or may be billed for."""
 
-_SAME: Final[Mapping[str, str]] = {"completion": "text_completion", "embedding": "embeddings", "rerank": "rerank"}
+_SAME: Final[Mapping[str, str]] = {
+    "completion": "text_completion",
+    "embedding": "embeddings",
+    "rerank": "rerank",
+    "translation": "transcription",
+}
+_NO_CALLS: Final = frozenset(
+    (
+        *("invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan", "retrieval"),
+        *("tokenize", "count_tokens"),
+    )
+)
+"""Operations that may say tokens, and in which no model works."""
 _OPENINFERENCE: Final[Mapping[str, str]] = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 _VERCEL: Final[Mapping[str, str]] = {"doGenerate": "chat", "doStream": "chat", "doEmbed": "embeddings"}
 _LANGFUSE: Final[Mapping[str, str]] = {"generation": "chat", "embedding": "embeddings"}
@@ -56,8 +68,7 @@ def _of_convention(said: str, attributes: Mapping[str, Value]) -> str | None:
         return found
     # A name that conventions may gain: a call if it says what was used.
     used = any(attributes.get(name) for name in (*names.INPUT_TOKENS, *names.OUTPUT_TOKENS))
-    known = said in ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan", "retrieval")
-    return OTHER if used and not known and text_of(attributes.get("gen_ai.request.model")) else None
+    return OTHER if used and said not in _NO_CALLS and text_of(attributes.get("gen_ai.request.model")) else None
 
 
 def _of_request(request_type: str | None) -> str | None:

@@ -71,6 +71,7 @@ WRITTEN_TOKENS: Final = (
     "gen_ai.usage.details.cache_write_tokens",
     "llm.usage.cache_creation_input_tokens",
     "llm.token_count.prompt_details.cache_write",
+    "llm.token_count.prompt_details.cache_creation",
 )
 REASONING_TOKENS: Final = (
     "gen_ai.usage.reasoning.output_tokens",

@@ -10,10 +10,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from gateway_rows import CANARY, FOLDER
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from running import RunningService
-from tracing import as_json, as_protobuf, chat, export, span
+from tracing import TRACE, as_json, as_protobuf, chat, export, span
 
 PROTOBUF = "application/x-protobuf"
 RECENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -125,6 +126,27 @@ async def test_json_and_gzip(service: RunningService, compressed: bool) -> None:
 
     assert (status, media_type, json.loads(answer)) == (200, "application/json", {})
     assert f"{trace}/0000000000000001" in exporter.calls()
+
+
+async def test_a_collectors_file_is_sent_line_by_line(service: RunningService) -> None:
+    """Each line that the Collector's `file` exporter writes is a request as it stands: spans of two services, numbers
+    as texts, enumerations as numbers, and a failure in its events; sent again, all are known.
+    """
+    exporter = Exporter(service)
+    text = (FOLDER / "collector_file.ndjson").read_text("utf-8")
+    moved = text.replace("17951688", str(int(RECENT.timestamp()) // 100)).replace(TRACE, "b4" * 16)
+    for line in (*moved.splitlines(), *moved.splitlines()):
+        status, answer, _ = await exporter.post(line.encode(), media_type="application/json")
+        assert (status, json.loads(answer)) == (200, {})
+    calls = {id_: call for id_, call in exporter.calls().items() if id_.startswith("b4" * 16)}
+
+    assert [(id_[-1], call["apiKey"]) for id_, call in sorted(calls.items())] == [
+        ("1", "shop"),
+        ("3", "billing"),
+        ("4", "shop"),
+    ]
+    assert calls[f"{'b4' * 16}/0000000000000003"]["error"] is not None
+    assert CANARY.encode() not in service.everything_on_disk()
 
 
 async def test_langfuses_path_with_basic_auth(service: RunningService) -> None:

@@ -330,3 +330,36 @@ def test_kongs_audit_log_by_the_map_of_the_documentation() -> None:
     assert "kanarie" not in repr((report.attributes, report.tags, report.error, report.user))
     assert call(row | {"response": {"status": 429}}, document).failed
     assert refused({**row, "ai": {}}, document) == "`model` is required"
+
+
+def test_envoys_access_log_by_the_map_of_the_documentation() -> None:
+    """A line as Envoy AI Gateway's guide prints it is a call by the map in docs/connect.md: names with points are the
+    names of its columns, and no paths.
+    """
+    page = (Path(__file__).parents[4] / "docs" / "connect.md").read_text("utf-8")
+    [document] = re.findall(r"### Envoy's access log\n.*?```toml\n(.*?)```", page, re.DOTALL)
+    row = {
+        ":authority": "api.example",
+        "duration": 1526,
+        "gen_ai.provider.name": "default/openai/route/shop/rule/0/ref/0",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.request.model_override": None,
+        "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+        "gen_ai.usage.input_tokens": 15,
+        "gen_ai.usage.output_tokens": 7,
+        "gen_ai.usage.total_tokens": 22,
+        "response_code": 200,
+        "response_code_details": "via_upstream",
+        "start_time": "2026-11-20T16:51:37.894Z",
+        "upstream_host": "203.0.113.9:443",
+        "user-agent": "curl/8.7.1",
+        "x-forwarded-for": "203.0.113.7",
+        "x-request-id": "83b63da3-45a9-4196-98b8-1a7f697d6d8d",
+    }
+    report = call(row, document)
+    assert (report.source_id, report.latency_ms, report.failed) == (row["x-request-id"], 1526, False)
+    assert (report.model, report.served_model) == ("gpt-4o-mini", "gpt-4o-mini-2024-07-18")
+    assert (report.input_tokens, report.output_tokens, report.amount) == (15, 7, None)
+    failed = call(row | {"response_code": 429}, document)
+    assert failed.error is not None and (failed.error.type, failed.error.code) == ("via_upstream", "429")
+    assert refused(row | {"gen_ai.request.model": None}, document) == "`model` is required"
