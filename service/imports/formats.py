@@ -119,12 +119,18 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
         "helicone": ImportFormat("helicone", "rows of Helicone's export tool and API", lambda _: read_request),
         "cloudflare": ImportFormat("cloudflare", "AI Gateway's events of Logpush, or its logs", lambda _: read_event),
         "portkey": ImportFormat("portkey", "rows of Portkey's log exports", lambda _: read_portkey),
-        "bifrost": ImportFormat("bifrost", "rows of Bifrost's table `logs`, or of its API", lambda _: read_bifrost),
+        "bifrost": ImportFormat(
+            "bifrost", "rows of Bifrost's table `logs`, or of its API", lambda _: read_bifrost, is_dear=True
+        ),
         "agentgateway": ImportFormat(
             "agentgateway", "rows of agentgateway's table `request_logs`, or of its API", lambda _: read_request_log
         ),
-        "csv": ImportFormat("csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"})),
-        "ndjson": ImportFormat("csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"})),
+        "csv": ImportFormat(
+            "csv", "any table, by a column map (--map)", mapped_reader, frozenset({"map"}), is_dear=True
+        ),
+        "ndjson": ImportFormat(
+            "csv", "any JSON lines, by a column map (--map)", mapped_reader, frozenset({"map"}), is_dear=True
+        ),
         "new-api": ImportFormat(
             "new-api",
             "new-api's table `logs`",

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, BinaryIO, Final, Self, TypeAlias
 
@@ -27,10 +28,10 @@ log = get_logger()
 _LENGTH: Final = struct.Struct(">Q")
 _PAGE_S: Final = 60.0
 _FIELDS: Final = tuple(field.name for field in fields(Report))
+_AMOUNT_AT: Final = _FIELDS.index("amount")
 _PARTS_AT: Final = _FIELDS.index("amount_parts")
 _ATTRIBUTES_AT: Final = _FIELDS.index("attributes")
 _VALUES_OF: Final = attrgetter(*_FIELDS)
-_VALUES_OF_PART: Final = attrgetter(*(field.name for field in fields(AmountPart)))
 _VALUES_OF_ATTRIBUTES: Final = attrgetter(*(field.name for field in fields(Attributes)))
 
 _Packed: TypeAlias = "list[Any] | Rejection"
@@ -95,14 +96,19 @@ async def _send(process: asyncio.subprocess.Process, value: object) -> None:
 
 
 def packed(outcome: Report | Rejection) -> _Packed:
-    """A report as its values, and those of what it consists of."""
+    """A report as its values, and those of what it consists of; decimals as text, which is quicker by far."""
     if isinstance(outcome, Rejection):
         return outcome
     values = list(_VALUES_OF(outcome))
+    if outcome.amount is not None:
+        values[_AMOUNT_AT] = str(outcome.amount)
     if outcome.attributes is not None:
         values[_ATTRIBUTES_AT] = _VALUES_OF_ATTRIBUTES(outcome.attributes)
     if outcome.amount_parts is not None:
-        values[_PARTS_AT] = [_VALUES_OF_PART(part) for part in outcome.amount_parts]
+        values[_PARTS_AT] = [
+            (part.meter, str(part.amount), _text(part.quantity), _text(part.unit_price), part.price_list)
+            for part in outcome.amount_parts
+        ]
     return values
 
 
@@ -110,11 +116,24 @@ def unpacked(values: _Packed) -> Report | Rejection:
     """What was packed."""
     if isinstance(values, Rejection):
         return values
+    if (amount := values[_AMOUNT_AT]) is not None:
+        values[_AMOUNT_AT] = Decimal(amount)
     if values[_ATTRIBUTES_AT] is not None:
         values[_ATTRIBUTES_AT] = Attributes(*values[_ATTRIBUTES_AT])
     if values[_PARTS_AT] is not None:
-        values[_PARTS_AT] = [AmountPart(*part) for part in values[_PARTS_AT]]
+        values[_PARTS_AT] = [
+            AmountPart(meter, Decimal(amount), _number(quantity), _number(price), price_list)
+            for meter, amount, quantity, price, price_list in values[_PARTS_AT]
+        ]
     return Report(*values)
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 def _framed(value: object) -> bytes:

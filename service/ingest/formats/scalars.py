@@ -102,6 +102,13 @@ def moment_of_decimal(seconds: Decimal) -> datetime:
     return _EPOCH + timedelta(0, 0, 0, int(_WIDE.multiply(seconds, _THOUSAND)))
 
 
+def moment_of_milliseconds(count: int) -> datetime:
+    """So many milliseconds, zero or more, after 1970. MomentError."""
+    if count >= _LATEST_SECONDS * 1000:
+        raise MomentError
+    return _EPOCH + timedelta(0, 0, 0, count)
+
+
 def _since_1970(moment: datetime) -> datetime:
     if moment < _EPOCH:
         raise MomentError

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
-from struct import Struct
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -94,10 +93,12 @@ _POSTGRESQL_EPOCH: Final = 946_684_800_000_000
 """2000-01-01 UTC, from which PostgreSQL counts, in microseconds after 1970."""
 _MICROSECOND = timedelta(microseconds=1)
 
-KEY: Final = "key"
-"""Where the row stands by time, as a cursor holds it: PostgreSQL's 8 bytes of the time and the 16 of the id. To make a
-datetime takes the driver 1.4 us a row, a text PostgreSQL 0.5, and most pages only write both on.
+MOMENT: Final = "moment"
+"""The table's time as it is answered, in its stead: to make a datetime of it takes the driver 1.4 us a row, and most
+pages only write it on.
 """
+KEY: Final = "key"
+"""Where the row stands by time, as a cursor holds it: PostgreSQL's 8 bytes of the time and the 16 of the id."""
 _KEY_SQL: Final = "timestamptz_send({time}) || uuid_send(id)"
 MOMENT_ANSWER: Final = """to_char({moment}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 """A moment as it is answered: RFC 3339 in UTC, cut off at milliseconds."""
@@ -145,9 +146,10 @@ class Ordering:
         self._order_by = {backward: self._written_order(backward) for backward in (False, True)}
 
     def columns(self, *, texts: bool = False) -> dict[str, str]:
-        """What has to be selected to tell where a row stands. `texts`: by time, as KEY says."""
+        """What has to be selected to tell where a row stands. `texts`: by time, as MOMENT and KEY say."""
         if texts and self.by_time:
-            return {KEY: _KEY_SQL.format(time=self.table.time)}
+            time = self.table.time
+            return {MOMENT: MOMENT_ANSWER.format(moment=time), KEY: _KEY_SQL.format(time=time)}
         keys = {} if self.by_time else {f"order_{index}": term.sql for index, (term, _) in enumerate(self.terms)}
         return {self.table.time: self.table.time, "id": "id", **keys}
 
@@ -241,35 +243,6 @@ def _position_of(key: bytes) -> Position:
     digits = key[8:].hex()
     id_ = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
     return int.from_bytes(key[:8], "big", signed=True) + _POSTGRESQL_EPOCH, id_
-
-
-def key_moment_texts(keys: Sequence[bytes]) -> list[str]:
-    """The times of rows by their KEY, which begins with microseconds since 2000, as they are answered: RFC 3339 in UTC,
-    cut off at milliseconds.
-    """
-    minutes, seconds, milliseconds = _minutes, _SECONDS, _MILLISECONDS
-    return [
-        minutes[count // 60_000_000] + seconds[count // 1_000_000 % 60] + milliseconds[count // 1_000 % 1_000]
-        for (count,) in _TIMES(b"".join(keys))
-    ]
-
-
-class _Minutes(dict[int, str]):
-    """The texts of minutes since 2000 up to their seconds: rows of a page have few."""
-
-    def __missing__(self, count: int) -> str:
-        if len(self) >= _MINUTES_MAX:
-            self.clear()
-        text = self[count] = (_YEAR_2000 + timedelta(minutes=count)).isoformat(timespec="minutes") + ":"
-        return text
-
-
-_TIMES: Final = Struct(">q16x").iter_unpack
-_YEAR_2000: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - in UTC, without its offset in the text
-_MINUTES_MAX: Final = 10_000
-_minutes: Final = _Minutes()
-_SECONDS: Final = [f"{second:02d}." for second in range(60)]
-_MILLISECONDS: Final = [f"{millisecond:03d}Z" for millisecond in range(1000)]
 
 
 ordering_of = lru_cache(maxsize=256)(Ordering)

@@ -64,7 +64,8 @@ class FixedColumns:
 
     `selects`: what statements with these columns select, by order. `statements`: those that were put together before,
     by everything else that their text depends on, the oldest forgotten first.
-    `texts_only`: time and id of a row are only copied into the answer, so rows may have them as `ordering.KEY`.
+    `texts_only`: time and id of a row are only copied into the answer, so rows may have them as `ordering.MOMENT` and
+    `ordering.KEY`.
     """
 
     projection: Projection

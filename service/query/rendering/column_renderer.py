@@ -10,10 +10,10 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from service.query.model.catalog import Table
-from service.query.records.ordering import KEY
+from service.query.records.ordering import MOMENT
 from service.query.records.page import Row
 from service.query.rendering.functions import moments, sources, users_of
-from service.query.rendering.row_renderer import RowLoop, SelectedField, code_of
+from service.query.rendering.row_renderer import OWN_MOMENT, RowLoop, SelectedField, code_of
 
 Column = Sequence[Any]
 _Given = Mapping[str, Column]
@@ -72,8 +72,9 @@ class ColumnLoop(RowLoop):
         """What makes the column of one expression, where these columns are given."""
         if source == "None":
             return lambda given, _: (None,) * len(given[layout[0]])
-        if f"c_{KEY}" in layout:
-            source = source.replace(f"c_{self._table.time}", "own_moment")
+        if f"c_{MOMENT}" in layout:
+            source = source.replace(OWN_MOMENT, f"c_{MOMENT}").replace(f"c_{self._table.time}", f"c_{MOMENT}")
+        source = source.replace(OWN_MOMENT, "own_moment")
         if source in layout:
             return lambda given, _: given[source]
         if call := _CALL.fullmatch(source):

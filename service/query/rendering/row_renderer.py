@@ -23,21 +23,17 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.records.by_key import RowKey, shown
 from service.query.records.decryption import Details
-from service.query.records.ordering import KEY, column_of, key_moment_texts
+from service.query.records.ordering import KEY, MOMENT, column_of
 from service.query.records.page import Row
 from service.query.records.projection import Selection
-from service.query.rendering.functions import (
-    FUNCTIONS,
-    UNCHECKED,
-    UnsupportedValueError,
-    moment_texts,
-    user_of,
-)
+from service.query.rendering.functions import FUNCTIONS, UNCHECKED, UnsupportedValueError, moment_texts, user_of
 from service.storage.ids import encode_call_ids, encode_raw_ids
 
 _TABLES: Final[Mapping[str, Table]] = {table.type: table for table in (CALLS, ERRORS)}
 _LAYOUTS_MAX: Final = 16
 _CALL_KEY: Final = itemgetter("account_id", "id")
+OWN_MOMENT: Final = "@moment"
+"""Stands for a row's time until it is known how the rows have it. No response key can hold the `@`."""
 Loop = Any
 """A generated function: (rows, names, *extra values, *nested lists) -> list, with one entry per row."""
 
@@ -78,7 +74,7 @@ class Form:
         """The Python expression of the field's value. `own_time`: the field is the row's own time."""
         if self.classes or field.bare_type != "DateTime":
             return field.value
-        return "own_moment" if own_time else f"moment({field.value})"
+        return OWN_MOMENT if own_time else f"moment({field.value})"
 
 
 ANSWERS: Final = Form(FUNCTIONS)
@@ -159,9 +155,10 @@ class RowLoop:
         targets = ", ".join([f"({columns})", *ones])
         zipped = ", ".join(["rows", *lists])
         iterated = f"{targets} in zip({zipped}, strict=True)" if lists else f"({columns}) in rows"
+        display = self._display.replace(OWN_MOMENT, f"c_{MOMENT}" if MOMENT in layout else "own_moment")
         arguments = ", ".join(["rows", "names", *lists])
         namespace = dict(self._namespace)
-        code = code_of(f"def loop({arguments}):\n    return [{self._display} for {iterated}]\n")
+        code = code_of(f"def loop({arguments}):\n    return [{display} for {iterated}]\n")
         exec(code, namespace)  # noqa: S102 - of our own names and literals
         return namespace["loop"]
 
@@ -229,7 +226,6 @@ class Rows:
         self._loops = [loop(table, shape, scope, seen, form) for shape in shapes]
         self._extra_values = frozenset[str]().union(*(table.fields[name].extra_values for name in seen))
         self._timed = table.time_field in seen and not form.classes
-        self._dated = self._timed or "user" in seen
         self._related: dict[str, Rows] = {}
         for name in [name for name in selection if name in seen]:
             relation = table.fields[name].relation
@@ -254,9 +250,7 @@ class Rows:
         extra_values: dict[str, Sequence[Any]] = {}
         if "own_id" in self._extra_values:
             extra_values["own_id"] = _ids(rows, account)
-        if self._dated and rows and KEY in rows[0]:
-            extra_values["own_moment"] = key_moment_texts(column_of(rows, KEY))
-        elif self._timed and rows:
+        if self._timed and rows and MOMENT not in rows[0]:
             extra_values["own_moment"] = moment_texts([row[self._table.time] for row in rows])
         if "details" in self._extra_values:
             extra_values["details"] = await reader.details(scope, rows) if details is None else details

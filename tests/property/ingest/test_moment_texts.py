@@ -1,4 +1,4 @@
-"""A moment and an id that the database gives as bytes stand in answers and cursors as themselves."""
+"""A moment that the database gives as a text, and an id as its bytes, stand in answers and cursors as themselves."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.query.model.catalog import CALLS
-from service.query.records.ordering import KEY, key_moment_texts, ordering_of
+from service.query.records.ordering import MOMENT, ordering_of
 from service.query.rendering.functions import moment_texts
 from service.storage.database import Database
 
@@ -32,5 +32,5 @@ async def test_texts_of_moments_read_as_the_moments(any_database_url: str, count
     finally:
         await database.close()
 
-    assert key_moment_texts([row[KEY] for row in rows]) == moment_texts(moments)
+    assert [row[MOMENT] for row in rows] == moment_texts(moments)
     assert [ORDERING.position(row) for row in rows] == [*zip(counts, ids, strict=True)]

@@ -21,6 +21,7 @@ from service.ingest.formats.rejections import MOMENT_FORM, RowError
 from service.ingest.formats.scalars import (
     MoneyError,
     moment_of_epoch,
+    moment_of_milliseconds,
     moment_of_printed,
     money_of_decimal,
     money_of_number,
@@ -42,7 +43,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _TAG_ON: Final = "true"
 TAGS_MAX: Final = 64
 # Seconds since 1970 have ten digits until 2286, milliseconds thirteen, and so on: more than these are finer.
-_FINER: Final = ((10**11, 1000), (10**14, 10**6), (10**17, 10**9))
+_FINER: Final = ((10**17, 10**9), (10**14, 10**6), (10**11, 1000))
 
 
 class Cells(FigureReader):
@@ -74,11 +75,12 @@ class Cells(FigureReader):
         try:
             if isinstance(value, str) and not value.isdecimal():
                 return moment_of_printed(value)
+            if type(value) is int and value >= 0:
+                return moment_of_milliseconds(value * 1000 // _divisor(value))
             if isinstance(value, bool | list | dict) or len(str(value)) > 2 * _DIGITS_MAX:
                 raise MomentError
             seconds = Decimal(value)
-            divisor = next((divisor for least, divisor in reversed(_FINER) if seconds >= least), 1)
-            return moment_of_epoch(f"{seconds / divisor:f}")
+            return moment_of_epoch(f"{seconds / _divisor(seconds):f}")
         except (MomentError, ArithmeticError):
             self.note(name, "is no time")
             return None
@@ -225,10 +227,15 @@ def is_nothing(raw: Raw) -> bool:
     return len(raw) <= _NOTHING_BYTES_MAX and bytes(raw) in _NOTHING_RAW
 
 
+def _divisor(number: Decimal | int) -> int:
+    """What makes seconds of a time since 1970, by its size."""
+    return next((divisor for least, divisor in _FINER if number >= least), 1)
+
+
 @lru_cache
 def _values_of(names: tuple[str, ...]) -> "Callable[[msgspec.Struct], Sequence[Raw]]":
-    """What finds these fields, two or more: most rows have few of many."""
-    return attrgetter(*names)
+    """What finds these fields: most rows have few of many."""
+    return attrgetter(*names) if len(names) > 1 else lambda fields: [getattr(fields, name) for name in names]
 
 
 def drop(

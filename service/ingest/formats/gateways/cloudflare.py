@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from policies import Attributes, Report
 from service.ingest.formats.figures import Object, storable, text_of
-from service.ingest.formats.gateways.cells import NOTHING, Cells, derived_id, drop
+from service.ingest.formats.gateways.cells import NOTHING, Cells, derived_id, drop, first_text
 from service.ingest.formats.gateways.failure import failure
 from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
@@ -102,7 +102,7 @@ def _report(fields: EventFields, others: Mapping[str, Raw]) -> Report:
         input_tokens=cells.integer("tokens_in", _first(metrics, _INPUT, fields.tokens_in)),
         output_tokens=cells.integer("tokens_out", _first(metrics, _OUTPUT, fields.tokens_out)),
         latency_ms=cells.milliseconds("duration", _first(metrics, _DURATION, fields.duration)),
-        user=next((text for name in _USERS if (text := text_of(metadata.get(name)))), None),
+        user=first_text(metadata, *_USERS),
         attributes=Attributes(
             cache_hit=cells.flag("cached", fields.cached), deployment=cells.label("gateway", fields.gateway)
         ),
@@ -146,4 +146,7 @@ def _has_failed(cells: Cells, fields: EventFields, status: int | None) -> bool:
 def _first(metrics: Object, names: "tuple[str, ...]", given: Any) -> Any:  # noqa: ANN401 - values of a row
     if given is not None:
         return given
-    return next((metrics[name] for name in names if metrics.get(name) is not None), None)
+    for name in names:
+        if (found := metrics.get(name)) is not None:
+            return found
+    return None

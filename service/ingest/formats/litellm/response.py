@@ -29,8 +29,10 @@ class Response:
     @classmethod
     def of(cls, raw: Raw | None) -> "Response":
         """The answer in the field `response`; one without fields when it is redacted, absent or of another form."""
+        if raw is None:
+            return _NONE
         try:
-            return cls({} if raw is None else _FIELDS.decode(raw))
+            return cls(_FIELDS.decode(raw))
         except (ValueError, RecursionError):
             return cls({})
 
@@ -66,3 +68,6 @@ class Response:
             return moment_of_epoch(str(value))
         except ValueError:
             return None
+
+
+_NONE: Final = Response({})
