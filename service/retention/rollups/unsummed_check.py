@@ -14,11 +14,11 @@ from service.retention.rollups.unsummed import calls_as_rollups
 
 _DAYS: Final = """
     SELECT of_day, sums FROM usage_unsummed
-    WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3 AND NOT EXISTS (
-        SELECT 1 FROM call WHERE tier = $1 AND started_at >= of_day AND started_at < of_day + interval '1 day'
-            AND account_id = ANY (
-                ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL)
-            )
+    WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3 AND of_day NOT IN (
+        SELECT date_trunc('day', started_at, 'UTC') FROM call
+        WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND account_id IN (
+            SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL
+        )
     ) AND sums && $4::text[]
 """
 """The days of which rollups have no rows, but for those that an erasure is changing."""
