@@ -15,6 +15,7 @@ test: .venv/installed-for-tests lint
 	sh .ci/postgresql
 	sh .ci/chromium
 	sh .ci/mariadb
+	sh .ci/tools
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 # The same tests on every Python from 3.11 to 3.14 that is here; PYTHONS names programs instead.
@@ -22,6 +23,7 @@ test-pythons: .venv/installed-for-tests
 	sh .ci/postgresql
 	sh .ci/chromium
 	sh .ci/mariadb
+	sh .ci/tools
 	PYTEST_ARGS="$(PYTEST_ARGS)" PYTHONS="$(PYTHONS)" sh .ci/test-pythons
 
 # The integration tests on a Citus cluster of a coordinator and two workers, which is made for them. CITUS_TESTS names

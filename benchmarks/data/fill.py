@@ -31,6 +31,8 @@ from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.tag_keys import keep_tags
 from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, added
+from service.retention.rollups.unsummed import EVERY_TABLE as UNSUMMED_TABLES
+from service.retention.rollups.unsummed import leave_unsummed
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.ids import Identities
@@ -277,6 +279,11 @@ async def _fill(calledger: Calledger, shape: Shape) -> Filled:
             for table in (*Store, "usage_delta", *_RESTING, *EVERY_TABLE, "account", "account_tier"):
                 await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
         # As maintenance does, a few an hour.
+        if await leave_unsummed(runtime.retention, work_s=float("inf"), settled=timedelta(0)):
+            # Tables as if days had been summed one after the other, and each had left its room to the next.
+            async with runtime.database.owner.acquire() as connection:
+                for table in UNSUMMED_TABLES:
+                    await connection.execute(f"VACUUM (FULL, ANALYZE) {table}", timeout=3600)
         while await pack(runtime.database.owner, runtime.partitions, datetime.now(UTC)):
             continue
     seconds = time.monotonic() - begin

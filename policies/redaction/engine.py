@@ -19,6 +19,7 @@ from policies.redaction.spans import (
     Reason,
     has_substance,
     joined,
+    masked,
     neutral,
     outside_marks,
     repeated,
@@ -134,17 +135,24 @@ class Redactor:
 
         The text is read without what is taken out until there is nothing more.
         """
-        spans: Sequence[Cut] = self._taken(known, data) if known else known
-        shown = neutral(without(data, spans) if spans else data, self._marks)
-        for _ in range(_LOOKS_MAX):
-            more = [cut for cut in found if has_substance(shown, cut)]
-            if not more:
+        spans: Sequence[Cut] = known
+        is_read = not known
+        for _ in range(_LOOKS_MAX + 1):
+            more = self._beside(spans, found, data) if found else []
+            if is_read and not more:
                 return spans
             spans = self._taken([*spans, *more], data)
-            shown = neutral(without(data, spans), self._marks)
-            known, found = self._find(decode(shown))
-            found += known
+            if not more and list(spans) == known:
+                return spans  # nowhere else are their secrets, so the text was read without them
+            view = masked(data, spans)
+            found = [_moved(cut, view) for cuts in self._find(decode(view.data)) for cut in cuts]
+            is_read = True
         raise RedactionError("the text does not settle")
+
+    def _beside(self, spans: Sequence[Cut], found: list[Cut], data: bytes) -> list[Cut]:
+        """Those of `found` that take out more of `data` than `spans` do."""
+        rest = neutral(without(data, spans) if spans else data, self._marks)
+        return [cut for cut in found if has_substance(rest, cut)]
 
     def _capped(self, text: str) -> tuple[str, bool]:
         """`text` up to the size cap, cut where a token ends, so that no secret loses the part that gives it away."""
@@ -163,7 +171,12 @@ class Redactor:
     def _read(self, data: bytes, layers: int) -> tuple[list[Cut], list[Cut]]:
         """The same of `data`, of what is broken up in it, and of what its escapes hide."""
         known, ranks = self._scanner.known(data)
-        found = self._scanner.find(without(data, known)) if known else self._scanner.find(data, ranks)
+        if known:
+            known = joined(known)
+            view = masked(data, known)
+            found = [_moved(span, view) for span in self._scanner.find(view.data)]
+        else:
+            found = self._scanner.find(data, ranks)
         found += self._broken(data)
         opened = unescaped(data) if layers else None
         if opened is not None:

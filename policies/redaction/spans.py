@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from policies.redaction.model import Hidden, HiddenKind, Segments
-from policies.redaction.normalization import decode
+from policies.redaction.normalization import NormalizedText, decode
 
 MARK = re.compile(rb"\[redacted:([a-z0-9][a-z0-9-]{1,47})\]")
 # Stands for each byte of a mark while a text is scanned: no rule looks for it, and it ends no value.
@@ -147,11 +147,24 @@ def _occurrences(value: bytes, reason: Reason, data: bytes) -> Iterator[Cut]:
 
 
 def without(data: bytes, spans: Iterable[Cut]) -> bytes:
-    """`data` as rules read it once `spans` are taken out: as long as it was, like `neutral`."""
+    """`data` with `spans` made unreadable at the same length, like `neutral`."""
     shown = bytearray(data)
     for start, end, _ in spans:
         shown[start:end] = NEUTRAL * (end - start)
     return bytes(shown)
+
+
+def masked(data: bytes, spans: Iterable[Cut]) -> NormalizedText:
+    """`data` as rules read it once `spans` (joined) are taken out: as long as with a mark in place of each."""
+    pieces: list[tuple[bytes, int, int]] = []
+    at = 0
+    for start, end, reason in spans:
+        pieces += [(data[at:start], at, start), (NEUTRAL * len(reason.mark), start, end)]
+        at = end
+    pieces.append((data[at:], at, len(data)))
+    return NormalizedText(
+        b"".join([piece for piece, _, _ in pieces]), lambda: [(len(piece), low, high) for piece, low, high in pieces]
+    )
 
 
 def segments(data: bytes, spans: Iterable[Cut]) -> Segments:

@@ -22,6 +22,7 @@ from service.retention.holds.holds import lift_expired, release_lifted
 from service.retention.purge.runner import run_purge
 from service.retention.replay import replay_tombstones
 from service.retention.rollups.tag_keys import forget_unlisted
+from service.retention.rollups.unsummed import leave_unsummed
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.idempotency_keys import forget_requests
 from service.storage.control.refusals import forget_refusals
@@ -106,6 +107,7 @@ async def maintain(context: RetentionContext) -> bool:
         "purge": purge,
         "fields removed": lambda: remove_withdrawn(context),
         "sums of tags removed": lambda: forget_unlisted(context),
+        "sums that are too many removed": lambda: leave_unsummed(context),
         "indexes packed": packing,
         "calls moved to files": lambda: keep_cold(context),
         "keys packed": lambda: _pack_keys(context),

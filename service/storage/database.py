@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import asyncpg
 from tortoise.context import TortoiseContext, get_current_context
 
-from service.storage.citus.distribution import refuse_half_moved
+from service.storage.citus.distribution import refuse_half_moved, refuse_unsummed
 from service.storage.citus.engine import CITUS, POSTGRESQL, Engine, engine_of
 from service.storage.citus.proof import missing_proof
 from service.storage.citus.workers import HAS_MAILBOX, Workers
@@ -181,6 +181,7 @@ async def _surveyed(url: str) -> tuple[frozenset[str], Engine]:
         engine = await engine_of(connection)
         if engine is CITUS:
             await refuse_half_moved(connection)
+            await refuse_unsummed(connection)
         return frozenset(row["rolname"] for row in rows), engine
     finally:
         await connection.close()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,15 @@ def names(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The module as parsed: once for all tests, which leave it as it is."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def findings(paths: list[Path], find: Callable[[ast.Module], Iterable[str]]) -> dict[str, list[str]]:
     """What is found in each file in which something is: one test for all files, since two thousand tests cost more."""
-    found = {str(path.relative_to(ROOT)): list(find(ast.parse(path.read_text("utf-8")))) for path in paths}
+    found = {str(path.relative_to(ROOT)): list(find(tree_of(path))) for path in paths}
     return {name: what for name, what in found.items() if what}
 
 
@@ -70,8 +77,8 @@ CODE = modules("policies", "service")
 
 def imported_part(tree: ast.Module) -> ast.Module:
     """The module without its `if __name__ == "__main__":`, which runs only where the file is a program of its own."""
-    tree.body = [node for node in tree.body if not ast.unparse(node).startswith("if __name__ == '__main__':")]
-    return tree
+    body = [node for node in tree.body if not ast.unparse(node).startswith("if __name__ == '__main__':")]
+    return ast.Module(body, type_ignores=[])
 
 
 def test_policies_are_pure() -> None:
@@ -124,7 +131,7 @@ def test_functions_are_simple() -> None:
 
 def imports_of(path: Path, known: Mapping[str, Path]) -> Iterator[Path]:
     """The modules that a module imports, wherever in it the import stands, but for those of types alone."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     of_types = {
         id(inner)
         for node in ast.walk(tree)
@@ -328,7 +335,7 @@ def test_a_class_name_means_one_thing() -> None:
     """
     found: dict[str, list[str]] = {}
     for path in CODE:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef) and node.name != "Meta" and not shown(node):
                 found.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
 

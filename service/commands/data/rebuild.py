@@ -1,17 +1,27 @@
 """`calledger rebuild-sums`: make the sums anew from the calls."""
 
+from typing import Annotated
+
+import typer
+
 from service.commands.common import in_runtime, progress, say
 from service.commands.options import Data, verb
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_keys import sum_history
+from service.retention.rollups.unsummed import make_every_sum
 from service.runtime.runtime import Runtime
 
 app = verb()
 
 
 @app.command("rebuild-sums")
-def rebuild(data: Data = None) -> None:
+def rebuild(
+    whole: Annotated[
+        bool, typer.Option("--every-day", help="Also make the sums that days are without because they do not pay.")
+    ] = False,
+    data: Data = None,
+) -> None:
     """Make sums that differ from their calls anew, day by day, while the service runs.
 
     For what `calledger fsck` names under `usage`. A day changes in one transaction, with an entry SUMS_REBUILT in the
@@ -23,11 +33,14 @@ def rebuild(data: Data = None) -> None:
     \b
     Example: calledger fsck; calledger rebuild-sums
     """
-    in_runtime(data, _rebuild)
+    in_runtime(data, lambda runtime: _rebuild(runtime, whole=whole))
 
 
-async def _rebuild(runtime: Runtime) -> None:
+async def _rebuild(runtime: Runtime, *, whole: bool) -> None:
     context = runtime.retention
+    if whole:
+        made = await make_every_sum(context.owner)
+        say(f"{made} days have all of their sums again, until the service's maintenance looks at them")
     days = await days_to_rebuild(context)
     with progress() as bar:
         task = bar.add_task("making sums anew", total=len(days))

@@ -5,7 +5,9 @@ from typing import Final
 
 import asyncpg
 
+from service.storage.citus.engine import engine_on
 from service.storage.connection import Connection
+from service.storage.statements.unsummed import UNSUMMED_CALLS, calls_of_days, is_unsummed
 
 _PAGE: Final = """
     SELECT id, name, created_at FROM account
@@ -19,8 +21,16 @@ _CALLS: Final = """
     SELECT account_id, sum(calls)::bigint AS calls FROM (
         SELECT account_id, calls FROM usage_day WHERE account_id = ANY ($1)
         UNION ALL SELECT account_id, calls FROM usage_delta WHERE account_id = ANY ($1)
-    ) AS sums GROUP BY account_id
+    ) AS counted GROUP BY account_id
 """
+_CALLS_ALSO_UNSUMMED: Final = _CALLS.replace(
+    ") AS counted",
+    f""" AND NOT {is_unsummed("usage_day")}
+        UNION ALL SELECT account_id, 1 FROM {UNSUMMED_CALLS}
+        WHERE {calls_of_days("'usage_day' = ANY (sums)", "account_id = ANY ($1) AND correction_of IS NULL")}
+    ) AS counted""",  # noqa: S608 - names of our own
+)
+"""Calls by account, where some days have no sums."""
 _NUMBER: Final = "SELECT id FROM account WHERE name = $1"
 _SOME: Final = "SELECT id, name, created_at FROM account WHERE id = ANY ($1) AND name NOT LIKE 'erased:%'"
 """Accounts by their ids."""
@@ -47,7 +57,8 @@ async def count_accounts(connection: Connection, accounts: Sequence[int] | None)
 
 async def count_calls(connection: Connection, accounts: Sequence[int]) -> Mapping[int, int]:
     """Calls by account; one without any is left out."""
-    return {row["account_id"]: row["calls"] for row in await connection.fetch(_CALLS, list(accounts))}
+    statement = _CALLS_ALSO_UNSUMMED if engine_on(connection).leaves_days_unsummed else _CALLS
+    return {row["account_id"]: row["calls"] for row in await connection.fetch(statement, list(accounts))}
 
 
 async def account_id(connection: Connection, name: str) -> int | None:

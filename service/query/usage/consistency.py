@@ -68,6 +68,9 @@ _DIFFERENCES: Final = """
         {stored}
         UNION ALL
         SELECT store, both_have.* FROM both_have CROSS JOIN unnest($4::text[]) AS store
+        WHERE store <> ALL (ARRAY(
+            SELECT unnest(sums) FROM usage_unsummed WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3
+        ))
     ), wrong AS (
         SELECT store, {key} FROM sides GROUP BY store, {key} HAVING NOT ({equal})
     )

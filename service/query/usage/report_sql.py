@@ -104,7 +104,7 @@ def grouping(dimensions: Iterable[str], tags: Sequence[str], reading: UsageRead,
 
 def _of_rollups(tag: Column) -> Column:
     """A tag beside its sums: the rollups' rows stand for calls without it."""
-    return Column(_NO_TAG, tag.call, _NO_TAG, _NO_TAG, "tag_value")
+    return Column(_NO_TAG, tag.call, _NO_TAG, _NO_TAG, "tag_value", _NO_TAG)
 
 
 def _monthly(policy: Policy) -> bool:
@@ -167,9 +167,9 @@ class CostStatement:
         if self.before and self.after is not None:
             parts.append(self._fact(BEFORE, "count(*)", aliases, f"({beyond}) IS NOT TRUE"))
         if reading.tag is not None and self.limit is not None:
-            parts.append(
-                self._fact(WHOLE, f"({complete_tag_sums(reading, params)})", aliases, "true", "(SELECT) AS one")
-            )
+            over_all = reading.overall and all(column.overall for column in self.grouping.columns.values())
+            whole = complete_tag_sums(reading, params, over_all=over_all)
+            parts.append(self._fact(WHOLE, f"({whole})", aliases, "true", "(SELECT) AS one"))
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
     def _sums(self) -> list[str]:
@@ -236,18 +236,22 @@ class CostStatement:
         return f", NULL::text[] AS {POSITION}" if self.positions else ""
 
 
-def complete_tag_sums(reading: UsageRead, params: Params) -> str:
-    """A SELECT of 1 where sums by tag have every call of the range, and of 0 where single calls must answer."""
+def complete_tag_sums(reading: UsageRead, params: Params, *, over_all: bool) -> str:
+    """A SELECT of 1 where sums by tag (`over_all` accounts, or by account) have every call of the range, and of 0 where
+    single calls must answer.
+    """
     assert reading.tag is not None, "only sums by tag can have less than the calls"
     of_tag, crowded = f"tag_key = {params.bind(reading.tag.key, 'text')}", "true"
     if reading.accounts is not None:
         crowded = f"account_id = ANY ({params.bind(reading.accounts, 'integer[]')})"
     since, end = (params.bind(moment, "timestamptz") for moment in (reading.tag.since, reading.plan.end))
     start = params.bind(floor_to(reading.plan.start, timedelta(days=1)), "timestamptz")
+    unsummed = f"'usage_tag_day' = ANY (sums) AND of_day >= {start} AND of_day < {end}"
+    summed = "" if over_all else f" AND NOT EXISTS (SELECT 1 FROM usage_unsummed WHERE {unsummed})"  # noqa: S608
     return (
         f"SELECT count(*) FROM usage_tag_key WHERE {of_tag} AND summed_from <= {since} AND unlisted_at IS NULL "  # noqa: S608
         f"AND NOT EXISTS (SELECT 1 FROM usage_tag_crowded WHERE {of_tag} AND {crowded} "
-        f"AND day >= {start} AND day < {end})"
+        f"AND day >= {start} AND day < {end}){summed}"
     )
 
 

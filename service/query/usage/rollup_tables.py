@@ -77,6 +77,16 @@ def ranges(
         yield tables.several, f"{_between(first, last, params)}{uncut}"
 
 
+def of_finer(times: str, grain: timedelta, moment: str) -> str:
+    """A condition of `ranges` on buckets of `grain`, as one on `moment`, the column of times that are as fine or finer.
+    Its ranges are whole buckets.
+    """
+    for listed, width in ((" = ANY (", _QUARTER), (" <> ALL (", grain)):
+        bucket = f"date_bin('{width.total_seconds():.0f} seconds', {moment}, '1970-01-01 00:00:00+00')"
+        times = times.replace(f"bucket_at{listed}", f"{bucket}{listed}")
+    return times.replace("bucket_at", moment) if moment != "bucket_at" else times
+
+
 def _cut_grains(segment: UsageSegment, start: datetime, edges: Edges, grain: timedelta) -> Sequence[datetime] | None:
     """The beginnings of the grains of [start, segment.end) that an edge cuts, ascending; None: more than CUT_MAX."""
     cut: set[datetime] = set()

@@ -90,8 +90,9 @@ class UsageReader:
         given = None
         if self.cold is not None:
             given = await self.cold.single_calls(windows.calls_of(plan.segments), account_ids)
+        unsummed = self.database.engine.leaves_days_unsummed
         return UsageRead(
-            plan, windows, self.scope.policy, account_ids, names, rest, tokens, corrections_moved, tag, given
+            plan, windows, self.scope.policy, account_ids, names, rest, tokens, corrections_moved, tag, given, unsummed
         )
 
     async def _tag_sums(self, predicate: Predicate, grouped: Sequence[str]) -> TagSums | None:

@@ -20,6 +20,7 @@ from service.query.usage.plan import Plan, RetentionWindows, TierPeriod, segment
 from service.query.usage.report_sql import CURRENCY, SUMS
 from service.query.usage.union_sql import UsageRead as UsageReading
 from service.query.usage.union_sql import UsageUnion, rollups_answer
+from service.storage.citus.engine import engine_on
 from service.storage.cold.tier import GivenRows
 from service.storage.connection import Connection
 
@@ -29,7 +30,7 @@ async def count_rows(connection: Connection, reading: ListRead) -> int:
     if not reading.scan_ranges:
         return 0
     params, given = Params(), None
-    usages = _usages(reading)
+    usages = _usages(reading, unsummed=engine_on(connection).leaves_days_unsummed)
     if reading.cold is not None:
         if usages is None:
             parts = [
@@ -57,12 +58,12 @@ def _one_by_one(
     return statements.count(reading.table, scan_ranges, reading.time_range, conditions, params, given)
 
 
-def _usages(reading: ListRead) -> list[UsageReading] | None:
+def _usages(reading: ListRead, *, unsummed: bool) -> list[UsageReading] | None:
     """The usage of each tier; None when rollups cannot tell, or no longer hold all of it."""
     if reading.table is not CALLS or not rollups_answer(reading.predicate):
         return None
     cutoffs = {scan_range.tier: scan_range.cutoff for scan_range in reading.scan_ranges}
-    usages = [_usage(reading, tier, cutoff) for tier, cutoff in sorted(cutoffs.items())]
+    usages = [replace(_usage(reading, tier, cutoff), unsummed=unsummed) for tier, cutoff in sorted(cutoffs.items())]
     held = all(usage.windows.holds(segment) for usage in usages for segment in usage.plan.segments)
     return usages if held else None
 

@@ -6,7 +6,7 @@ reported is the empty string in every column here, as the rollups have it.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from policies.policy.model import DataClass, Policy, Store
@@ -20,24 +20,26 @@ from service.query.model.predicate import Predicate, TagMatch, conjuncts, fields
 from service.query.scan import tag_tables as tagged
 from service.query.scan.statements import sources
 from service.query.usage import rollup_tables as overall
-from service.query.usage.plan import Plan, RetentionWindows, UsageSegment
+from service.query.usage.plan import Plan, RetentionWindows, UsageSegment, floor_to
 from service.storage.cold.tier import GivenRows
+from service.storage.statements.unsummed import UNSUMMED_CALLS, calls_of_days, is_unsummed
 
+_QUARTER: Final = timedelta(minutes=15)
+_DAY: Final = timedelta(days=1)
 Select = Callable[[str, str], str]
 """A table and a condition -> the statement that reads it."""
 
 # A delta holds one entry per call, below zero (-1 for bucket 0) for one that is taken away; null: the call does not say
 # how long it took.
+_OF_CALLS: Final = ("CASE WHEN {milliseconds} IS NOT NULL THEN calledger_latency_bucket({milliseconds}) END", "1")
 _BINS: Final = {
     "usage": ("unnest(latency_buckets)", "unnest(latency_counts)"),
     "usage_delta": (
         "greatest(unnest(latency_buckets), -1 - unnest(latency_buckets))::smallint",
         "sign(unnest(latency_buckets) + 0.5)::integer",
     ),
-    "call": (
-        "CASE WHEN {milliseconds} IS NOT NULL THEN calledger_latency_bucket({milliseconds}) END",
-        "1",
-    ),
+    "call": _OF_CALLS,
+    UNSUMMED_CALLS: _OF_CALLS,
 }
 LATENCY, FIRST_TOKEN = "latency", "first_token"
 MILLISECONDS: Final = {LATENCY: "latency_ms", FIRST_TOKEN: "time_to_first_token_ms"}
@@ -69,11 +71,15 @@ class Column:
     overall: str | None = None
     by_key: str | None = None
     by_tag: str | None = None
+    unsummed: str | None = None
+    """Over calls in the stead of sums, where it is not as over a call."""
 
     def over(self, table: str) -> str:
         """The SQL expression of the column in `table`, one of the tables that the plan reads."""
         if table == "call":
             return self.call
+        if table == UNSUMMED_CALLS:
+            return self.unsummed or self.call
         if table in tagged.EVERY:
             assert self.by_tag is not None, "sums by tag are asked only for what they have"
             return self.by_tag
@@ -114,7 +120,8 @@ class UsageRead:
     """What a report reads. `accounts`: account ids (None: every account); `names`: account ids by name, for the filter;
     `tag`: the sums by tag that answer with the rollups, where the plan reads no calls.
 
-    `given`: the calls of files among those that are read one by one.
+    `given`: the calls of files among those that are read one by one. `unsummed`: there can be days without sums, whose
+    calls are read in their stead.
     `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
     """
 
@@ -128,6 +135,7 @@ class UsageRead:
     corrections_moved: bool = False
     tag: tagged.TagSums | None = None
     given: GivenRows | None = None
+    unsummed: bool = True
 
     @property
     def overall(self) -> bool:
@@ -215,8 +223,7 @@ class UsageUnion:
         if self._reading.tag is not None and self._carries_tag:
             parts = [*self._calls(), *self._tagged(self._reading.tag)]
         else:
-            stores = self._stores() if tables is None else self._sums(tables)
-            parts = [*stores, *self._deltas(), *more]
+            parts = [*self._sums(tables), *more]
             if self._reading.tag is not None:
                 # What the rollups have more than sums by tag is of calls without the tag.
                 parts += [*self._tagged(self._reading.tag), *self._tagged(self._reading.tag, less=True)]
@@ -250,15 +257,56 @@ class UsageUnion:
         table, time = segment.store.value, "started_at" if segment.store is Store.CALL else "bucket_at"
         return table, self._condition(table, tier, self._range(time, start, segment.end))
 
-    def _sums(self, tables: overall.Tables) -> Iterator[tuple[str, str]]:
-        plan = self._reading.plan
-        for segment in plan.segments:
+    def _sums(self, tables: overall.Tables | None) -> Iterator[tuple[str, str]]:
+        """The sums (None: the rollups), what is not compacted of their time, and the calls of days without sums.
+
+        There is one branch of deltas per tier: the table has no index, and is read once whatever the ranges.
+        """
+        deltas: dict[int, list[str]] = {}
+        for segment in self._reading.plan.segments:
             for tier, start in self._reading.windows.tiers(segment):
                 if segment.store is Store.CALL:
                     yield self._stored(segment, tier, start)
                     continue
-                for table, times in overall.ranges(tables, segment, start, plan.edges or Edges(), self._params):
+                read = dict(self._ranges(tables, segment, start))
+                grain = tables.grain if tables is not None else _QUARTER
+                for table, times in read.items():
                     yield table, self._condition(table, tier, times)
+                    kept = f" AND NOT {is_unsummed(table)}" if self._reading.unsummed else ""
+                    of_deltas = overall.of_finer(times, grain, "bucket_at")
+                    deltas.setdefault(tier, []).append(f"({of_deltas}{kept})")
+                if read and self._reading.unsummed:
+                    yield from self._unsummed(read, tier, start, segment.end, grain)
+        for tier, alternatives in deltas.items():
+            yield "usage_delta", self._condition("usage_delta", tier, f"({' OR '.join(alternatives)})")
+
+    def _ranges(
+        self, tables: overall.Tables | None, segment: UsageSegment, start: datetime
+    ) -> Iterable[tuple[str, str]]:
+        """The tables that answer for a segment from `start` on, each with a condition on `bucket_at`."""
+        if tables is None:
+            return [(segment.store.value, self._range("bucket_at", start, segment.end))]
+        return overall.ranges(tables, segment, start, self._reading.plan.edges or Edges(), self._params)
+
+    def _unsummed(
+        self, read: Mapping[str, str], tier: int, start: datetime, end: datetime, grain: timedelta
+    ) -> Iterator[tuple[str, str]]:
+        """The calls that answer where tables that are read have no rows of a day: of days of which none of them has
+        any, at once; and of others, for each table of its own time.
+        """
+        none_has = " AND ".join(f"'{table}' = ANY (sums)" for table in read)
+        chosen = {none_has: "true"}
+        if len(read) > 1:
+            chosen |= {
+                f"'{table}' = ANY (sums) AND NOT ({none_has})": overall.of_finer(times, grain, "started_at")
+                for table, times in read.items()
+            }
+        of_day = (
+            f"of_tier = {self._params.bind(tier, 'smallint')} AND {self._range('of_day', floor_to(start, _DAY), end)}"
+        )
+        for which, times in chosen.items():
+            calls = self._condition(UNSUMMED_CALLS, tier, f"{self._range('started_at', start, end)} AND {times}")
+            yield UNSUMMED_CALLS, calls_of_days(f"{of_day} AND {which}", calls)
 
     def _tagged(self, tag: tagged.TagSums, *, less: bool = False) -> Iterator[tuple[str, str]]:
         """The sums by tag and their deltas; `less`: what they take out of the sums of calls without the tag."""
@@ -278,7 +326,7 @@ class UsageUnion:
         return table, self._condition(table, tier, f"{times} AND tag_key = {self._params.bind(tag.key, 'text')}")
 
     def _deltas(self) -> Iterator[tuple[str, str]]:
-        """There is one branch per tier: the table has no index, and is read once whatever the ranges."""
+        """What is of the plan's sums by time, as one condition a tier."""
         ranges: dict[int, list[str]] = {}
         for segment in self._reading.plan.segments:
             if segment.store is not Store.CALL:
@@ -301,10 +349,9 @@ class UsageUnion:
         reading = self._reading
         readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
         value = None if table == "call" else "tag_value" if table in _OF_VALUES else ""
+        filters = CALL_FILTERS if table in ("call", UNSUMMED_CALLS) else ROLLUP_FILTERS
         branch = Branch(tier, lambda: readable, reading.names, reading.users, reading.policy.tag_keys, value)
-        return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
-            reading.predicate
-        )
+        return Where(filters, self._params, branch).render(reading.predicate)
 
     def _range(self, time: str, start: datetime, end: datetime) -> str:
         bind = self._params.bind

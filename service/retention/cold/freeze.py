@@ -30,12 +30,14 @@ from policies.policy.model import Store
 from policies.retention import Partition, cutoff
 from service.disk import sync
 from service.logs import get_logger
+from service.query.buckets.tier_days import TierDays
 from service.retention import ledger_entries as entries
 from service.retention.cold.thaw import sweep, thaw, thaw_held, tier_of
 from service.retention.context import RetentionContext
 from service.retention.holds.escrow import ACTIVE
 from service.retention.locks import COLD, ERASURE, PURGE, WITHDRAWAL
 from service.retention.purge_runs import SYSTEM
+from service.retention.rollups.unsummed import make_sums
 from service.storage.cold.catalogue import (
     AGE_MIN,
     ColdFile,
@@ -89,6 +91,13 @@ _HELD: Final = f"""
     )
 """  # noqa: S608 - names of our own
 """Whether a partition has rows of an account of which a hold is in force."""
+_UNSUMMED: Final = """
+    SELECT EXISTS (
+        SELECT FROM usage_unsummed, cold_file
+        WHERE partition = $1 AND of_tier = tier AND of_day >= start_at AND of_day < end_at AND sums <> '{}'
+    )
+"""
+"""Whether a partition that has a file has days without some sums."""
 _LOOSE: Final = "SELECT pg_total_relation_size(to_regclass($1)) > $2"
 """Whether a partition takes more than so many bytes."""
 _EMPTY_BYTES: Final = 2**20
@@ -159,10 +168,15 @@ async def freeze(
             return []
         frozen = []
         for file in await cold_files(context.owner):
-            if not file.frozen and await finish(context, file, actor=actor, lease=lease, on_step=on_step):
+            if file.frozen:
+                continue
+            await make_sums(context.owner, TierDays(file.tier, file.start, file.end))
+            if await finish(context, file, actor=actor, lease=lease, on_step=on_step):
                 frozen.append(file)
         for one in [one for one in await candidates(context, age) if one.reason is None][:most]:
-            await _begin(context, one.partition, on_step)
+            part = one.partition
+            await make_sums(context.owner, TierDays(part.tier, part.start, part.end))  # files are not read for sums
+            await _begin(context, part, on_step)
         return frozen
 
 
@@ -232,6 +246,8 @@ async def _in_the_way(source: asyncpg.Pool | Connection, partition: str, now: da
     """Why the partition may not move to a file now."""
     if await source.fetchval(_UNDER_CHANGE):
         return "an erasure is under way"
+    if await source.fetchval(_UNSUMMED, partition):
+        return "its sums are not made yet"
     if await source.fetchval(_HELD.format(table=quoted(partition)), now):
         return "a hold is in force on an account of it"
     return None

@@ -41,8 +41,8 @@ from service.retention.locks import ERASURE
 from service.retention.purge.planning import all_partitions
 from service.retention.purge_runs import SYSTEM
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
-from service.retention.rollups.tag_sums import forget_account_tags
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
+from service.retention.rollups.unsummed import forget_tags_of, leave_over_all
 from service.storage.cold.errors import ColdFileError
 from service.storage.connection import advisory_lock, affected
 from service.storage.control.idempotency_keys import forget_answers
@@ -292,9 +292,7 @@ async def _erase_account(
         await notify(context.owner, "keys")
     rows = affected(await context.owner.execute(_DELETE_DELTAS, account_id))
     await context.owner.execute(FORGET_ACCOUNT, account_id)
-    async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
-        await forget_account_tags(connection, account_id)
+    await forget_tags_of(context.owner, account_id)
     await context.owner.execute(_DELETE_BUDGETS, account_id)
     await context.owner.execute(_DELETE_WEBHOOKS, account_id)
     await forget_sources_of(context.owner, account_id)
@@ -338,6 +336,8 @@ async def _delete_some(context: RetentionContext, part: Partition, now: datetime
     async with context.owner.acquire() as connection, connection.transaction():
         if part.store in DERIVED_SUMS:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
+        elif part.store is Store.CALL:
+            await leave_over_all(connection, part, account_id)
         values = (now, account_id, part.tier, part.start, part.end, _BATCH_ROWS)
         count = await connection.fetchval(_DELETE[part.store], *values)
         if count:

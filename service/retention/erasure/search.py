@@ -29,6 +29,7 @@ from service.retention.erasure.tag_values import forget_tag_values
 from service.retention.holds.escrow import RowFilter, RowsToHold, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
+from service.retention.rollups.unsummed import make_tag_sums_of
 from service.storage.connection import Connection
 
 log = get_logger()
@@ -86,6 +87,7 @@ async def _search(context: RetentionContext, erasure: StoredErasure, user: str, 
     keys: dict[int, DetailKeys] = {}
     aside = OffloadThread()
     try:
+        await make_tag_sums_of(context.owner, erasure.account_id)
         for part in await all_partitions(context.partitions):
             if part.store not in _STORES or part.name in progress.done:
                 continue

@@ -7,7 +7,7 @@ calls. The sums are used only where they are complete. They are not
 - for an account whose erasure was requested: its sums are deleted, and its held calls are not. Its rows are counted, by
   the partition's primary key;
 - for days that are not all in attached partitions of `usage_day`, or that an earlier purge took from it: the sums may
-  know only of what came since. The partition is counted;
+  know only of what came since. The partition is counted, and so it is where a day has no sums (`usage_unsummed`);
 - when they are zero: either the partition is empty, which is quickly counted, or nobody has summed it.
 
 Rows that are not calls are counted: errors are few, and sums have no sums.
@@ -37,6 +37,9 @@ _SUMMED: Final = f"""
             '$.partitions[*] ? (@.store == "usage_day" && @.tier == $tier && @.from < $end && @.to > $start)',
             jsonb_build_object('tier', $1::integer, 'start', $5::text, 'end', $6::text)
         )
+    ) OR EXISTS (
+        SELECT 1 FROM usage_unsummed
+        WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3 AND 'usage_day' = ANY (sums)
     ) AS taken
     FROM (
         SELECT coalesce(sum(calls), 0)::bigint AS calls FROM usage_day

@@ -30,6 +30,7 @@ from policies.evidence import moment
 from policies.policy.model import Store
 from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
+from service.query.buckets.tier_days import TierDays
 from service.retention import ledger_entries as entries
 from service.retention.clock_guard import WAIT
 from service.retention.cold.thaw import thaw_into
@@ -44,6 +45,7 @@ from service.retention.purge.planning import due_plans, named_plan
 from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import SYSTEM, PurgeState, Run, Runs
 from service.retention.rollups.totals import delete_sums
+from service.retention.rollups.unsummed import OUTLIVING, make_sums
 from service.storage.cold.catalogue import file_of, remove_file
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
@@ -240,6 +242,8 @@ class _Purge:
     async def _detach_and_count(self, run: Run, parts: Sequence[Partition]) -> list[Partition]:
         """Detach these, and count their rows exactly: they no longer change, and no statement waits for the count."""
         for part in parts:
+            if part.store is Store.CALL:
+                await make_sums(self._owner, TierDays(part.tier, part.start, part.end), OUTLIVING)
             await self._partitions.detach(part)
             self._on_step("partition detached")
         days = await self._partitions.catalogue([Store.USAGE_DAY], sized=False)

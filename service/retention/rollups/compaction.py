@@ -15,6 +15,7 @@ from policies.policy.model import Store
 from service.logs import get_logger
 from service.retention.rollups.tag_sums import compact_tags
 from service.retention.rollups.totals import DERIVED_SUMS, added
+from service.storage.statements.unsummed import is_unsummed
 
 log = get_logger()
 
@@ -38,7 +39,7 @@ _SUMMED = ", ".join(
 )
 
 
-def _grouped(name: str, bucket: str, rows: str, histogram: str) -> str:
+def grouped(name: str, bucket: str, rows: str, histogram: str) -> str:
     """The CTE `name`: `rows` by key and `bucket`, as a rollup has them. `histogram` gives a row's bins and entries."""
     return f"""
     {name}_bins AS (
@@ -57,7 +58,7 @@ def _grouped(name: str, bucket: str, rows: str, histogram: str) -> str:
     )"""  # noqa: S608 - names of our own
 
 
-def _merged(table: str, rows: str) -> str:
+def merged(table: str, rows: str) -> str:
     """A CTE that adds `rows`, in which no key is twice, to `table`."""
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _SUMS)
     return f"""
@@ -81,19 +82,29 @@ def _merged(table: str, rows: str) -> str:
 
 # A delta has one histogram entry per call, unsorted, and negative (-1 for bucket 0) for one that is subtracted; a
 # rollup has sorted buckets and their counts.
-_OF_DELTAS = """LATERAL (
+OF_DELTAS: Final = """LATERAL (
     SELECT greatest(bin, -1 - bin)::smallint, sign(bin + 0.5)::integer FROM unnest(latency_buckets) AS bin
 )"""
-_OF_ROLLUPS = "unnest(latency_buckets, latency_counts)"
-_DERIVED = ",".join(added(sums, "quarters") for resting in DERIVED_SUMS.values() for sums in resting)
+OF_ROLLUPS: Final = "unnest(latency_buckets, latency_counts)"
+
+
+def summed_rows(table: str, rows: str) -> str:
+    """The `rows`, a CTE with a rollup's columns, of days of which `table` has sums, as a relation."""
+    return f"(SELECT * FROM {rows} WHERE NOT {is_unsummed(table)}) AS summed_rows"  # noqa: S608
+
+
+_DERIVED = ",".join(
+    added(sums, summed_rows(sums.table, "quarters")) for resting in DERIVED_SUMS.values() for sums in resting
+)
 _COMPACT: Final = f"""
     WITH gone AS (
         DELETE FROM usage_delta
         WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta LIMIT $1))
         RETURNING bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets
-    ), {_grouped("quarters", "bucket_at", "gone", _OF_DELTAS)},
-    {_grouped("days", "date_trunc('day', bucket_at, 'UTC')", "quarters", _OF_ROLLUPS)},
-    {_merged("usage_quarter", "quarters")}, {_merged("usage_day", "days")}, {_DERIVED}
+    ), {grouped("quarters", "bucket_at", "gone", OF_DELTAS)},
+    {grouped("days", "date_trunc('day', bucket_at, 'UTC')", "quarters", OF_ROLLUPS)},
+    {merged("usage_quarter", summed_rows("usage_quarter", "quarters"))},
+    {merged("usage_day", summed_rows("usage_day", "days"))}, {_DERIVED}
     SELECT count(*) FROM gone
 """  # noqa: S608 - names of our own
 
@@ -117,7 +128,7 @@ def _moved(store: Store, column: str, which: str) -> str:
         WITH gone AS (
             DELETE FROM {table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND {which}
             RETURNING *
-        ), moved AS ({moved}), {_grouped("joined", "bucket_at", "moved", _OF_ROLLUPS)}, {_merged(table, "joined")}
+        ), moved AS ({moved}), {grouped("joined", "bucket_at", "moved", OF_ROLLUPS)}, {merged(table, "joined")}
         SELECT count(*) FROM gone
     """  # noqa: S608 - names of our own
 

@@ -23,7 +23,9 @@ from service.retention.rollups.tag_keys import first_complete_day
 from service.retention.rollups.tag_sums import derive_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
+from service.retention.rollups.unsummed_check import check_unsummed
 from service.storage.connection import Connection, one_row
+from service.storage.statements.unsummed import is_unsummed
 from service.storage.statements.write import deltas_of
 
 _DAY: Final = timedelta(days=1)
@@ -49,6 +51,7 @@ _REBUILD: Final = f"""
     WITH deltas_gone AS (DELETE FROM usage_delta WHERE {_BUCKETS} RETURNING calls, amount),
     quarters_gone AS (DELETE FROM usage_quarter WHERE {_BUCKETS} RETURNING calls, amount),
     days_gone AS (DELETE FROM usage_day WHERE {_BUCKETS} RETURNING calls, amount),
+    summed AS (DELETE FROM usage_unsummed WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3),
     {_FORGOTTEN},
     made AS ({deltas_of(_CALLS, corrections=True)} RETURNING calls, amount), was AS (
         SELECT * FROM deltas_gone UNION ALL SELECT * FROM quarters_gone
@@ -62,11 +65,13 @@ _REBUILD: Final = f"""
 
 
 def _rebuild_derived(store: Store, sums: DerivedSums) -> tuple[str, str]:
-    """Statements that delete the derived sums of a window, and derive them again from the rollup's rows."""
-    rows = f"(SELECT * FROM {store.value} WHERE {_BUCKETS}) AS stored"  # noqa: S608
+    """Statements that delete the derived sums of a window, and derive them again from the rollup's rows: of days that
+    have both.
+    """
+    rows = f"(SELECT * FROM {store.value} WHERE {_BUCKETS} AND NOT {is_unsummed(sums.table)}) AS stored"  # noqa: S608
     columns = f"bucket_at, {sums.key}, {', '.join(sums.names)}"
     return (
-        f"DELETE FROM {sums.table} WHERE {_BUCKETS}",  # noqa: S608
+        f"DELETE FROM {sums.table} WHERE {_BUCKETS} AND NOT {is_unsummed(store.value)}",  # noqa: S608
         f"INSERT INTO {sums.table} ({columns}) {summed(sums, rows)} ORDER BY bucket_at",
     )
 
@@ -95,7 +100,7 @@ async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime
     catalogue = await context.partitions.catalogue([Store.CALL], sized=False)
     found = {(one.tier, one.day) async for one in check_usage(context.owner, policy)}
     found |= {(one.tier, one.day) async for one in check_tags(context.owner, policy)}
-    for check in (check_derived_sums, check_tags_of_all):
+    for check in (check_derived_sums, check_unsummed, check_tags_of_all):
         async for one in check(context.owner, policy):
             if one.day >= first_complete_day(policy, one.tier, now):
                 found.add((one.tier, one.day))

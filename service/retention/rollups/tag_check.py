@@ -14,15 +14,21 @@ from service.query.buckets.tier_days import DAY, TierDays, every_day, midnight_a
 from service.retention.rollups.tag_sums import NAMES, PLAIN, SKETCHED, TABLES
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.statements.tag_deltas import tag_rows_of
+from service.storage.statements.unsummed import is_unsummed
 
 _STRIDE: Final = timedelta(days=28)
 """The time of which one statement compares sums with sums."""
 _KEY: Final = "account_id, tier, tag_key, tag_value, currency"
+_KEY_OF_ALL: Final = _KEY.removeprefix("account_id, ")
 _LISTED: Final = ", ".join(PLAIN)
 _EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in NAMES)
 _WHERE: Final = "tier = $1 AND bucket_at >= $2 AND bucket_at < $3"
 _CALLS: Final[LiteralString] = "(SELECT * FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3) AS kept"
 _MADE: Final = tag_rows_of(_CALLS, corrections=True, chosen="tag_key = ANY ($4::text[])")
+# Of a day of which there are no sums by account, those over all accounts are compared with the calls.
+_UNSUMMED: Final = """EXISTS (
+    SELECT 1 FROM usage_unsummed WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3 AND 'usage_tag_day' = ANY (sums)
+)"""
 # Every side is read in one statement, so that neither a compaction nor a writer can come between them.
 _DIFFERENCES: Final = f"""
     WITH both_have AS MATERIALIZED (
@@ -44,10 +50,18 @@ _DIFFERENCES: Final = f"""
         FROM usage_tag_half_hour WHERE {_WHERE} AND tag_key = ANY ($4::text[])
         UNION ALL SELECT 'usage_tag_day', 1, bucket_at, {_KEY}, {_LISTED}, latency
         FROM usage_tag_day WHERE {_WHERE} AND tag_key = ANY ($4::text[])
-    ), wrong AS (
-        SELECT name FROM sides WHERE account_id <> ALL (
+    ), asked AS (
+        SELECT * FROM sides WHERE NOT {_UNSUMMED} AND account_id <> ALL (
             ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL)
         )
+        UNION ALL SELECT name || '_all', side, bucket_at, 0, {_KEY_OF_ALL}, {_LISTED}, latency
+        FROM sides WHERE {_UNSUMMED}
+        UNION ALL SELECT 'usage_tag_half_hour_all', 1, bucket_at, 0, {_KEY_OF_ALL}, {_LISTED}, latency
+        FROM usage_tag_half_hour_all WHERE {_WHERE} AND tag_key = ANY ($4::text[]) AND {_UNSUMMED}
+        UNION ALL SELECT 'usage_tag_day_all', 1, bucket_at, 0, {_KEY_OF_ALL}, {_LISTED}, latency
+        FROM usage_tag_day_all WHERE {_WHERE} AND tag_key = ANY ($4::text[]) AND {_UNSUMMED}
+    ), wrong AS (
+        SELECT name FROM asked
         GROUP BY name, bucket_at, {_KEY} HAVING NOT ({_EQUAL})
     )
     SELECT name, count(*) AS keys FROM wrong GROUP BY name ORDER BY name
@@ -57,10 +71,11 @@ _DIFFERENCES: Final = f"""
 
 def _of_all(by_account: str, over_all: str) -> str:
     """The UTC days on which sums over all accounts are not those by account."""
-    key = _KEY.removeprefix("account_id, ")
+    key = _KEY_OF_ALL
     return f"""
         WITH sides AS (
-            SELECT 1 AS side, bucket_at, {key}, {_LISTED}, latency FROM {over_all} WHERE {_WHERE}
+            SELECT 1 AS side, bucket_at, {key}, {_LISTED}, latency FROM {over_all}
+            WHERE {_WHERE} AND NOT {is_unsummed(by_account)}
             UNION ALL SELECT -1, bucket_at, {key}, {_LISTED}, latency FROM {by_account} WHERE {_WHERE}
         ), wrong AS (
             SELECT bucket_at FROM sides GROUP BY bucket_at, {key} HAVING NOT ({_EQUAL})

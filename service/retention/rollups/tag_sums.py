@@ -12,6 +12,7 @@ from typing import Final
 from policies.policy.model import Store
 from service.storage.connection import Connection
 from service.storage.statements.tag_deltas import tag_deltas_of
+from service.storage.statements.unsummed import is_unsummed
 
 CROWDED_MIN: Final = 1_000
 """More values of a tag than so many, of an account on a UTC day, are not summed."""
@@ -58,6 +59,11 @@ def _added(table: str, bucket: str, key: str, rows: str) -> str:
     )"""  # noqa: S608 - names of our own
 
 
+def _summed_rows(table: str) -> str:
+    """What is of days of which `table` has sums, as a relation."""
+    return f"(SELECT * FROM summed WHERE NOT {is_unsummed(table)}) AS summed_rows"  # noqa: S608
+
+
 # The latencies are added up before they become numbers: of thousands of deltas each has a few.
 _COMPACT: Final = f"""
     WITH gone AS (
@@ -82,9 +88,9 @@ _COMPACT: Final = f"""
             SELECT bucket_at, {_BY_ACCOUNT}, {", ".join(f"sum({name}) AS {name}" for name in PLAIN)}
             FROM kept GROUP BY bucket_at, {_BY_ACCOUNT}
         ) AS plain LEFT JOIN sketches USING (bucket_at, {_BY_ACCOUNT})
-    ), {_added("usage_tag_half_hour", "bucket_at", _BY_ACCOUNT, "summed")},
+    ), {_added("usage_tag_half_hour", "bucket_at", _BY_ACCOUNT, _summed_rows("usage_tag_half_hour"))},
     {_added("usage_tag_half_hour_all", "bucket_at", _ALL, "summed")},
-    {_added("usage_tag_day", _DAY, _BY_ACCOUNT, "summed")},
+    {_added("usage_tag_day", _DAY, _BY_ACCOUNT, _summed_rows("usage_tag_day"))},
     {_added("usage_tag_day_all", _DAY, _ALL, "summed")}
     SELECT deltas, account_id, tier, tag_key, bucket_at AS day
     FROM (SELECT count(*) AS deltas FROM gone) AS counted

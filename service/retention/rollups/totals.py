@@ -127,6 +127,7 @@ _OTHERS_OF_TIME: Final[Mapping[Store, tuple[str, ...]]] = {
         SELECT $1::smallint, max(position) FROM gone HAVING count(*) > 0
         ON CONFLICT (tier) DO UPDATE SET position = greatest(floor.position, excluded.position)
         """,
+        "DELETE FROM usage_unsummed WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3",
     ),
     Store.USAGE_DAY: (
         "DELETE FROM correction WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3",

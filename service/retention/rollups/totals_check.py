@@ -10,6 +10,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from service.query.buckets.tier_days import TierDays, every_day, within
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
+from service.storage.statements.unsummed import is_unsummed
 
 _STRIDE: Final = timedelta(days=28)
 """The time that one statement compares, so that memory does not grow with the window."""
@@ -17,7 +18,7 @@ _STRIDE: Final = timedelta(days=28)
 _DIFFERENCES: Final = """
     WITH sides AS (
         SELECT 1 AS side, bucket_at, {key}, {listed} FROM {table}
-        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND NOT {no_rollup}
         UNION ALL
         SELECT -1, bucket_at, {key}, {listed} FROM ({summed}) AS summed
     ), wrong AS (
@@ -26,7 +27,7 @@ _DIFFERENCES: Final = """
     SELECT date_trunc('day', bucket_at, 'UTC') AS day, count(*) AS keys FROM wrong GROUP BY 1 ORDER BY 1
 """
 """Buckets of which a derived sum is not the sum of what it rests on."""
-_STORED: Final = "(SELECT * FROM {} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3) AS stored"
+_STORED: Final = "(SELECT * FROM {} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND NOT {}) AS stored"
 
 
 def _statement(store: Store, sums: DerivedSums) -> str:
@@ -34,7 +35,8 @@ def _statement(store: Store, sums: DerivedSums) -> str:
         key=sums.key,
         listed=", ".join(sums.names),
         table=sums.table,
-        summed=summed(sums, _STORED.format(store.value)),
+        no_rollup=is_unsummed(store.value),
+        summed=summed(sums, _STORED.format(store.value, is_unsummed(sums.table))),
         equal=" AND ".join(f"sum(side * {name}) = 0" for name in sums.names),
     )
 

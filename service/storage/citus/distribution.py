@@ -69,6 +69,10 @@ _HAS_COLD_FILES: Final = "SELECT to_regclass('cold_file') IS NOT NULL"
 """False before the migration that made the table."""
 _COLD_FILES: Final = "SELECT count(*) FROM cold_file"
 """How many partitions have their calls in files."""
+_HAS_UNSUMMED: Final = "SELECT to_regclass('usage_unsummed') IS NOT NULL"
+"""False before the migration that made the table."""
+_UNSUMMED: Final = "SELECT count(*) FROM usage_unsummed WHERE sums <> '{}'"
+"""How many days of tiers have no rows in some table of sums."""
 _DATABASE: Final = "SELECT quote_ident(current_database())"
 _ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, 'MEMBER')"
 
@@ -141,6 +145,15 @@ async def _refuse_cold(connection: Connection) -> None:
         raise DatabaseError(
             f"the calls of {files} partitions are in files of the cold tier, which are not read on Citus: bring them "
             "back with `calledger cold thaw`, and leave CALLEDGER_COLD_DAYS out from then on"
+        )
+
+
+async def refuse_unsummed(connection: Connection) -> None:
+    """DatabaseError where days have no sums, so that their calls have to be read, which are not on the coordinator."""
+    if await connection.fetchval(_HAS_UNSUMMED) and (days := await connection.fetchval(_UNSUMMED)):
+        raise DatabaseError(
+            f"{days} days have fewer sums than Citus wants: before this ledger comes to a server with Citus, run "
+            "`calledger rebuild-sums --every-day` where it is, with the service stopped"
         )
 
 

@@ -106,7 +106,8 @@ class Engine:
 
     `probes_by_account`: a statement may look for one row of each account, by LATERAL with LIMIT;
     `picks_from_many_accounts`: one statement may lock rows of several, or change them by where they lie;
-    `detaches_concurrently`: a partition of calls goes without stopping readers.
+    `detaches_concurrently`: a partition of calls goes without stopping readers;
+    `leaves_days_unsummed`: sums that are as many as their calls are not kept, because calls are read as quickly.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class Engine:
     probes_by_account: bool = True
     picks_from_many_accounts: bool = True
     detaches_concurrently: bool = True
+    leaves_days_unsummed: bool = True
 
 
 POSTGRESQL: Final = Engine()
@@ -131,6 +133,7 @@ CITUS: Final = Engine(
     probes_by_account=False,
     picks_from_many_accounts=False,
     detaches_concurrently=False,
+    leaves_days_unsummed=False,
 )
 
 

@@ -87,6 +87,8 @@ GUARDS: Final = (
     Guard("usage_tag_day_all", _READ),
     # Times and sizes of files, of no account.
     Guard("cold_file", _READ, "", secured=False),
+    # Days of tiers, of no account.
+    Guard("usage_unsummed", _READ, "", secured=False),
     # The policy's tags, of no account.
     Guard("usage_tag_key", _READ, "", secured=False),
     Guard("ingest_refusal", _WRITE, _BY_ACCOUNT),

@@ -100,10 +100,15 @@ DATABASE_STATE: Final[LiteralString] = f"SELECT clock_timestamp() AS now, {LOGS_
 """The database's time, and whether its log may repeat parameters."""
 
 
-_DELTA_COLUMNS: Final[LiteralString] = """
-        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets
-"""
+_DELTA_KEY: Final[tuple[LiteralString, ...]] = (
+    *("bucket_at", "account_id", "tier", "failed", "model", "provider", "api_key", "currency"),
+)
+DELTA_NUMBERS: Final[tuple[LiteralString, ...]] = (
+    *("calls", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
+    *("priced", "amount", "estimated"),
+)
+DELTA_COLUMNS: Final[tuple[LiteralString, ...]] = (*_DELTA_KEY, *DELTA_NUMBERS, "latency_buckets")
+"""The columns of `usage_delta`, in the order of `delta_rows_of`."""
 
 
 def delta_rows_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
@@ -130,8 +135,8 @@ def delta_rows_of(rows: LiteralString, *, corrections: bool = False) -> LiteralS
 
 
 def deltas_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
-    """An INSERT of the deltas that `delta_rows_of` selects."""
-    return f"INSERT INTO usage_delta ({_DELTA_COLUMNS}) {delta_rows_of(rows, corrections=corrections)}"
+    """An INSERT of the rows of `delta_rows_of`."""
+    return f"INSERT INTO usage_delta ({', '.join(DELTA_COLUMNS)}) {delta_rows_of(rows, corrections=corrections)}"
 
 
 # Stores what is new and returns the keys of what is not. The deltas are summed over the rows of RETURNING, never over

@@ -16,7 +16,8 @@ from service.query.model.catalog import CALLS, ERRORS
 from service.query.model.predicate import And, Compare
 from service.query.model.scope import Scope
 from service.query.records.ordering import OrderTerm
-from service.query.records.page import PageRequest, PageSelection
+from service.query.records.page import STATEMENTS_MAX, FixedColumns, PageRequest, PageSelection
+from service.query.records.projection import fixed_projection
 
 
 class Spied:
@@ -103,6 +104,27 @@ async def test_a_cursor_far_back_prunes_what_is_newer(seeded: SeededLedger, monk
     assert len(_scanned(plan)) <= 2
     bounds = [value for value in spied.statements[0][1] if isinstance(value, datetime)]
     assert max(bounds) <= first.rows[-1]["started_at"] + timedelta(microseconds=1)
+
+
+async def test_a_statement_serves_other_values_and_few_are_remembered(seeded: SeededLedger) -> None:
+    """A filter of the same form finds what its own values ask for, and a client that varies forms fills no memory."""
+    number = await seeded.accounts.find("acme")
+    assert number is not None
+    scope, selection = seeded.scope(Role.PARTNER, number), {"sourceId": {}}
+    projection = fixed_projection(CALLS, selection, scope)
+    assert projection is not None
+    columns = FixedColumns(projection)
+
+    async def found(*parts: Compare) -> list[str]:
+        request = PageRequest(And(parts), size=5)
+        page = await seeded.reader.page(scope, CALLS, request, PageSelection(selection=selection), columns)
+        return [row["source_id"] for row in page.rows]
+
+    assert [await found(Compare("sourceId", "eq", name)) for name in ("0", "2", "1", "none")] == [["0"], ["2"], [], []]
+    assert len(columns.statements) == 1
+    for count in range(2, STATEMENTS_MAX + 4):
+        assert await found(*[Compare("sourceId", "eq", "2")] * count) == ["2"]
+    assert len(columns.statements) == STATEMENTS_MAX
 
 
 async def test_a_frontends_own_end_tells_where_rows_lie(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,20 @@ from math import ceil, log
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from usage_ledger import Ledger, Reported, open_ledger
 
+from service.query.buckets.tier_days import TierDays
 from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch
 from service.query.usage.report import CostRow, Costs, Figures, read_costs
 from service.query.usage.report_request import NEEDS, CostRequest
 from service.retention.rollups.compaction import Compaction
+from service.retention.rollups.tag_sums import BY_ACCOUNT
+from service.retention.rollups.unsummed import TABLES, leave, make_sums
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, 250_000, tzinfo=UTC)
 SLOW = frozenset({"timeToFirstTokenMs"})
@@ -308,13 +312,33 @@ async def filled(database_url: str) -> AsyncIterator[tuple[Ledger, list[Reported
         yield ledger, calls
 
 
+days = st.sets(st.sampled_from([moment.replace(hour=0, minute=0, second=0, microsecond=0) for moment in MOMENTS]))
+tables = st.sets(st.sampled_from([*((table,) for table in TABLES), BY_ACCOUNT]))
+
+
+async def leave_unsummed(owner: asyncpg.Pool, days: set[datetime], tables: set[tuple[str, ...]]) -> None:
+    """Let some days have no rows in some tables of sums, and all others all."""
+    await make_sums(owner, TierDays(1, min(MOMENTS) - timedelta(days=3), NOW + timedelta(days=3)))
+    async with owner.acquire() as connection, connection.transaction():
+        for day in days:
+            await leave(connection, 1, day, [table for some in tables for table in some])
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(request=questions, narrowed=st.booleans(), compact=st.booleans())
+@given(request=questions, narrowed=st.booleans(), compact=st.booleans(), unsummed=st.none() | st.tuples(days, tables))
 async def test_costs_are_the_sums_over_the_calls(
-    filled: tuple[Ledger, list[Reported]], request: CostRequest, narrowed: bool, compact: bool
+    filled: tuple[Ledger, list[Reported]],
+    request: CostRequest,
+    narrowed: bool,
+    compact: bool,
+    unsummed: tuple[set[datetime], set[tuple[str, ...]]] | None,
 ) -> None:
-    """For any filter, grouping, bucket, zone and range, and however far the folder has come, figures are exact."""
+    """For any filter, grouping, bucket, zone and range, however far the folder has come, and whatever days have lost
+    whatever sums, figures are exact.
+    """
     ledger, calls = filled
+    if unsummed is not None:
+        await leave_unsummed(ledger.database.owner, *unsummed)
     if compact:
         await Compaction(ledger.database.owner, rows=3).compact()
     names = await ledger.accounts.ensure(["acme", "Äpfel"])

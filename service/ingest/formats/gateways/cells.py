@@ -234,8 +234,8 @@ def _divisor(number: Decimal | int) -> int:
 
 @lru_cache
 def _values_of(names: tuple[str, ...]) -> "Callable[[msgspec.Struct], Sequence[Raw]]":
-    """What finds these fields, two or more: most rows have few of many."""
-    return attrgetter(*names)
+    """What finds these fields: most rows have few of many."""
+    return attrgetter(*names) if len(names) > 1 else lambda fields: [getattr(fields, name) for name in names]
 
 
 def drop(

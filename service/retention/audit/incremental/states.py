@@ -57,8 +57,8 @@ _MOVES: Final = """
 """Moves to other tiers, by the time from which they count."""
 _SUMS: Final = """
     SELECT {tier} AS tier, date_trunc('day', {time}, 'UTC') AS day,
-        count(*) || ' ' || sum(hash_record_extended(sums, $1::bigint)) AS digest
-    FROM {table} AS sums GROUP BY 1, 2
+        count(*) || ' ' || sum(hash_record_extended(kept, $1::bigint)) AS digest
+    FROM {table} AS kept GROUP BY 1, 2
 """
 """The sums of each tier and day in a table."""
 _TIMES: Final = {
@@ -70,7 +70,10 @@ _TIMES: Final = {
     "usage_tag_crowded": "day",
     "correction": "bucket_at",
 }
-_DIGESTS: Final = {table: _SUMS.format(table=table, tier="tier", time=time) for table, time in _TIMES.items()}
+_DIGESTS: Final = {
+    **{table: _SUMS.format(table=table, tier="tier", time=time) for table, time in _TIMES.items()},
+    "usage_unsummed": _SUMS.format(table="usage_unsummed", tier="of_tier", time="of_day"),
+}
 
 
 class Counted(NamedTuple):

@@ -15,6 +15,7 @@ from service.retention.audit.incremental.run import FsckRun
 from service.retention.audit.incremental.states import days_of, sums_by_day
 from service.retention.rollups.tag_check import TagDifference, check_tags, check_tags_of_all, summed_since
 from service.retention.rollups.totals_check import DerivedDifference, check_derived_sums
+from service.retention.rollups.unsummed_check import check_unsummed
 
 _CHECK: Final = "usage"
 _AT_ONCE: Final = timedelta(days=14)
@@ -72,6 +73,7 @@ async def _differences(run: FsckRun, days: TierDays, half_erased: set[int]) -> l
         found async for found in check_usage(owner, policy, one) if found.account_id not in half_erased
     ]
     wrong += [found async for found in check_derived_sums(owner, policy, one)]
+    wrong += [found async for found in check_unsummed(owner, policy, one)]
     wrong += [found async for found in check_tags(owner, policy, one)]
     wrong += [found async for found in check_tags_of_all(owner, policy, one)]
     wrong += [account async for account in check_corrections(owner, policy, one) if account not in half_erased]

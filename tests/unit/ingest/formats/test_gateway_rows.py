@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from gateway_rows import ALL_READERS, CANARY, READERS, litellm_pairs, reports_of, rows_of
+from msgspec import Raw, Struct
 
 from policies import Report
+from service.ingest.formats.gateways.cells import NOTHING, Cells, drop
 from service.ingest.formats.litellm.adapter import read_entry
 from service.ingest.formats.litellm.spend_log import read_spend_log
 from service.ingest.formats.split import Rejection
@@ -203,3 +205,20 @@ def test_readers_go_to_the_process_of_long_rows() -> None:
     """Every reader can be pickled: a row of 64 KiB or more is read by another process."""
     for reader in ALL_READERS.values():
         assert pickle.loads(pickle.dumps(reader)) is reader
+
+
+class OneBody(Struct):
+    """A gateway that has content in one field."""
+
+    body: Raw = NOTHING
+
+
+@pytest.mark.parametrize("content", [(), ("body",)])
+def test_a_gateway_may_have_one_content_field_or_none(content: tuple[str, ...]) -> None:
+    """However many fields are named as content, what is in them is counted as left out."""
+    report = reports_of("portkey.jsonl")[0]
+    report.dropped.clear()
+
+    drop(Cells(), report, OneBody(Raw(b'"a text"')), content, {})
+
+    assert report.dropped == dict.fromkeys(content, 1)

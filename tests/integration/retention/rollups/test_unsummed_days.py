@@ -1,0 +1,411 @@
+"""Days whose sums do not pay: calls answer instead, exactly and at every moment, and are summed before they go."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from cold_ledgers import COSTS, opened
+from ingesting import call
+from retaining import NOW, SHORT, RetainedLedger, open_retained
+from usage_ledger import Ledger, Reported, open_ledger
+
+from policies.policy.model import Store
+from service.query.buckets.tier_days import TierDays
+from service.query.buckets.time_buckets import TimeBucket
+from service.query.model.predicate import And, Compare
+from service.query.records.account_list import count_calls
+from service.query.usage.consistency import check_usage
+from service.query.usage.report import CostSource, read_costs
+from service.query.usage.report_request import CostRequest
+from service.retention.audit.fsck import check_ledger
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.rollups.compaction import LOCK, Compaction
+from service.retention.rollups.rebuild import days_to_rebuild
+from service.retention.rollups.tag_check import check_tags, check_tags_of_all
+from service.retention.rollups.tag_keys import keep_tags, sum_history
+from service.retention.rollups.tag_sums import BY_ACCOUNT as BY_ACCOUNT_AND_TAG
+from service.retention.rollups.tag_sums import EVERY_TABLE as TAG_TABLES
+from service.retention.rollups.totals_check import check_derived_sums
+from service.retention.rollups.unsummed import (
+    OUTLIVING,
+    TABLES,
+    leave,
+    leave_unsummed,
+    look_at,
+    make_every_sum,
+    make_sums,
+)
+from service.retention.rollups.unsummed_check import check_unsummed
+from service.storage.citus.distribution import refuse_unsummed
+from service.storage.errors import DatabaseError
+
+DAY, AT_ONCE = timedelta(days=1), timedelta(0)
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+EARLIER = TODAY - 9 * DAY
+OF_DAY = TierDays(1, EARLIER, EARLIER + DAY)
+BY_ACCOUNT = {"usage_quarter", "usage_half_hour", "usage_day"}
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    async with open_ledger(database_url) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+async def either(any_database_url: str) -> AsyncIterator[Ledger]:
+    """The same on each version of PostgreSQL."""
+    async with open_ledger(any_database_url) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path) as retained:
+        yield retained
+
+
+def sparse(number: int, moment: datetime = EARLIER, models: int = 10_000) -> list[Reported]:
+    """Calls of as many accounts, hours and models."""
+    return [
+        Reported(
+            moment + timedelta(minutes=one * 7 % 1440),
+            account=f"account-{one % 50}",
+            model=f"model-{one % models}",
+            amount=Decimal(1),
+            currency="USD",
+            amount_source=1,
+            latency_ms=one,
+        )
+        for one in range(number)
+    ]
+
+
+def dense(number: int) -> list[Reported]:
+    """As many calls of few keys, in one hour."""
+    return [Reported(EARLIER, amount=Decimal(1), currency="USD", amount_source=1) for _ in range(number)]
+
+
+async def filled(ledger: Ledger) -> list[str]:
+    """The tables that have rows of the day."""
+    return [table for table in TABLES if await ledger.database.owner.fetchval(f"SELECT count(*) FROM {table}")]
+
+
+async def differences(ledger: Ledger) -> list[object]:
+    owner, policy = ledger.database.owner, ledger.policy
+    checks = (check_usage(owner, policy), check_derived_sums(owner, policy), check_unsummed(owner, policy))
+    return [found for check in checks async for found in check]
+
+
+@pytest.mark.parametrize(
+    ("calls", "kept"),
+    [
+        (sparse(200), set[str]()),
+        (sparse(200, models=1), {"usage_hour_all", "usage_day_all", "usage_day"}),
+        (dense(200), set(TABLES)),
+        (sparse(50), set(TABLES)),
+    ],
+    ids=["sparse", "sparse, of one model", "dense", "few"],
+)
+async def test_sums_are_kept_where_they_are_fewer_than_calls(
+    ledger: Ledger, calls: list[Reported], kept: set[str]
+) -> None:
+    """Each table by itself; what it loses is not made again by later compactions, and fsck finds nothing wrong."""
+    await ledger.report(calls)
+    await ledger.compaction.compact_all()
+
+    lost = await look_at(ledger.database.owner, 1, EARLIER)
+    assert set(await filled(ledger)) == set(TABLES) - set(lost) == kept
+
+    await ledger.report(sparse(3))
+    await ledger.compaction.compact_all()
+    assert set(await filled(ledger)) == kept
+    assert await differences(ledger) == []
+
+
+async def test_what_is_left_to_calls_is_made_again_as_it_was(either: Ledger) -> None:
+    """With calls that came meanwhile, compacted and not: all sums of the day, and fsck finds nothing wrong."""
+    await either.report(sparse(150))
+    await either.compaction.compact_all()
+    await look_at(either.database.owner, 1, EARLIER)
+    await either.report(sparse(20, EARLIER + timedelta(hours=1)))
+    await Compaction(either.database.owner, rows=7).compact()
+
+    assert await make_sums(either.database.owner, OF_DAY, OUTLIVING) == 1
+    assert await differences(either) == []
+    assert await make_sums(either.database.owner, OF_DAY) == 1
+    assert await make_sums(either.database.owner, OF_DAY) == 0
+    await either.compaction.compact_all()
+
+    assert await differences(either) == []
+    for table in TABLES:
+        assert await either.database.owner.fetchval(f"SELECT sum(calls) FROM {table}") == 170
+
+
+@pytest.mark.parametrize("table", ["usage_quarter_all", "usage_hour_all", "usage_day_all"])
+@pytest.mark.parametrize("damage", ["UPDATE {} SET calls = calls + 1", "DELETE FROM {}"])
+async def test_damage_to_sums_without_their_rollup_is_found(ledger: Ledger, table: str, damage: str) -> None:
+    """Sums over all accounts of a day whose rollups are left to its calls."""
+    await ledger.report(sparse(200, models=1))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    async with owner.acquire() as connection, connection.transaction():
+        await leave(connection, 1, EARLIER, sorted(BY_ACCOUNT))
+    assert await differences(ledger) == []
+
+    await owner.execute(f"{damage.format(table)} WHERE bucket_at = (SELECT min(bucket_at) FROM {table})")
+
+    assert [(found.table, found.keys) for found in await differences(ledger)] == [(table, 1)]
+
+
+async def test_a_reader_sees_the_same_sums_while_days_lose_and_get_them(either: Ledger) -> None:
+    """Beside writers and compaction, whatever costs are grouped by: never a call too few or too many."""
+    batches, of_batch = 12, 40
+    await either.report(sparse(of_batch))
+    reader, done = either.reader(await either.now()), asyncio.Event()
+    owner = either.database.owner
+
+    async def write() -> None:
+        for number in range(1, batches):
+            await either.report(sparse(of_batch, EARLIER + timedelta(minutes=number)))
+        done.set()
+
+    async def compact() -> None:
+        while not done.is_set():
+            await Compaction(owner, rows=9).compact()
+            await asyncio.sleep(0)
+
+    async def change() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            async with owner.acquire() as connection, connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+                await leave(
+                    connection, 1, EARLIER, [table for place, table in enumerate(TABLES) if number >> place & 1]
+                )
+            await make_sums(owner, OF_DAY, TABLES[number % 2 :: 2])
+
+    async def read(request: CostRequest) -> list[int]:
+        seen = []
+        while not done.is_set():
+            report = await read_costs(reader, request)
+            seen.append(sum(row.figures.sums["calls"] for row in report.rows))
+            assert seen[-1] == sum(row.figures.sums["amount"] for row in report.rows)
+        return seen
+
+    within = And((Compare("startedAt", "gte", EARLIER), Compare("startedAt", "lt", EARLIER + 2 * DAY)))
+    figures = {"row_figures": frozenset({"calls", "amount"}), "first": 10_000}
+    requests = [
+        CostRequest(within, ["MODEL"], **figures),
+        CostRequest(within, ["ACCOUNT"], bucket=TimeBucket.DAY, zone="Asia/Kathmandu", **figures),
+        CostRequest(within, ["API_KEY"], bucket=TimeBucket.DAY, zone="Asia/Kolkata", **figures),
+        CostRequest(within, ["PROVIDER"], bucket=TimeBucket.DAY, zone="Asia/Kathmandu", **figures),
+        CostRequest(within, ["STATUS", "MODEL"], bucket=TimeBucket.QUARTER_HOUR, **figures),
+    ]
+    _, _, _, *seen = await asyncio.gather(write(), compact(), change(), *map(read, requests))
+
+    for counts in seen:
+        assert counts == sorted(counts)
+        assert {count % of_batch for count in counts} == {0}
+    await either.compaction.compact_all()
+    assert await differences(either) == []
+
+
+async def test_sums_by_tag_and_account_go_and_those_over_all_accounts_stay(either: Ledger) -> None:
+    """Where each account's calls have a row of their own: what a tag cost is as before, by account too, and fsck sees
+    damage to what is left. Made again, sums by account are as they were.
+    """
+    await either.sum_tags("team")
+    await either.report(replace(one, tags={"team": "ads"} if one.latency_ms else {}) for one in sparse(200))
+    await either.compaction.compact_all()
+    owner, reader = either.database.owner, either.reader(await either.now())
+
+    async def by_team(*dimensions: str) -> dict[tuple[str | None, ...], int]:
+        within = And((Compare("startedAt", "gte", EARLIER), Compare("startedAt", "lt", EARLIER + DAY)))
+        report = await read_costs(reader, CostRequest(within, dimensions, tags=["team"], first=10_000))
+        assert report.coverage.source is (CostSource.CALLS if dimensions and unsummed else CostSource.ROLLUPS)
+        found = Counter[tuple[str | None, ...]]()
+        for row in report.rows:
+            found[*row.key.values.values(), (row.key.tags or {})["team"]] += int(row.figures.sums["calls"])
+        return found
+
+    unsummed = False
+    before = [await by_team(), await by_team("ACCOUNT")]
+    assert set(BY_ACCOUNT_AND_TAG) <= set(await look_at(owner, 1, EARLIER))
+    unsummed = True
+    await either.report([Reported(EARLIER, account="account-0", tags={"team": "late"})])
+    await Compaction(owner).compact_all()
+    after = [await by_team(), await by_team("ACCOUNT")]
+
+    assert before[0] == {("ads",): 199, (None,): 1}
+    assert after == [before[0] | {("late",): 1}, before[1] | {("account-0", "late"): 1}]
+    assert [await owner.fetchval(f"SELECT count(*) FROM {table}") for table in BY_ACCOUNT_AND_TAG] == [0, 0]
+    assert await tag_differences(either) == []
+    await owner.execute("UPDATE usage_tag_day_all SET calls = calls + 1 WHERE tag_value = 'late'")
+    assert await tag_differences(either) == ["usage_tag_day_all"]
+    await owner.execute("UPDATE usage_tag_day_all SET calls = calls - 1 WHERE tag_value = 'late'")
+
+    await make_sums(owner, OF_DAY)
+    await either.compaction.compact_all()
+    unsummed = False
+    assert [await by_team(), await by_team("ACCOUNT")] == after
+    assert await tag_differences(either) == [] == await differences(either)
+
+
+async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: RetainedLedger) -> None:
+    """An erasure makes the sums by account first: nothing has the name afterwards, and costs of all others stay."""
+    moment = NOW - timedelta(days=5)
+    await keep_tags(retained.retention)
+    rows = [
+        call(f"{n}", started_at=moment.isoformat(), account="acme" if n < 2 else f"a{n}", tags={"team": f"t{n}"})
+        for n in range(150)
+    ]
+    rows[0] |= {"tags": {"team": "worker-77315"}}
+    await retained.report(*rows)
+    await sum_history(retained.retention)
+    await folder(retained).compact_all()
+    await look_at(retained.retention.owner, 1, moment.replace(hour=0, minute=0, second=0))
+    assert await retained.value("SELECT count(*) FROM usage_tag_day") == 0
+    named = "SELECT count(*) FROM {} WHERE tag_value LIKE '%77315%'"
+    assert await retained.value(named.format("usage_tag_day_all")) == 1
+
+    await request_erasure(
+        retained.retention,
+        kind=ErasureKind.USER,
+        account="acme",
+        user="worker-77315",
+        reason="they asked",
+        actor="cli",
+    )
+    await folder(retained).compact_all()
+
+    for table in (*TAG_TABLES, "usage_tag_delta"):
+        assert await retained.value(named.format(table)) == 0, table
+    assert await retained.value("SELECT sum(calls) FROM usage_tag_day_all") == 150
+    owner, policy = retained.retention.owner, retained.retention.policy()
+    assert [one async for one in check_tags(owner, policy)] == []
+
+
+async def tag_differences(ledger: Ledger) -> list[str]:
+    owner, policy = ledger.database.owner, ledger.policy
+    checks = (check_tags(owner, policy), check_tags_of_all(owner, policy))
+    return [found.table for check in checks async for found in check]
+
+
+async def test_maintenance_looks_at_days_that_are_over(retained: RetainedLedger) -> None:
+    """From a day after the migration on, and once each: not at today, nor at days that are soon past their window.
+    Accounts count their calls all the same.
+    """
+    days = [0, 5, SHORT.tiers["standard"].store_days[Store.CALL] - 3]
+    for age in days:
+        rows = [
+            call(f"{age}-{n}", started_at=(NOW - timedelta(days=age)).isoformat(), account="acme", model=f"m{n}")
+            for n in range(120)
+        ]
+        await retained.report(*rows)
+    await folder(retained).compact_all()
+    assert [await leave_unsummed(retained.retention, settled=settled) for settled in (DAY, AT_ONCE, AT_ONCE)] == [
+        0,
+        1,
+        0,
+    ]
+
+    [(day, sums)] = await retained.ingest.fetch("SELECT of_day, sums FROM usage_unsummed WHERE sums <> '{}'")
+    assert day == (NOW - timedelta(days=5)).replace(hour=0, minute=0, second=0)
+    assert set(sums) == set(TABLES) - {"usage_half_hour"}
+    account = await retained.value("SELECT id FROM account")
+    async with retained.retention.database.reading((account,)) as connection:
+        assert await count_calls(connection, [account]) == {account: 360}
+    found = {one.check: one.ok async for one in check_ledger(retained.retention)}
+    assert found["usage"] and found["row security"]
+
+
+async def test_sums_that_outlive_calls_are_made_before_calls_go(retained: RetainedLedger) -> None:
+    """A purge of a day without sums: the ledger's count is that of the calls, and costs by day stay."""
+    moment = NOW - timedelta(days=500)
+    await retained.report(*(call(f"{n}", started_at=moment.isoformat(), model=f"m{n}") for n in range(120)))
+    await folder(retained).compact_all()
+    day = moment.replace(hour=0, minute=0, second=0)
+    assert {"usage_day", "usage_day_all"} < set(await look_at(retained.retention.owner, 1, day))
+
+    await retained.purge()
+
+    tables = ("call", *TABLES, "usage_unsummed")
+    counts = {table: await retained.value(f"SELECT count(*) FROM {table}") for table in tables}
+    assert {table for table, count in counts.items() if count} == {"usage_day", "usage_day_all"} < set(OUTLIVING)
+    for table in ("usage_day", "usage_day_all"):
+        assert await retained.value(f"SELECT sum(calls) FROM {table}") == 120
+    assert await retained.value("SELECT rows_dropped FROM purge_run") >= 120
+
+
+async def test_an_erasure_leaves_sums_over_all_accounts_to_calls_until_they_are_made_again(
+    retained: RetainedLedger,
+) -> None:
+    """Of a day whose rollups are left to its calls: costs are without the account's, at once and after maintenance."""
+    moment = NOW - timedelta(days=5)
+    day = moment.replace(hour=0, minute=0, second=0)
+    for account in ("acme", "beta"):
+        rows = (call(f"{account}{n}", started_at=moment.isoformat(), account=account, model="m") for n in range(120))
+        await retained.report(*rows)
+    await folder(retained).compact_all()
+    owner = retained.retention.owner
+    async with owner.acquire() as connection, connection.transaction():
+        await leave(connection, 1, day, sorted(BY_ACCOUNT))
+
+    await request_erasure(
+        retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="they asked", actor="cli"
+    )
+    await folder(retained).compact_all()
+
+    left = await retained.value("SELECT sums FROM usage_unsummed WHERE again")
+    assert set(left) == set(TABLES)
+    assert await days_to_rebuild(retained.retention) == []
+    assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
+    assert await retained.value("SELECT sum(calls) FROM usage_hour_all") == 120
+    assert await retained.value("SELECT sum(calls) FROM usage_day_all") == 120
+    assert await days_to_rebuild(retained.retention) == []
+
+
+def folder(retained: RetainedLedger) -> Compaction:
+    return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
+
+
+async def test_calls_move_to_files_with_all_of_their_sums(database_url: str, tmp_path: Path) -> None:
+    """Costs of days without sums are as before when their calls lie in files, which are not read for sums."""
+    async with opened(database_url, tmp_path) as ledger:
+        owner = ledger.retention.owner
+        await folder(ledger.kept).compact_all()
+        days = await owner.fetch("SELECT DISTINCT tier, date_trunc('day', started_at, 'UTC') FROM call")
+        before = await ledger.data(COSTS)
+        async with owner.acquire() as connection, connection.transaction():
+            for tier, day in days:
+                await leave(connection, tier, day, TABLES)
+        assert await ledger.data(COSTS) == before
+
+        await ledger.freeze()
+
+        assert await ledger.files()
+        assert await ledger.data(COSTS) == before
+        for file in await ledger.files():
+            span = TierDays(file.tier, file.start, file.end)
+            assert await make_sums(owner, span) == 0, "a day of a file's time is without sums"
+
+
+async def test_a_ledger_comes_to_citus_with_all_sums(ledger: Ledger) -> None:
+    """It is refused there until every day has them."""
+    await ledger.report(sparse(150))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    await refuse_unsummed(owner)
+    await look_at(owner, 1, EARLIER)
+    with pytest.raises(DatabaseError, match="1 days have fewer sums than Citus wants"):
+        await refuse_unsummed(owner)
+    assert await make_every_sum(owner) == 1
+    await refuse_unsummed(owner)
