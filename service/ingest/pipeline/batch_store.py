@@ -79,6 +79,7 @@ class BatchStore:
     ) -> None:
         self._pool = pool
         self._workers = workers
+        self._fresh = Keys()
         self._cold = cold
         self._ensure_partitions = ensure_partitions
         self._connection: _Acquired | None = None
@@ -91,6 +92,10 @@ class BatchStore:
 
         Raises nothing that is about the calls or the database.
         """
+        self._fresh = Keys()
+        await self._store_or_divide(calls)
+
+    async def _store_or_divide(self, calls: Sequence[Prepared]) -> None:
         try:
             await self._store_patiently(calls)
         except _RefusedError as refused:
@@ -102,8 +107,8 @@ class BatchStore:
                 return
             BISECTED.inc()
             middle = len(calls) // 2
-            await self.store(calls[:middle])
-            await self.store(calls[middle:])
+            await self._store_or_divide(calls[:middle])
+            await self._store_or_divide(calls[middle:])
         except ServiceError as error:
             for call in calls:
                 call.outcome = call.outcome or error
@@ -216,10 +221,15 @@ class BatchStore:
         as_parameter = not self._logs_parameters
         try:
             if self._workers is not None and len(calls) > FEW_MAX:
-                return await insert_on_workers(connection, self._workers, calls, as_parameter=as_parameter)
-            return await insert_new(connection, calls, as_parameter=as_parameter)
+                known = await insert_on_workers(
+                    connection, self._workers, calls, self._fresh, as_parameter=as_parameter
+                )
+            else:
+                known = await insert_new(connection, calls, as_parameter=as_parameter)
         except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
             raise _RefusedError("22000") from error
+        # What an earlier try of this batch has stored on a worker is new all the same.
+        return known - self._fresh
 
     async def _ready(self) -> _Acquired:
         if self._connection is not None and self._connection.is_closed():

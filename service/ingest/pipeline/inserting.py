@@ -13,7 +13,6 @@ import asyncpg
 import orjson
 
 from service.ingest.preparation.preparation import Prepared
-from service.ingest.results import Status
 from service.storage.citus.workers import WorkerAddress, Workers
 from service.storage.connection import Connection
 from service.storage.statements.tag_deltas import TAGS_LOCK
@@ -68,53 +67,53 @@ async def insert_new(connection: Connection, calls: Sequence[Prepared], *, as_pa
 
 
 async def insert_on_workers(
-    coordinator: Connection, workers: Workers, calls: Sequence[Prepared], *, as_parameter: bool
+    coordinator: Connection, workers: Workers, calls: Sequence[Prepared], fresh: Keys, *, as_parameter: bool
 ) -> Keys:
-    """The same on each worker by itself, all or nothing there, and on the coordinator for accounts whose worker is left
-    alone.
+    """The same on each worker by itself, all or nothing there, and on the coordinator where a worker cannot be written
+    to.
 
-    What is stored has its outcome, also where an error is raised: the first of them. A worker at which one occurs is
-    left alone for some time, unless it is a row's.
+    What is new is noted in `fresh`, also where an error is raised: the next try will find it there.
     """
     nodes = await workers.nodes_of(coordinator, {call.account_id for call in calls})
-    here: list[Prepared] = []
-    parts: dict[WorkerAddress, list[Prepared]] = {}
+    parts: dict[WorkerAddress | None, list[Prepared]] = {}
     for call in calls:
-        node = nodes[call.account_id]
-        (here if node is None else parts.setdefault(node, [])).append(call)
-    known = await insert_new(coordinator, here, as_parameter=as_parameter) if here else Keys()
-    _accept(here, known)
+        parts.setdefault(nodes[call.account_id], []).append(call)
+    here = parts.pop(None, [])
+    known, faults = Keys(), list[BaseException]()
     # Who changes the tags that are summed waits for those who have read them, and they for nobody.
     async with coordinator.transaction():
         await coordinator.execute(KEEP_TAGS, TAGS_LOCK)
-        tags = await coordinator.fetchval(SUMMED_TAGS)
+        tags: list[str] = await coordinator.fetchval(SUMMED_TAGS) or []
         of_parts = await asyncio.gather(
-            *(_insert_on(workers, node, part, tags or []) for node, part in parts.items()), return_exceptions=True
+            *(_insert_on(workers, node, part, tags) for node, part in parts.items() if node is not None),
+            return_exceptions=True,
         )
-    for result in of_parts:
+    for part, result in zip(parts.values(), of_parts, strict=True):
         if isinstance(result, BaseException):
-            raise result
-        known |= result
+            faults.append(result)
+        elif result is None:
+            here += part
+        else:
+            known |= result
+            fresh.update(call.key for call in part if call.key not in result)
+    if faults:
+        raise faults[0]
+    if here:
+        known |= await insert_new(coordinator, here, as_parameter=as_parameter)
     return known
 
 
-async def _insert_on(workers: Workers, node: WorkerAddress, calls: Sequence[Prepared], tags: list[str]) -> Keys:
+async def _insert_on(workers: Workers, node: WorkerAddress, calls: Sequence[Prepared], tags: list[str]) -> Keys | None:
+    """The keys of what was there before; None where this worker cannot be written to."""
     try:
-        known = await _insert_staged(await workers.connection(node), calls, STORE_ON_WORKER, tags)
+        return await _insert_staged(await workers.connection(node), calls, STORE_ON_WORKER, tags)
     except _ROW_FAULTS:
         raise
-    except BaseException as error:  # a worker that stands still is one of them: the batch is cancelled
+    except BaseException as error:
         workers.leave_alone(node, error)
-        raise
-    _accept(calls, known)
-    return known
-
-
-def _accept(calls: Sequence[Prepared], known: Keys) -> None:
-    """Give those that are new their outcome."""
-    for call in calls:
-        if call.key not in known:
-            call.outcome = Status.ACCEPTED
+        if isinstance(error, Exception):
+            return None
+        raise  # the worker stands still, and the batch was cancelled
 
 
 async def _insert_staged(

@@ -397,16 +397,16 @@ async def restart(embedded_18: CitusServer, node: int) -> None:
 async def test_nothing_is_lost_when_a_node_ends(ingest: Ingest, embedded_18: CitusServer, node: int) -> None:
     """A node that dies and comes back while calls are reported costs tries, and no call: none is lost or doubled."""
 
-    async def report(part: int) -> None:
-        """Report in small batches, all the time."""
+    async def report(size: int) -> None:
+        """Report all the time: small batches, which the coordinator takes, or large ones, which go to the workers."""
         for batch in range(6):
-            await report_until_stored(ingest, calls(10, f"{part}-{batch}-"))
+            await report_until_stored(ingest, calls(size, f"{size}-{batch}-"))
 
-    await ingest.report(*calls(10, "before-"))
+    await ingest.report(*calls(60, "before-"))
     async with asyncio.TaskGroup() as group:
-        for work in (report(1), report(2), restart(embedded_18, node)):
+        for work in (report(10), report(60), restart(embedded_18, node)):
             group.create_task(work)
-    assert await is_whole(ingest, 10 + 2 * 6 * 10)
+    assert await is_whole(ingest, 60 + 6 * 10 + 6 * 60)
 
 
 @pytest.mark.citus(own_nodes=True)
@@ -456,12 +456,12 @@ async def test_nothing_is_lost_while_shards_move(ingest: Ingest, embedded_18: Ci
     )
 
     async def report() -> None:
-        """Report in small batches, all the time."""
+        """Report all the time, in batches that go to the workers, and small ones."""
         for batch in range(10):
-            await report_until_stored(ingest, calls(8, f"{batch}-"))
+            await report_until_stored(ingest, calls(64 if batch % 2 else 8, f"{batch}-"))
 
     async with asyncio.TaskGroup() as group:
         for work in (report(), moved):
             group.create_task(work)
     await superuser.close()
-    assert await is_whole(ingest, 8 + 10 * 8)
+    assert await is_whole(ingest, 8 + 5 * 64 + 5 * 8)
