@@ -8,14 +8,15 @@ and scoped by them, and a caller who chooses the user's id must not choose what 
 """
 
 import re
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from policies.admission.admitted import Admitted
 from policies.admission.clear_text import WITHHELD, count
 from policies.admission.report import Attributes, Report
 from policies.policy.fields import USER
 from policies.policy.model import DataClass, Policy
-from policies.redaction.echoes.persons import Persons, fold, is_plain
+from policies.redaction.echoes.persons import Persons, fold, is_plain, spellings_of_person
+from policies.redaction.echoes.spellings import letters, letters_of_plain
 from policies.redaction.text import bounded
 
 _TEXT_CHARS_MAX: Final = 200
@@ -46,22 +47,47 @@ _RANDOM_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-
 _HTTP_STATUS: Final = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 
 
-class _Everything:
-    def __contains__(self, _: object) -> bool:
-        return True
+class _PlainNames(dict[str, str | None]):
+    """The letters of names of calls, in which persons are looked for; None of one that has to be looked at."""
 
-
-_EVERYTHING: Final = _Everything()
-
-
-class _PlainNames(dict[str, str | _Everything]):
-    """Names of calls in lower case, as persons are looked for in them. Of one that has to be looked at all is said."""
-
-    def __missing__(self, name: str) -> str | _Everything:
+    def __missing__(self, name: str) -> str | None:
         if len(self) >= _NAMES_MAX:
             self.clear()
-        self[name] = shown = name.lower() if is_plain(name) else _EVERYTHING
+        self[name] = shown = letters_of_plain(name) if is_plain(name) else None
         return shown
+
+
+class _Needles(NamedTuple):
+    """What one of is in the letters of every plain text that names a person: the person's own, which are none where it
+    may be in any text, or those of a code, the shortest of which is so long.
+    """
+
+    own: str
+    codes: tuple[str, ...] = ()
+    least: int = 0
+
+    def may_be_in(self, shown: str) -> bool:
+        """Whether one of them is in these letters."""
+        if self.own in shown:
+            return True
+        if len(shown) >= self.least:
+            for code in self.codes:  # a generator costs three times as much, for every call
+                if code in shown:
+                    return True
+        return False
+
+
+class _NeedlesOf(dict[str, _Needles]):
+    """What to look for in plain texts, by the persons of reports."""
+
+    def __missing__(self, value: str) -> _Needles:
+        if len(self) >= _NAMES_MAX:
+            self.clear()
+        folded = " ".join(fold(value).split())
+        own, spellings = letters(folded).decode(), spellings_of_person(value, folded)
+        codes = {needle for one in spellings for needle in one.needles} - {own}
+        self[value] = found = _Needles(own, tuple(codes), min(map(len, codes), default=0))
+        return found
 
 
 class PersonalTexts:
@@ -75,7 +101,7 @@ class PersonalTexts:
         self.names_calls = "source_id" in self._texts
         self._users_alone = not (self._texts or self._more_texts or self._tags)
         self._plain = _PlainNames()
-        self._plain_users = _PlainNames()
+        self._needles = _NeedlesOf()
 
     def persons(self, report: Report) -> Persons:
         """Everything that `report` says of a person, to be looked for."""
@@ -102,22 +128,24 @@ class PersonalTexts:
             shown += " " + " ".join([getattr(report.attributes, name) or "" for name in (*_JOINING, *_LABELS)])
         if not is_plain(shown):
             return False
-        shown = shown.lower()
+        data = letters_of_plain(shown)
         named = report.persons if report.user is None else (report.user, *report.persons)
-        if not any(fold(value).partition(" ")[0] in shown for value in named):
-            return True
-        return not Persons(named).label_spans(shown)
+        needles = self._needles
+        return not any(needles[value].may_be_in(data) for value in named) or not Persons(named).label_spans(shown)
 
     def _is_in_none_of(self, report: Report, user: str) -> bool:
         """Whether a user is in no clear text of a report whose names passed before; False where that is uncertain."""
-        value = self._plain_users[user]
-        if not isinstance(value, str) or " " in value:
+        person = own, codes, least = self._needles[user]
+        shown = letters_of_plain(report.source_id)
+        if own in shown:
             return False
+        for code in codes:
+            if code in shown:
+                return False
         plain, api_key = self._plain, report.api_key
-        if value in report.source_id.lower() or (api_key is not None and value in plain[api_key]):
-            return False
-        for tag in report.tags.values():  # noqa: SIM110 - a generator costs three times as much, for every call
-            if value in plain[tag]:
+        for name in report.tags.values() if api_key is None else (api_key, *report.tags.values()):
+            shown = plain[name]
+            if shown is None or own in shown or (len(shown) >= least and person.may_be_in(shown)):
                 return False
         return True
 

@@ -54,10 +54,14 @@ class ReadingProcess:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._process is not None:
+        await self._end()
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
             with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+                process.kill()
+            await process.wait()
 
     async def reports(self, rows: Sequence[Row]) -> list[Report | Rejection] | None:
         """What each row is; None where the process has ended, or takes longer than a minute: then nobody but the caller
@@ -71,6 +75,7 @@ class ReadingProcess:
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             self._has_failed = True
             log.warning("rows are read without a process of their own from here on", error=type(error).__name__)
+            await self._end()
             return None
 
     async def _exchanged(self, rows: list[bytes]) -> list[_Packed]:

@@ -25,10 +25,10 @@ SEPARATOR: Final = "\x00"
 END: Final = b"\xff"
 """Stands between their compared forms: no UTF-8 has it."""
 
-_LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
-_SIGNS: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
-_SEPARATED: Final = _LOWER.replace(SEPARATOR.encode(), END, 1)
-_SIGNS_BUT_SEPARATORS: Final = _SIGNS.replace(SEPARATOR.encode(), b"")
+LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
+SIGNS: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
+_SEPARATED: Final = LOWER.replace(SEPARATOR.encode(), END, 1)
+_SIGNS_BUT_SEPARATORS: Final = SIGNS.replace(SEPARATOR.encode(), b"")
 _FOREIGN_SIGNS: Final = re.compile(rf"(?:[^\w\x00-\x7f]|[{FILLERS}])+")
 # What mail writes in hexadecimal (RFC 2045): the signs of names, letters beyond ASCII, and ends of lines within a word.
 # Any other `=42` is more likely a number.
@@ -96,7 +96,7 @@ def compared(text: str) -> bytes:
     """The letters and digits of `text` (NFKC, case folded) as UTF-8, nothing between them."""
     if not text.isascii():
         text = _FOREIGN_SIGNS.sub("", in_hiragana(unicodedata.normalize("NFKC", text).casefold()))
-    return text.encode().translate(_LOWER, _SIGNS)
+    return text.encode().translate(LOWER, SIGNS)
 
 
 def compared_all(texts: str) -> bytes:
@@ -223,7 +223,7 @@ class Comparison:
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The characters of the text that `data[start:end]` stands for, rounded outwards."""
         if self._edges is None:
-            self._edges = _aligned(self._reading.text, self._form, len(self.data))
+            self._edges = aligned(self._reading.text, self._form, len(self.data))
         starts, ends = self._edges
         return self._reading.origin(starts[start], ends[end - 1])
 
@@ -261,7 +261,7 @@ def _joins(char: str) -> bool:
     return unicodedata.combining(char) != 0 or "\u1160" <= char <= "\u11ff" or char in "\uff9e\uff9f"
 
 
-def _aligned(text: str, form: Callable[[str], bytes], size: int) -> tuple[list[int], list[int]]:
+def aligned(text: str, form: Callable[[str], bytes], size: int) -> tuple[list[int], list[int]]:
     """For each of the `size` bytes that `text` is compared by, where its character begins and ends."""
     if text.isascii():
         starts = [at for at, char in enumerate(text) if char.isalnum()]

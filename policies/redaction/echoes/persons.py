@@ -4,6 +4,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from policies.redaction.echoes.comparing import (
@@ -15,6 +16,7 @@ from policies.redaction.echoes.comparing import (
     opened_readings,
 )
 from policies.redaction.echoes.invisible import INVISIBLE, all_visible, visible, with_plain_dashes
+from policies.redaction.echoes.spellings import Spelling, letters_of_plain, spelled, spellings_of
 from policies.redaction.normalization import encode
 
 PERSON_RULE: Final = "reported-person"
@@ -60,11 +62,16 @@ _GLUE: Final = frozenset(" \t\r\n\u3000+")
 class Persons:
     """The values of one report that its policy classes personal."""
 
-    __slots__ = ("_firsts", "_unescaped", "_values")
+    __slots__ = ("_firsts", "_names", "_spellings", "_unescaped", "_values")
 
     def __init__(self, values: Iterable[str | None]) -> None:
-        found = dict.fromkeys([" ".join(fold(value).split()) for value in values if value])
+        found: dict[str, str] = {}
+        for value in values:
+            if value:
+                found.setdefault(" ".join(fold(value).split()), value)
         found.pop("", None)
+        self._names = found
+        self._spellings: list[Spelling] | None = None
         self._values = tuple(found)[:VALUES_MAX]
         self._firsts = [value.partition(" ")[0] for value in self._values]
         self._unescaped = tuple([_ESCAPING.sub("", value) for value in self._values])
@@ -95,10 +102,14 @@ class Persons:
         return _masked(text, self.label_spans(text))
 
     def _spans(self, text: str, finder: "_Finder") -> list[tuple[int, int]]:
-        if not self._values or not text or (is_plain(text) and not self._present(text.lower())):
+        if not self._values or not text:
+            return []
+        spellings = self._spelled()
+        if is_plain(text) and not self._present(text.lower()) and not _may_be_in(text, spellings):
             return []
         found: list[tuple[int, int]] = []
         for reading in opened_readings(text):
+            found += [reading.origin(*span) for span in spelled(reading.text, spellings)]
             found += [reading.origin(*span) for span in _named(reading.text, self._present, finder)]
             if _may_be_escaped(reading.text) and self._present_unescaped(fold(_ESCAPING.sub("", reading.text))):
                 plain = _Unescaped(reading)
@@ -106,12 +117,29 @@ class Persons:
                 found += [plain.origin(*span) for span in spans]
         return _joined(sorted(found))
 
+    def _spelled(self) -> list[Spelling]:
+        """The values in other spellings; made when they are first looked for."""
+        if self._spellings is None:
+            self._spellings = [one for value in self._values for one in spellings_of_person(self._names[value], value)]
+        return self._spellings
+
     def _present(self, shown: str) -> list[str]:
         """The values whose first word is in a folded text."""
         return [value for value, first in zip(self._values, self._firsts, strict=True) if first in shown]
 
     def _present_unescaped(self, shown: str) -> list[str]:
         return [value for value in self._unescaped if value.partition(" ")[0] in shown]
+
+
+@lru_cache(maxsize=1024)
+def spellings_of_person(value: str, folded: str) -> tuple[Spelling, ...]:
+    """Other spellings of a value that compares as `folded` does; none of a common word."""
+    return () if _is_common(folded) else spellings_of(value, folded)
+
+
+def _may_be_in(text: str, spellings: list[Spelling]) -> bool:
+    shown = letters_of_plain(text) if spellings else ""
+    return any(needle in shown for spelling in spellings for needle in spelling.needles)
 
 
 def _named(

@@ -23,6 +23,8 @@ _BROKEN_OFF: Final = (aiohttp.ClientConnectionError, TimeoutError, aiohttp.Clien
 _AGAIN: Final = frozenset((429, 500, 502, 503, 504))
 _ERROR_BYTES_MAX: Final = 2**16
 _SAID_CHARACTERS: Final = 100
+_LOOKED_AT_MAX: Final = 2_000
+_MARK: Final = "[redacted:secret]"
 
 
 class TooLongAnswerError(SourceError):
@@ -86,8 +88,20 @@ class GatewayClient:
             if response.status in _AGAIN and not last:
                 return _seconds(response.headers.get("Retry-After"))
             if response.status != 200:
-                raise RefusedRequestError(response.status, _said(await response.content.read(_ERROR_BYTES_MAX)))
+                message = _message_of(await response.content.read(_ERROR_BYTES_MAX))
+                raise RefusedRequestError(response.status, self.said(message))
             return await self._body(response)
+
+    def said(self, message: object) -> str | None:
+        """What a gateway says of itself, so short and clean that it can be shown, and without the token that it was
+        asked with; None for nothing.
+        """
+        if not isinstance(message, str) or not message.strip():
+            return None
+        token = self._headers.get("Authorization", "").removeprefix("Bearer ")
+        text = message[:_LOOKED_AT_MAX]
+        text = text.replace(token, _MARK) if token else text
+        return guarded(" ".join(text.split()), max_chars=_SAID_CHARACTERS)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -106,14 +120,7 @@ def json_of(body: bytes) -> object:
         raise SourceError("the gateway answers with what is no JSON: is this its address?") from None
 
 
-def said_of(message: object) -> str | None:
-    """What a gateway says of itself, so short and clean that it can be shown; None for nothing."""
-    if not isinstance(message, str) or not message.strip():
-        return None
-    return guarded(" ".join(message[:_SAID_CHARACTERS].split()))
-
-
-def _said(body: bytes) -> str | None:
+def _message_of(body: bytes) -> object:
     """The message in the answer of an error."""
     try:
         answer = orjson.loads(body)
@@ -124,7 +131,8 @@ def _said(body: bytes) -> str | None:
     found = cast("dict[str, object]", answer)
     error = found.get("error")
     inner = cast("dict[str, object]", error).get("message") if isinstance(error, dict) else None
-    return said_of(inner) or said_of(found.get("message")) or said_of(found.get("detail"))
+    said = (inner, found.get("message"), found.get("detail"))
+    return next((one for one in said if isinstance(one, str) and one.strip()), None)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlunsplit
 
 import orjson
 
-from service.imports.sources.gateway_client import ApiAccess, GatewayClient, json_of, said_of
+from service.imports.sources.gateway_client import ApiAccess, GatewayClient, json_of
 from service.imports.sources.pages import RowPage, SourceError
 
 OWN_PATH: Final = "/api/log/self"
@@ -146,13 +146,13 @@ class LogApiSource:
         """The rows of a page, whether pages are counted from 1, and how many bytes it was."""
         asked = {"p": number, "page_size": _PAGE_ROWS, "type": 0, "start_timestamp": start, "end_timestamp": end}
         answer = await client.get(asked)
-        return *self._rows_of(answer, start, end), len(answer)
+        return *self._rows_of(client, answer, start, end), len(answer)
 
-    def _rows_of(self, body: bytes, start: int, end: int) -> tuple[list[_LogRow], bool]:
+    def _rows_of(self, client: GatewayClient, body: bytes, start: int, end: int) -> tuple[list[_LogRow], bool]:
         answer = json_of(body)
         if not isinstance(answer, dict) or answer.get("success") is not True:
             said = answer.get("message") if isinstance(answer, dict) else None
-            raise SourceError(f"the gateway refuses to show its log: {said_of(said) or 'no reason'}")
+            raise SourceError(f"the gateway refuses to show its log: {client.said(said) or 'no reason'}")
         data = answer.get("data")
         rows = data.get("items") if isinstance(data, dict) else data
         rows = [] if rows is None else rows

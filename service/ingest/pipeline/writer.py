@@ -136,7 +136,8 @@ class Writer:
         """Read `rows`, store the reports among them, and answer once they are on disk: a result per row, in order.
 
         `read` makes a report or a rejection of one row; `as_read` for rows that are such already. Who stores several
-        parts at a time shares `turn` among them: they join the queue in the order in which they ask for it.
+        parts at a time, made by `in_parts`, shares `turn` among them: they join the queue in the order in which they
+        ask for it, each as a whole.
 
         Rows are taken from the iterable and read as they are needed, and the results come in parts: half a million of
         them at a time would keep the loop whenever the garbage collector looks at them, and when they are freed.
@@ -145,7 +146,9 @@ class Writer:
         `wait_for_room`), DatabaseUnavailableError. A caller that is cancelled while waiting has submitted the rows of
         that part all the same.
         """
-        parts = in_parts(rows, read, self.batch_rows, long_rows=self._long_rows)
+        # To make parts gives others their turn in between.
+        whole = _alone(list(map(read, rows))) if turn is not None else None
+        parts = whole or in_parts(rows, read, self.batch_rows, long_rows=self._long_rows)
         resolution = AccountResolution(self._accounts, principal)
         stored = False
         async for some in parts:
@@ -277,6 +280,10 @@ class Writer:
                     follower.outcome = outcome_behind(leader, follower)
                 if follower.outcome is None:
                     calls.append(follower)
+
+
+async def _alone(part: list[Report | Rejection]) -> AsyncIterator[list[Report | Rejection]]:
+    yield part
 
 
 def as_read(row: Report | Rejection) -> Report | Rejection:

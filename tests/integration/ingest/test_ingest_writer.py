@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from ingesting import (
     ACCEPTED,
     ANYONE,
@@ -22,6 +23,7 @@ from ingesting import (
 )
 
 from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline import writer as pipeline
 from service.ingest.pipeline.writer import as_read
 from service.ingest.prices.price_file import shipped_prices
 from service.storage.ids import decode_call_id
@@ -308,3 +310,19 @@ async def test_windows_are_kept(ingest: Ingest) -> None:
 
     assert statuses(verdicts) == [REJECTED, ACCEPTED, ACCEPTED, REJECTED, REJECTED, REJECTED]
     assert verdicts[0].reason == "`started_at` is older than calls are kept (400 days)"
+
+
+async def test_parts_that_share_a_turn_are_stored_in_their_order(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes to look through the first, a later one, which may correct it, does not overtake it."""
+    monkeypatch.setattr(pipeline, "TURN_S", -1.0)
+    writer, turn = ingest.writer, asyncio.Lock()
+    parts = [list(read_native(body(*rows))) for rows in ([call(f"c{one}") for one in range(100)], [call("c99")])]
+
+    first, second = await asyncio.gather(
+        *(writer.submit(part, as_read, ANYONE, source="native", wait_for_room=True, turn=turn) for part in parts)
+    )
+
+    assert Counter(statuses(first)) == {ACCEPTED: 100}
+    assert statuses(second) == [DUPLICATE]

@@ -2,14 +2,20 @@
 
 import asyncio
 import json
+import os
 import pickle
+import re
+from pathlib import Path
+from typing import cast
 
 import pytest
 from gateway_rows import READERS, litellm_pairs, rows_of
 
 from policies import Report
+from service.imports import reading
 from service.imports.reading import ReadingProcess, packed, unpacked
 from service.ingest.formats.litellm.spend_log import read_history
+from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection
 
 ROWS = [json.dumps(pair[form]).encode() for pair in litellm_pairs() for form in ("row", "callback")]
@@ -48,6 +54,23 @@ def test_rows_of_a_process_that_ended_are_left_to_its_caller() -> None:
             return [await process.reports(ROWS), await process.reports(ROWS)]
 
     assert asyncio.run(read()) == [None, None]
+
+
+def test_a_process_that_takes_too_long_is_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not go on working beside the one that reads in its place."""
+    monkeypatch.setattr(reading, "_PAGE_S", 0.5)
+
+    async def read() -> tuple[list[Report | Rejection] | None, set[str]]:
+        before = _children()
+        # A pattern that is tried in as many ways as there are ways to divide the row.
+        async with ReadingProcess(cast("Reader", re.compile(rb"(a|a)+$").match)) as process:
+            return await process.reports([b"a" * 64 + b"b"]), _children() - before
+
+    assert asyncio.run(read()) == (None, set())
+
+
+def _children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
 def _end(_: object) -> Report | Rejection:

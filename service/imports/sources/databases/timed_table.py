@@ -61,7 +61,10 @@ class TimedTableSource:
         return str(TimeCursor.of(cursor).again())
 
     async def pages(self, after: str | None) -> AsyncGenerator[RowPage, None]:
-        """Pages of rows of the time `after` and later: those of that very time may have been read before."""
+        """Pages of rows of the time `after` and later: those of that very time may have been read before.
+
+        No cursor is later than now: behind a row of the future, of a clock that was wrong, all others would be missed.
+        """
         cursor = TimeCursor(0 if self._since is None else int(self._since.timestamp() * 1000))
         cursor = cursor if after is None else TimeCursor.of(after)
         moment, key, until = _EPOCH + cursor.reached * _MILLISECOND, "", datetime.now(UTC).replace(tzinfo=None)
@@ -69,10 +72,10 @@ class TimedTableSource:
             statement = self._statement(await reader.columns(self._table.name))
             # What comes in meanwhile would be read for ever.
             while moment < until and (rows := await reader.rows_within(PAGE_BYTES, statement, moment, key, _PAGE_ROWS)):
-                before, (moment, key) = moment, (rows[-1][self._table.moment], rows[-1][self._table.key])
-                if not isinstance(moment, datetime) or moment < before:
+                before, (moment, key) = (moment, key), (rows[-1][self._table.moment], rows[-1][self._table.key])
+                if not isinstance(moment, datetime) or moment < before[0] or (moment, key) == before:
                     raise SourceError(f"the table `{self._table.name}` has a `{self._table.moment}` that is no time")
-                cursor = cursor.at((moment - _EPOCH) // _MILLISECOND)
+                cursor = cursor.at((min(moment, until) - _EPOCH) // _MILLISECOND)
                 yield RowPage([row_of(row) for row in rows], str(cursor))
 
     def _statement(self, columns: Collection[str]) -> str:
