@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Final, Self, TypeAlias
 from policies import AmountPart, Attributes, Report
 from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection, Row
+from service.ingest.pipeline.long_rows import drained
 from service.logs import get_logger
 
 log = get_logger()
@@ -61,7 +62,7 @@ class ReadingProcess:
         if process is not None:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await drained(process)
 
     async def reports(self, rows: Sequence[Row]) -> list[Report | Rejection] | None:
         """What each row is; None where the process has ended, or takes longer than a minute: then nobody but the caller

@@ -84,7 +84,7 @@ class LongRows:
         if self._idle is not None:
             self._idle.cancel()
         self._kill()
-        await asyncio.gather(*(process.wait() for process in self._ending))
+        await asyncio.gather(*map(drained, self._ending))
 
     def _kill(self) -> None:
         process, self._process = self._process, None
@@ -110,6 +110,17 @@ class LongRows:
             await process.stdin.drain()
         (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
         return pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - of our own process
+
+
+async def drained(process: asyncio.subprocess.Process) -> None:
+    """Wait until a process that was killed has ended. What it wrote is read until its end: Python 3.11 waits for that,
+    and for ever where an answer was broken off that is longer than what is held of it.
+    """
+    if process.stdout is not None:
+        with suppress(RuntimeError, OSError):  # RuntimeError: whoever reads it comes to its end
+            while await process.stdout.read(_CHUNK):
+                pass
+    await process.wait()
 
 
 def within_bounds(result: Report | Rejection) -> Report | Rejection:

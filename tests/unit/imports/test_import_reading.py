@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from service.imports.reading import ReadingProcess, packed, unpacked
 from service.ingest.formats.litellm.spend_log import read_history
 from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection
+from service.ingest.pipeline.long_rows import drained
 
 ROWS = [json.dumps(pair[form]).encode() for pair in litellm_pairs() for form in ("row", "callback")]
 ODD = [b"", b"null", b"[]", b'{"request_id": 1}', b"\xff", b'{"id": "\\ud800"}']
@@ -67,6 +69,23 @@ def test_a_process_that_takes_too_long_is_ended_at_once(monkeypatch: pytest.Monk
             return await process.reports([b"a" * 64 + b"b"]), _children() - before
 
     assert asyncio.run(read()) == (None, set())
+
+
+def test_a_process_whose_answer_is_broken_off_is_ended() -> None:
+    """Nobody reads the rest of it, and yet its end is seen: an import that is interrupted stops."""
+
+    async def end() -> int | None:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "print('x' * 10**7)"), stdout=asyncio.subprocess.PIPE, limit=1
+        )
+        assert process.stdout is not None
+        await process.stdout.readexactly(1)
+        process.kill()
+        async with asyncio.timeout(20):
+            await drained(process)
+        return process.returncode
+
+    assert asyncio.run(end()) == -9
 
 
 def _children() -> set[str]:
