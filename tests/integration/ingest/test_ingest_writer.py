@@ -22,6 +22,7 @@ from ingesting import (
     sums_agree,
 )
 
+from service import offload
 from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline import writer as pipeline
 from service.ingest.pipeline.writer import as_read
@@ -317,6 +318,7 @@ async def test_parts_that_share_a_turn_are_stored_in_their_order(
 ) -> None:
     """However long it takes to look through the first, a later one, which may correct it, does not overtake it."""
     monkeypatch.setattr(pipeline, "TURN_S", -1.0)
+    monkeypatch.setattr(offload, "TURN_S", -1.0)
     writer, turn = ingest.writer, asyncio.Lock()
     parts = [list(read_native(body(*rows))) for rows in ([call(f"c{one}") for one in range(100)], [call("c99")])]
 

@@ -206,6 +206,13 @@ def test_a_proxy_that_lies_is_named(server: SpendServer, kind: str) -> None:
     assert "Qz9Qz9" not in str(raised.value)
 
 
+def test_a_token_that_nobody_knows_for_one_is_not_shown_either(server: SpendServer) -> None:
+    """A gateway that repeats what it was asked with, whatever it looks like, has it taken out of its words."""
+    server.before = lambda _: web.json_response({"detail": "what is open sesame street?"}, status=400)
+    with pytest.raises(SourceError, match=r"what is \[redacted:secret\]\?"):
+        read(source_of(server, key="open sesame street"))
+
+
 def test_sums_of_the_older_address_are_no_rows(server: SpendServer) -> None:
     """A version that knows no `summarize` answers with sums by day, and one that is cut at 10,000 rows says so."""
     server.before = lambda _: web.json_response([{"startTime": "2026-11-30", "spend": 1, "users": {}, "models": {}}])

@@ -158,6 +158,25 @@ def test_what_passes_unchanged_is_what_admission_would_not_change() -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    ["marta-oberhuber-88", "martaoberhuber88", MARTA.encode().hex(), urlsafe_b64encode(MARTA.encode()).decode()],
+)
+def test_an_id_that_holds_a_name_does_not_pass(written: str) -> None:
+    """Nor does the short way let pass an id of a call that names its user, in a code or in clear."""
+    admission = Admission(load_preset("default"), REDACTOR)
+    report = Report(
+        source="native", source_id=f"req-{written}", started_at=datetime(2026, 11, 22, tzinfo=UTC), model="m",
+        failed=False, user=MARTA,
+    )  # fmt: skip
+    other = replace(report, user="somebody else", source_id="req-1")
+    admission.admit(other)
+
+    assert admission.unchanged(other) is not None
+    assert admission.unchanged(report) is None
+    assert MARK in admission.admit(report).source_id
+
+
+@pytest.mark.parametrize(
     ("user", "text"),
     [
         ("a" * 1000 + "-b", "a" * 500_000),
