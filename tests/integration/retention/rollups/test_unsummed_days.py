@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import asyncpg
 import pytest
 from cold_ledgers import COSTS, opened
 from ingesting import call
@@ -25,17 +26,20 @@ from service.query.usage.report_request import CostRequest
 from service.retention.audit.fsck import check_ledger
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.locks import PURGE
 from service.retention.rollups.compaction import LOCK, Compaction
-from service.retention.rollups.rebuild import days_to_rebuild
+from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
 from service.retention.rollups.tag_keys import keep_tags, sum_history
 from service.retention.rollups.tag_sums import BY_ACCOUNT as BY_ACCOUNT_AND_TAG
 from service.retention.rollups.tag_sums import EVERY_TABLE as TAG_TABLES
+from service.retention.rollups.tag_sums import derive_tags
 from service.retention.rollups.totals_check import check_derived_sums
 from service.retention.rollups.unsummed import (
     OUTLIVING,
     TABLES,
     leave,
+    leave_derived,
     leave_unsummed,
     look_at,
     make_every_sum,
@@ -43,13 +47,15 @@ from service.retention.rollups.unsummed import (
 )
 from service.retention.rollups.unsummed_check import check_unsummed
 from service.storage.citus.distribution import refuse_unsummed
+from service.storage.cold.catalogue import ColdFile, add_file, remove_file
 from service.storage.errors import DatabaseError
 
 DAY, AT_ONCE = timedelta(days=1), timedelta(0)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 EARLIER = TODAY - 9 * DAY
 OF_DAY = TierDays(1, EARLIER, EARLIER + DAY)
-BY_ACCOUNT = {"usage_quarter", "usage_half_hour", "usage_day"}
+ROLLUPS = {"usage_quarter", "usage_day"}
+BY_ACCOUNT = {*ROLLUPS, "usage_half_hour"}
 
 
 @pytest.fixture
@@ -345,10 +351,13 @@ async def test_sums_that_outlive_calls_are_made_before_calls_go(retained: Retain
     assert await retained.value("SELECT rows_dropped FROM purge_run") >= 120
 
 
-async def test_an_erasure_leaves_sums_over_all_accounts_to_calls_until_they_are_made_again(
-    retained: RetainedLedger,
+@pytest.mark.parametrize("lost", [BY_ACCOUNT, ROLLUPS], ids=["by account", "rollups"])
+async def test_an_erasure_leaves_derived_sums_to_calls_until_they_are_made_again(
+    retained: RetainedLedger, lost: set[str]
 ) -> None:
-    """Of a day whose rollups are left to its calls: costs are without the account's, at once and after maintenance."""
+    """Of a day whose rollups are left to its calls: costs are without the account's, at once and after maintenance, and
+    no table has a row of it.
+    """
     moment = NOW - timedelta(days=5)
     day = moment.replace(hour=0, minute=0, second=0)
     for account in ("acme", "beta"):
@@ -357,7 +366,8 @@ async def test_an_erasure_leaves_sums_over_all_accounts_to_calls_until_they_are_
     await folder(retained).compact_all()
     owner = retained.retention.owner
     async with owner.acquire() as connection, connection.transaction():
-        await leave(connection, 1, day, sorted(BY_ACCOUNT))
+        await leave(connection, 1, day, sorted(lost))
+    erased = await retained.value("SELECT id FROM account WHERE name = 'acme'")
 
     await request_erasure(
         retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="they asked", actor="cli"
@@ -368,9 +378,111 @@ async def test_an_erasure_leaves_sums_over_all_accounts_to_calls_until_they_are_
     assert set(left) == set(TABLES)
     assert await days_to_rebuild(retained.retention) == []
     assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
-    assert await retained.value("SELECT sum(calls) FROM usage_hour_all") == 120
-    assert await retained.value("SELECT sum(calls) FROM usage_day_all") == 120
+    for table in ("usage_half_hour", "usage_hour_all", "usage_day_all"):
+        assert await retained.value(f"SELECT sum(calls) FROM {table}") == 120
+    assert await retained.value("SELECT count(*) FROM usage_half_hour WHERE account_id = $1", erased) == 0
     assert await days_to_rebuild(retained.retention) == []
+    assert await retained.findings() == {}
+
+
+async def test_a_persons_name_leaves_derived_sums_of_days_without_rollups(retained: RetainedLedger) -> None:
+    """Who is in a model's and an API key's name leaves the sums that are kept, and those are made again without."""
+    moment = NOW - timedelta(days=5)
+    names = {"model": "ft:worker-77315", "api_key": "key of worker-77315"}
+    await retained.report(
+        call("a", started_at=moment.isoformat(), account="acme", **names),
+        call("b", started_at=moment.isoformat(), account="beta"),
+    )
+    await folder(retained).compact_all()
+    owner, derived = retained.retention.owner, sorted(set(TABLES) - ROLLUPS)
+    async with owner.acquire() as connection, connection.transaction():
+        await leave(connection, 1, moment.replace(hour=0, minute=0, second=0), sorted(ROLLUPS))
+
+    await request_erasure(
+        retained.retention,
+        kind=ErasureKind.USER,
+        account="acme",
+        user="worker-77315",
+        reason="they asked",
+        actor="cli",
+    )
+
+    for again in (False, True):
+        for table in derived:
+            assert await retained.value(f"SELECT count(*) FROM {table} AS kept WHERE kept::text LIKE '%77315%'") == 0
+            assert await retained.value(f"SELECT coalesce(sum(calls), 0) FROM {table}") == 2 * again
+        await leave_unsummed(retained.retention, settled=AT_ONCE)
+    assert await retained.findings() == {}
+
+
+async def test_a_day_that_loses_calls_in_several_batches_is_looked_at_again(ledger: Ledger) -> None:
+    """However many batches an account's calls are: its derived sums are made again."""
+    await ledger.report(sparse(150, models=1))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    async with owner.acquire() as connection, connection.transaction():
+        await leave(connection, 1, EARLIER, sorted(ROLLUPS))
+    account = await owner.fetchval("SELECT min(account_id) FROM call")
+    for _ in range(2):
+        async with owner.acquire() as connection, connection.transaction():
+            await leave_derived(connection, OF_DAY, account)
+    assert await owner.fetchval("SELECT again FROM usage_unsummed")
+
+
+async def test_no_day_loses_its_sums_while_its_calls_go(ledger: Ledger) -> None:
+    """While a purge or a move to files is under way, which have made them, and where calls are in a file or will be."""
+    await ledger.report(sparse(200))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    async with owner.acquire() as purge:
+        await purge.execute("SELECT pg_advisory_lock($1)", PURGE)
+        assert await look_at(owner, 1, EARLIER) == ()
+        await purge.execute("SELECT pg_advisory_unlock($1)", PURGE)
+    async with owner.acquire() as connection:
+        file = await add_file(connection, ColdFile(0, *OF_DAY, "call_x", "x", 200, 1, "00" * 32, False), "")
+        assert await look_at(owner, 1, EARLIER) == ()
+        assert set(await filled(ledger)) == set(TABLES)
+        await remove_file(connection, file)
+    assert await look_at(owner, 1, EARLIER) != ()
+
+
+async def test_no_day_loses_its_sums_beside_an_older_service(retained: RetainedLedger) -> None:
+    """One that answers still during an upgrade would not read the calls in their stead."""
+    moment = (NOW - timedelta(days=5)).isoformat()
+    await retained.report(*(call(f"{n}", started_at=moment, model=f"m{n}") for n in range(120)))
+    older = await asyncpg.connect(retained.ingest.url, server_settings={"application_name": "calledger maintenance"})
+    assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
+    await older.close()
+
+
+async def test_sums_over_all_accounts_are_never_made_of_no_sums_by_account(ledger: Ledger) -> None:
+    """Of a day whose sums by tag and account are left to calls: who would derive from these leaves what there is."""
+    await ledger.sum_tags("team")
+    await ledger.report(replace(one, tags={"team": "ads"}) for one in sparse(200))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    assert set(BY_ACCOUNT_AND_TAG) <= set(await look_at(owner, 1, EARLIER))
+    async with owner.acquire() as connection, connection.transaction():
+        await derive_tags(connection, 1, EARLIER, ["team"])
+    assert await owner.fetchval("SELECT sum(calls) FROM usage_tag_day_all") == 200
+    assert await tag_differences(ledger) == []
+
+
+async def test_sums_of_calls_in_files_are_not_made_of_no_calls(database_url: str, tmp_path: Path) -> None:
+    """Derived sums that are wrong there are derived again from the rollup; the rest of the day's sums stay."""
+    async with opened(database_url, tmp_path) as ledger:
+        context = ledger.retention
+        await folder(ledger.kept).compact_all()
+        await ledger.freeze()
+        before, file = await ledger.data(COSTS), (await ledger.files())[0]
+        day = await context.owner.fetchval("SELECT min(bucket_at) FROM usage_day_all WHERE bucket_at >= $1", file.start)
+        await context.owner.execute("UPDATE usage_day_all SET calls = calls + 1 WHERE bucket_at = $1", day)
+        assert file.frozen and day < file.end and await ledger.data(COSTS) != before
+
+        assert await days_to_rebuild(context) == []
+        assert [one async for one in rebuild_sums(context, [(file.tier, day)], actor="cli")] == []
+        await rebuild_derived_sums(context)
+        assert await ledger.data(COSTS) == before
 
 
 def folder(retained: RetainedLedger) -> Compaction:
