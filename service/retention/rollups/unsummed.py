@@ -261,8 +261,10 @@ async def leave(
 
 
 async def _make(connection: Connection, tier: int, day: datetime, tables: Collection[str]) -> None:
-    """Make sums of which there are no rows of the day, and note it."""
+    """Make sums of which there are no rows of the day, or none that count, and note it."""
     if plain := tuple(table for table in TABLES if table in tables):
+        for table in plain:
+            await connection.execute(_FORGET[table], tier, day)
         await connection.execute(_made(plain), tier, day)
     if any(table in tables for table in BY_ACCOUNT):
         keys = [key for (key,) in await connection.fetch(_TAG_KEYS)]

@@ -154,6 +154,25 @@ async def test_what_is_left_to_calls_is_made_again_as_it_was(either: Ledger) -> 
         assert await either.database.owner.fetchval(f"SELECT sum(calls) FROM {table}") == 170
 
 
+async def test_sums_that_a_day_should_not_have_are_made_anew(ledger: Ledger) -> None:
+    """What somebody added to tables that calls answer for, as an older service would: fsck finds it, and what is made
+    before calls go is right.
+    """
+    await ledger.report(sparse(150))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    lost = await look_at(owner, 1, EARLIER)
+    await owner.execute("UPDATE usage_unsummed SET sums = '{}'")
+    await ledger.report(sparse(20))
+    await ledger.compaction.compact_all()
+    await owner.execute("UPDATE usage_unsummed SET sums = $1", lost)
+    assert await differences(ledger) != []
+
+    assert await make_sums(owner, OF_DAY) == 1
+    assert await differences(ledger) == []
+    assert await owner.fetchval("SELECT sum(calls) FROM usage_day") == 170
+
+
 @pytest.mark.parametrize("table", ["usage_quarter_all", "usage_hour_all", "usage_day_all"])
 @pytest.mark.parametrize("damage", ["UPDATE {} SET calls = calls + 1", "DELETE FROM {}"])
 async def test_damage_to_sums_without_their_rollup_is_found(ledger: Ledger, table: str, damage: str) -> None:
