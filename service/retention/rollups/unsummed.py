@@ -22,7 +22,7 @@ from policies.retention import Partition
 from service.query.buckets.tier_days import TierDays, every_day, tiers_of
 from service.query.usage.plan import floor_to
 from service.retention.context import RetentionContext
-from service.retention.locks import PURGE
+from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import OF_DELTAS, OF_ROLLUPS, grouped, merged
 from service.retention.rollups.tag_keys import first_complete_day
@@ -184,12 +184,14 @@ async def leave_unsummed(context: RetentionContext, *, work_s: float = WORK_S, s
 async def look_at(owner: asyncpg.Pool, tier: int, day: datetime) -> tuple[str, ...]:
     """Delete the sums of a UTC day that are too many for its calls; the tables that lost some.
 
-    Derived sums that an erasure left to single calls are made again first. Nothing is done while calls are purged or
-    move to files, whose sums are made by then, nor of days of which some are in files.
+    Derived sums that an erasure left to single calls are made again first. Nothing is done while calls are purged,
+    erased or move to files, whose sums are made by then, nor of days of which some are in files.
     """
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, COMPACTION_LOCK)
-        if not await connection.fetchval(_MAY, PURGE) or await connection.fetchval(_IN_FILE, tier, day):
+        if not all([await connection.fetchval(_MAY, lock) for lock in (PURGE, ERASURE)]):
+            return ()
+        if await connection.fetchval(_IN_FILE, tier, day):
             return ()
         for row in await connection.fetch(_UNSUMMED, tier, day, day + _DAY, list(TABLES)):
             await _make(connection, tier, day, set[str]().union(*_DERIVED.values()).intersection(row["sums"]))

@@ -26,7 +26,7 @@ from service.query.usage.report_request import CostRequest
 from service.retention.audit.fsck import check_ledger
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
-from service.retention.locks import PURGE
+from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK, Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
@@ -48,6 +48,7 @@ from service.retention.rollups.unsummed import (
 from service.retention.rollups.unsummed_check import check_unsummed
 from service.storage.citus.distribution import refuse_unsummed
 from service.storage.cold.catalogue import ColdFile, add_file, remove_file
+from service.storage.connection import advisory_lock
 from service.storage.errors import DatabaseError
 
 DAY, AT_ONCE = timedelta(days=1), timedelta(0)
@@ -449,14 +450,15 @@ async def test_a_day_that_loses_calls_in_several_batches_is_looked_at_again(ledg
 
 
 async def test_no_day_loses_its_sums_while_its_calls_go(ledger: Ledger) -> None:
-    """While a purge or a move to files is under way, which have made them, and where calls are in a file or will be."""
+    """While a purge, an erasure or a move to files is under way, which have made them, and where calls are in a file or
+    will be.
+    """
     await ledger.report(sparse(200))
     await ledger.compaction.compact_all()
     owner = ledger.database.owner
-    async with owner.acquire() as purge:
-        await purge.execute("SELECT pg_advisory_lock($1)", PURGE)
-        assert await look_at(owner, 1, EARLIER) == ()
-        await purge.execute("SELECT pg_advisory_unlock($1)", PURGE)
+    for lock in (PURGE, ERASURE):
+        async with advisory_lock(owner, lock):
+            assert await look_at(owner, 1, EARLIER) == ()
     async with owner.acquire() as connection:
         file = await add_file(connection, ColdFile(0, *OF_DAY, "call_x", "x", 200, 1, "00" * 32, False), "")
         assert await look_at(owner, 1, EARLIER) == ()
