@@ -125,8 +125,8 @@ async def rebuild_sums(
     """Rebuild the sums of these days, each in a transaction of its own with its entry in the ledger."""
     for tier, day in days:
         async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            await connection.execute(_LOCK, COMPACTION_LOCK)
             await connection.execute(_NOTHING_MOVES, COLD_LOCK)
+            await connection.execute(_LOCK, COMPACTION_LOCK)
             if (await FrozenTimes.read(connection)).touch(tier, day, day + _DAY):
                 continue
             row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
