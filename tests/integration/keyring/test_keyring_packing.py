@@ -119,6 +119,58 @@ async def test_a_damaged_key_stays(ring: Ring) -> None:
     assert ring.loose() == [path]
 
 
+async def test_a_copy_elsewhere(ring: Ring) -> None:
+    """A copy of a key in a folder where nobody looks for it is no key, and packing ends beside it."""
+    keyring = await ring.open()
+    await keys_of(keyring, mint=True)
+    copy = ring.root / "accounts" / "ff" / "1"
+    copy.parent.mkdir(mode=0o700)
+    copy.write_bytes((ring.root / "accounts" / "01" / "1").read_bytes())
+    stray = copy.with_name("3")
+    stray.write_bytes(copy.read_bytes())
+
+    async with asyncio.timeout(10):
+        assert await keyring.pack() == len(NAMES)
+
+    assert AccountKeyName(3) not in await keyring.names()
+
+
+async def test_rotated_in_the_middle(ring: Ring, tmp_path: Path) -> None:
+    """A key that is packed, and has its own file still, stops no rotation; packing goes on afterwards."""
+    keyring = await ring.open()
+    keys = await keys_of(keyring, mint=True)
+    left = {path: path.read_bytes() for path in ring.loose()[:2]}
+    await keyring.pack()
+    for path, content in left.items():
+        path.parent.mkdir(mode=0o700, parents=True)
+        path.write_bytes(content)
+        path.chmod(0o600)
+    create_kek_file(tmp_path / "new")
+
+    await keyring.rotate(f"file:{tmp_path / 'new'}")
+
+    (tmp_path / "kek").unlink()
+    rotated = await open_keyring(ring.urls[0], f"file:{tmp_path / 'new'}", create=False)
+    await rotated.pack()
+    assert not ring.loose()
+    assert await keys_of(rotated) == keys
+
+
+async def test_while_it_is_rotated(ring: Ring, tmp_path: Path) -> None:
+    """Packing beside a rotation ends, whichever comes first; what it leaves is packed by the next call."""
+    keyring, other = await ring.open(), await ring.open()
+    keys = await keys_of(keyring, mint=True)
+    create_kek_file(tmp_path / "new")
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(keyring.pack(), other.rotate(f"file:{tmp_path / 'new'}"), return_exceptions=True)
+
+    await other.rotate(f"file:{tmp_path / 'new'}")
+    await other.pack()
+    assert not ring.loose()
+    assert await keys_of(other) == keys
+
+
 @pytest.mark.parametrize(
     ("where", "nth"),
     [
