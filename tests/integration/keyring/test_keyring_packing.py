@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import signal
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from service.keyring import (
     KeyDestroyedError,
     Keyring,
     KeyringDamagedError,
+    KeyringError,
     KeyringNewerError,
     KeyringUnavailableError,
     PeriodKeyName,
@@ -26,6 +28,11 @@ from service.keyring import (
 )
 from service.keyring.deferred import DeferredKeyring
 from service.keyring.fallback_secrets import FallbackSecrets
+from service.keyring.metadata import Metadata
+from service.keyring.rotation import pack
+from service.keyring.stores.file import FileStore, Tombstones
+from service.keyring.stores.file_layout import Layout
+from service.keyring.wrapping import Wrapping
 
 SPAWN = multiprocessing.get_context("spawn")
 NAMES = [
@@ -154,6 +161,27 @@ async def test_rotated_in_the_middle(ring: Ring, tmp_path: Path) -> None:
     await rotated.pack()
     assert not ring.loose()
     assert await keys_of(rotated) == keys
+
+
+class RotatedFirst(FileStore):
+    """A keyring whose metadata somebody else replaces each time before us."""
+
+    async def replace_metadata(self, metadata: Metadata, *, expected: Metadata) -> bool:
+        await super().replace_metadata(replace(expected, keks=(*expected.keks, expected.current)), expected=expected)
+        return await super().replace_metadata(metadata, expected=expected)
+
+
+async def test_a_rotation_was_first(ring: Ring) -> None:
+    """Where a rotation changes the metadata first, nothing is packed now, and packing does not go round for ever."""
+    await keys_of(await ring.open(), mint=True)
+    layout = Layout(ring.root)
+    store = RotatedFirst(layout, Tombstones(layout.tombstones_path))
+
+    async with asyncio.timeout(10):
+        with pytest.raises(KeyringError, match="rotated by somebody else now"):
+            await pack(store, Wrapping(store, await store.metadata(), ring.urls[1]))
+
+    assert len(ring.loose()) == len(NAMES)
 
 
 async def test_while_it_is_rotated(ring: Ring, tmp_path: Path) -> None:
