@@ -174,7 +174,10 @@ class FileStore:
         """Whether a key in memory may still be used: two system calls look for its tombstone and its pack."""
         # A destruction by another process is noticed with the next use of the key.
         self._refresh()
-        return name not in self._tombstones and self._keys.has(name)
+        try:
+            return name not in self._tombstones and self._keys.has(name)
+        except OSError as error:
+            raise _unavailable(error) from error
 
     async def read(self, name: str) -> bytes | None:
         """The entry of that name; None if there is none. `KeyringUnavailableError` on errors of the disk."""
@@ -222,7 +225,7 @@ class FileStore:
 
     async def recover(self) -> int:
         """Finish destructions that a crash interrupted. Returns how many destroyed keys were still there."""
-        return await _in_thread(self._erase, list(self._tombstones.all()))
+        return await _in_thread(self._recover)
 
     async def close(self) -> None:
         """Do nothing: no file is kept open."""
@@ -286,6 +289,13 @@ class FileStore:
             present = self._keys.present(names)
             self._tombstones.add([(name, name in present) for name in names], at=datetime.now(UTC))
             self._keys.erase(names)
+        return len(present)
+
+    def _recover(self) -> int:
+        with locked(self._layout.lock_path):
+            self._layout.remove_unfinished()
+            present = self._keys.present(self._tombstones.all())
+            self._keys.erase(present)
         return len(present)
 
     def _bind(self, database_id: UUID) -> str:

@@ -82,7 +82,7 @@ class KeyFiles:
             self._tidy({Path(alone).parent})
 
     def present(self, names: Iterable[KeyName]) -> set[KeyName]:
-        """Those of `names` that have an entry; each pack is read once."""
+        """Those of `names` that have an entry, or may: in a pack that cannot be read. Each pack is read once."""
         packs, found = defaultdict[str, dict[int, KeyName]](dict), set[KeyName]()
         for name in names:
             pack, slot, alone = self._where(name)
@@ -91,11 +91,17 @@ class KeyFiles:
             if os.access(alone, os.F_OK):
                 found.add(name)
         for pack, slots in packs.items():
-            found |= {slots[slot] for slot in read_slots(pack, slots)}
+            try:
+                found |= {slots[slot] for slot in read_slots(pack, slots)}
+            except OSError:
+                found |= set(slots.values())
         return found
 
     def erase(self, names: Iterable[KeyName]) -> None:
-        """Overwrite the entries of these keys in the packs and in files of their own, as far as there are any."""
+        """Overwrite the entries of these keys in the packs and in files of their own, as far as there are any.
+
+        Raises OSError when some could not be; the others are.
+        """
         packs, folders = defaultdict[str, set[int]](set), set[Path]()
         for name in names:
             pack, slot, alone = self._where(name)
@@ -103,9 +109,16 @@ class KeyFiles:
                 packs[pack].add(slot)
             if erase(Path(alone)):
                 folders.add(Path(alone).parent)
+        failed = list[OSError]()
         for pack, slots in packs.items():
-            clear_slots(pack, slots)
+            # One pack that cannot be written keeps no key in another.
+            try:
+                clear_slots(pack, slots)
+            except OSError as error:
+                failed.append(error)
         self._tidy(folders)
+        for error in failed:
+            raise error
 
     def every(self) -> Iterator[KeyName]:
         """The names of all keys."""
