@@ -10,13 +10,13 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from service.keyring.cache import KeyCache
 from service.keyring.errors import KekError, KekWrongError, KeyDamagedError, KeyringError, KeyringUnavailableError
 from service.keyring.kek.factory import open_kek
 from service.keyring.kek.file import LocalKek
 from service.keyring.kek.protocol import Kek, UnwrapError
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
+from service.keyring.protocol import KeyMemory
 from service.keyring.stores.packs import pack_key_name, place_of
 from service.keyring.stores.protocol import (
     ENTRY_FORMAT,
@@ -37,17 +37,18 @@ class Wrapping:
     """Wraps and unwraps the keys of one keyring.
 
     `kek_url` is the key-encryption key that the operator names. While a keyring is rotated, and in a process that
-    started before, there is a second one: it is opened at the address that the keyring's metadata names.
+    started before, there is a second one: it is opened at the address that the keyring's metadata names. Pack keys that
+    were unwrapped are in `pack_keys` for a while.
     """
 
-    def __init__(self, store: KeyStore, metadata: Metadata, kek_url: str) -> None:
+    def __init__(self, store: KeyStore, metadata: Metadata, kek_url: str, pack_keys: KeyMemory) -> None:
         self._store = store
         self.metadata = metadata
         self._url = kek_url
         self._opened: dict[bytes, Kek] = {}
         self._verified = False
         self._opening = asyncio.Lock()
-        self._pack_keys = KeyCache()
+        self._pack_keys = pack_keys
         self._fetching = WeakValueDictionary[str, asyncio.Lock]()
 
     async def verify(self) -> None:

@@ -22,9 +22,11 @@ from service.keyring.metadata import Metadata
 from service.keyring.names import KeyName, parse_name
 from service.keyring.stores.file_layout import Layout, key_of
 from service.keyring.stores.key_files import KeyFiles
+from service.keyring.stores.pack_file import read_slot
 from service.keyring.stores.private_files import append, locked, make_directory, publish, read_private, replace
 from service.keyring.stores.protocol import StaleKekError, is_stale, kek_id_of
 
+_SEEN_MAX: Final = 16_384
 _HAD_KEY: Final = {"destroyed": True, "barred": False}
 
 
@@ -149,6 +151,8 @@ class FileStore:
         self._layout = layout
         self._tombstones = tombstones
         self._keys = KeyFiles(layout)
+        self._seen: dict[KeyName, tuple[int, int]] = {}
+        """Packs as they were when these keys were seen in them: inode, and time of the last change in ns."""
 
     @property
     def location(self) -> str:
@@ -175,9 +179,27 @@ class FileStore:
         # A destruction by another process is noticed with the next use of the key.
         self._refresh()
         try:
-            return name not in self._tombstones and self._keys.has(name)
+            return name not in self._tombstones and self._has(name)
         except OSError as error:
             raise _unavailable(error) from error
+
+    def _has(self, name: KeyName) -> bool:
+        """Whether there is a key of that name. One system call while its pack is as it was when it was looked at."""
+        pack, slot, alone = self._keys.where(name)
+        if pack:
+            try:
+                status = os.stat(pack)  # noqa: PTH116 - this is a hot path, and a Path is slower
+            except FileNotFoundError:
+                return os.access(alone, os.F_OK)
+            state = (status.st_ino, status.st_mtime_ns)
+            if self._seen.get(name) == state:
+                return True
+            if read_slot(pack, slot) is not None:
+                if len(self._seen) >= _SEEN_MAX:
+                    self._seen.clear()
+                self._seen[name] = state
+                return True
+        return os.access(alone, os.F_OK)
 
     async def read(self, name: str) -> bytes | None:
         """The entry of that name; None if there is none. `KeyringUnavailableError` on errors of the disk."""
