@@ -25,7 +25,6 @@ from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import AccountKeyName, KeyGoneError, PeriodKeyName
 from service.logs import get_logger
-from service.query.buckets.tier_days import TierDays
 from service.retention import ledger_entries as entries
 from service.retention.cold.thaw import thaw_account
 from service.retention.context import RetentionContext
@@ -338,7 +337,7 @@ async def _delete_some(context: RetentionContext, part: Partition, now: datetime
         if part.store in DERIVED_SUMS:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
         elif part.store is Store.CALL:
-            await leave_derived(connection, TierDays(part.tier, part.start, part.end), account_id)
+            await leave_derived(connection, part, account_id)
         values = (now, account_id, part.tier, part.start, part.end, _BATCH_ROWS)
         count = await connection.fetchval(_DELETE[part.store], *values)
         if count:

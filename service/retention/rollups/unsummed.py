@@ -239,13 +239,13 @@ async def make_every_sum(owner: asyncpg.Pool) -> int:
     return sum([await make_sums(owner, days) for days in await every_day(owner, now)])
 
 
-async def leave_derived(connection: Connection, days: TierDays, account: int) -> None:
+async def leave_derived(connection: Connection, days: Partition | TierDays, account: int) -> None:
     """Let single calls answer in the stead of derived sums from which those of an account cannot be taken, because
     there are none to derive them from, in the transaction that changes its calls, until `leave_unsummed` makes them
     again.
     """
     await connection.execute(_LOCK, COMPACTION_LOCK)
-    for day, sums in await connection.fetch(_OF_ACCOUNT, *days, list(_DERIVED), account):
+    for day, sums in await connection.fetch(_OF_ACCOUNT, days.tier, days.start, days.end, list(_DERIVED), account):
         resting = [tables for rollup, tables in _DERIVED.items() if rollup in sums]
         if left := set[str]().union(*resting).difference(sums):
             await leave(connection, days.tier, day, sorted(left), again=True)
