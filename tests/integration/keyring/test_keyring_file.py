@@ -28,6 +28,7 @@ from service.keyring import (
     open_keyring,
 )
 from service.keyring.kek.file import LocalKek
+from service.keyring.keyring import KeyCache
 from service.keyring.stores.file import open_file_store
 from service.keyring.wrapping import Wrapping
 
@@ -165,7 +166,7 @@ class TestKeys:
     async def test_no_pack_waits_for_another(self, env: Environment) -> None:
         """What wraps pack keys may be far away: it is asked for those of several packs at once, and once for each."""
         store = await open_file_store(env.root)
-        wrapping = Wrapping(store, await store.metadata(), f"file:{env.kek}")
+        wrapping = Wrapping(store, await store.metadata(), f"file:{env.kek}", KeyCache())
         await wrapping.verify()
         wrapping.adopt(wrapping.metadata.current, ForTwo())
 

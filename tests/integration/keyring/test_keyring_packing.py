@@ -28,6 +28,7 @@ from service.keyring import (
 )
 from service.keyring.deferred import DeferredKeyring
 from service.keyring.fallback_secrets import FallbackSecrets
+from service.keyring.keyring import KeyCache
 from service.keyring.metadata import Metadata
 from service.keyring.rotation import pack
 from service.keyring.stores.file import FileStore, Tombstones
@@ -179,7 +180,7 @@ async def test_a_rotation_was_first(ring: Ring) -> None:
 
     async with asyncio.timeout(10):
         with pytest.raises(KeyringError, match="rotated by somebody else now"):
-            await pack(store, Wrapping(store, await store.metadata(), ring.urls[1]))
+            await pack(store, Wrapping(store, await store.metadata(), ring.urls[1], KeyCache()))
 
     assert len(ring.loose()) == len(NAMES)
 
