@@ -24,15 +24,11 @@ from service.query.usage.consistency import check_usage
 from service.query.usage.report import CostSource, read_costs
 from service.query.usage.report_request import CostRequest
 from service.retention.audit.fsck import check_ledger
-from service.retention.erasure.erasure import request_erasure
-from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK, Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
-from service.retention.rollups.tag_keys import keep_tags, sum_history
 from service.retention.rollups.tag_sums import BY_ACCOUNT as BY_ACCOUNT_AND_TAG
-from service.retention.rollups.tag_sums import EVERY_TABLE as TAG_TABLES
 from service.retention.rollups.tag_sums import derive_tags
 from service.retention.rollups.totals_check import check_derived_sums
 from service.retention.rollups.unsummed import (
@@ -285,40 +281,6 @@ async def test_sums_by_tag_and_account_go_and_those_over_all_accounts_stay(eithe
     assert await tag_differences(either) == [] == await differences(either)
 
 
-async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: RetainedLedger) -> None:
-    """An erasure makes the sums by account first: nothing has the name afterwards, and costs of all others stay."""
-    moment = NOW - timedelta(days=5)
-    await keep_tags(retained.retention)
-    rows = [
-        call(f"{n}", started_at=moment.isoformat(), account="acme" if n < 2 else f"a{n}", tags={"team": f"t{n}"})
-        for n in range(150)
-    ]
-    rows[0] |= {"tags": {"team": "worker-77315"}}
-    await retained.report(*rows)
-    await sum_history(retained.retention)
-    await folder(retained).compact_all()
-    await look_at(retained.retention.owner, 1, moment.replace(hour=0, minute=0, second=0))
-    assert await retained.value("SELECT count(*) FROM usage_tag_day") == 0
-    named = "SELECT count(*) FROM {} WHERE tag_value LIKE '%77315%'"
-    assert await retained.value(named.format("usage_tag_day_all")) == 1
-
-    await request_erasure(
-        retained.retention,
-        kind=ErasureKind.USER,
-        account="acme",
-        user="worker-77315",
-        reason="they asked",
-        actor="cli",
-    )
-    await folder(retained).compact_all()
-
-    for table in (*TAG_TABLES, "usage_tag_delta"):
-        assert await retained.value(named.format(table)) == 0, table
-    assert await retained.value("SELECT sum(calls) FROM usage_tag_day_all") == 150
-    owner, policy = retained.retention.owner, retained.retention.policy()
-    assert [one async for one in check_tags(owner, policy)] == []
-
-
 async def tag_differences(ledger: Ledger) -> list[str]:
     owner, policy = ledger.database.owner, ledger.policy
     checks = (check_tags(owner, policy), check_tags_of_all(owner, policy))
@@ -369,70 +331,6 @@ async def test_sums_that_outlive_calls_are_made_before_calls_go(retained: Retain
     for table in ("usage_day", "usage_day_all"):
         assert await retained.value(f"SELECT sum(calls) FROM {table}") == 120
     assert await retained.value("SELECT rows_dropped FROM purge_run") >= 120
-
-
-@pytest.mark.parametrize("lost", [BY_ACCOUNT, ROLLUPS], ids=["by account", "rollups"])
-async def test_an_erasure_leaves_derived_sums_to_calls_until_they_are_made_again(
-    retained: RetainedLedger, lost: set[str]
-) -> None:
-    """Of a day whose rollups are left to its calls: costs are without the account's, at once and after maintenance, and
-    no table has a row of it.
-    """
-    moment = NOW - timedelta(days=5)
-    day = moment.replace(hour=0, minute=0, second=0)
-    for account in ("acme", "beta"):
-        rows = (call(f"{account}{n}", started_at=moment.isoformat(), account=account, model="m") for n in range(120))
-        await retained.report(*rows)
-    await folder(retained).compact_all()
-    owner = retained.retention.owner
-    async with owner.acquire() as connection, connection.transaction():
-        await leave(connection, 1, day, sorted(lost))
-    erased = await retained.value("SELECT id FROM account WHERE name = 'acme'")
-
-    await request_erasure(
-        retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="they asked", actor="cli"
-    )
-    await folder(retained).compact_all()
-
-    left = await retained.value("SELECT sums FROM usage_unsummed WHERE again")
-    assert set(left) == set(TABLES)
-    assert await days_to_rebuild(retained.retention) == []
-    assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
-    for table in ("usage_half_hour", "usage_hour_all", "usage_day_all"):
-        assert await retained.value(f"SELECT sum(calls) FROM {table}") == 120
-    assert await retained.value("SELECT count(*) FROM usage_half_hour WHERE account_id = $1", erased) == 0
-    assert await days_to_rebuild(retained.retention) == []
-    assert await retained.findings() == {}
-
-
-async def test_a_persons_name_leaves_derived_sums_of_days_without_rollups(retained: RetainedLedger) -> None:
-    """Who is in a model's and an API key's name leaves the sums that are kept, and those are made again without."""
-    moment = NOW - timedelta(days=5)
-    names = {"model": "ft:worker-77315", "api_key": "key of worker-77315"}
-    await retained.report(
-        call("a", started_at=moment.isoformat(), account="acme", **names),
-        call("b", started_at=moment.isoformat(), account="beta"),
-    )
-    await folder(retained).compact_all()
-    owner, derived = retained.retention.owner, sorted(set(TABLES) - ROLLUPS)
-    async with owner.acquire() as connection, connection.transaction():
-        await leave(connection, 1, moment.replace(hour=0, minute=0, second=0), sorted(ROLLUPS))
-
-    await request_erasure(
-        retained.retention,
-        kind=ErasureKind.USER,
-        account="acme",
-        user="worker-77315",
-        reason="they asked",
-        actor="cli",
-    )
-
-    for again in (False, True):
-        for table in derived:
-            assert await retained.value(f"SELECT count(*) FROM {table} AS kept WHERE kept::text LIKE '%77315%'") == 0
-            assert await retained.value(f"SELECT coalesce(sum(calls), 0) FROM {table}") == 2 * again
-        await leave_unsummed(retained.retention, settled=AT_ONCE)
-    assert await retained.findings() == {}
 
 
 async def test_a_day_that_loses_calls_in_several_batches_is_looked_at_again(ledger: Ledger) -> None:
