@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from service.keyring.errors import KeyringAddressError, KeyringMissingError, KeyringUnavailableError
 from service.keyring.kek.factory import open_kek
-from service.keyring.keyring import StoredKeyring
+from service.keyring.keyring import KeyCache, StoredKeyring
 from service.keyring.metadata import SALT_BYTES, Metadata
 from service.keyring.protocol import SECRETS
 from service.keyring.stores.file import create_file_store, open_file_store, set_files_aside
@@ -54,7 +54,7 @@ async def open_keyring(url: str, kek: str, *, create: bool, apart_from: str | No
         await factory.create(*await _new_keyring(kek))
         store = await factory.open()
     try:
-        keyring = StoredKeyring(store, wrapping := Wrapping(store, await store.metadata(), kek))
+        keyring = StoredKeyring(store, wrapping := Wrapping(store, await store.metadata(), kek, KeyCache()))
         await _verify(wrapping)
     except BaseException:
         await store.close()

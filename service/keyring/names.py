@@ -5,7 +5,9 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 _PERIOD: Final = re.compile(
-    r"period/(0|[1-9][0-9]{0,4})/([a-z][a-z0-9_]{0,31})/([0-9]{4}-[0-9]{2}(?:-[0-9]{2})?)", re.ASCII
+    r"period/(0|[1-9][0-9]{0,4})/([a-z][a-z0-9_]{0,31})"
+    r"/([0-9]{4}-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01]))?)",
+    re.ASCII,
 )
 _ACCOUNT: Final = re.compile(r"account/(0|[1-9][0-9]{0,18})", re.ASCII)
 _HOLD: Final = re.compile(r"hold/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)

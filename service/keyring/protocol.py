@@ -1,6 +1,6 @@
 """What every keyring does, wherever its keys are stored."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
@@ -13,6 +13,28 @@ SUCCESSOR: Final = "successor"
 """The secret that exists once a successor of the ledger's signer was made."""
 HEAD: Final = "head"
 """The entry that exists once the ledger was signed: its length then, and the beginning of its root hash."""
+
+
+class KeyMemory(Protocol):
+    """Unwrapped keys that are kept for a while. `generation` rises whenever something is forgotten."""
+
+    generation: int
+
+    def get(self, name: Hashable) -> bytes | None:
+        """The key, if it is there and young enough; else None."""
+        ...
+
+    def put(self, name: Hashable, key: bytes, *, generation: int) -> None:
+        """Keep a key that was fetched in `generation`; one from an older generation is not kept."""
+        ...
+
+    def forget(self, name: Hashable) -> None:
+        """Drop one key."""
+        ...
+
+    def clear(self) -> None:
+        """Drop all keys."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from service.keyring.metadata import FORMAT
 from service.keyring.names import parse_name
 from service.keyring.protocol import OnStep, Rotation, nobody_watches
 from service.keyring.stores.packs import is_pack_key, place_of
-from service.keyring.stores.protocol import KeyStore, StaleKekError, kek_id_of
+from service.keyring.stores.protocol import KeyStore, StaleKekError, is_packed, kek_id_of
 from service.keyring.wrapping import Wrapping, new_record, opens
 
 _AT_ONCE: Final = 8
@@ -87,10 +87,14 @@ async def pack(store: KeyStore, wrapping: Wrapping) -> int:
         # From here on programs that know no packs refuse the keyring: before the first key is where they do not look.
         await store.replace_metadata(replace(wrapping.metadata, format=FORMAT), expected=wrapping.metadata)
         await wrapping.reload()
+    if not wrapping.metadata.packs:
+        raise KeyringError("the keyring is rotated by somebody else now: keys are packed when that has ended")
     damaged: list[str] = []
     packed = 0
     while names := [name for name in await store.directly_wrapped() if _is_loose(name) and name not in damaged]:
-        packed += await _pass(names, _pack(store, wrapping, damaged), nobody_watches)
+        if not (done := await _pass(names, _pack(store, wrapping, damaged), nobody_watches)):
+            break  # what is left is damaged, or somebody else is at work: the next call looks again
+        packed += done
     if damaged:
         raise KeyringDamagedError(
             f"{len(damaged)} keys could not be unwrapped and are not packed: {_named(damaged)};"
@@ -125,7 +129,8 @@ def _rewrap(store: KeyStore, wrapping: Wrapping, damaged: list[str]) -> Work:
     async def rewrap(name: str) -> bool:
         """Whether it was."""
         entry = await store.read(name)
-        if entry is None or kek_id_of(entry) == wrapping.metadata.current.id:
+        # A packed one is as it should be; its own file was left by a crash, and goes when packing goes on.
+        if entry is None or is_packed(entry) or kek_id_of(entry) == wrapping.metadata.current.id:
             return False
         try:
             return await store.replace(name, entry, await wrapping.rewrap(name, entry))

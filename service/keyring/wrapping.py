@@ -8,14 +8,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
-from service.keyring.cache import KeyCache
 from service.keyring.errors import KekError, KekWrongError, KeyDamagedError, KeyringError, KeyringUnavailableError
 from service.keyring.kek.factory import open_kek
 from service.keyring.kek.file import LocalKek
 from service.keyring.kek.protocol import Kek, UnwrapError
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
+from service.keyring.protocol import KeyMemory
 from service.keyring.stores.packs import pack_key_name, place_of
 from service.keyring.stores.protocol import (
     ENTRY_FORMAT,
@@ -36,18 +37,19 @@ class Wrapping:
     """Wraps and unwraps the keys of one keyring.
 
     `kek_url` is the key-encryption key that the operator names. While a keyring is rotated, and in a process that
-    started before, there is a second one: it is opened at the address that the keyring's metadata names.
+    started before, there is a second one: it is opened at the address that the keyring's metadata names. Pack keys that
+    were unwrapped are in `pack_keys` for a while.
     """
 
-    def __init__(self, store: KeyStore, metadata: Metadata, kek_url: str) -> None:
+    def __init__(self, store: KeyStore, metadata: Metadata, kek_url: str, pack_keys: KeyMemory) -> None:
         self._store = store
         self.metadata = metadata
         self._url = kek_url
         self._opened: dict[bytes, Kek] = {}
         self._verified = False
         self._opening = asyncio.Lock()
-        self._pack_keys = KeyCache()
-        self._fetching = asyncio.Lock()
+        self._pack_keys = pack_keys
+        self._fetching = WeakValueDictionary[str, asyncio.Lock]()
 
     async def verify(self) -> None:
         """Check that the operator's key-encryption key opens this keyring.
@@ -134,16 +136,22 @@ class Wrapping:
         return await self._pack_key(pack_key_name(place.pack, kek_id_of(entry)), mint=False)
 
     async def _pack_key(self, name: str, *, mint: bool) -> Kek:
-        if (key := self._pack_keys.get(name)) is None:
-            # One at a time: many keys of one pack are asked for at once, and what wraps them may be far away.
-            async with self._fetching:
-                if (key := self._pack_keys.get(name)) is None:
+        held = self._pack_keys.get(name)
+        if held is not None and mint and await self._store.read(name) != held[KEY_BYTES:]:
+            # It is gone, or another one is in its place: nobody could open after us what it would wrap now.
+            self._pack_keys.forget(name)
+            held = None
+        if held is None:
+            # One at a time for a pack: many of its keys are asked for at once, and what wraps them may be far away.
+            async with self._fetching.setdefault(name, asyncio.Lock()):
+                if (held := self._pack_keys.get(name)) is None:
                     generation = self._pack_keys.generation
-                    key = await self._fetch_pack_key(name, mint=mint)
-                    self._pack_keys.put(name, key, generation=generation)
-        return LocalKek(key, name)
+                    held = await self._fetch_pack_key(name, mint=mint)
+                    self._pack_keys.put(name, held, generation=generation)
+        return LocalKek(held[:KEY_BYTES], name)
 
     async def _fetch_pack_key(self, name: str, *, mint: bool) -> bytes:
+        """The 32 bytes of a pack key, and its entry."""
         entry = await self._store.read(name)
         if entry is None and mint:
             await self._store.put_secret(name, await self.wrap(name, os.urandom(KEY_BYTES)), instead=None)
@@ -151,7 +159,7 @@ class Wrapping:
             entry = await self._store.read(name)
         if entry is None:
             raise KeyDamagedError(f"the key `{name}`, which wraps others, is gone: restore it from the backup")
-        return await self.unwrap(name, entry)
+        return await self.unwrap(name, entry) + entry
 
     async def _kek_of(self, name: str, entry: bytes) -> Kek:
         return await self._kek(await self._record(name, entry))

@@ -30,7 +30,7 @@ from service.storage.database import Database
 from service.storage.gateways.import_checkpoints import forget_checkpoints
 from service.storage.gateways.reconciliations import forget_reconciliations
 from service.storage.packing import pack
-from service.storage.shared.election import knows_no_packs
+from service.storage.shared.election import older_service_runs
 from service.storage.shared.key_spending import forget_spending
 from service.tasks import set_within
 
@@ -125,7 +125,7 @@ async def maintain(context: RetentionContext) -> bool:
 
 async def _pack_keys(context: RetentionContext) -> None:
     """Pack the keys that an earlier version stored one by one, once no such service runs any more."""
-    if await knows_no_packs(context.owner):
+    if await older_service_runs(context.owner):
         log.info("keys are packed when the last older service has ended")
     elif packed := await context.keyring.pack():
         log.info("keys were packed", keys=packed)

@@ -1,11 +1,14 @@
 """A keyring in a directory, and what a test does to it."""
 
 import asyncio
+import errno
 import itertools
 import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from service.keyring import (
     AccountKeyName,
@@ -64,6 +67,36 @@ class Environment:
 
     def file(self, name: PeriodKeyName | int) -> Slot:
         return slot_of(self.root, AccountKeyName(name) if isinstance(name, int) else name)
+
+
+class Disk:
+    """The disk under a file that is there: it fails the first fsync(2), and `synced` is what was written to it since.
+
+    What it fails is forgotten, as Linux does: the pages count as written.
+    """
+
+    def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._file = file.stat()
+        self._written: list[bytes] = []
+        self._has_failed = False
+        self._pwrite, self._fsync = os.pwrite, os.fsync
+        self.synced: list[bytes] = []
+        monkeypatch.setattr(os, "pwrite", self.pwrite)
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def pwrite(self, descriptor: int, content: bytes, at: int) -> int:
+        if os.path.samestat(os.fstat(descriptor), self._file):
+            self._written.append(content)
+        return self._pwrite(descriptor, content, at)
+
+    def fsync(self, descriptor: int) -> None:
+        if os.path.samestat(os.fstat(descriptor), self._file):
+            written, self._written = self._written, []
+            if not self._has_failed:
+                self._has_failed = True
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            self.synced += written
+        self._fsync(descriptor)
 
 
 def die_packing(urls: tuple[str, str], where: str, nth: int) -> None:

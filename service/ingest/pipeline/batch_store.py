@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
+import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from service.errors import ServiceError
@@ -22,7 +23,7 @@ from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import BATCH_ROWS, BISECTED
 from service.ingest.pipeline.gate import error_chars
-from service.ingest.pipeline.inserting import FEW_MAX, Keys, insert_new, insert_on_workers, prepare
+from service.ingest.pipeline.inserting import Keys, insert_copied, insert_on_workers, prepare
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
@@ -34,11 +35,17 @@ from service.storage.cold.moving import ColdKey, brought_back
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseUnavailableError
-from service.storage.statements.write import DATABASE_STATE
+from service.storage.statements.write import DATABASE_STATE, STAGED_COLUMNS, STORE_GIVEN
 
 log = get_logger()
 
 _PAUSES_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
+FEW_MAX: Final = 50
+"""Rows up to which a batch comes with its statement. A copy pays for itself from some fifty on: below, what surrounds
+it is most of the batch, another round trip and a temporary table whose files each commit cuts, and waits for, behind
+whatever else the disk has to do.
+"""
+_JSON_TEXTS: Final = ("amount_parts", "tags", "units")
 _BATCH_TIMEOUT_S: Final = 30.0
 _CONNECT_TIMEOUT_S: Final = 10.0
 _STATE_AGE_MAX: Final = timedelta(seconds=60)
@@ -218,14 +225,13 @@ class BatchStore:
             await _judge_stored(connection, known)
 
     async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> Keys:
-        as_parameter = not self._logs_parameters
         try:
-            if self._workers is not None and len(calls) > FEW_MAX:
-                known = await insert_on_workers(
-                    connection, self._workers, calls, self._fresh, as_parameter=as_parameter
-                )
+            if len(calls) <= FEW_MAX and not self._logs_parameters:
+                known = await insert_given(connection, calls)
+            elif len(calls) <= FEW_MAX or self._workers is None:
+                known = await insert_copied(connection, calls)
             else:
-                known = await insert_new(connection, calls, as_parameter=as_parameter)
+                known = await insert_on_workers(connection, self._workers, calls, self._fresh)
         except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
             raise _RefusedError("22000") from error
         # What an earlier try of this batch has stored on a worker is new all the same.
@@ -251,6 +257,25 @@ class BatchStore:
             if broken:
                 connection.terminate()
             await self._pool.release(connection)
+
+
+async def insert_given(connection: Connection, calls: Sequence[Prepared]) -> Keys:
+    """`insert_copied` for a few calls, which come as a parameter of the statement: for a server that writes none into
+    its log.
+    """
+    rows = orjson.dumps([_as_object(call.record) for call in calls]).decode()
+    return {(row["account_id"], row["id"].hex) for row in await connection.fetch(STORE_GIVEN, rows)}
+
+
+def _as_object(record: tuple[Any, ...]) -> dict[str, Any]:
+    """The record's columns that have a value, as `json_to_recordset` takes them."""
+    row = {name: value for name, value in zip(STAGED_COLUMNS, record, strict=True) if value is not None}
+    for name in _JSON_TEXTS:
+        if name in row:
+            row[name] = orjson.Fragment(row[name])
+    if "sealed" in row:
+        row["sealed"] = f"\\x{row['sealed'].hex()}"
+    return row
 
 
 def late_keys(calls: Sequence[Prepared], now: datetime) -> dict[int, ColdKey]:

@@ -22,9 +22,11 @@ from service.keyring.metadata import Metadata
 from service.keyring.names import KeyName, parse_name
 from service.keyring.stores.file_layout import Layout, key_of
 from service.keyring.stores.key_files import KeyFiles
+from service.keyring.stores.pack_file import read_slot
 from service.keyring.stores.private_files import append, locked, make_directory, publish, read_private, replace
 from service.keyring.stores.protocol import StaleKekError, is_stale, kek_id_of
 
+_SEEN_MAX: Final = 16_384
 _HAD_KEY: Final = {"destroyed": True, "barred": False}
 
 
@@ -149,6 +151,8 @@ class FileStore:
         self._layout = layout
         self._tombstones = tombstones
         self._keys = KeyFiles(layout)
+        self._seen: dict[KeyName, tuple[int, int]] = {}
+        """Packs as they were when these keys were seen in them: inode, and time of the last change in ns."""
 
     @property
     def location(self) -> str:
@@ -174,7 +178,28 @@ class FileStore:
         """Whether a key in memory may still be used: two system calls look for its tombstone and its pack."""
         # A destruction by another process is noticed with the next use of the key.
         self._refresh()
-        return name not in self._tombstones and self._keys.has(name)
+        try:
+            return name not in self._tombstones and self._has(name)
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def _has(self, name: KeyName) -> bool:
+        """Whether there is a key of that name. One system call while its pack is as it was when it was looked at."""
+        pack, slot, alone = self._keys.where(name)
+        if pack:
+            try:
+                status = os.stat(pack)  # noqa: PTH116 - this is a hot path, and a Path is slower
+            except FileNotFoundError:
+                return os.access(alone, os.F_OK)
+            state = (status.st_ino, status.st_mtime_ns)
+            if self._seen.get(name) == state:
+                return True
+            if read_slot(pack, slot) is not None:
+                if len(self._seen) >= _SEEN_MAX:
+                    self._seen.clear()
+                self._seen[name] = state
+                return True
+        return os.access(alone, os.F_OK)
 
     async def read(self, name: str) -> bytes | None:
         """The entry of that name; None if there is none. `KeyringUnavailableError` on errors of the disk."""
@@ -222,7 +247,7 @@ class FileStore:
 
     async def recover(self) -> int:
         """Finish destructions that a crash interrupted. Returns how many destroyed keys were still there."""
-        return await _in_thread(self._erase, list(self._tombstones.all()))
+        return await _in_thread(self._recover)
 
     async def close(self) -> None:
         """Do nothing: no file is kept open."""
@@ -286,6 +311,13 @@ class FileStore:
             present = self._keys.present(names)
             self._tombstones.add([(name, name in present) for name in names], at=datetime.now(UTC))
             self._keys.erase(names)
+        return len(present)
+
+    def _recover(self) -> int:
+        with locked(self._layout.lock_path):
+            self._layout.remove_unfinished()
+            present = self._keys.present(self._tombstones.all())
+            self._keys.erase(present)
         return len(present)
 
     def _bind(self, database_id: UUID) -> str:

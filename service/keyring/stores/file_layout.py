@@ -102,7 +102,8 @@ class Layout:
         """The account keys that have a file."""
         for path in self.root.glob("accounts/*/*"):
             name = key_of(f"account/{path.name}")
-            if isinstance(name, AccountKeyName):
+            # Where it is looked for, and in no other folder.
+            if isinstance(name, AccountKeyName) and str(path) == self.key_path(name):
                 yield name
 
     def hold_keys(self) -> Iterator[HoldKeyName]:

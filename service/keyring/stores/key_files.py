@@ -20,7 +20,6 @@ from service.keyring.stores.private_files import erase, make_directory, publish,
 from service.keyring.stores.protocol import is_packed
 
 _PLACES_MAX: Final = 4096
-_SEEN_MAX: Final = 16_384
 
 
 class KeyFiles:
@@ -29,30 +28,11 @@ class KeyFiles:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         # Asked for with every use of a key. By type too: names of two kinds with one id are equal tuples.
-        self._where = lru_cache(_PLACES_MAX, typed=True)(self._find)
-        self._seen: dict[KeyName, tuple[int, int]] = {}
-
-    def has(self, name: KeyName) -> bool:
-        """Whether there is a key of that name. One system call while its pack is as it was when it was looked at."""
-        pack, slot, alone = self._where(name)
-        if pack:
-            try:
-                status = os.stat(pack)  # noqa: PTH116 - this is a hot path, and a Path is slower
-            except FileNotFoundError:
-                return os.access(alone, os.F_OK)
-            state = (status.st_ino, status.st_mtime_ns)
-            if self._seen.get(name) == state:
-                return True
-            if read_slot(pack, slot) is not None:
-                if len(self._seen) >= _SEEN_MAX:
-                    self._seen.clear()
-                self._seen[name] = state
-                return True
-        return os.access(alone, os.F_OK)
+        self.where = lru_cache(_PLACES_MAX, typed=True)(self._find)
 
     def read(self, name: KeyName) -> bytes | None:
         """The entry of a key; None if there is none."""
-        pack, slot, alone = self._where(name)
+        pack, slot, alone = self.where(name)
         if pack and (entry := read_slot(pack, slot)) is not None:
             return entry
         try:
@@ -64,7 +44,7 @@ class KeyFiles:
         """Write the entry of a new key, unless there is one."""
         if self.read(name) is not None:
             return
-        pack, slot, alone = self._where(name)
+        pack, slot, alone = self.where(name)
         if is_packed(entry):
             write_slot(pack, slot, entry)
         else:
@@ -73,7 +53,7 @@ class KeyFiles:
 
     def replace(self, name: KeyName, entry: bytes) -> None:
         """Write another entry of a key that there is; one that is packed now has no file of its own any more."""
-        pack, slot, alone = self._where(name)
+        pack, slot, alone = self.where(name)
         if not is_packed(entry):
             replace(Path(alone), entry, scratch=self._layout.root)
             return
@@ -82,30 +62,43 @@ class KeyFiles:
             self._tidy({Path(alone).parent})
 
     def present(self, names: Iterable[KeyName]) -> set[KeyName]:
-        """Those of `names` that have an entry; each pack is read once."""
+        """Those of `names` that have an entry, or may: in a pack that cannot be read. Each pack is read once."""
         packs, found = defaultdict[str, dict[int, KeyName]](dict), set[KeyName]()
         for name in names:
-            pack, slot, alone = self._where(name)
+            pack, slot, alone = self.where(name)
             if pack:
                 packs[pack][slot] = name
             if os.access(alone, os.F_OK):
                 found.add(name)
         for pack, slots in packs.items():
-            found |= {slots[slot] for slot in read_slots(pack, slots)}
+            try:
+                found |= {slots[slot] for slot in read_slots(pack, slots)}
+            except OSError:
+                found |= set(slots.values())
         return found
 
     def erase(self, names: Iterable[KeyName]) -> None:
-        """Overwrite the entries of these keys in the packs and in files of their own, as far as there are any."""
+        """Overwrite the entries of these keys in the packs and in files of their own, as far as there are any.
+
+        Raises OSError when some could not be; the others are.
+        """
         packs, folders = defaultdict[str, set[int]](set), set[Path]()
         for name in names:
-            pack, slot, alone = self._where(name)
+            pack, slot, alone = self.where(name)
             if pack:
                 packs[pack].add(slot)
             if erase(Path(alone)):
                 folders.add(Path(alone).parent)
+        failed = list[OSError]()
         for pack, slots in packs.items():
-            clear_slots(pack, slots)
+            # One pack that cannot be written keeps no key in another.
+            try:
+                clear_slots(pack, slots)
+            except OSError as error:
+                failed.append(error)
         self._tidy(folders)
+        for error in failed:
+            raise error
 
     def every(self) -> Iterator[KeyName]:
         """The names of all keys."""
@@ -114,7 +107,7 @@ class KeyFiles:
                 if (name := name_at(Place(pack, slot))) is not None:
                     yield name
         for name in self._layout.keys_alone():
-            pack, slot, _ = self._where(name)
+            pack, slot, _ = self.where(name)
             if not pack or read_slot(pack, slot) is None:
                 yield name
 

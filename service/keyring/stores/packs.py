@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from service.keyring.names import AccountKeyName, KeyName, PeriodKeyName, parse_name
 
 _ACCOUNTS_BITS: Final = 10
+SLOTS_MAX: Final = 1 << _ACCOUNTS_BITS
+"""How many keys a pack has at most."""
 _PACK_KEY: Final = re.compile(
     r"pack/(accounts/[0-9]+|periods/[0-9]+/[a-z0-9_]+/[0-9]{4}-[0-9]{2})/[0-9a-f]{16}", re.ASCII
 )
@@ -26,7 +28,7 @@ class Place(NamedTuple):
 def place_of(name: KeyName) -> Place | None:
     """Where a key is packed; None for keys of holds and erasures, which are few, and stand alone."""
     if isinstance(name, AccountKeyName):
-        return Place(f"accounts/{name.account >> _ACCOUNTS_BITS}", name.account & (1 << _ACCOUNTS_BITS) - 1)
+        return Place(f"accounts/{name.account >> _ACCOUNTS_BITS}", name.account & SLOTS_MAX - 1)
     if isinstance(name, PeriodKeyName):
         month, day = name.period[:7], name.period[8:]
         return Place(f"periods/{name.tier}/{name.data_class}/{month}", int(day or 0))
@@ -38,10 +40,13 @@ def name_at(place: Place) -> KeyName | None:
     kind, _, rest = place.pack.partition("/")
     try:
         if kind == "accounts":
-            return parse_name(f"account/{(int(rest) << _ACCOUNTS_BITS) + place.slot}")
-        return parse_name(f"period/{rest}-{place.slot:02}" if place.slot else f"period/{rest}")
+            name = parse_name(f"account/{(int(rest) << _ACCOUNTS_BITS) + place.slot}")
+        else:
+            name = parse_name(f"period/{rest}-{place.slot:02}" if place.slot else f"period/{rest}")
     except ValueError:
         return None
+    # A copy that somebody made beside a pack, as `00` or `2026-11-01`, is none.
+    return name if place_of(name) == place else None
 
 
 def pack_key_name(pack: str, kek_id: bytes) -> str:

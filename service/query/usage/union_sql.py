@@ -291,22 +291,17 @@ class UsageUnion:
     def _unsummed(
         self, read: Mapping[str, str], tier: int, start: datetime, end: datetime, grain: timedelta
     ) -> Iterator[tuple[str, str]]:
-        """The calls that answer where tables that are read have no rows of a day: of days of which none of them has
-        any, at once; and of others, for each table of its own time.
+        """The calls that answer where tables that are read have no rows of a day, each for its own time: one branch,
+        because every one that reads calls is planned, whether there is such a day or not.
         """
-        none_has = " AND ".join(f"'{table}' = ANY (sums)" for table in read)
-        chosen = {none_has: "true"}
+        has_none = {table: f"'{table}' = ANY (sums)" for table in read}
+        times = self._range("started_at", start, end)
         if len(read) > 1:
-            chosen |= {
-                f"'{table}' = ANY (sums) AND NOT ({none_has})": overall.of_finer(times, grain, "started_at")
-                for table, times in read.items()
-            }
-        of_day = (
-            f"of_tier = {self._params.bind(tier, 'smallint')} AND {self._range('of_day', floor_to(start, _DAY), end)}"
-        )
-        for which, times in chosen.items():
-            calls = self._condition(UNSUMMED_CALLS, tier, f"{self._range('started_at', start, end)} AND {times}")
-            yield UNSUMMED_CALLS, calls_of_days(f"{of_day} AND {which}", calls)
+            own = (f"{has_none[table]} AND {overall.of_finer(of, grain, 'started_at')}" for table, of in read.items())
+            times += f" AND ({' OR '.join((' AND '.join(has_none.values()), *own))})"
+        of_tier = f"of_tier = {self._params.bind(tier, 'smallint')} AND ({' OR '.join(has_none.values())})"
+        days = f"{of_tier} AND {self._range('of_day', floor_to(start, _DAY), end)}"
+        yield UNSUMMED_CALLS, calls_of_days(days, self._condition(UNSUMMED_CALLS, tier, times))
 
     def _tagged(self, tag: tagged.TagSums, *, less: bool = False) -> Iterator[tuple[str, str]]:
         """The sums by tag and their deltas; `less`: what they take out of the sums of calls without the tag."""

@@ -56,7 +56,8 @@ _ERASED: Final = """
         SELECT account_id FROM call UNION ALL SELECT account_id FROM call_error
         UNION ALL SELECT account_id FROM usage_delta UNION ALL SELECT account_id FROM usage_tag_delta
         UNION ALL SELECT account_id FROM usage_tag_half_hour UNION ALL SELECT account_id FROM usage_tag_day
-        UNION ALL SELECT account_id FROM usage_quarter UNION ALL SELECT account_id FROM usage_day
+        UNION ALL SELECT account_id FROM usage_quarter UNION ALL SELECT account_id FROM usage_half_hour
+        UNION ALL SELECT account_id FROM usage_day
     ) AS rows
     FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NOT NULL
 """

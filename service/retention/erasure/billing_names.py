@@ -14,12 +14,14 @@ from policies.admission.personal import without_persons
 from policies.policy.model import Store
 from policies.redaction import Persons
 from service.logs import get_logger
+from service.query.buckets.tier_days import TierDays
 from service.retention.context import RetentionContext
 from service.retention.holds.escrow import RowFilter, RowsToHold, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import renamed
 from service.retention.rollups.rebuild import derive_again
+from service.retention.rollups.unsummed import leave_derived
 from service.storage.connection import Connection
 
 log = get_logger()
@@ -117,6 +119,7 @@ async def _rename_day(
     async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
         await lock_holds(connection)
+        await leave_derived(connection, TierDays(tier, day, day + _DAY), account)
         ids = [row["id"] for row in await connection.fetch(_IDS[column], *where)]
         copied = await _copy(context, connection, account, tier, day, ids) if ids else set[UUID]()
         for table in ("call", "call_error", "usage_delta", "correction"):

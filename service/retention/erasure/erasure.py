@@ -42,7 +42,7 @@ from service.retention.purge.planning import all_partitions
 from service.retention.purge_runs import SYSTEM
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
-from service.retention.rollups.unsummed import forget_tags_of, leave_over_all
+from service.retention.rollups.unsummed import forget_tags_of, leave_derived
 from service.storage.cold.errors import ColdFileError
 from service.storage.connection import advisory_lock, affected
 from service.storage.control.idempotency_keys import forget_answers
@@ -337,7 +337,7 @@ async def _delete_some(context: RetentionContext, part: Partition, now: datetime
         if part.store in DERIVED_SUMS:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
         elif part.store is Store.CALL:
-            await leave_over_all(connection, part, account_id)
+            await leave_derived(connection, part, account_id)
         values = (now, account_id, part.tier, part.start, part.end, _BATCH_ROWS)
         count = await connection.fetchval(_DELETE[part.store], *values)
         if count:

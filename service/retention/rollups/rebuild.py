@@ -24,12 +24,16 @@ from service.retention.rollups.tag_sums import derive_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
 from service.retention.rollups.unsummed_check import check_unsummed
+from service.storage.cold.catalogue import LOCK as COLD_LOCK
+from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection, one_row
 from service.storage.statements.unsummed import is_unsummed
 from service.storage.statements.write import deltas_of
 
 _DAY: Final = timedelta(days=1)
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
+_NOTHING_MOVES: Final = "SELECT pg_advisory_xact_lock_shared($1)"
+"""Keep calls from moving to files until the transaction ends."""
 _TAGS: Final = "SELECT tag_key FROM usage_tag_key ORDER BY tag_key"
 """The tags of which deltas are made."""
 _WINDOW: Final = "tier = $1 AND {time} >= $2 AND {time} < $3"
@@ -104,12 +108,14 @@ async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime
         async for one in check(context.owner, policy):
             if one.day >= first_complete_day(policy, one.tier, now):
                 found.add((one.tier, one.day))
-    # The calls of a day without a partition are gone: its sums are all that is left.
+    # The calls of a day without a partition are gone, and those in files are not summed: its sums are all that is left.
+    frozen = await FrozenTimes.read(context.owner)
     attached = [part for part in catalogue.partitions if part.name in catalogue.attached]
     return sorted(
         (tier, day)
         for tier, day in found
         if any(part.tier == tier and part.start <= day and day + _DAY <= part.end for part in attached)
+        and not frozen.touch(tier, day, day + _DAY)
     )
 
 
@@ -119,7 +125,10 @@ async def rebuild_sums(
     """Rebuild the sums of these days, each in a transaction of its own with its entry in the ledger."""
     for tier, day in days:
         async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+            await connection.execute(_NOTHING_MOVES, COLD_LOCK)
             await connection.execute(_LOCK, COMPACTION_LOCK)
+            if (await FrozenTimes.read(connection)).touch(tier, day, day + _DAY):
+                continue
             row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
             keys = [row["tag_key"] for row in await connection.fetch(_TAGS)]
             await remake_tags(connection, tier, day, day + _DAY, keys)

@@ -118,7 +118,7 @@ _DERIVE: Final = tuple(
     statement
     for by_account, over_all in TABLES.values()
     for statement in (
-        f"DELETE FROM {over_all} WHERE {_SOME_TAGS}",  # noqa: S608
+        f"DELETE FROM {over_all} WHERE {_SOME_TAGS} AND NOT {is_unsummed(by_account)}",  # noqa: S608
         f"""
         INSERT INTO {over_all} (bucket_at, {_ALL}, {_LISTED}) SELECT bucket_at, {_ALL}, {_SUMMED}
         FROM {by_account} WHERE {_SOME_TAGS} GROUP BY bucket_at, {_ALL} ORDER BY bucket_at
@@ -184,7 +184,7 @@ async def compact_tags(connection: Connection, rows: int, *, crowded_min: int = 
 
 
 async def derive_tags(connection: Connection, tier: int, day: datetime, keys: list[str]) -> None:
-    """Make the sums over all accounts of one UTC day and some tags anew from those by account."""
+    """Make the sums over all accounts of one UTC day and some tags anew from those by account, if it has any."""
     for statement in _DERIVE:
         await connection.execute(statement, tier, day, day + _ONE_DAY, keys)
 

@@ -22,6 +22,7 @@ from policies.retention import Partition
 from service.query.buckets.tier_days import TierDays, every_day, tiers_of
 from service.query.usage.plan import floor_to
 from service.retention.context import RetentionContext
+from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import OF_DELTAS, OF_ROLLUPS, grouped, merged
 from service.retention.rollups.tag_keys import first_complete_day
@@ -30,6 +31,7 @@ from service.retention.rollups.totals import DERIVED_SUMS, added
 from service.storage.cold.catalogue import AGE_MIN, cold_files, overlapping
 from service.storage.connection import Connection, one_row
 from service.storage.partitions import quoted
+from service.storage.shared.election import older_service_runs
 from service.storage.statements.write import DELTA_COLUMNS, DELTA_NUMBERS, delta_rows_of
 
 CALLS_A_ROW: Final = 3
@@ -51,6 +53,7 @@ _IS_SETTLED: Final = """
 """
 """Whether the migration was so long ago."""
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
+_MAY: Final = "SELECT pg_try_advisory_xact_lock_shared($1)"
 TABLES: Final = tuple(
     table for store, resting in DERIVED_SUMS.items() for table in (store.value, *(sums.table for sums in resting))
 )
@@ -59,10 +62,13 @@ EVERY_TABLE: Final = (*TABLES, *BY_ACCOUNT)
 """The same and those by tag and account, which a day is without together."""
 OUTLIVING: Final = (Store.USAGE_DAY.value, *(sums.table for sums in DERIVED_SUMS[Store.USAGE_DAY]), *BY_ACCOUNT)
 """Those to be made before calls go: by day, because they are kept for longer."""
-_OVER_ALL: Final = {
-    store.value: [sums.table for sums in resting if "account_id" not in sums.key]
-    for store, resting in DERIVED_SUMS.items()
-}
+_DERIVED: Final = {store.value: {sums.table for sums in resting} for store, resting in DERIVED_SUMS.items()}
+_IN_FILE: Final = """
+    SELECT EXISTS (
+        SELECT FROM cold_file WHERE tier = $1 AND start_at < $2::timestamptz + interval '1 day' AND end_at > $2
+    )
+"""
+"""Whether calls of a day are in a file, or soon will be."""
 _OF_DAY: Final = "tier = $1 AND bucket_at >= $2 AND bucket_at < $2::timestamptz + interval '1 day'"
 _STARTED: Final = _OF_DAY.replace("bucket_at", "started_at")
 _ROWS: Final = f"SELECT (SELECT count(*) FROM call WHERE {_STARTED}) AS calls, " + ", ".join(  # noqa: S608
@@ -149,9 +155,11 @@ def _made(tables: tuple[str, ...]) -> str:
 async def leave_unsummed(context: RetentionContext, *, work_s: float = WORK_S, settled: timedelta = SETTLED) -> int:
     """Look at days that have been over for a day and that nobody looked at, for so long; how many lost some sums.
 
-    Nothing is done within `settled` of the migration that this version began with.
+    Nothing is done within `settled` of the migration that this version began with, nor beside an older service.
     """
     if not context.database.engine.leaves_days_unsummed or not await context.owner.fetchval(_IS_SETTLED, settled):
+        return 0
+    if await older_service_runs(context.owner):
         return 0
     end, touched = time.monotonic() + work_s, list[tuple[int, datetime]]()
     now: datetime = await context.owner.fetchval("SELECT now()")
@@ -176,13 +184,17 @@ async def leave_unsummed(context: RetentionContext, *, work_s: float = WORK_S, s
 async def look_at(owner: asyncpg.Pool, tier: int, day: datetime) -> tuple[str, ...]:
     """Delete the sums of a UTC day that are too many for its calls; the tables that lost some.
 
-    Sums over all accounts that an erasure left to single calls are made again first.
+    Derived sums that an erasure left to single calls are made again first. Nothing is done while calls are purged,
+    erased or move to files, whose sums are made by then, nor of days of which some are in files.
     """
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, COMPACTION_LOCK)
+        if not all([await connection.fetchval(_MAY, lock) for lock in (PURGE, ERASURE)]):
+            return ()
+        if await connection.fetchval(_IN_FILE, tier, day):
+            return ()
         for row in await connection.fetch(_UNSUMMED, tier, day, day + _DAY, list(TABLES)):
-            over_all = {table for resting in _OVER_ALL.values() for table in resting}
-            await _make(connection, tier, day, over_all.intersection(row["sums"]))
+            await _make(connection, tier, day, set[str]().union(*_DERIVED.values()).intersection(row["sums"]))
         rows = dict(await one_row(connection, _ROWS, tier, day))
         calls = rows.pop("calls")
         tag_rows, tagged = rows.pop("usage_tag_half_hour"), await connection.fetchval(_TAGGED, tier, day)
@@ -227,14 +239,16 @@ async def make_every_sum(owner: asyncpg.Pool) -> int:
     return sum([await make_sums(owner, days) for days in await every_day(owner, now)])
 
 
-async def leave_over_all(connection: Connection, part: Partition, account: int) -> None:
-    """Let single calls answer in the stead of sums over all accounts from which those of an account cannot be taken,
-    in the transaction that deletes its calls, until `leave_unsummed` makes them again.
+async def leave_derived(connection: Connection, days: Partition | TierDays, account: int) -> None:
+    """Let single calls answer in the stead of derived sums from which those of an account cannot be taken, because
+    there are none to derive them from, in the transaction that changes its calls, until `leave_unsummed` makes them
+    again.
     """
     await connection.execute(_LOCK, COMPACTION_LOCK)
-    for day, sums in await connection.fetch(_OF_ACCOUNT, part.tier, part.start, part.end, list(_OVER_ALL), account):
-        left = [table for base, resting in _OVER_ALL.items() if base in sums for table in resting if table not in sums]
-        await leave(connection, part.tier, day, left, again=bool(left))
+    for day, sums in await connection.fetch(_OF_ACCOUNT, days.tier, days.start, days.end, list(_DERIVED), account):
+        resting = [tables for rollup, tables in _DERIVED.items() if rollup in sums]
+        if left := set[str]().union(*resting).difference(sums):
+            await leave(connection, days.tier, day, sorted(left), again=True)
 
 
 async def leave(
@@ -249,8 +263,10 @@ async def leave(
 
 
 async def _make(connection: Connection, tier: int, day: datetime, tables: Collection[str]) -> None:
-    """Make sums of which there are no rows of the day, and note it."""
+    """Make sums of which there are no rows of the day, or none that count, and note it."""
     if plain := tuple(table for table in TABLES if table in tables):
+        for table in plain:
+            await connection.execute(_FORGET[table], tier, day)
         await connection.execute(_made(plain), tier, day)
     if any(table in tables for table in BY_ACCOUNT):
         keys = [key for (key,) in await connection.fetch(_TAG_KEYS)]

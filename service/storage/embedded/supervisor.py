@@ -45,6 +45,9 @@ _WATCH_S = 0.2
 # Messages of PostgreSQL, in the C locale that we start it in, while its predecessor is still closing.
 _PREDECESSOR_SIGNS = ('lock file "postmaster.pid" already exists', "pre-existing shared memory block", '.lock" already')
 
+# Lines that give no reason for an end.
+_NO_REASON = ("LOG:", "HINT:", "terminating connection due to unexpected postmaster exit")
+
 # Every statement can be repeated, because the first start may have been interrupted between any two of them.
 _CREATE_OWNER = f"""
 DO $$ BEGIN
@@ -165,10 +168,11 @@ class EmbeddedPostgres:
         """Start the server until it stays up, waiting for a predecessor that is still closing."""
         deadline = time.monotonic() + PREDECESSOR_TIMEOUT_S
         while (ended := await self._launch_and_wait()) is not None:
-            reason = self._last_words() or _describe_end(ended)
+            reasons = reasons_of(self._log_since_launch())
             # A process that was ended by a signal says nothing about its files.
-            may_recover = ended < 0 or any(sign in reason for sign in _PREDECESSOR_SIGNS)
+            may_recover = ended < 0 or any(sign in reason for sign in _PREDECESSOR_SIGNS for reason in reasons)
             if not may_recover or time.monotonic() > deadline:
+                reason = reasons[-1] if reasons else _describe_end(ended)
                 raise EmbeddedDatabaseError(f"PostgreSQL did not start: {reason} (see `{self.cluster.log}`)")
             self._discard_foreign_pid_file()
             await asyncio.sleep(0.2)
@@ -189,13 +193,10 @@ class EmbeddedPostgres:
             await asyncio.sleep(_POLL_S)
         return None
 
-    def _last_words(self) -> str | None:
-        """The last error in the server's log since it was started; None when there is none."""
+    def _log_since_launch(self) -> str:
         with self.cluster.log.open("rb") as file:
             file.seek(self._log_start_bytes)
-            lines = file.read().decode(errors="replace").splitlines()
-        reasons = [line for line in lines if "LOG:" not in line and "HINT:" not in line]
-        return reasons[-1].strip() if reasons else None
+            return file.read().decode(errors="replace")
 
     def _discard_foreign_pid_file(self) -> None:
         """Remove a pid file whose process id now belongs to another program: PostgreSQL would wait for it for ever.
@@ -258,6 +259,14 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
             if process.poll() is not None:
                 return
             await asyncio.sleep(_POLL_S)
+
+
+def reasons_of(log: str) -> list[str]:
+    """The errors in a server's log, in their order. Sessions of a killed predecessor end with a line of their own in
+    the same file, before or after that in which the new server says why it does not start: those are left out.
+    """
+    lines = (line.strip() for line in log.splitlines())
+    return [line for line in lines if line and not any(sign in line for sign in _NO_REASON)]
 
 
 def _describe_end(code: int) -> str:

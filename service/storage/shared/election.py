@@ -20,7 +20,8 @@ LOCK: Final = 0x63616C6C_0031
 """The advisory lock of the process that maintains the ledger."""
 _OLDER_NAME: Final = "calledger maintenance"
 NAME: Final = "calledger maintenance 2"
-"""The `application_name` of the connection of every service, elected or not; with the number it knows packs of keys."""
+"""The `application_name` of the connection of every service, elected or not; with the number it knows packs of
+keys and days without sums."""
 LOOK_S: Final = 2.0
 """How often the others look whether it is still there."""
 HEARTBEAT_S: Final = 5.0
@@ -34,8 +35,10 @@ _OLDER: Final = """
 """Whether a service of a version runs that looks for each key in a file of its own."""
 
 
-async def knows_no_packs(connection: Connection | asyncpg.Pool) -> bool:
-    """Whether a service runs on this database that is older than packs of keys, and would miss keys in them."""
+async def older_service_runs(connection: Connection | asyncpg.Pool) -> bool:
+    """Whether a service runs on this database that is older than packs of keys and days without sums: it would miss
+    keys and calls.
+    """
     return await connection.fetchval(_OLDER, _OLDER_NAME)
 
 

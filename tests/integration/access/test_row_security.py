@@ -246,6 +246,7 @@ async def test_the_catalogue_guards_every_table_of_accounts(two_accounts: TwoAcc
     assert {name for name, secured in tables.items() if not secured} == set()
     assert {"call", "hold", "erasure", "export", "api_key", "account_tier", "usage_half_hour"} <= tables.keys()
     of_no_account = {"policy_version", "change_head", "change_epoch", "change_floor", "usage_tag_key", "cold_file"}
+    of_no_account |= {"usage_unsummed"}
     assert readable - conditions.keys() == of_no_account
     assert all("calledger.accounts" in condition for condition in conditions.values())
     assert await owner.fetch(WRITABLE) == []

@@ -15,7 +15,8 @@ from ingesting import RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import Report
 from service.ingest.formats.native.reader import read_native
-from service.ingest.pipeline.inserting import FEW_MAX, create_staging, insert_new
+from service.ingest.pipeline.batch_store import FEW_MAX, insert_given
+from service.ingest.pipeline.inserting import create_staging, insert_copied
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.preparation.preparation import Preparation, Prepared
 from service.ingest.results import Status
@@ -97,11 +98,11 @@ async def test_both_ways_store_the_same(any_database_url: str, tmp_path: Path) -
     async with ingesting(any_database_url, tmp_path) as ingest:
         calls = await prepared(ingest, ROWS)
         stored = []
-        for as_parameter in (True, False):
+        for insert in (insert_given, insert_copied):
             async with ingest.database.writer.acquire() as connection:
                 await create_staging(connection)
-                assert await insert_new(connection, calls, as_parameter=as_parameter) == set()
-                again = await insert_new(connection, calls, as_parameter=as_parameter)
+                assert await insert(connection, calls) == set()
+                again = await insert(connection, calls)
             assert again == {call.key for call in calls}
             stored.append([[facts(row) for row in await ingest.fetch(statement)] for statement in EVERYTHING])
             await ingest.database.owner.execute("DELETE FROM call; DELETE FROM call_error; DELETE FROM usage_delta")
@@ -117,11 +118,11 @@ async def test_both_ways_refuse_the_same(ingest: Ingest) -> None:
     place = bad.record.index("gpt-4o")
     for text in ("nul \x00", "half a pair \ud800"):
         worse = replace(bad, record=(*bad.record[:place], text, *bad.record[place + 1 :]))
-        for as_parameter in (True, False):
+        for insert in (insert_given, insert_copied):
             async with ingest.database.writer.acquire() as connection:
                 await create_staging(connection)
                 with pytest.raises((asyncpg.DataError, ValueError, TypeError)):
-                    await insert_new(connection, [good, worse], as_parameter=as_parameter)
+                    await insert(connection, [good, worse])
 
     assert await ingest.value("SELECT count(*) FROM call") == 0
     assert await ingest.value("SELECT count(*) FROM usage_delta") == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from keyring_folder import DAY, NEXT_DAY, Environment
+from keyring_folder import DAY, NEXT_DAY, Disk, Environment
 
 from service.errors import OperatorError
 from service.keyring import (
@@ -27,6 +27,10 @@ from service.keyring import (
     create_kek_file,
     open_keyring,
 )
+from service.keyring.kek.file import LocalKek
+from service.keyring.keyring import KeyCache
+from service.keyring.stores.file import open_file_store
+from service.keyring.wrapping import Wrapping
 
 
 @pytest.fixture
@@ -39,6 +43,18 @@ async def keyring(env: Environment) -> AsyncIterator[Keyring]:
     keyring = await env.open(create=True)
     yield keyring
     await keyring.close()
+
+
+class ForTwo(LocalKek):
+    """A key-encryption key that answers only two who ask at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(bytes(32), "a key for two")
+        self._two = asyncio.Barrier(2)
+
+    async def wrap(self, key: bytes, *, context: bytes) -> bytes:
+        await self._two.wait()
+        return await super().wrap(key, context=context)
 
 
 class TestKeys:
@@ -101,6 +117,61 @@ class TestKeys:
         assert files == ["accounts/0", "accounts/1", *months]
         assert len(await keyring.names()) == 7
         assert {str(name) for name in await keyring.names()} >= {"account/1023", "period/1/personal/2026-11"}
+
+    async def test_refused_by_the_disk(
+        self, env: Environment, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A key that the disk did not take is used by nobody, although it could be read until the next power cut."""
+        first = await keyring.key(AccountKeyName(1), mint=True)
+        other = await env.open()
+        Disk(env.file(1).pack, monkeypatch)
+
+        with pytest.raises(KeyringUnavailableError):
+            await keyring.key(AccountKeyName(2), mint=True)
+
+        with pytest.raises(KeyLostError):
+            await other.key(AccountKeyName(2), mint=False)
+        assert await other.key(AccountKeyName(1), mint=False) == first
+        made = await keyring.key(AccountKeyName(2), mint=True)
+        assert await other.key(AccountKeyName(2), mint=False) == made
+
+    async def test_in_its_folder_first(
+        self, env: Environment, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A new pack has no key before its name is on the disk: whoever adds the next one does not see to that."""
+        folder, fsync = env.file(1).pack.parent, os.fsync
+        packs: list[list[bytes]] = []
+
+        def look(descriptor: int) -> None:
+            if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+                packs.append([path.read_bytes() for path in folder.iterdir()])
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", look)
+        await keyring.key(AccountKeyName(1), mint=True)
+
+        assert packs == [[b""]]
+
+    async def test_pack_key_gone_beside_memory(self, env: Environment, keyring: Keyring) -> None:
+        """A new key is wrapped by no pack key that is only in memory: nobody could open it afterwards."""
+        await keyring.key(AccountKeyName(1), mint=True)
+        (pack_key,) = (env.root / "pack-keys" / "accounts" / "0").iterdir()
+        pack_key.unlink()
+
+        made = await keyring.key(AccountKeyName(2), mint=True)
+
+        assert await (await env.open()).key(AccountKeyName(2), mint=False) == made
+
+    @pytest.mark.usefixtures("keyring")
+    async def test_no_pack_waits_for_another(self, env: Environment) -> None:
+        """What wraps pack keys may be far away: it is asked for those of several packs at once, and once for each."""
+        store = await open_file_store(env.root)
+        wrapping = Wrapping(store, await store.metadata(), f"file:{env.kek}", KeyCache())
+        await wrapping.verify()
+        wrapping.adopt(wrapping.metadata.current, ForTwo())
+
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(wrapping.wrap_key(AccountKeyName(number), bytes(32)) for number in (1, 2, 5000)))
 
     async def test_private(self, env: Environment, keyring: Keyring) -> None:
         """Every directory is 0700 and every file 0600, whatever the umask."""

@@ -116,6 +116,15 @@ class TestAttacks:
         with pytest.raises(KeyringUnavailableError):
             await keyring.key(AccountKeyName(1), mint=False)
 
+    async def test_link_beside_memory(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
+        """A key in memory whose pack cannot be looked at any more is unavailable, as one that is not in memory."""
+        await keyring.key(AccountKeyName(1), mint=True)
+        shutil.move(env.file(1).pack, tmp_path / "elsewhere")
+        env.file(1).pack.symlink_to(tmp_path / "elsewhere")
+
+        with pytest.raises(KeyringUnavailableError):
+            await keyring.key(AccountKeyName(1), mint=False)
+
     async def test_messages_hold_no_key(self, env: Environment, keyring: Keyring) -> None:
         """What the keyring says of itself and of a damaged key holds no key."""
         key = await keyring.key(AccountKeyName(1), mint=True)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from keyring_folder import DAY, NEXT_DAY, Environment
+from keyring_folder import DAY, NEXT_DAY, Disk, Environment
 
 from service.keyring import (
     AccountKeyName,
@@ -14,8 +14,10 @@ from service.keyring import (
     KeyDestroyedError,
     KeyLostError,
     Keyring,
+    KeyringUnavailableError,
     PeriodKeyName,
 )
+from service.keyring.stores.pack_file import SLOT_BYTES
 
 
 @pytest.fixture
@@ -204,3 +206,46 @@ class TestDestruction:
         assert not second_name.read_bytes().strip(b"\0")
         everywhere = b"".join(path.read_bytes() for path in env.root.rglob("*") if path.is_file())
         assert not any(entry[at : at + 16] in everywhere for entry in (one, two) for at in range(9, 53))
+
+    async def test_refused_by_the_disk(
+        self, env: Environment, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A destruction that the disk fails is an error, destroys the keys of other packs, and is done again whole.
+
+        After a failed fsync(2) zeros are read back, and the key may be on the disk.
+        """
+        names = [AccountKeyName(number) for number in (1, 2, 5000)]
+        for name in names:
+            await keyring.key(name, mint=True)
+        disk = Disk(env.file(1).pack, monkeypatch)
+
+        with pytest.raises(KeyringUnavailableError):
+            await keyring.destroy([names[0], names[2]])
+        assert (env.file(5000).exists(), disk.synced) == (False, [])
+
+        assert await keyring.destroy([names[0]]) == 0
+        assert disk.synced == [bytes(SLOT_BYTES)]
+
+    async def test_exposed_pack(self, env: Environment, keyring: Keyring) -> None:
+        """A pack that others can read is used for nothing, and its keys can be destroyed."""
+        for number in (1, 2):
+            await keyring.key(AccountKeyName(number), mint=True)
+        env.file(1).pack.chmod(0o644)
+
+        assert await keyring.destroy([AccountKeyName(1)]) == 1
+
+        assert not env.file(1).exists()
+        assert await (await env.open()).tombstones() == ["account/1"]
+
+    async def test_unreadable_pack(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
+        """A pack that cannot be read at all does not keep the keys of another one alive."""
+        for number in (1, 5000):
+            await keyring.key(AccountKeyName(number), mint=True)
+        env.file(1).pack.rename(tmp_path / "elsewhere")
+        env.file(1).pack.symlink_to(tmp_path / "elsewhere")
+
+        with pytest.raises(KeyringUnavailableError):
+            await keyring.destroy([AccountKeyName(1), AccountKeyName(5000)])
+
+        assert not env.file(5000).exists()
+        assert await keyring.tombstones() == ["account/1", "account/5000"]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import signal
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from service.keyring import (
     KeyDestroyedError,
     Keyring,
     KeyringDamagedError,
+    KeyringError,
     KeyringNewerError,
     KeyringUnavailableError,
     PeriodKeyName,
@@ -26,6 +28,12 @@ from service.keyring import (
 )
 from service.keyring.deferred import DeferredKeyring
 from service.keyring.fallback_secrets import FallbackSecrets
+from service.keyring.keyring import KeyCache
+from service.keyring.metadata import Metadata
+from service.keyring.rotation import pack
+from service.keyring.stores.file import FileStore, Tombstones
+from service.keyring.stores.file_layout import Layout
+from service.keyring.wrapping import Wrapping
 
 SPAWN = multiprocessing.get_context("spawn")
 NAMES = [
@@ -117,6 +125,79 @@ async def test_a_damaged_key_stays(ring: Ring) -> None:
         await (await ring.open()).pack()
 
     assert ring.loose() == [path]
+
+
+async def test_a_copy_elsewhere(ring: Ring) -> None:
+    """A copy of a key in a folder where nobody looks for it is no key, and packing ends beside it."""
+    keyring = await ring.open()
+    await keys_of(keyring, mint=True)
+    copy = ring.root / "accounts" / "ff" / "1"
+    copy.parent.mkdir(mode=0o700)
+    copy.write_bytes((ring.root / "accounts" / "01" / "1").read_bytes())
+    stray = copy.with_name("3")
+    stray.write_bytes(copy.read_bytes())
+
+    async with asyncio.timeout(10):
+        assert await keyring.pack() == len(NAMES)
+
+    assert AccountKeyName(3) not in await keyring.names()
+
+
+async def test_rotated_in_the_middle(ring: Ring, tmp_path: Path) -> None:
+    """A key that is packed, and has its own file still, stops no rotation; packing goes on afterwards."""
+    keyring = await ring.open()
+    keys = await keys_of(keyring, mint=True)
+    left = {path: path.read_bytes() for path in ring.loose()[:2]}
+    await keyring.pack()
+    for path, content in left.items():
+        path.parent.mkdir(mode=0o700, parents=True)
+        path.write_bytes(content)
+        path.chmod(0o600)
+    create_kek_file(tmp_path / "new")
+
+    await keyring.rotate(f"file:{tmp_path / 'new'}")
+
+    (tmp_path / "kek").unlink()
+    rotated = await open_keyring(ring.urls[0], f"file:{tmp_path / 'new'}", create=False)
+    await rotated.pack()
+    assert not ring.loose()
+    assert await keys_of(rotated) == keys
+
+
+class RotatedFirst(FileStore):
+    """A keyring whose metadata somebody else replaces each time before us."""
+
+    async def replace_metadata(self, metadata: Metadata, *, expected: Metadata) -> bool:
+        await super().replace_metadata(replace(expected, keks=(*expected.keks, expected.current)), expected=expected)
+        return await super().replace_metadata(metadata, expected=expected)
+
+
+async def test_a_rotation_was_first(ring: Ring) -> None:
+    """Where a rotation changes the metadata first, nothing is packed now, and packing does not go round for ever."""
+    await keys_of(await ring.open(), mint=True)
+    layout = Layout(ring.root)
+    store = RotatedFirst(layout, Tombstones(layout.tombstones_path))
+
+    async with asyncio.timeout(10):
+        with pytest.raises(KeyringError, match="rotated by somebody else now"):
+            await pack(store, Wrapping(store, await store.metadata(), ring.urls[1], KeyCache()))
+
+    assert len(ring.loose()) == len(NAMES)
+
+
+async def test_while_it_is_rotated(ring: Ring, tmp_path: Path) -> None:
+    """Packing beside a rotation ends, whichever comes first; what it leaves is packed by the next call."""
+    keyring, other = await ring.open(), await ring.open()
+    keys = await keys_of(keyring, mint=True)
+    create_kek_file(tmp_path / "new")
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(keyring.pack(), other.rotate(f"file:{tmp_path / 'new'}"), return_exceptions=True)
+
+    await other.rotate(f"file:{tmp_path / 'new'}")
+    await other.pack()
+    assert not ring.loose()
+    assert await keys_of(other) == keys
 
 
 @pytest.mark.parametrize(

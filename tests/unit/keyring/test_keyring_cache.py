@@ -1,6 +1,6 @@
 """The cache of unwrapped keys, with a clock of the test's own."""
 
-from service.keyring.cache import KeyCache
+from service.keyring.keyring import KeyCache
 
 
 class Clock:

@@ -33,6 +33,9 @@ def test_round_trip(name: PeriodKeyName | AccountKeyName) -> None:
         "period/1/personal/2026-11-22\n",
         "period/1/Personal/2026-11-22",
         "period/1/personal/٢٠٢٦-11-22",
+        "period/1/personal/2026-11-00",  # would lie where the month's key does
+        "period/1/personal/2026-11-32",
+        "period/1/personal/2026-13",
         "account/",
         "account/-1",
         "account/007",

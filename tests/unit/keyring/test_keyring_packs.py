@@ -39,10 +39,23 @@ def test_few_keys_stand_alone(name: KeyName) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [Place("accounts/x", 0), Place("accounts/-1", 0), Place("periods/1/../2026-11", 1), Place("x/1", 0)]
+    "place",
+    [
+        Place("accounts/x", 0),
+        Place("accounts/-1", 0),
+        Place("periods/1/../2026-11", 1),
+        Place("x/1", 0),
+        # Copies that somebody made beside a pack, and what is behind its last key.
+        Place("accounts/00", 1),
+        Place("accounts/1_0", 1),
+        Place("accounts/٣", 1),
+        Place("accounts/0", 1024),
+        Place("periods/1/personal/2026-11-05", 0),
+        Place("periods/1/personal/2026-11", 32),
+    ],
 )
 def test_no_place_of_a_key(place: Place) -> None:
-    """What lies elsewhere has no key's name."""
+    """What lies elsewhere has no key's name: no key is listed that cannot be read."""
     assert name_at(place) is None
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import asyncpg
 import pytest
-from cold_ledgers import COSTS, opened
+from cold_ledgers import BASE, COSTS, opened
 from ingesting import call
 from retaining import NOW, SHORT, RetainedLedger, open_retained
 from usage_ledger import Ledger, Reported, open_ledger
@@ -23,19 +24,18 @@ from service.query.usage.consistency import check_usage
 from service.query.usage.report import CostSource, read_costs
 from service.query.usage.report_request import CostRequest
 from service.retention.audit.fsck import check_ledger
-from service.retention.erasure.erasure import request_erasure
-from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK, Compaction
-from service.retention.rollups.rebuild import days_to_rebuild
+from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
-from service.retention.rollups.tag_keys import keep_tags, sum_history
 from service.retention.rollups.tag_sums import BY_ACCOUNT as BY_ACCOUNT_AND_TAG
-from service.retention.rollups.tag_sums import EVERY_TABLE as TAG_TABLES
+from service.retention.rollups.tag_sums import derive_tags
 from service.retention.rollups.totals_check import check_derived_sums
 from service.retention.rollups.unsummed import (
     OUTLIVING,
     TABLES,
     leave,
+    leave_derived,
     leave_unsummed,
     look_at,
     make_every_sum,
@@ -43,13 +43,16 @@ from service.retention.rollups.unsummed import (
 )
 from service.retention.rollups.unsummed_check import check_unsummed
 from service.storage.citus.distribution import refuse_unsummed
+from service.storage.cold.catalogue import ColdFile, add_file, overlapping, remove_file
+from service.storage.connection import advisory_lock
 from service.storage.errors import DatabaseError
 
 DAY, AT_ONCE = timedelta(days=1), timedelta(0)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 EARLIER = TODAY - 9 * DAY
 OF_DAY = TierDays(1, EARLIER, EARLIER + DAY)
-BY_ACCOUNT = {"usage_quarter", "usage_half_hour", "usage_day"}
+ROLLUPS = {"usage_quarter", "usage_day"}
+BY_ACCOUNT = {*ROLLUPS, "usage_half_hour"}
 
 
 @pytest.fixture
@@ -146,6 +149,25 @@ async def test_what_is_left_to_calls_is_made_again_as_it_was(either: Ledger) -> 
     assert await differences(either) == []
     for table in TABLES:
         assert await either.database.owner.fetchval(f"SELECT sum(calls) FROM {table}") == 170
+
+
+async def test_sums_that_a_day_should_not_have_are_made_anew(ledger: Ledger) -> None:
+    """What somebody added to tables that calls answer for, as an older service would: fsck finds it, and what is made
+    before calls go is right.
+    """
+    await ledger.report(sparse(150))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    lost = await look_at(owner, 1, EARLIER)
+    await owner.execute("UPDATE usage_unsummed SET sums = '{}'")
+    await ledger.report(sparse(20))
+    await ledger.compaction.compact_all()
+    await owner.execute("UPDATE usage_unsummed SET sums = $1", lost)
+    assert await differences(ledger) != []
+
+    assert await make_sums(owner, OF_DAY) == 1
+    assert await differences(ledger) == []
+    assert await owner.fetchval("SELECT sum(calls) FROM usage_day") == 170
 
 
 @pytest.mark.parametrize("table", ["usage_quarter_all", "usage_hour_all", "usage_day_all"])
@@ -259,40 +281,6 @@ async def test_sums_by_tag_and_account_go_and_those_over_all_accounts_stay(eithe
     assert await tag_differences(either) == [] == await differences(either)
 
 
-async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: RetainedLedger) -> None:
-    """An erasure makes the sums by account first: nothing has the name afterwards, and costs of all others stay."""
-    moment = NOW - timedelta(days=5)
-    await keep_tags(retained.retention)
-    rows = [
-        call(f"{n}", started_at=moment.isoformat(), account="acme" if n < 2 else f"a{n}", tags={"team": f"t{n}"})
-        for n in range(150)
-    ]
-    rows[0] |= {"tags": {"team": "worker-77315"}}
-    await retained.report(*rows)
-    await sum_history(retained.retention)
-    await folder(retained).compact_all()
-    await look_at(retained.retention.owner, 1, moment.replace(hour=0, minute=0, second=0))
-    assert await retained.value("SELECT count(*) FROM usage_tag_day") == 0
-    named = "SELECT count(*) FROM {} WHERE tag_value LIKE '%77315%'"
-    assert await retained.value(named.format("usage_tag_day_all")) == 1
-
-    await request_erasure(
-        retained.retention,
-        kind=ErasureKind.USER,
-        account="acme",
-        user="worker-77315",
-        reason="they asked",
-        actor="cli",
-    )
-    await folder(retained).compact_all()
-
-    for table in (*TAG_TABLES, "usage_tag_delta"):
-        assert await retained.value(named.format(table)) == 0, table
-    assert await retained.value("SELECT sum(calls) FROM usage_tag_day_all") == 150
-    owner, policy = retained.retention.owner, retained.retention.policy()
-    assert [one async for one in check_tags(owner, policy)] == []
-
-
 async def tag_differences(ledger: Ledger) -> list[str]:
     owner, policy = ledger.database.owner, ledger.policy
     checks = (check_tags(owner, policy), check_tags_of_all(owner, policy))
@@ -345,32 +333,76 @@ async def test_sums_that_outlive_calls_are_made_before_calls_go(retained: Retain
     assert await retained.value("SELECT rows_dropped FROM purge_run") >= 120
 
 
-async def test_an_erasure_leaves_sums_over_all_accounts_to_calls_until_they_are_made_again(
-    retained: RetainedLedger,
-) -> None:
-    """Of a day whose rollups are left to its calls: costs are without the account's, at once and after maintenance."""
-    moment = NOW - timedelta(days=5)
-    day = moment.replace(hour=0, minute=0, second=0)
-    for account in ("acme", "beta"):
-        rows = (call(f"{account}{n}", started_at=moment.isoformat(), account=account, model="m") for n in range(120))
-        await retained.report(*rows)
-    await folder(retained).compact_all()
-    owner = retained.retention.owner
+async def test_a_day_that_loses_calls_in_several_batches_is_looked_at_again(ledger: Ledger) -> None:
+    """However many batches an account's calls are: its derived sums are made again."""
+    await ledger.report(sparse(150, models=1))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
     async with owner.acquire() as connection, connection.transaction():
-        await leave(connection, 1, day, sorted(BY_ACCOUNT))
+        await leave(connection, 1, EARLIER, sorted(ROLLUPS))
+    account = await owner.fetchval("SELECT min(account_id) FROM call")
+    for _ in range(2):
+        async with owner.acquire() as connection, connection.transaction():
+            await leave_derived(connection, OF_DAY, account)
+    assert await owner.fetchval("SELECT again FROM usage_unsummed")
 
-    await request_erasure(
-        retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="they asked", actor="cli"
-    )
+
+async def test_no_day_loses_its_sums_while_its_calls_go(ledger: Ledger) -> None:
+    """While a purge, an erasure or a move to files is under way, which have made them, and where calls are in a file or
+    will be.
+    """
+    await ledger.report(sparse(200))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    for lock in (PURGE, ERASURE):
+        async with advisory_lock(owner, lock):
+            assert await look_at(owner, 1, EARLIER) == ()
+    async with owner.acquire() as connection:
+        file = await add_file(connection, ColdFile(0, *OF_DAY, "call_x", "x", 200, 1, "00" * 32, False), "")
+        assert await look_at(owner, 1, EARLIER) == ()
+        assert set(await filled(ledger)) == set(TABLES)
+        await remove_file(connection, file)
+    assert await look_at(owner, 1, EARLIER) != ()
+
+
+async def test_no_day_loses_its_sums_beside_an_older_service(retained: RetainedLedger) -> None:
+    """One that answers still during an upgrade would not read the calls in their stead."""
+    moment = (NOW - timedelta(days=5)).isoformat()
+    await retained.report(*(call(f"{n}", started_at=moment, model=f"m{n}") for n in range(120)))
     await folder(retained).compact_all()
-
-    left = await retained.value("SELECT sums FROM usage_unsummed WHERE again")
-    assert set(left) == set(TABLES)
-    assert await days_to_rebuild(retained.retention) == []
+    older = await asyncpg.connect(retained.ingest.url, server_settings={"application_name": "calledger maintenance"})
     assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
-    assert await retained.value("SELECT sum(calls) FROM usage_hour_all") == 120
-    assert await retained.value("SELECT sum(calls) FROM usage_day_all") == 120
-    assert await days_to_rebuild(retained.retention) == []
+    await older.close()
+
+
+async def test_sums_over_all_accounts_are_never_made_of_no_sums_by_account(ledger: Ledger) -> None:
+    """Of a day whose sums by tag and account are left to calls: who would derive from these leaves what there is."""
+    await ledger.sum_tags("team")
+    await ledger.report(replace(one, tags={"team": "ads"}) for one in sparse(200))
+    await ledger.compaction.compact_all()
+    owner = ledger.database.owner
+    assert set(BY_ACCOUNT_AND_TAG) <= set(await look_at(owner, 1, EARLIER))
+    async with owner.acquire() as connection, connection.transaction():
+        await derive_tags(connection, 1, EARLIER, ["team"])
+    assert await owner.fetchval("SELECT sum(calls) FROM usage_tag_day_all") == 200
+    assert await tag_differences(ledger) == []
+
+
+async def test_sums_of_calls_in_files_are_not_made_of_no_calls(database_url: str, tmp_path: Path) -> None:
+    """Derived sums that are wrong there are derived again from the rollup; the rest of the day's sums stay."""
+    async with opened(database_url, tmp_path) as ledger:
+        context = ledger.retention
+        await folder(ledger.kept).compact_all()
+        await ledger.freeze()
+        before, day = await ledger.data(COSTS), BASE.replace(hour=0, minute=0) + DAY
+        (file,) = overlapping(await ledger.files(), 1, day, day + DAY)
+        await context.owner.execute("UPDATE usage_day_all SET calls = calls + 1 WHERE bucket_at = $1", day)
+        assert file.frozen and await ledger.data(COSTS) != before
+
+        assert await days_to_rebuild(context) == []
+        assert [one async for one in rebuild_sums(context, [(1, day)], actor="cli")] == []
+        await rebuild_derived_sums(context)
+        assert await ledger.data(COSTS) == before
 
 
 def folder(retained: RetainedLedger) -> Compaction:

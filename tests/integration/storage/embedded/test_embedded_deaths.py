@@ -14,7 +14,7 @@ import pytest
 from embedding import ask, running, server_pid, start_and_stop
 
 from service.storage.embedded import processes
-from service.storage.embedded.supervisor import EmbeddedPostgres
+from service.storage.embedded.supervisor import EmbeddedPostgres, reasons_of
 from service.storage.errors import EmbeddedDatabaseError
 
 pytestmark = pytest.mark.embedded
@@ -153,3 +153,17 @@ async def test_cancelled_start_leaves_nothing_running(data: Path) -> None:
 
     assert processes.command_line(pid) is None
     await start_and_stop(data)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_the_ends_of_a_predecessors_sessions_are_no_reason(before: bool) -> None:
+    """They stand in the same log as the new server's reason, before it or after: on a busy machine some sessions notice
+    only then that their server was killed. What hides behind them is that one has to wait.
+    """
+    moment = "2026-11-30 16:06:26.423 UTC"
+    end = f"{moment} [4386] FATAL:  terminating connection due to unexpected postmaster exit"
+    reason = f"{moment} [4527] FATAL:  pre-existing shared memory block (key 55134337, ID 29753455) is still in use"
+    hint = f"{moment} [4527] HINT:  Terminate any old server processes associated with the data directory."
+    starting = f"{moment} [4527] LOG:  starting PostgreSQL 18.3"
+    lines = [starting, end, reason, hint] if before else [starting, reason, hint, end]
+    assert reasons_of("\n".join(lines)) == [reason]

@@ -1,0 +1,130 @@
+"""Erasures on days whose sums are left to their calls: nothing of the account or the person stays in what is kept."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from ingesting import call
+from retaining import NOW, SHORT, RetainedLedger, open_retained
+
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.rollups.compaction import Compaction
+from service.retention.rollups.rebuild import days_to_rebuild
+from service.retention.rollups.tag_check import check_tags
+from service.retention.rollups.tag_keys import keep_tags, sum_history
+from service.retention.rollups.tag_sums import EVERY_TABLE as TAG_TABLES
+from service.retention.rollups.unsummed import TABLES, leave, leave_unsummed, look_at
+
+AT_ONCE = timedelta(0)
+ROLLUPS = {"usage_quarter", "usage_day"}
+BY_ACCOUNT = {*ROLLUPS, "usage_half_hour"}
+
+
+@pytest.fixture
+async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
+    async with open_retained(database_url, tmp_path) as retained:
+        yield retained
+
+
+def folder(retained: RetainedLedger) -> Compaction:
+    return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
+
+
+async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: RetainedLedger) -> None:
+    """An erasure makes the sums by account first: nothing has the name afterwards, and costs of all others stay."""
+    moment = NOW - timedelta(days=5)
+    await keep_tags(retained.retention)
+    rows = [
+        call(f"{n}", started_at=moment.isoformat(), account="acme" if n < 2 else f"a{n}", tags={"team": f"t{n}"})
+        for n in range(150)
+    ]
+    rows[0] |= {"tags": {"team": "worker-77315"}}
+    await retained.report(*rows)
+    await sum_history(retained.retention)
+    await folder(retained).compact_all()
+    await look_at(retained.retention.owner, 1, moment.replace(hour=0, minute=0, second=0))
+    assert await retained.value("SELECT count(*) FROM usage_tag_day") == 0
+    named = "SELECT count(*) FROM {} WHERE tag_value LIKE '%77315%'"
+    assert await retained.value(named.format("usage_tag_day_all")) == 1
+
+    await request_erasure(
+        retained.retention,
+        kind=ErasureKind.USER,
+        account="acme",
+        user="worker-77315",
+        reason="they asked",
+        actor="cli",
+    )
+    await folder(retained).compact_all()
+
+    for table in (*TAG_TABLES, "usage_tag_delta"):
+        assert await retained.value(named.format(table)) == 0, table
+    assert await retained.value("SELECT sum(calls) FROM usage_tag_day_all") == 150
+    owner, policy = retained.retention.owner, retained.retention.policy()
+    assert [one async for one in check_tags(owner, policy)] == []
+
+
+@pytest.mark.parametrize("lost", [BY_ACCOUNT, ROLLUPS], ids=["by account", "rollups"])
+async def test_an_erasure_leaves_derived_sums_to_calls_until_they_are_made_again(
+    retained: RetainedLedger, lost: set[str]
+) -> None:
+    """Of a day whose rollups are left to its calls: costs are without the account's, at once and after maintenance, and
+    no table has a row of it.
+    """
+    moment = NOW - timedelta(days=5)
+    day = moment.replace(hour=0, minute=0, second=0)
+    for account in ("acme", "beta"):
+        rows = (call(f"{account}{n}", started_at=moment.isoformat(), account=account, model="m") for n in range(120))
+        await retained.report(*rows)
+    await folder(retained).compact_all()
+    owner = retained.retention.owner
+    async with owner.acquire() as connection, connection.transaction():
+        await leave(connection, 1, day, sorted(lost))
+    erased = await retained.value("SELECT id FROM account WHERE name = 'acme'")
+
+    await request_erasure(
+        retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="they asked", actor="cli"
+    )
+    await folder(retained).compact_all()
+
+    left = await retained.value("SELECT sums FROM usage_unsummed WHERE again")
+    assert set(left) == set(TABLES)
+    assert await days_to_rebuild(retained.retention) == []
+    assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
+    for table in ("usage_half_hour", "usage_hour_all", "usage_day_all"):
+        assert await retained.value(f"SELECT sum(calls) FROM {table}") == 120
+    assert await retained.value("SELECT count(*) FROM usage_half_hour WHERE account_id = $1", erased) == 0
+    assert await days_to_rebuild(retained.retention) == []
+    assert await retained.findings() == {}
+
+
+async def test_a_persons_name_leaves_derived_sums_of_days_without_rollups(retained: RetainedLedger) -> None:
+    """Who is in a model's and an API key's name leaves the sums that are kept, and those are made again without."""
+    moment = NOW - timedelta(days=5)
+    names = {"model": "ft:worker-77315", "api_key": "key of worker-77315"}
+    await retained.report(
+        call("a", started_at=moment.isoformat(), account="acme", **names),
+        call("b", started_at=moment.isoformat(), account="beta"),
+    )
+    await folder(retained).compact_all()
+    owner, derived = retained.retention.owner, sorted(set(TABLES) - ROLLUPS)
+    async with owner.acquire() as connection, connection.transaction():
+        await leave(connection, 1, moment.replace(hour=0, minute=0, second=0), sorted(ROLLUPS))
+
+    await request_erasure(
+        retained.retention,
+        kind=ErasureKind.USER,
+        account="acme",
+        user="worker-77315",
+        reason="they asked",
+        actor="cli",
+    )
+
+    for again in (False, True):
+        for table in derived:
+            assert await retained.value(f"SELECT count(*) FROM {table} AS kept WHERE kept::text LIKE '%77315%'") == 0
+            assert await retained.value(f"SELECT coalesce(sum(calls), 0) FROM {table}") == 2 * again
+        await leave_unsummed(retained.retention, settled=AT_ONCE)
+    assert await retained.findings() == {}
