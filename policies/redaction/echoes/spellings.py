@@ -1,7 +1,8 @@
 """Other ways to write the name of a person: without its accents, with other signs in it or none, within a longer word,
 or in base64 or hexadecimal.
 
-A name that says little is also found by chance, and is not looked for in these: `LEAST` and `_SURE` say how much.
+A name that says little is also found by chance, and is not looked for in these: `LEAST`, `_SURE` and `_LONG` say
+how much.
 """
 
 import re
@@ -16,7 +17,9 @@ LEAST: Final = 5 * LETTER
 """What a name has to say in order to be looked for in other spellings: five Latin letters."""
 
 _SURE: Final = 8 * LETTER
-"""From here on no sign has to be where the name has one, and where it is more than a word no word has to end there."""
+"""From here on no sign has to be where the name has one."""
+_LONG: Final = 12 * LETTER
+"""From here on no word has to end where the name does, unless it is one plain word: `u-mallory2` is another user."""
 
 _LETTERS_MAX: Final = 1024
 _GAP_MAX: Final = 3
@@ -62,7 +65,7 @@ class Spelling:
         self._bounds = set(_gaps(name, len(self.data)))
         sure = weight(self.data) >= _SURE
         is_mixed = not self.data.isalpha() and not self.data.isdigit()
-        self._joins = sure and (bool(self._bounds) or (self.data.isascii() and is_mixed))
+        self._joins = weight(self.data) >= _LONG and (bool(self._bounds) or (self.data.isascii() and is_mixed))
         self._loose = sure and not self.data.isdigit()
         self.needles = (self.data.decode(), *dict.fromkeys([letters_of_plain(code.text) for code in codes]))
 

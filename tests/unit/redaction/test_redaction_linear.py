@@ -88,14 +88,14 @@ def test_signs_and_openers(unit: str) -> None:
 
 def test_every_rule() -> None:
     """The first example of each rule, whole or broken off, over and over."""
-    slow = []
+    units = {}
     for turn, rule in enumerate(shipped_rules()):
         part = (1.0, 0.6, 0.8)[turn % 3]
         example = rule.positives[0]
-        unit = example + " " if part == 1.0 else example[: max(1, int(len(example) * part))]
-        if not _is_linear(_redact, unit, SIZE_CAP_CHARS, 2):
-            slow.append(rule.id)
-    assert slow == []
+        units[rule.id] = example + " " if part == 1.0 else example[: max(1, int(len(example) * part))]
+    for _ in range(2):  # a neighbour may spoil all measurements of one rule, but not again when the others are done
+        units = {id_: unit for id_, unit in units.items() if not _is_linear(_redact, unit, SIZE_CAP_CHARS, 2)}
+    assert units == {}
 
 
 VIEWS: dict[str, Callable[[str], object]] = {
