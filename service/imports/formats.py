@@ -138,7 +138,6 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
             _LOG_OPTIONS,
             _LOGS,
             LogApiSource,
-            is_dear=True,
         ),
         "one-api": ImportFormat(
             "one-api",
@@ -147,7 +146,6 @@ FORMATS: Final[Mapping[str, ImportFormat]] = MappingProxyType(
             _LOG_OPTIONS,
             _LOGS,
             LogApiSource,
-            is_dear=True,
         ),
     }
 )

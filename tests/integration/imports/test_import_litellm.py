@@ -2,6 +2,11 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,10 +16,10 @@ from typing import Any, Final
 import asyncpg
 import pytest
 from conftest import PASSWORD, Server
-from gateway_rows import CANARY
+from gateway_rows import CANARY, litellm_pairs
 from importing import fetch, killed_import
 from litellm_proxy import KEY, LATER, TABLE, SpendServer, add_rows, recorded, spent, table_of, total_of
-from running import RunningService
+from running import PYTHON_PATH, RunningService
 from served import serving
 
 BEGIN: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
@@ -224,3 +229,33 @@ async def _break(url: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(f'ALTER TABLE "{TABLE}" RENAME COLUMN spend TO cost')
     await connection.close()
+
+
+def test_an_import_outlives_the_process_that_reads_for_it(service: RunningService, tmp_path: Path) -> None:
+    """Its process is killed in the middle: the import goes on without it, and every row is there once."""
+    row = litellm_pairs()[0]["row"]
+    source = tmp_path / "spend.ndjson"
+    with source.open("w") as file:
+        for number in range(12_000):
+            names = {"request_id": f"r-{number}", "litellm_call_id": f"c-{number}"}
+            file.write(json.dumps(row | names) + "\n")
+    command = [sys.executable, "-m", "service", "import", "litellm", str(source), "--account", "alone"]
+    process = subprocess.Popen(
+        [*command, "--data", str(service.data)], env={**os.environ, **PYTHON_PATH}, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        os.kill(child_of(process), signal.SIGKILL)
+        said = process.communicate(timeout=120)[0]
+
+    assert (process.returncode, said.splitlines()[0]) == (0, "12,000 rows: 12,000 stored")
+    assert sum_of(service, "alone") == (12_000, 12_000 * round(Decimal(str(row["spend"])), 12))
+
+
+def child_of(process: "subprocess.Popen[str]") -> int:
+    """The process that the import has started, as soon as it has."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        if found := children.read_text().split():
+            return int(found[0])
+        time.sleep(0.005)
+    raise AssertionError("it has started none")

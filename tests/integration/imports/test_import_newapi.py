@@ -3,12 +3,7 @@
 import asyncio
 import csv
 import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -19,7 +14,7 @@ import pytest
 from conftest import PASSWORD, Server
 from importing import fetch, killed_import
 from newapi import CANARY, SCHEMAS, consumed, failed, postgres_of, rows, sqlite_of
-from running import PYTHON_PATH, RunningService
+from running import RunningService
 
 PER_UNIT: Final = 500_000
 SECRET: Final = "only-in-the-environment-7731"
@@ -131,32 +126,6 @@ def test_what_was_killed_goes_on(service: RunningService, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{12_000 - saved:,} rows: ")
     assert sum_of(service, "killed") == (12_000, billed(log))
-
-
-def test_an_import_outlives_the_process_that_reads_for_it(service: RunningService, tmp_path: Path) -> None:
-    """Its process is killed in the middle: the import goes on without it, and every row is there once."""
-    log = [consumed(id_) for id_ in range(1, 12_001)]
-    source = sqlite_of(tmp_path / "alone.db", "new-api 1.0", log)
-    command = [sys.executable, "-m", "service", "import", "new-api", source, "--account", "alone"]
-    process = subprocess.Popen(
-        [*command, "--data", str(service.data)], env={**os.environ, **PYTHON_PATH}, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        os.kill(child_of(process), signal.SIGKILL)
-        said = process.communicate(timeout=120)[0]
-
-    assert (process.returncode, said.splitlines()[0]) == (0, "12,000 rows: 12,000 stored")
-    assert sum_of(service, "alone") == (12_000, billed(log))
-
-
-def child_of(process: "subprocess.Popen[str]") -> int:
-    """The process that the import has started, as soon as it has."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while process.poll() is None:
-        if found := children.read_text().split():
-            return int(found[0])
-        time.sleep(0.005)
-    raise AssertionError("it has started none")
 
 
 def test_nothing_of_content_addresses_and_keys_is_stored(service: RunningService, tmp_path: Path) -> None:
