@@ -49,7 +49,7 @@ class Client(threading.Thread):
         super().__init__()
         self.service, self.key = service, key
         self.acknowledged: list[str] = []
-        self.refused: list[Any] = []
+        self.refused: list[Exception] = []
         self.ends = threading.Event()
 
     def run(self) -> None:
@@ -65,7 +65,7 @@ class Client(threading.Thread):
         try:
             return self.service.report(self.key, call)["rejected"] == 0
         except (OSError, AssertionError) as error:  # no connection, or another status than 200
-            self.refused.append(repr(error))
+            self.refused.append(error)
             return False
 
 
@@ -116,7 +116,7 @@ def test_no_call_is_lost_while_two_versions_serve(embedded_18, later_version: Pa
 
             found = newer.ask(admin, COUNT)["data"]["calls"]["totalCount"]
             assert found == len(client.acknowledged)
-            assert all("Connection" in one or "reset" in one.lower() for one in client.refused), client.refused
+            assert all(isinstance(one, OSError) for one in client.refused), client.refused
             with pytest.raises(RuntimeError, match="schema of a newer calledger \\(`9999_later`\\)"):
                 older.start()
         finally:
