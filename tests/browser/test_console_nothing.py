@@ -84,7 +84,7 @@ async def test_no_failure_and_failures_without_details_are_told_apart(
     viewer = await asyncio.to_thread(service.new_key, "viewer")
     async with signed_in(browser, service.url, viewer, "errors?range=4h") as page:
         await says(page, "No errors in this time")
-        await expect(page.locator("main .empty")).to_contain_text("None of 1 calls failed.")
+        await expect(page.locator("main .empty")).to_contain_text("The only call did not fail.")
     async with signed_in(browser, service.url, viewer, "errors?range=24h") as page:
         await says(page, "No details of errors in this time")
         await page.get_by_role("link", name="Its calls in the logs").click()

@@ -63,7 +63,7 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         await expect(cost).to_contain_text("+125%")  # 0.20 the day before
         await expect(page.locator(".figure", has_text="Spent on failures")).to_contain_text("0.050 USD")
         await expect(page.locator(".figure", has_text="Input from cache")).to_contain_text("50%")
-        await expect(page.get_by_text("1 calls in this time have no amount")).to_be_visible()
+        await expect(page.get_by_text("1 call in this time has no amount")).to_be_visible()
 
         groups = page.get_by_role("table", name="Costs by model, USD").locator("tbody tr")
         await expect(groups).to_have_count(2)

@@ -1,5 +1,6 @@
 import { useCallback, useMemo, useState } from "react";
 import { useAddress } from "../../address/address";
+import { Allowed } from "../../filter/Allowed";
 import { useFacets } from "../../filter/useFacets";
 import { useFilter } from "../../filter/useFilter";
 import { FacetPanel } from "../../filter/FacetPanel";
@@ -24,8 +25,17 @@ import { useFollow } from "./tail/useFollow";
 import { useTail } from "./tail/useTail";
 import { Toolbar } from "./Toolbar";
 
-/** The calls of a time: filters with counts at the side, bars over time, the list, and the open call at its right. */
+/** The calls of a time, of a filter that the role may use. */
 export default function LogsPage() {
+  return (
+    <Allowed>
+      <Logs />
+    </Allowed>
+  );
+}
+
+/** Filters with counts at the side, bars over time, the list, and the open call at its right. */
+function Logs() {
   const session = useSession();
   const { range, refresh } = useRange();
   const [parameters, change] = useAddress();

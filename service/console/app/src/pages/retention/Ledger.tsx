@@ -32,7 +32,7 @@ export function Ledger() {
   const [parameters, change] = useAddress();
   const { period, change: changeRange } = useRange();
   const looks = parameters.get("who") === "1";
-    const [proved, setProved] = useState<Proved>(new Map());
+  const [proved, setProved] = useState<Proved>(new Map());
   const filter = useMemo(
     () => ({ recordedAt: { gte: period.from, lt: period.to }, ...(looks && { kind: { in: LOOKS } }) }),
     [period, looks],

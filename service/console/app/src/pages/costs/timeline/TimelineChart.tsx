@@ -5,6 +5,7 @@ import { useFieldText } from "../../../calls/useFieldText";
 import { seriesColour } from "../../../charts/colour";
 import { useWords } from "../../../language/useWords";
 import { exact, height, readable } from "../../../numbers/decimal";
+import { compact } from "../../../numbers/figures";
 import { Button } from "../../../parts/controls/Button";
 import { Waiting } from "../../../parts/Waiting";
 import { useZone } from "../../../time/zone";
@@ -17,6 +18,9 @@ import { words } from "../words";
 const TimeBars = lazy(() => import("../../../charts/TimeBars"));
 const HEIGHT = 240;
 const OTHERS = "--series-7";
+
+/** Of a large amount no more than fits beside the chart. */
+const axisText = (value: number) => (value === 0 ? "0" : value >= 10_000 ? compact(value) : readable(String(value), 0).replace(/\.$/, ""));
 
 /** Money over time, stacked, with the period before as a line; a press on a bar opens its calls. The same is in a table. */
 export function TimelineChart({ costs, currency }: { costs: Costs; currency: string }) {
@@ -83,7 +87,7 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
           {...(line && { line })}
           zone={zone}
           height={HEIGHT}
-          axisText={(value) => (value === 0 ? "0" : readable(String(value), 0).replace(/\.$/, ""))}
+          axisText={axisText}
           pressed={open}
         />
       </Suspense>
