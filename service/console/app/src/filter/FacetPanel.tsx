@@ -16,6 +16,9 @@ interface Props {
   clear(): void;
 }
 
+/** What is wrong with the time or the filter, the page says. */
+const SAID = new Set(["OUT_OF_RETENTION", "BAD_USER_INPUT", "FORBIDDEN"]);
+
 /** All that calls can be filtered by, with how many calls each value has. */
 export function FacetPanel({ menus, filter, choose, bound, clear }: Props) {
   const word = useWords(words);
@@ -36,8 +39,7 @@ export function FacetPanel({ menus, filter, choose, bound, clear }: Props) {
           </Button>
         )}
       </header>
-      {/* What is out of retention, the page says. */}
-      {menus.problem && menus.problem.code !== "OUT_OF_RETENTION" && <ProblemNote problem={menus.problem} again={menus.again} />}
+      {menus.problem && !SAID.has(menus.problem.code) && <ProblemNote problem={menus.problem} again={menus.again} />}
       {plain.map((menu) => (
         <FacetMenu
           key={menu.name}

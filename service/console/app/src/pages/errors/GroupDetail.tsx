@@ -81,8 +81,8 @@ export function GroupDetail({ group, filter, close }: Props) {
             },
             { name: "model", title: word.model, cell: ({ call }) => call?.model ?? "–" },
             { name: "code", title: word.code, cell: ({ code }) => code ?? "–" },
-            { name: "message", title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
-            { name: "masked", title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–"}</span> },
+            { name: "message", wide: true, title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
+            { name: "masked", wide: true, title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–"}</span> },
           ]}
         />
       )}

@@ -69,8 +69,8 @@ function CrossedTable({ crossed, caption }: { crossed: Crossed; caption: string 
             <tr>
               <th scope="col">{text.name(row)}</th>
               {columns.map((value) => (
-                <th key={value ?? ""} scope="col" className="figures" title={named(column, value)}>
-                  <span className="crossed-name">{calls({ [column]: value }, named(column, value))}</span>
+                <th key={value ?? ""} scope="col" className="figures">
+                  {calls({ [column]: value }, named(column, value))}
                 </th>
               ))}
               <th scope="col" className="figures">
@@ -81,8 +81,8 @@ function CrossedTable({ crossed, caption }: { crossed: Crossed; caption: string 
           <tbody>
             {rows.map((value, at) => (
               <tr key={value ?? ""}>
-                <th scope="row" title={named(row, value)}>
-                  <span className="crossed-name">{calls({ [row]: value }, named(row, value))}</span>
+                <th scope="row">
+                  {calls({ [row]: value }, named(row, value))}
                 </th>
                 {columns.map((other, place) => {
                   const of = cells[at]?.[place] ?? "0";

@@ -19,8 +19,12 @@ const TimeBars = lazy(() => import("../../../charts/TimeBars"));
 const HEIGHT = 240;
 const OTHERS = "--series-7";
 
-/** Of a large amount no more than fits beside the chart. */
-const axisText = (value: number) => (value === 0 ? "0" : value >= 10_000 ? compact(value) : readable(String(value), 0).replace(/\.$/, ""));
+/** An amount as far as it fits beside the chart: 0.25, 1,200, 1.2M, 2e-9. */
+function axisText(value: number): string {
+  if (value === 0) return "0";
+  if (value >= 10_000) return compact(value);
+  return value < 0.0001 ? value.toExponential() : readable(String(value), 0).replace(/\.$/, "");
+}
 
 /** Money over time, stacked, with the period before as a line; a press on a bar opens its calls. The same is in a table. */
 export function TimelineChart({ costs, currency }: { costs: Costs; currency: string }) {
@@ -65,7 +69,7 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
           {series.map((one) => (
             <li key={one.label}>
               <i style={{ background: `var(${one.colour})` }} />
-              {one.label}
+              <span title={one.label}>{one.label}</span>
             </li>
           ))}
           {line && (

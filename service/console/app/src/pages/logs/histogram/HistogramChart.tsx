@@ -25,6 +25,8 @@ export function HistogramChart({ counted }: { counted: Counted }) {
   }, [bars, call]);
   // The list says what is out of retention.
   if (counted.problem?.code === "OUT_OF_RETENTION") return <p className="quiet">{counted.problem.message}</p>;
+  // What cannot be asked, the list says, which is asked the same.
+  if (counted.problem?.code === "BAD_USER_INPUT" || counted.problem?.code === "FORBIDDEN") return null;
   if (counted.problem !== null) return <ProblemNote problem={counted.problem} again={counted.again} />;
   if (bars === null && !counted.waiting) return null; // the role may not ask for sums
   return (
