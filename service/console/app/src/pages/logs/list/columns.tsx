@@ -64,7 +64,7 @@ export const COLUMNS: readonly Column[] = [
   {
     name: "amount",
     governs: "Call.amount",
-    width: 124,
+    width: 132,
     figures: true,
     order: "AMOUNT",
     // Of thousands nobody looks for millionths, and the currency has to be seen.
