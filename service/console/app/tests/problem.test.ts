@@ -13,7 +13,7 @@ const answered = (status: number, statusText: string) =>
 describe("a problem", () => {
   it("of a proxy is told by its status, not by its page, and signs nobody out", () => {
     expect(firstProblem(answered(502, "Bad Gateway"))).toEqual({ code: "UNAVAILABLE", message: "HTTP 502 Bad Gateway", requestId: "r1" });
-    expect([429, 504, 500, 401].map((status) => firstProblem(answered(status, ""))?.code)).toEqual(["THROTTLED", "TIMEOUT", "INTERNAL", "INTERNAL"]);
+    expect([429, 504, 500, 401].map((status) => firstProblem(answered(status, ""))?.code)).toEqual(["THROTTLED", "TIMEOUT", "HTTP_500", "HTTP_401"]);
     expect(isSignedOut(firstProblem(answered(401, "Unauthorized")) ?? { code: "", message: "", requestId: null })).toBe(false);
   });
 

@@ -3,7 +3,7 @@
 import type { CombinedError } from "urql";
 
 export interface Problem {
-  /** `extensions.code` of docs/errors.md, or `NETWORK` where nothing was answered. */
+  /** `extensions.code` of docs/errors.md, `NETWORK` where nothing was answered, or `HTTP_403` where something else did. */
   readonly code: string;
   readonly message: string;
   /** For the operator, who finds the rest in the log by it. */
@@ -35,7 +35,7 @@ export function firstProblem(error: CombinedError | undefined): Problem | null {
   if (response === undefined || response.ok) return { code: "NETWORK", message: error.networkError?.message ?? error.message, requestId };
   // Whatever stands before the service has answered. Its page is for no reader of ours, and it knows nothing of keys.
   const { status, statusText } = response;
-  return { code: BY_STATUS[status] ?? "INTERNAL", message: `HTTP ${status} ${statusText}`.trim(), requestId };
+  return { code: BY_STATUS[status] ?? `HTTP_${status}`, message: `HTTP ${status} ${statusText}`.trim(), requestId };
 }
 
 const BY_STATUS: Readonly<Record<number, string>> = { 429: "THROTTLED", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "TIMEOUT" };

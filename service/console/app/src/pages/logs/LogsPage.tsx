@@ -59,6 +59,11 @@ function Logs() {
   const tailed = useTail(callFilter, live);
   useFollow(tailed.fresh > 0, live && open === null, refresh);
   const sort = (next: Order) => change({ sort: textOf(next) });
+  const again = () => {
+    if (rows.problem) rows.again();
+    if (counted.problem) counted.again();
+    if (menus.problem) menus.again();
+  };
   const changeColumns = (names: readonly string[] | null) => {
     const text = names?.join(",") ?? null;
     storeColumns(text);
@@ -68,7 +73,7 @@ function Logs() {
   return (
     <div className="logs" data-facets={facetsShown} data-open={open !== null}>
       <aside className="logs-facets">
-        <FacetPanel menus={menus} filter={filter} choose={choose} bound={bound} clear={clear} />
+        <FacetPanel menus={menus} said={counted.problem?.code} filter={filter} choose={choose} bound={bound} clear={clear} />
       </aside>
       <div className="logs-main">
         <Toolbar
@@ -86,11 +91,11 @@ function Logs() {
           showFacets={setFacetsShown}
         />
         <FilterChips filter={filter} choose={choose} bound={bound} />
-        <HistogramChart counted={counted} />
+        <HistogramChart counted={counted} rows={rows} again={again} />
         <Summary counted={counted}>
           <OrderSwitch order={order} sort={sort} />
         </Summary>
-        <ListState rows={rows} stale={stale} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem}>
+        <ListState rows={rows} stale={stale} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem} again={again}>
           <CallTable
             rows={rows}
             columns={shown}
