@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, Response, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 from running import RunningService
 
 WAIT_MS = 30_000
@@ -494,21 +494,3 @@ async def test_an_error_is_said_with_its_id_and_asked_again(browser: Browser, se
         await page.unroute("**/graphql")
         await page.get_by_role("button", name="Try again").click()
         await rows(page).first.wait_for()
-
-        # What ails all of the page alike is said once, and one retry asks for all of it.
-        await page.route("**/graphql", lambda route: route.fulfill(json=answer))
-        async with page.expect_response(of("Histogram")), page.expect_response(of("FilterMenus")):
-            await page.keyboard.press("r")
-        await expect(page.get_by_role("alert")).to_have_count(1)
-        await expect(page.locator(".facets .waiting-line")).to_have_count(0)
-        await page.unroute("**/graphql")
-        await page.get_by_role("button", name="Try again").click()
-        await rows(page).first.wait_for()
-        await expect(page.locator(".summary strong")).to_be_visible()
-        await expect(page.locator(".facet-count").first).to_be_visible()
-        await expect(page.get_by_role("alert")).to_have_count(0)
-
-
-def of(operation: str) -> Callable[[Response], bool]:
-    """Whether a response is that of an operation."""
-    return lambda response: operation in (response.request.post_data or "")

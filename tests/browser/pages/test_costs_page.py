@@ -76,8 +76,9 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         await expect(page.get_by_role("table", name="Costs by model and account, USD")).to_contain_text("acme")
         await page.get_by_role("combobox", name="Columns").select_option("tag.team")
         crossed = page.get_by_role("table", name="Costs by model and tag team, USD").locator("tr")
-        rows = [["Model", "search", "growth", "All others", "Total"], ["gpt-4o", "0.30", "–", "0.050", "0.35"]]
-        rows += [["gpt-4o-mini", "–", "0.10", "–", "0.10"], ["Total", "0.30", "0.10", "0.050", "0.45"]]
+        none = "\N{EN DASH}"
+        rows = [["Model", "search", "growth", "All others", "Total"], ["gpt-4o", "0.30", none, "0.050", "0.35"]]
+        rows += [["gpt-4o-mini", none, "0.10", none, "0.10"], ["Total", "0.30", "0.10", "0.050", "0.45"]]
         await expect(crossed).to_have_count(len(rows))
         for row, cells in enumerate(rows):
             await expect(crossed.nth(row).locator("th, td")).to_contain_text(cells)
