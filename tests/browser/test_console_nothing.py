@@ -98,7 +98,7 @@ async def test_who_may_not_ask_for_sums_is_told_too(tmp_path: Path, browser: Bro
     """
     shipped = resources.files("policies.presets").joinpath("default.toml").read_text("utf-8")
     policy = tmp_path / "policy.toml"
-    shipped = shipped.replace('[roles.support.fields]\n', '[roles.support.fields]\n"Call.team" = "denied"\n')
+    shipped = shipped.replace("[roles.support.fields]\n", '[roles.support.fields]\n"Call.team" = "denied"\n')
     policy.write_text(without(without(shipped, "viewer", "costs"), "support", "costs", "facets"))
     running = await asyncio.to_thread(RunningService, tmp_path / "data", environment={"CALLEDGER_POLICY": str(policy)})
     try:

@@ -114,7 +114,7 @@ async def test_a_token_of_every_account_is_that_of_its_key(two_accounts: TwoAcco
     """Where it is asked for, and by a key that is bound to none alone: it reaches accounts that are made later, and no
     more than the key by then does.
     """
-    create = "mutation($in: CreateSessionTokenInput!) { createSessionToken(input: $in) { token accounts everyAccount } }"
+    create = CREATE.replace("accounts }", "accounts everyAccount }")
     key, bound = await two_accounts.key(Role.ADMIN), await two_accounts.key(Role.ADMIN, "acme")
     assert await bound.code(create, **{"in": {"everyAccount": True}}) == "FORBIDDEN"
     assert await key.code(create, **{"in": {"everyAccount": True, "accounts": ["acme"]}}) == "BAD_USER_INPUT"
