@@ -40,7 +40,7 @@ AmountUnknown: TypeAlias = Literal["NOT_REPORTED", "NOT_PRICED", "UNREADABLE", "
 """Why a call has no amount; the names are GraphQL's."""
 
 
-class AmountPart(Struct, gc=False):
+class AmountPart(Struct, gc=False, omit_defaults=True):
     """One part of an amount, quantity x unit price, in the currency of the call.
 
     `price_list`: the version of our list that the unit price is from; None: the part was reported.
