@@ -4,12 +4,11 @@ from typing import Annotated
 
 import strawberry
 
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
+from service.api.execution.selection import tree_of
 from service.api.exports.types import Export, decode_export_id, export_node
-from service.api.retention.queries import After, First, reading
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
 from service.query.records.ordering import Position

@@ -10,19 +10,18 @@ from uuid import UUID, uuid4
 
 import strawberry
 
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
+from service.api.execution.selection import tree_of
 from service.api.exports.inputs import CreateExportInput, ExportKind
 from service.api.exports.kinds import SHAPES
 from service.api.exports.mutations import checked_request
 from service.api.exports.types import SCHEDULE_PREFIX
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First
 from service.api.types.declarations import UNSET, argument, described, value
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import TimeZone
 from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError

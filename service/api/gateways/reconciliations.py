@@ -13,15 +13,14 @@ from typing import Annotated, Final
 import strawberry
 
 from policies.policy import views
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id, encode_id
+from service.api.execution.selection import tree_of
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First
 from service.api.types.declarations import UNSET, argument, described, given, value
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import Count, TimeZone
 from service.query.model.errors import ForbiddenError
 from service.query.records.ordering import CursorError, Position

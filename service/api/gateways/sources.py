@@ -6,15 +6,14 @@ from typing import Final
 import strawberry
 
 from policies.policy.views import may_ask
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.record_pages import read_record_page
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id, encode_id
+from service.api.execution.selection import tree_of
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First
 from service.api.types.declarations import UNSET, described
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import Count
 from service.query.records.ordering import Position
 from service.storage.gateways.pull_sources import PullSource, count_sources, get_source, page_sources

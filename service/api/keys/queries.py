@@ -1,7 +1,7 @@
 """API keys as they are asked for. A key that is bound to accounts sees those that are bound to no other ones."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Final
 
 import strawberry
 
@@ -9,18 +9,14 @@ from policies.policy import views
 from service.api.execution.context import Context, Info
 from service.api.execution.record_pages import read_record_page
 from service.api.keys.types import ApiKey, decode_key_id, key_node, key_nodes
-from service.api.types.connections import Connection
-from service.api.types.declarations import UNSET, argument
+from service.api.types.connections import After, Connection, First
+from service.api.types.declarations import UNSET
 from service.api.types.directives import Cost, paged
 from service.query.records.ordering import CursorError, Position
 from service.storage.control.api_keys import KeyRecord, find_key, number_of_keys, page_keys
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-
-
-First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, argument("Go on after this cursor.")]
 
 
 @strawberry.type

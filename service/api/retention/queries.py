@@ -12,9 +12,9 @@ import asyncpg
 import strawberry
 
 from policies.policy import views
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
+from service.api.execution.selection import tree_of
 from service.api.retention.types import (
     Account,
     ClassRetention,
@@ -22,21 +22,18 @@ from service.api.retention.types import (
     Hold,
     PurgeRun,
     class_node,
-    decode_account_id,
-    decode_id,
-    encode_account_id,
     erasure_node,
     hold_node,
     purge_node,
 )
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First
 from service.api.types.declarations import UNSET, argument, described
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_account_id, decode_id, encode_account_id
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.model.parameters import storable
-from service.query.reader import TimedReading
 from service.query.records.account_list import account_id, accounts_of, count_accounts, count_calls, page_accounts
 from service.query.records.ordering import Position
 from service.retention.audit import report
@@ -46,8 +43,6 @@ from service.retention.holds import holds
 from service.retention.purge_runs import Run, Runs
 from service.storage.control.policies import applied_policy
 
-First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, argument("Go on after this cursor.")]
 AccountName = Annotated[str, argument("The account's name, as calls have it.")]
 Active = Annotated[bool | None, argument("Only those in force, or only the others.")]
 Accounts = Annotated[
@@ -59,11 +54,6 @@ def retention_context(context: Context) -> RetentionContext:
     """What retention works with in this process."""
     retention: RetentionContext = context.services["retention"]
     return retention
-
-
-def reading(context: Context) -> TimedReading:
-    """A connection that PostgreSQL itself keeps to the accounts of the one who asks."""
-    return context.reader.connection(context.scope)
 
 
 @strawberry.type

@@ -5,14 +5,13 @@ from typing import Annotated
 import strawberry
 
 from policies.policy.views import may_ask
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id
-from service.api.types.connections import Connection
+from service.api.execution.selection import tree_of
+from service.api.types.connections import After, Connection, First
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id
 from service.api.webhooks.types import (
     DELIVERY_PREFIX,
     PREFIX,

@@ -11,7 +11,7 @@ from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.policy.model import Role
 from service.api.nodes import NODES_MAX
-from service.api.retention.types import encode_account_id
+from service.api.types.public_ids import encode_account_id
 from service.ledger import Ledger
 from service.query.model.scope import Scope
 from service.retention.context import RetentionContext
