@@ -25,7 +25,7 @@ from service.api.ledger.types import (
     proof_node,
 )
 from service.api.retention.queries import refuse_bound
-from service.api.types.connections import After, CountedConnection, First
+from service.api.types.connections import After, CountedConnection, First, Slicing
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
@@ -171,7 +171,7 @@ async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> 
         return await ledger.page(following, first=size) if asked.rows or asked.has_next else []
 
     page = await read_record_page(
-        info, ("ledger", selection.parameters()), first, after, fetch, lambda entry: (entry.index,)
+        info, ("ledger", selection.parameters()), Slicing.of(first, after), fetch, lambda entry: (entry.index,)
     )
     nodes = [entry_node(entry, note=_may_read_notes(context)) for entry in page.rows]
     return page.counted_connection(nodes, await _count(ledger, selection) if asked.total else 0)
