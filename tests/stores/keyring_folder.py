@@ -19,7 +19,7 @@ from service.keyring import (
     open_keyring,
 )
 from service.keyring.stores.pack_file import SLOT_BYTES
-from service.keyring.stores.packs import place_of
+from service.keyring.stores.packs import pack_slot_of
 
 DAY = PeriodKeyName(1, "personal", "2026-11-22")
 NEXT_DAY = PeriodKeyName(1, "personal", "2026-11-23")
@@ -49,9 +49,9 @@ class Slot:
 
 def slot_of(ring: Path, name: KeyName) -> Slot:
     """Where a keyring in the directory `ring` has the key of an account or a period."""
-    place = place_of(name)
-    assert place is not None
-    return Slot(ring / "packs" / place.pack, place.slot)
+    at = pack_slot_of(name)
+    assert at is not None
+    return Slot(ring / "packs" / at.pack, at.slot)
 
 
 class Environment:

@@ -46,7 +46,7 @@ class Layout:
         self._root_text = str(root)
 
     def pack_path(self, pack: str) -> str:
-        """The file of a pack, which is named as `place_of` names it."""
+        """The file of a pack, which is named as `pack_slot_of` names it."""
         return f"{self._root_text}/packs/{pack}"
 
     def key_path(self, name: KeyName) -> str:
