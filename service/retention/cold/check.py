@@ -21,11 +21,10 @@ async def check_cold(context: RetentionContext, _: datetime) -> tuple[list[str],
     wrong = [text for file in listed if (text := await _wrong_with(context, file)) is not None]
     wrong += await _misplaced(context, listed)
     ledgered = await ledgered_files(context)
-    if ledgered is not None:
-        # Read again: a partition can have moved or come back since.
-        again = [file for file in await cold_files(context.owner) if file.frozen]
-        wrong += _unlike(ledgered.frozen, [file for file in files if file in again])
-        wrong += _unlisted(ledgered.frozen, {file.partition for file in (*files, *again)})
+    # Read again: a partition can have moved or come back since.
+    again = [file for file in await cold_files(context.owner) if file.frozen]
+    wrong += _unlike(ledgered.frozen, [file for file in files if file in again])
+    wrong += _unlisted(ledgered.frozen, {file.partition for file in (*files, *again)})
     wrong += [f"`{path.name}` is in the folder of files, and not listed" for path in await unlisted(context)]
     rows = sum(file.rows for file in files)
     return wrong, (

@@ -284,7 +284,7 @@ async def test_a_keyring_from_before_the_erasure_is_destroyed_again(retained: Re
     await erase(retained, user=None)
     old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
     assert await old.key(AccountKeyName(number), mint=False)
-    assert await replay_tombstones(retained.retention.owner, old) == 1
+    assert await replay_tombstones(retained.retention.owner, old, retained.ledger) == 1
     with pytest.raises(KeyDestroyedError):
         await old.key(AccountKeyName(number), mint=False)
     await old.close()
