@@ -23,6 +23,10 @@ from service.ingest.prices.price_file import shipped_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult, Status
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.query.usage.consistency import check_usage
+from service.query.usage.correction_check import check_corrections
+from service.retention.rollups.compaction import COMPACT_ROWS, Compaction
+from service.retention.rollups.totals_check import check_derived_sums
 from service.storage.cold.tier import ColdTier
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy
@@ -72,6 +76,21 @@ class Ingest:
 
     async def value(self, statement: str, *values: Any) -> Any:
         return await self.database.owner.fetchval(statement, *values)
+
+    def compaction(self, rows: int = COMPACT_ROWS) -> Compaction:
+        """What sums up the calls, with partitions by the policy in force then."""
+        return Compaction(
+            self.database.owner, ensure=lambda needs: self.partitions.ensure(self.applied.policy, needs), rows=rows
+        )
+
+    async def assert_sums_are_right(self) -> None:
+        """Rollups and deltas are the sums of the calls, sums over all accounts and by key those of the rollups, and
+        the net amounts those of calls and corrections.
+        """
+        owner, policy = self.database.owner, self.applied.policy
+        assert [found async for found in check_usage(owner, policy)] == []
+        assert [found async for found in check_derived_sums(owner, policy)] == []
+        assert [found async for found in check_corrections(owner, policy)] == []
 
     async def opened_errors(self) -> list[str]:
         """The plaintext of every sealed error: what lies under the seal counts as stored."""

@@ -2,13 +2,12 @@
 
 import asyncio
 import errno
-import itertools
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dying import die_at
 
 from service.keyring import (
     AccountKeyName,
@@ -101,17 +100,10 @@ class Disk:
 
 def die_packing(urls: tuple[str, str], where: str, nth: int) -> None:
     """Pack, and die by SIGKILL at the nth call of `where` that belongs to it."""
-    work = getattr(os, where)
-    calls = itertools.count(1)
-
-    def die(*arguments: object, **options: object) -> object:
-        if next(calls) == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*arguments, **options)
 
     async def run() -> None:
         keyring = await open_keyring(*urls, create=False)
-        setattr(os, where, die)
+        die_at(os, where, nth)
         await keyring.pack()
 
     asyncio.run(run())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Server
 from dumping import pg
-from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed
 from rows import SeededLedger
 
 from policies.envelope import OpenError, SealContext, data_key, open_sealed
@@ -33,12 +33,6 @@ from service.storage.partitions import Partitions
 
 PAST = NOW - timedelta(days=100)
 SEALED = "SELECT account_id, occurred_at, id, sealed FROM call_error WHERE occurred_at < $1"
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 @asynccontextmanager
