@@ -23,6 +23,7 @@ from service.ingest.prices.price_file import shipped_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult, Status
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.ledger import KeyRegister, Ledger
 from service.query.usage.consistency import check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.rollups.compaction import COMPACT_ROWS, Compaction
@@ -57,6 +58,7 @@ class Ingest:
     partitions: Partitions
     keyring: Keyring
     authenticator: Authenticator
+    ledger: Ledger
     writer: Writer
     applied: AppliedPolicy
     stack: AsyncExitStack
@@ -161,7 +163,8 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
         create_kek_file(folder / "kek")
         keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
         stack.push_async_callback(keyring.close)
-        await keyring.bind(uuid4())
+        ledger = Ledger(database, keyring, uuid4())
+        await keyring.bind(ledger.database_id)
         policy = load_preset("default")
         accounts = Accounts(policy.tiers[policy.default_tier].number)
         await accounts.refresh()
@@ -171,7 +174,8 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
             accounts=accounts,
             partitions=Partitions(database.owner),
             keyring=keyring,
-            authenticator=Authenticator(await keyring.secret("pepper")),
+            authenticator=Authenticator(await keyring.secret("pepper"), KeyRegister(ledger)),
+            ledger=ledger,
             writer=None,  # type: ignore[arg-type] - made from the rest
             applied=AppliedPolicy(policy, 1, "sha256:test", RECENT, "test"),
             stack=stack,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from ingesting import Ingest, call, ingesting
 
@@ -111,18 +110,17 @@ class RetainedLedger:
 async def open_retained(url: str, folder: Path, *, delay: timedelta = timedelta(0)) -> AsyncIterator[RetainedLedger]:
     async with ingesting(url, folder) as ingest:
         ingest.use_policy(SHORT)
-        ledger = Ledger(ingest.database, ingest.keyring, uuid4())
         retention = RetentionContext(
             ingest.database,
             ingest.partitions,
             ingest.keyring,
             ingest.accounts,
             lambda: ingest.applied.policy,
-            ledger=ledger,
+            ledger=ingest.ledger,
             purge_delay=delay,
             keyring_backup_days=7,
         )
-        yield RetainedLedger(ingest, retention, ledger)
+        yield RetainedLedger(ingest, retention, ingest.ledger)
 
 
 class Killed(BaseException):
