@@ -1,5 +1,6 @@
-"""The entries that retention appends to the ledger: ids, counts and digests in the leaf, free text in its erasable
-note.
+"""What the entries of retention say in the ledger: ids, counts and digests in the leaf, free text in its erasable note.
+
+No fact has a name, a reason or anybody's id.
 """
 
 from collections.abc import Iterable, Sequence
