@@ -127,7 +127,7 @@ def _rewrap(store: KeyStore, wrapping: Wrapping, damaged: list[str]) -> Work:
     damaged.clear()
 
     async def rewrap(name: str) -> bool:
-        """Whether it was."""
+        """Whether the entry was wrapped anew."""
         entry = await store.read(name)
         # A packed one is as it should be; its own file was left by a crash, and goes when packing goes on.
         if entry is None or is_packed(entry) or kek_id_of(entry) == wrapping.metadata.current.id:

@@ -50,7 +50,7 @@ class RecordOrder(NamedTuple):
 
 
 def newest_first(moment: str) -> RecordOrder:
-    """By the attribute `moment`, newest first, and by id. A page is read behind a moment and id, or None."""
+    """The order by the attribute `moment`, newest first, and by id; a page is read behind a moment and id, or None."""
     return RecordOrder(lambda record: position_at(getattr(record, moment), record.id), moment_and_id)
 
 

@@ -49,7 +49,7 @@ async def exported_rows(runtime: Runtime, record: ExportRecord) -> tuple[Parts, 
 
 
 def scope_of(runtime: Runtime, record: ExportRecord) -> Scope:
-    """Of the key that asked, under the policy under which it asked. Raises ExportEndedError under another policy."""
+    """The scope of the key that asked, under the policy of then. Raises ExportEndedError under another one."""
     _refuse_changed(runtime, record)
     role, policy = Role(record.role), runtime.applied.policy
     return Scope(record.requested_by, role, record.accounts, policy, view_table(policy, role))
