@@ -24,7 +24,6 @@ from service.query.records.page import Row
 from service.storage.control.exports import PREFIX as EXPORT
 
 NODES_MAX: Final = 100
-_RETENTION: Final = ("hold_", "purge_", "erasure_", "acct_")
 _ERROR: Final = "err_"
 _RESOLVERS: Final[Mapping[str, Callable[[Context, str], Awaitable[Node | None]]]] = {
     EXPORT: resolve_export,
@@ -32,6 +31,7 @@ _RESOLVERS: Final[Mapping[str, Callable[[Context, str], Awaitable[Node | None]]]
     WEBHOOK: resolve_webhook,
     SOURCE: resolve_source,
     RECONCILIATION: resolve_reconciliation,
+    **dict.fromkeys(("hold", "purge", "erasure", "acct"), retention_node),
 }
 
 
@@ -46,9 +46,7 @@ async def nodes_of(info: Info, ids: Sequence[str]) -> list[Node | None]:
     calls: list[str] = []
     errors: list[str] = []
     for id_ in dict.fromkeys(ids):
-        if id_.startswith(_RETENTION):
-            found[id_] = await retention_node(info.context, id_)
-        elif (resolve := _RESOLVERS.get(id_.partition("_")[0])) is not None:
+        if (resolve := _RESOLVERS.get(id_.partition("_")[0])) is not None:
             found[id_] = await resolve(info.context, id_)
         else:
             (errors if id_.startswith(_ERROR) else calls).append(id_)
