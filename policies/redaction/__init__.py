@@ -8,7 +8,6 @@ from policies.redaction.echoes.echo import ContentIndex
 from policies.redaction.echoes.persons import PERSON_RULE, Persons
 from policies.redaction.engine import SIZE_CAP_CHARS, Redactor
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.json_values import JSONSegments, JSONValue, masked_value, revealed_value
 from policies.redaction.model import Hidden, HiddenKind, Redaction, Segments, mask, reveal
 from policies.redaction.rules.loader import Rule, load, shipped_rules
 
@@ -18,8 +17,6 @@ __all__ = [
     "ContentIndex",
     "Hidden",
     "HiddenKind",
-    "JSONSegments",
-    "JSONValue",
     "Persons",
     "Redaction",
     "RedactionError",
@@ -29,8 +26,6 @@ __all__ = [
     "Segments",
     "load",
     "mask",
-    "masked_value",
     "reveal",
-    "revealed_value",
     "shipped_rules",
 ]
