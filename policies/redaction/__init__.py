@@ -8,7 +8,7 @@ from policies.redaction.echoes.echo import ContentIndex
 from policies.redaction.echoes.persons import PERSON_RULE, Persons
 from policies.redaction.engine import SIZE_CAP_CHARS, Redactor
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.model import Hidden, HiddenKind, Redaction, Segments, mask, reveal
+from policies.redaction.model import Hidden, HiddenKind, Redaction
 from policies.redaction.rules.loader import Rule, load, shipped_rules
 
 __all__ = [
@@ -23,9 +23,6 @@ __all__ = [
     "Redactor",
     "Rule",
     "RuleError",
-    "Segments",
     "load",
-    "mask",
-    "reveal",
     "shipped_rules",
 ]
