@@ -27,8 +27,13 @@ from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES_MAX = 15
-BESIDES = {f"service/{name}.py" for name in ("storage/numbering", "storage/notices", "server/lifecycle", "tasks")}
-"""What runs in tasks of its own meanwhile: it numbers what was stored, and hears that it was."""
+BESIDES = {
+    f"service/{name}.py"
+    for name in ("storage/numbering", "storage/notifications", "server/lifecycle", "tasks", "offload")
+}
+"""What runs in tasks of its own meanwhile: it numbers what was stored, and hears that it was; and what lets others have
+their turn where a machine is busy.
+"""
 WARM = 8
 """Requests of the same kind that came before: what is worked out once is worked out."""
 PAGE = """query Page($account: String!) { calls(first: 5, filter: {account: {eq: $account}}) {
