@@ -28,6 +28,7 @@ from service.query.usage.consistency import check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.rollups.compaction import COMPACT_ROWS, Compaction
 from service.retention.rollups.totals_check import check_derived_sums
+from service.storage.cold.files import ColdFolder
 from service.storage.cold.tier import ColdTier
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy
@@ -159,7 +160,7 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
     async with AsyncExitStack() as stack:
         database = await Database.open(url)
         stack.push_async_callback(database.close)
-        database.cold = ColdTier(folder / "cold")
+        database.cold = ColdTier(ColdFolder(folder / "cold"))
         create_kek_file(folder / "kek")
         keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
         stack.push_async_callback(keyring.close)
