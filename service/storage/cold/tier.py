@@ -30,8 +30,8 @@ if TYPE_CHECKING:  # it loads pyarrow
 log = get_logger()
 
 UNREADABLE: Final = Counter("calledger_cold_unreadable", "Times that a file of the cold tier could not be read")
-LOOKED_AT_MAX: Final = 4_000_000
-"""Rows whose keys are known at a time, which take 80 MB for that long: a window with more is read in shorter ones."""
+LOOKED_AT_MAX: Final = 1_000_000
+"""Rows whose keys are known at a time, which takes 60 MB: a window with more is read in shorter ones."""
 _OPEN_MAX: Final = 32
 _LET_GO_S: Final = 60.0
 _ANSWERS_MAX: Final = 10_000
