@@ -21,6 +21,7 @@ from service.retention.context import RetentionContext
 from service.retention.purge_runs import Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
+from service.storage.citus.settling import settle
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection
 from service.storage.statements.tag_deltas import TAGS_LOCK
@@ -132,6 +133,7 @@ async def sum_history(context: RetentionContext) -> int:
         keys = [row["tag_key"] for row in rows if row["summed_from"] == newest]
         async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, COMPACTION_LOCK)
+            await settle(connection)
             for tier in tiers:
                 await remake_tags(connection, tier, newest - _DAY, newest, keys)
             await connection.execute(_SINCE, keys, newest - _DAY, False, EVER)
@@ -156,6 +158,7 @@ async def _sum_today(owner: asyncpg.Pool, keys: list[str]) -> None:
     """Sum the calls of today and of later days, which every writer adds to already."""
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, COMPACTION_LOCK)
+        await settle(connection)
         today: datetime = await connection.fetchval("SELECT date_trunc('day', now(), 'UTC')")
         await _remake_every_tier(connection, today, keys)
         await connection.execute(_SINCE, keys, today, True, EVER)

@@ -385,7 +385,7 @@ async def test_sums_that_are_made_anew_have_corrections(billing: Billing) -> Non
     await billing.assert_sums_are_right()
 
 
-@pytest.mark.plain
+@pytest.mark.plain("counts the rows of a plan")
 async def test_corrections_of_one_moment_are_not_compared_each_with_each(billing: Billing) -> None:
     """Calls of one account and millisecond are found by their whole key: the rows that PostgreSQL makes on the way to
     store their corrections are some for each, and not as many as pairs of them."""
