@@ -16,7 +16,12 @@ from citus_cluster import CitusServer
 from ingesting import call, eventually
 from retaining import RetainedLedger, open_retained, windows
 
+from policies.policy.model import Store
+from service.query.buckets.tier_days import TierDays
+from service.query.records.feed.check import check_feed
+from service.query.usage.consistency import UsageDifference, check_usage
 from service.retention.rollups.rebuild import rebuild_sums
+from service.retention.rollups.tag_check import check_tags
 from service.retention.rollups.tag_keys import _sum_today, keep_tags, sum_history
 from service.storage.citus import settling
 from service.storage.errors import CommitInDoubtError
@@ -26,6 +31,7 @@ ACCOUNTS = [f"account-{number}" for number in range(8)]
 SOON = datetime.now(UTC) + timedelta(hours=2)
 DAY = datetime(SOON.year, SOON.month, SOON.day, tzinfo=UTC)
 """Today, or tomorrow late in the evening."""
+TOMORROW = DAY + timedelta(days=1)
 IN_DOUBT = "citus_999_1_1_1"
 """Of a node that is none, so that Citus does not end it."""
 ON_COORDINATOR = ("usage_delta", "usage_tag_delta", "call_change_new")
@@ -68,10 +74,12 @@ async def on_its_way(url: str, tables: list[str]) -> AsyncIterator[Callable[[], 
     async def arrive() -> None:
         await node.execute(f"COMMIT PREPARED '{IN_DOUBT}'")
 
-    yield arrive
-    if await node.fetchval("SELECT EXISTS (SELECT 1 FROM pg_prepared_xacts WHERE gid = $1)", IN_DOUBT):
-        await node.execute(f"ROLLBACK PREPARED '{IN_DOUBT}'")
-    await node.close()
+    try:
+        yield arrive
+    finally:
+        if await node.fetchval("SELECT EXISTS (SELECT 1 FROM pg_prepared_xacts WHERE gid = $1)", IN_DOUBT):
+            await node.execute(f"ROLLBACK PREPARED '{IN_DOUBT}'")
+        await node.close()
 
 
 @asynccontextmanager
@@ -98,7 +106,7 @@ async def summed_today(retained: RetainedLedger) -> None:
 async def summed_history(retained: RetainedLedger) -> None:
     """Sums by tag of days before it was listed."""
     retained.ingest.use_policy(windows(2))
-    await retained.retention.owner.execute("UPDATE usage_tag_key SET summed_from = $1", DAY + timedelta(days=1))
+    await retained.retention.owner.execute("UPDATE usage_tag_key SET summed_from = $1", TOMORROW)
     await sum_history(retained.retention)
 
 
@@ -146,47 +154,68 @@ async def test_a_commit_that_stays_in_doubt_changes_no_sum(
         assert await summed(retained) == (8, 8)
 
 
-async def test_fsck_finds_nothing_in_what_is_on_its_way(embedded_18: CitusServer, retained: RetainedLedger) -> None:
-    """Neither calls before their deltas and changes nor the other way round are differences, once they have arrived."""
+async def differences(retained: RetainedLedger) -> list[object]:
+    """What `calledger fsck` finds of the day in sums, in sums by tag and in the feed."""
+    owner, policy, days = retained.retention.owner, retained.retention.policy(), [TierDays(1, DAY, TOMORROW)]
+    catalogue = await retained.retention.partitions.catalogue([Store.CALL], sized=False)
+    partitions = [part for part in catalogue.partitions if part.tier == 1 and part.start < TOMORROW and part.end > DAY]
+    return [
+        *[one async for one in check_usage(owner, policy, days)],
+        *[one async for one in check_tags(owner, policy, days)],
+        *(await check_feed(owner, policy, partitions))[0],
+    ]
+
+
+async def test_deltas_and_changes_that_are_on_their_way_are_no_difference(retained: RetainedLedger) -> None:
+    """Whoever compares calls with sums and feed looks again once all is there."""
     async with on_its_way(retained.ingest.url, list(ON_COORDINATOR)) as arrive, asyncio.TaskGroup() as group:
-        looking = group.create_task(retained.findings())
+        looking = group.create_task(differences(retained))
 
         async def waits() -> bool:
             return looking.done() or await retained.value(WAITS)
 
         await eventually(waits)
         await arrive()
-    assert looking.result() == {}
-    async with calls_on_their_way(embedded_18, retained) as arrive, asyncio.TaskGroup() as group:
-        looking = group.create_task(retained.findings())
+    assert looking.result() == []
 
-        async def waits_for_the_worker() -> bool:
+
+async def test_calls_that_are_on_their_way_are_no_difference(
+    embedded_18: CitusServer, retained: RetainedLedger
+) -> None:
+    """The same the other way round."""
+    async with calls_on_their_way(embedded_18, retained) as arrive, asyncio.TaskGroup() as group:
+        looking = group.create_task(differences(retained))
+
+        async def waits() -> bool:
             return looking.done() or await retained.value(WAITS_IDLE)
 
-        await eventually(waits_for_the_worker)
+        await eventually(waits)
         await arrive()
-    assert looking.result() == {}
+    assert looking.result() == []
 
 
-async def test_fsck_finds_nothing_while_calls_are_stored(retained: RetainedLedger) -> None:
-    """Calls that are stored all the time are no differences, and what is wrong is one all the same."""
-    stop = asyncio.Event()
+async def test_calls_that_are_stored_all_the_time_are_no_difference(retained: RetainedLedger) -> None:
+    """Comparisons while both workers are sent calls find nothing, and find what is wrong all the same."""
+    done = asyncio.Event()
 
-    async def report(writer: int) -> None:
+    async def report() -> None:
         """Store batches for both workers, one after the other."""
         number = 0
-        while not stop.is_set():
+        while not done.is_set():
             number += 1
+            names = [(f"{number}-{one}", ACCOUNTS[one % len(ACCOUNTS)]) for one in range(60)]
             await retained.ingest.report(
-                *(
-                    call(f"w{writer}-{number}-{one}", account=ACCOUNTS[one % 8], started_at=SOON.isoformat())
-                    for one in range(60)
-                )
+                *(call(id_, account=account, started_at=SOON.isoformat(), tags={"team": "a"}) for id_, account in names)
             )
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(report(0))
-        assert [await retained.findings() for _ in range(3)] == [{}] * 3
-        await retained.retention.owner.execute("UPDATE usage_delta SET amount = amount + 1 WHERE tier = 1")
-        assert list(await retained.findings()) == ["usage"]
-        stop.set()
+        group.create_task(report())
+        found = [await differences(retained) for _ in range(5)]
+        await retained.retention.owner.execute(
+            "UPDATE usage_delta SET calls = calls + 1 WHERE ctid = (SELECT min(ctid) FROM usage_delta)"
+        )
+        wrong = await differences(retained)
+        done.set()
+    assert found == [[]] * 5
+    assert {one.store for one in wrong if isinstance(one, UsageDifference)} == {Store.USAGE_QUARTER, Store.USAGE_DAY}
+    assert len(wrong) == 2
