@@ -277,10 +277,7 @@ def _rejection(report: Report, admitted: Admitted) -> str | None:
 
 
 __all__ = [
-    "METERS",
-    "OTHER_METER",
     "Admission",
-    "Admitted",
     "AdmittedError",
     "UnchangedReport",
 ]

@@ -22,7 +22,7 @@ from service.ingest.errors import DATABASE_FAULTS
 from service.logs import get_logger
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scan.ranges import DatabaseClock
+from service.query.scan.clock import DatabaseClock
 from service.reconcile.calls import CallRows
 from service.reconcile.kept import keep, keep_failure
 from service.reconcile.recorded import first_served
@@ -136,7 +136,7 @@ async def _compared(
         raise OperatorError("the source was not read to its end since then: `calledger sources list` says why")
     form = FORMATS.get(source.format)
     if form is None:
-        raise OperatorError(f"`{source.format}` is not known to this version")
+        raise OperatorError(f"`{source.format}` is not known to this version: update it, or remove the source")
     where = await open_address(runtime.keyring, source.id, source.sealed)
     opened = open_pullable(form, where.address, where.secret, where.user, since=first)
     reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)

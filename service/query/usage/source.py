@@ -23,12 +23,14 @@ from service.query.usage.plan import EPOCH, RetentionWindows, TierPeriod, plan_u
 from service.query.usage.union_sql import UsageRead, rollups_answer
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
+from service.storage.statements.unsummed import UnsummedDays
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReader:
     """Reads usage for one reader at one moment by the database's clock. `keyring`: for filters by a plain user id;
-    `cursors` seal where a report goes on; `cold`: the files in which some calls may lie.
+    `cursors` seal where a report goes on; `cold`: the files in which some calls may lie; `unsummed`: which tables of
+    sums lacked days a moment ago (None: not known).
     """
 
     database: Database
@@ -38,6 +40,7 @@ class UsageReader:
     cursors: Cursors
     keyring: Keyring | None = None
     cold: ColdRows | None = None
+    unsummed: UnsummedDays | None = None
 
     def refuse_unseen(self, fields: Iterable[str]) -> None:
         """Raise ForbiddenError for the first of `Type.field` that this role may not group, order or facet by."""
@@ -56,10 +59,11 @@ class UsageReader:
         calls_at_most: timedelta | None = None,
         corrections_moved: bool = False,
         by_tag: Sequence[str] | None = None,
+        files: bool = True,
     ) -> UsageRead:
         """Where the usage that matches lies. `rollups`: what is grouped by is in them; `users`: it is grouped by
         pseudonyms, and begins where they can be read; `by_tag`: sums by tag may answer, if it is grouped by these tags
-        (None: they may not); for the rest see `plan_usage`.
+        (None: they may not); `files`: single calls that are in files are given; for the rest see `plan_usage`.
 
         The account scope is applied here, by the same functions as for lists. Raises OutOfRetentionError when the
         filter needs what is gone.
@@ -88,7 +92,7 @@ class UsageReader:
         )
         tokens = await self._users(rest, account_ids, names.values(), TimeRange(plan.start, plan.end))
         given = None
-        if self.cold is not None:
+        if self.cold is not None and files:
             given = await self.cold.single_calls(windows.calls_of(plan.segments), account_ids)
         unsummed = self.database.engine.leaves_days_unsummed
         return UsageRead(

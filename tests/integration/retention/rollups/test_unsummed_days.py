@@ -7,22 +7,30 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
 from cold_ledgers import BASE, COSTS, opened
 from ingesting import call
-from retaining import NOW, SHORT, RetainedLedger, open_retained
+from retaining import NOW, SHORT, RetainedLedger
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
+from service.keyring import Keyring
 from service.query.buckets.tier_days import TierDays
 from service.query.buckets.time_buckets import TimeBucket
+from service.query.model.catalog import CALLS
+from service.query.model.parameters import Params
 from service.query.model.predicate import And, Compare
+from service.query.reader import Reader
 from service.query.records.account_list import count_calls
 from service.query.usage.consistency import check_usage
-from service.query.usage.report import CostSource, read_costs
+from service.query.usage.facets import read_facets
+from service.query.usage.report import CostSource, read_costs, reading_of, statement_of
 from service.query.usage.report_request import CostRequest
+from service.query.usage.source import UsageReader
+from service.query.usage.total_count import count_rows
 from service.retention.audit.fsck import check_ledger
 from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK, Compaction
@@ -46,6 +54,7 @@ from service.storage.citus.distribution import refuse_unsummed
 from service.storage.cold.catalogue import ColdFile, add_file, overlapping, remove_file
 from service.storage.connection import advisory_lock
 from service.storage.errors import DatabaseError
+from service.storage.statements.unsummed import UnsummedDays
 
 DAY, AT_ONCE = timedelta(days=1), timedelta(0)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -66,12 +75,6 @@ async def either(any_database_url: str) -> AsyncIterator[Ledger]:
     """The same on each version of PostgreSQL."""
     async with open_ledger(any_database_url) as ledger:
         yield ledger
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 def sparse(number: int, moment: datetime = EARLIER, models: int = 10_000) -> list[Reported]:
@@ -187,11 +190,13 @@ async def test_damage_to_sums_without_their_rollup_is_found(ledger: Ledger, tabl
 
 
 async def test_a_reader_sees_the_same_sums_while_days_lose_and_get_them(either: Ledger) -> None:
-    """Beside writers and compaction, whatever costs are grouped by: never a call too few or too many."""
+    """Beside writers and compaction, whatever costs are grouped by: never a call too few or too many. Also for those
+    who take all sums to be there, as they were a moment ago.
+    """
     batches, of_batch = 12, 40
     await either.report(sparse(of_batch))
     reader, done = either.reader(await either.now()), asyncio.Event()
-    owner = either.database.owner
+    mistaken, owner = replace(reader, unsummed={}), either.database.owner
 
     async def write() -> None:
         for number in range(1, batches):
@@ -214,7 +219,7 @@ async def test_a_reader_sees_the_same_sums_while_days_lose_and_get_them(either: 
                 )
             await make_sums(owner, OF_DAY, TABLES[number % 2 :: 2])
 
-    async def read(request: CostRequest) -> list[int]:
+    async def read(request: CostRequest, reader: UsageReader = reader) -> list[int]:
         seen = []
         while not done.is_set():
             report = await read_costs(reader, request)
@@ -231,13 +236,58 @@ async def test_a_reader_sees_the_same_sums_while_days_lose_and_get_them(either: 
         CostRequest(within, ["PROVIDER"], bucket=TimeBucket.DAY, zone="Asia/Kathmandu", **figures),
         CostRequest(within, ["STATUS", "MODEL"], bucket=TimeBucket.QUARTER_HOUR, **figures),
     ]
-    _, _, _, *seen = await asyncio.gather(write(), compact(), change(), *map(read, requests))
+    readings = [*map(read, requests), *(read(request, mistaken) for request in requests[:3])]
+    _, _, _, *seen = await asyncio.gather(write(), compact(), change(), *readings)
 
     for counts in seen:
         assert counts == sorted(counts)
         assert {count % of_batch for count in counts} == {0}
     await either.compaction.compact_all()
     assert await differences(either) == []
+
+
+async def test_what_was_there_a_moment_ago_is_not_relied_on(ledger: Ledger) -> None:
+    """Who takes all sums to be there is told by the statement itself that a day has none, and asks for its calls."""
+    await ledger.report(sparse(200))
+    await ledger.compaction.compact_all()
+    await look_at(ledger.database.owner, 1, EARLIER)
+    within = And((Compare("startedAt", "gte", EARLIER), Compare("startedAt", "lt", EARLIER + 2 * DAY)))
+    reader = replace(ledger.reader(await ledger.now()), unsummed={})
+    lists = Reader(ledger.database, ledger.accounts, cast("Keyring", None), reader.cursors)
+    listed = (await lists.prepare(reader.scope, CALLS, within))._replace(unsummed={})
+
+    report = await read_costs(reader, CostRequest(within, ["MODEL"], first=500, row_figures=frozenset({"calls"})))
+    facets = await read_facets(reader, within, ["models", "statuses"], 200)
+    async with lists.connection(reader.scope) as connection:
+        total = await count_rows(connection, listed)
+
+    counts = [sum(row.figures.sums["calls"] for row in report.rows), total]
+    assert counts + [sum(one.count for one in found) for found in facets.values()] == [200] * 4
+
+
+async def test_calls_are_not_planned_where_sums_have_their_days(ledger: Ledger) -> None:
+    """Of the tables that had all of a report's days a moment ago. What lacks others, or is not known, is asked for."""
+    within = And((Compare("startedAt", "gte", EARLIER), Compare("startedAt", "lt", EARLIER + 3 * DAY)))
+    request = CostRequest(within, ["MODEL"], row_figures=frozenset({"calls", "latencyMs"}))
+    await ledger.report(dense(1))
+    reader = ledger.reader(await ledger.now())
+    known: dict[str, UnsummedDays | None] = {
+        "nothing is unsummed": {},
+        "other tables": {"usage_day": (EARLIER, EARLIER + DAY)},
+        "earlier": {"usage_day_all": (EARLIER - 9 * DAY, EARLIER - DAY)},
+        "later": {"usage_day_all": (EARLIER + 3 * DAY, EARLIER + 4 * DAY)},
+        "of this time": {"usage_day_all": (EARLIER - DAY, EARLIER)},
+        "around it": {"usage_day_all": (EARLIER - DAY, EARLIER + 9 * DAY)},
+        "not known": None,
+    }
+    planned = dict[str, bool]()
+    for name, lacking in known.items():
+        params, reading = Params(), replace(await reading_of(reader, request), lacking=lacking)
+        sql = statement_of(reader, request, reading, params, 10).sql(reading, params)
+        async with ledger.database.reading(None) as connection:
+            plan = await connection.fetch(f"EXPLAIN {sql}", *params.values)
+        planned[name] = any(" on call_t1_" in line for (line,) in plan)
+    assert planned == dict(zip(known, [False] * 4 + [True] * 3, strict=True))
 
 
 async def test_sums_by_tag_and_account_go_and_those_over_all_accounts_stay(either: Ledger) -> None:
@@ -298,7 +348,7 @@ async def test_maintenance_looks_at_days_that_are_over(retained: RetainedLedger)
             for n in range(120)
         ]
         await retained.report(*rows)
-    await folder(retained).compact_all()
+    await retained.compact()
     assert [await leave_unsummed(retained.retention, settled=settled) for settled in (DAY, AT_ONCE, AT_ONCE)] == [
         0,
         1,
@@ -319,7 +369,7 @@ async def test_sums_that_outlive_calls_are_made_before_calls_go(retained: Retain
     """A purge of a day without sums: the ledger's count is that of the calls, and costs by day stay."""
     moment = NOW - timedelta(days=500)
     await retained.report(*(call(f"{n}", started_at=moment.isoformat(), model=f"m{n}") for n in range(120)))
-    await folder(retained).compact_all()
+    await retained.compact()
     day = moment.replace(hour=0, minute=0, second=0)
     assert {"usage_day", "usage_day_all"} < set(await look_at(retained.retention.owner, 1, day))
 
@@ -369,7 +419,7 @@ async def test_no_day_loses_its_sums_beside_an_older_service(retained: RetainedL
     """One that answers still during an upgrade would not read the calls in their stead."""
     moment = (NOW - timedelta(days=5)).isoformat()
     await retained.report(*(call(f"{n}", started_at=moment, model=f"m{n}") for n in range(120)))
-    await folder(retained).compact_all()
+    await retained.compact()
     older = await asyncpg.connect(retained.ingest.url, server_settings={"application_name": "calledger maintenance"})
     assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
     await older.close()
@@ -392,7 +442,7 @@ async def test_sums_of_calls_in_files_are_not_made_of_no_calls(database_url: str
     """Derived sums that are wrong there are derived again from the rollup; the rest of the day's sums stay."""
     async with opened(database_url, tmp_path) as ledger:
         context = ledger.retention
-        await folder(ledger.kept).compact_all()
+        await ledger.kept.compact()
         await ledger.freeze()
         before, day = await ledger.data(COSTS), BASE.replace(hour=0, minute=0) + DAY
         (file,) = overlapping(await ledger.files(), 1, day, day + DAY)
@@ -405,15 +455,11 @@ async def test_sums_of_calls_in_files_are_not_made_of_no_calls(database_url: str
         assert await ledger.data(COSTS) == before
 
 
-def folder(retained: RetainedLedger) -> Compaction:
-    return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
-
-
 async def test_calls_move_to_files_with_all_of_their_sums(database_url: str, tmp_path: Path) -> None:
     """Costs of days without sums are as before when their calls lie in files, which are not read for sums."""
     async with opened(database_url, tmp_path) as ledger:
         owner = ledger.retention.owner
-        await folder(ledger.kept).compact_all()
+        await ledger.kept.compact()
         days = await owner.fetch("SELECT DISTINCT tier, date_trunc('day', started_at, 'UTC') FROM call")
         before = await ledger.data(COSTS)
         async with owner.acquire() as connection, connection.transaction():
