@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from policies import Role, load_preset
 from policies.envelope import SealContext, data_key, open_sealed
@@ -133,16 +133,17 @@ def new_writer(
 
 
 @asynccontextmanager
-async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ingest]:
-    """Everything opened, and closed again however the test ends."""
+async def ingesting(url: str, folder: Path, *, ledger: UUID | None = None, **options: Any) -> AsyncIterator[Ingest]:
+    """Everything opened, and closed again however the test ends. `ledger`: the id of one that may be there already."""
     async with AsyncExitStack() as stack:
         database = await Database.open(url)
         stack.push_async_callback(database.close)
         database.cold = ColdTier(folder / "cold")
-        create_kek_file(folder / "kek")
+        if not (folder / "kek").exists():
+            create_kek_file(folder / "kek")
         keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
         stack.push_async_callback(keyring.close)
-        await keyring.bind(uuid4())
+        await keyring.bind(ledger or uuid4())
         policy = load_preset("default")
         accounts = Accounts(policy.tiers[policy.default_tier].number)
         await accounts.refresh()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from ingesting import Ingest, call, ingesting
 
@@ -95,10 +95,14 @@ class RetainedLedger:
 
 
 @asynccontextmanager
-async def open_retained(url: str, folder: Path, *, delay: timedelta = timedelta(0)) -> AsyncIterator[RetainedLedger]:
-    async with ingesting(url, folder) as ingest:
+async def open_retained(
+    url: str, folder: Path, *, delay: timedelta = timedelta(0), id_: UUID | None = None
+) -> AsyncIterator[RetainedLedger]:
+    """Open the ledger `id_`, or a new one."""
+    id_ = id_ or uuid4()
+    async with ingesting(url, folder, ledger=id_) as ingest:
         ingest.use_policy(SHORT)
-        ledger = Ledger(ingest.database, ingest.keyring, uuid4())
+        ledger = Ledger(ingest.database, ingest.keyring, id_)
         retention = RetentionContext(
             ingest.database,
             ingest.partitions,
