@@ -11,12 +11,13 @@ from policies.redaction.echoes.comparing import (
     UnescapedText,
     clusters,
     escapes_may_be,
+    holds_marks,
     in_hiragana,
     is_edge,
     opened_readings,
 )
 from policies.redaction.echoes.invisible import INVISIBLE, all_visible, visible, with_plain_dashes
-from policies.redaction.echoes.spellings import Spelling, letters_of_plain, spelled, spellings_of
+from policies.redaction.echoes.spellings import Spelling, letters, letters_of_plain, spelled, spellings_of
 from policies.redaction.normalization import encode
 
 PERSON_RULE: Final = "reported-person"
@@ -137,6 +138,16 @@ def spellings_of_person(value: str, folded: str) -> tuple[Spelling, ...]:
     return () if _is_common(folded) else spellings_of(value, folded)
 
 
+def plain_needles(value: str) -> tuple[str, tuple[str, ...]]:
+    """What one of is in the letters and digits, in lower case, of every plain text that names `value`: its own letters,
+    or those of a code.
+    """
+    folded = " ".join(fold(value).split())
+    own = letters(folded).decode()
+    codes = {needle for one in spellings_of_person(value, folded) for needle in one.needles}
+    return own, tuple(codes - {own})
+
+
 def _may_be_in(text: str, spellings: list[Spelling]) -> bool:
     shown = letters_of_plain(text) if spellings else ""
     return any(needle in shown for spelling in spellings for needle in spelling.needles)
@@ -174,6 +185,10 @@ def fold(text: str) -> str:
         return text.lower()
     text = unicodedata.normalize("NFKC", with_plain_dashes(visible(text)).translate(_APOSTROPHES))
     return in_hiragana(text.casefold().translate(_TURKISH))
+
+
+_folded_character: Final = lru_cache(maxsize=8192)(fold)
+"""Of single characters: in a text that holds a person each is folded by itself."""
 
 
 class _Unescaped:
@@ -217,12 +232,17 @@ class _Folded:
         self.text = text.lower()
         if all_visible(text):
             return
+        if INVISIBLE.search(text) is None and not holds_marks(text):
+            characters = list(map(_folded_character, text))
+            if all(len(character) == 1 for character in characters):  # as nearly every text
+                self.text = "".join(characters)
+                return
         positions = list(_visible(text))
         seen = "".join([text[at] for at in positions])
         parts: list[str] = []
         self._edges = []
         for start, end in clusters(seen):
-            part = fold(seen[start:end])
+            part = _folded_character(seen[start]) if end - start == 1 else fold(seen[start:end])
             parts.append(part)
             self._edges += [(positions[start], positions[end - 1] + 1)] * len(part)
         self.text = "".join(parts)

@@ -86,12 +86,17 @@ async def test_a_late_report_waits_for_no_move(ledger: ColdLedger) -> None:
 async def test_single_calls_are_found_however_many_there_are(
     ledger: ColdLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a window may look at is no bound for late reports, look-ups by id and the feed."""
+    """What is known of files at a time is no bound for lists, which read shorter windows, late reports, look-ups by id
+    and the feed.
+    """
     ids, feed = await paged(ledger, 200), QUERIES[8]
     changes = await ledger.data(feed)
     await ledger.freeze()
+    monkeypatch.setattr(tier, "LOOKED_AT_MAX", 30)
+    assert await paged(ledger, 50) == ids
+    ascending = "{ calls(first: 200, orderBy: [{field: STARTED_AT, direction: ASC}]) { nodes { id } } }"
+    assert [node["id"] for node in (await ledger.data(ascending))["calls"]["nodes"]] == ids[::-1]
     monkeypatch.setattr(tier, "LOOKED_AT_MAX", 1)
-    assert (await ledger.ask(IDS)).errors is not None
     query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Call { id } } }"
     assert [node["id"] for node in (await ledger.data(query, ids=ids[-90:]))["nodes"]] == ids[-90:]
     assert await ledger.data(feed) == changes
@@ -162,6 +167,23 @@ async def test_a_listing_that_somebody_changed_is_found(ledger: ColdLedger) -> N
         assert any(file.partition in text for text in wrong), change
         assert "rows" in change or (await States.read(owner, 1)).of(part) != before
         await owner.execute(back)
+
+
+async def test_a_listing_leads_to_no_other_file(ledger: ColdLedger, tmp_path: Path) -> None:
+    """A name that somebody wrote into the list is neither read nor removed outside of the folder."""
+    await ledger.freeze()
+    outside = tmp_path / "outside"
+    outside.write_bytes((ledger.folder / (await ledger.files())[0].name).read_bytes())
+    await ledger.retention.owner.execute(
+        "UPDATE cold_file SET name = '../outside', frozen_at = NULL WHERE id = $1", (await ledger.files())[0].id
+    )
+    file = next(file for file in await ledger.files() if file.name == "../outside")
+    assert "no name" in (await ledger.kept.findings())["cold tier"]
+    with pytest.raises(ColdFileError):
+        await thaw(ledger.retention, file, actor="cli")
+    await ledger.retention.owner.execute("UPDATE cold_file SET frozen_at = now()")
+    await ledger.reader.clock.refresh()
+    assert (await ledger.ask(IDS)).errors is not None and outside.exists()
 
 
 @pytest.mark.parametrize("kind", ErasureKind)

@@ -1,14 +1,13 @@
 """What an erasure finds of a person in rows that are nobody's or another's: sealed messages, and names in clear."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from base64 import b64encode
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ingesting import call
-from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from retaining import NOW, YOUNG, RetainedLedger, failed
 
 from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import SealContext, data_key, open_sealed
@@ -18,7 +17,6 @@ from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
-from service.retention.rollups.compaction import Compaction
 
 PERSON = "p7-person-9914"
 MARK = "[redacted:reported-person]"
@@ -27,12 +25,6 @@ KEPT = """
     SELECT tier, occurred_at, id, account_id, sealed, rules, rule_counts FROM {table}
     WHERE model = $1 AND sealed IS NOT NULL
 """
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 def naming(id_: str, message: str, **facts: Any) -> dict[str, Any]:
@@ -110,11 +102,28 @@ async def test_names_of_operations_and_served_models_go_too(retained: RetainedLe
     assert await retained.column("SELECT served_model FROM call") == [f"ft:{MARK}"]
 
 
-async def compact(retained: RetainedLedger) -> None:
-    async def ensure(needs: Any) -> None:
-        await retained.retention.partitions.ensure(SHORT, needs)
-
-    await Compaction(retained.retention.owner, ensure=ensure).compact_all()
+async def test_older_rows_lose_other_spellings_of_the_name(retained: RetainedLedger) -> None:
+    """Rows that were stored before names were looked for in other spellings: with other signs, within a word, in base64
+    and in hexadecimal; the id of a neighbour stays.
+    """
+    code = PERSON.encode()
+    older = [
+        *("p7person9914", "P7_Person.9914", "teamp7.person.9914eu", "p7=2Dperson=2D9914"),
+        *(code.hex(), code.hex().upper(), b64encode(code).decode(), b64encode(b"u:" + code + b"!").decode()),
+    ]
+    kept = ["p8person9914", b64encode(b"somebody-else-7").decode(), "p7-person"]
+    texts, facts = (*older, *kept), {"started_at": YOUNG.isoformat(), "account": "acme"}
+    await retained.report(*(call(f"c{number}", model=f"m{number}", **facts) for number in range(len(texts))))
+    for number, text in enumerate(texts):
+        changed = "deployment = $1::text, session_id = $1, tags = jsonb_build_object('team', $1::text)"
+        await retained.retention.owner.execute(f"UPDATE call SET {changed} WHERE model = $2", text, f"m{number}")
+    await erase(retained)
+    left = await retained.ingest.fetch("SELECT model, deployment, session_id, tags->>'team' AS team FROM call")
+    found = {row["model"]: (row["deployment"], row["session_id"], row["team"]) for row in left}
+    for number, text in enumerate(older):
+        deployment, session_id, team = found[f"m{number}"]
+        assert MARK in deployment and MARK in team and session_id is None, text
+    assert [found[f"m{number}"] for number in range(len(older), len(texts))] == [(text,) * 3 for text in kept]
 
 
 SUMS = """
@@ -133,7 +142,7 @@ async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(retaine
         facts = {"model": f"ft:{PERSON}", "provider": PERSON, "api_key": f"key of {PERSON}", "account": account}
         await retained.report(failed(f"{hours} {account}", moment, **facts))
         if hours == 30:
-            await compact(retained)
+            await retained.compact()
     assert await retained.findings() == {}
     erasure = await erase(retained)
     assert erasure.finished_at is not None
@@ -144,7 +153,7 @@ async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(retaine
         text = f"SELECT {table}::text FROM {table} WHERE account_id = 1"
         assert not any(PERSON in row for row in await retained.column(text))
     assert await retained.findings() == {}
-    await compact(retained)
+    await retained.compact()
     assert await retained.findings() == {}
     await retained.retention.owner.execute("DELETE FROM call WHERE account_id <> 1")
     assert sum(PERSON in text for text in await retained.column(SUMS)) > 0  # those of the other account
