@@ -45,5 +45,5 @@ async def test_every_page_asks_what_it_asks_elsewhere(browser: Browser, service:
             await expect(page.locator(".problem")).to_have_count(0)
         assert await page.locator("nav.navigation a.navigation-link").count() == 8
     texts = json.loads((Path(__file__).parents[2] / "service/console/dist/documents.json").read_text())
-    asked = [MINE, texts["AccountNames"], texts["AccountNames"] + " ", "{ __typename }"]
+    asked = [MINE, texts["Who"], texts["Who"] + " ", "{ __typename }"]
     assert [await asyncio.to_thread(status_of, service, text) for text in asked] == [200, 200, 403, 403]
