@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from policies.evidence import LedgerKind
 from policies.policy.model import Store
 from service.query.usage.consistency import check_usage
-from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
@@ -143,7 +143,7 @@ async def rebuild_sums(
                 "amount_before": row["amount_before"],
                 "amount_after": row["amount_after"],
             }
-            await entries.append(context.ledger, "SUMS_REBUILT", facts, actor=actor, connection=connection)
+            await context.ledger.append(LedgerKind.SUMS_REBUILT, facts, actor=actor, connection=connection)
         yield RebuiltDay(tier, day, *row)
 
 
