@@ -59,7 +59,12 @@ class Consumer(threading.Thread):
     def catch_up(self, *options: str) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "CALLEDGER_KEY": self.service.admin_key}
         return subprocess.run(
-            self.command(*options), env=environment, capture_output=True, text=True, timeout=10 * COMPLETE_S, check=False
+            self.command(*options),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=10 * COMPLETE_S,
+            check=False,
         )
 
 
