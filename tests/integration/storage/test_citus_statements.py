@@ -22,7 +22,6 @@ VALUES = {
     "smallint": "1",
     "bigint": "1",
     "numeric": "1",
-    "boolean": "true",
     "text": "'x'",
     "uuid": "'00000000-0000-7000-8000-000000000000'",
     "bytea": "'\\x00'",
@@ -73,20 +72,28 @@ def texts(value: object) -> Iterator[str]:
         yield from texts(list(value.values()))
 
 
-def given(kind: str) -> str:
-    """A value of a parameter's type."""
+def given(kind: str, truth: str) -> str:
+    """A value of a parameter's type; `truth`: that of a boolean."""
+    if kind == "boolean":
+        return truth
     return f"ARRAY[{VALUES[kind[:-2]]}]::{kind}" if kind.endswith("[]") else f"{VALUES[kind]}::{kind}"
 
 
 async def plan_of(connection: asyncpg.Connection, statement: str) -> str:
-    """How it is run with some values; raises what PostgreSQL raises where it cannot be."""
+    """How it is run with some values, and with either boolean: one may leave nothing to do, and Citus does that.
+
+    Raises what PostgreSQL raises where it cannot be run.
+    """
     await connection.execute(f"PREPARE asked AS {statement}")
     try:
         kinds = await connection.fetchval(
             "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = 'asked'"
         )
-        values = f"({', '.join(map(given, kinds))})" if kinds else ""
-        return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE asked{values}"))
+        lines = list[str]()
+        for truth in ("true", "false") if "boolean" in kinds else ("true",):
+            values = f"({', '.join(given(kind, truth) for kind in kinds)})" if kinds else ""
+            lines += [row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE asked{values}")]
+        return "\n".join(lines)
     finally:
         await connection.execute("DEALLOCATE asked")
 
