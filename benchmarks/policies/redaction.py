@@ -117,7 +117,9 @@ def at_cap() -> dict[str, float]:
 
 def growth(redactor: Redactor, unit: str) -> tuple[float, float]:
     """The mean ratio of times from one size to its double, and the seconds for 1 MiB."""
-    times = [_seconds(redactor, unit * (size // len(unit))) for size in SIZES]
+    # each text is its predecessor twice: with another remainder at its end it might be a text of another kind
+    smallest = SIZES[0] // len(unit)
+    times = [_seconds(redactor, unit * (smallest * size // SIZES[0])) for size in SIZES]
     # the mean over the six doublings that end at 1 MiB: single ones are noise on a shared machine
     return (times[-1] / times[-7]) ** (1 / 6), times[-1]
 

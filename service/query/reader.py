@@ -26,9 +26,9 @@ from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.records.walk import Walk
+from service.query.scan.clock import DatabaseClock
 from service.query.scan.cold import ColdRows, UnsharedError
 from service.query.scan.ranges import (
-    DatabaseClock,
     Density,
     RangeCache,
     scan_range_of,
@@ -158,6 +158,7 @@ class Reader:
         return ListRead(
             table, scope, ranges.account_ids, scan_ranges, time_range, decomposed.rest, ranges.names, users, now,
             binding, self._densities[table.name], self.accounts.erased, self._cold(table),
+            self.clock.unsummed,
         )  # fmt: skip
 
     async def _read(
@@ -314,7 +315,9 @@ class Reader:
         await next_turn()
         now = await self.clock.now()
         cold = self._cold(CALLS)
-        return UsageReader(self.database, self.accounts, scope, now, self.cursors, self.keyring, cold)
+        return UsageReader(
+            self.database, self.accounts, scope, now, self.cursors, self.keyring, cold, self.clock.unsummed
+        )
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""

@@ -12,6 +12,7 @@ from service.query.model.scope import Scope
 from service.query.scan import statements
 from service.query.scan.cold import ColdRows
 from service.query.scan.ranges import Density, ScanRange
+from service.storage.statements.unsummed import UnsummedDays
 
 
 class ListRead(NamedTuple):
@@ -19,7 +20,8 @@ class ListRead(NamedTuple):
 
     `account_ids`: the accounts that can have matches (None: any); `erased`: ids of the accounts whose erasure has
     begun, in the scope or not. `predicate` does not repeat what the scan ranges and the time range say. `density`: None
-    where the time range is no wider than a page. `cold`: the files in which some of its rows may lie.
+    where the time range is no wider than a page. `cold`: the files in which some of its rows may lie; `unsummed`: which
+    tables of sums lacked days a moment ago (None: not known).
     """
 
     table: Table
@@ -35,6 +37,7 @@ class ListRead(NamedTuple):
     density: Density | None
     erased: Collection[int] = ()
     cold: ColdRows | None = None
+    unsummed: UnsummedDays | None = None
 
     @property
     def only(self) -> list[statements.Condition]:

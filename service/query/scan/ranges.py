@@ -3,16 +3,13 @@
 The account scope is applied to lists here and nowhere else. A scan range never leaves the scope: what a filter says of
 accounts only narrows it. Row-level security checks the same once more, in the database.
 
-`RangeCache` remembers the ranges by scope and accounts, `time_windows` cuts them into windows that a page is looked
-for in, and `DatabaseClock` gives the moment that the retention cut-offs are worked out for.
+`RangeCache` remembers the ranges by scope and accounts, and `time_windows` cuts them into windows that a page is looked
+for in.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
-
-import asyncpg
 
 from policies.policy.fields import ERROR_RECORD
 from policies.policy.model import Action, DataClass, Policy, Store
@@ -20,15 +17,11 @@ from policies.retention import cutoff, readable_cutoff
 from service.query.filters.decomposition import DecomposedFilter
 from service.query.filters.to_sql import accounts_matching
 from service.query.model.catalog import ERRORS, Table
-from service.query.model.errors import BadInputError, QueryTimeoutError
+from service.query.model.errors import BadInputError
 from service.query.model.predicate import Compare, TimeRange, fields_of, operands
 from service.query.model.scope import Scope
-from service.storage.cold.catalogue import AS_JSON, ColdFile, from_json
-from service.storage.connection import one_row
 from service.storage.control.accounts import Accounts
-from service.storage.database import Database
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
-from service.storage.statements.write import LOGS_PARAMETERS
 
 SCAN_RANGES_MAX: Final = 8
 TICK: Final = timedelta(microseconds=1)
@@ -347,53 +340,3 @@ def time_windows(
                 yield TimeRange(lower, start + width)
                 lower = start + width
         yield TimeRange(lower, end)
-
-
-_NOW = f"SELECT clock_timestamp() AS now, {AS_JSON} AS files, {LOGS_PARAMETERS} AS logs"
-"""The database's time, which files of calls there are, and whether its log gets the parameters of statements."""
-_TRUSTED_SECONDS = 10.0
-
-
-class DatabaseClock:
-    """The database's time, from a measurement of at most ten seconds ago and our own monotonic clock.
-
-    It runs behind the database by no more than a round trip; most readings run no statement. `ahead`: by how much it is
-    fast, for who reads what may still be shown then.
-    """
-
-    def __init__(self, database: Database, ahead: timedelta = timedelta()) -> None:
-        self._database = database
-        self._ahead = ahead
-        self._measured: tuple[float, datetime] | None = None
-        self.logs_parameters = False
-        """Whether the server writes parameters into its log: rows of files are no parameters then."""
-        self.files_at = 0.0
-        """When `files` was read, by the monotonic clock."""
-        self.files: tuple[ColdFile, ...] = ()
-        """The files of calls at the last measurement. One is listed for longer than this is trusted before it answers
-        for its rows (`service.retention.cold`)."""
-
-    async def now(self) -> datetime:
-        """The time, measured anew when the last measurement is too old. Raises QueryTimeoutError."""
-        return self.cached() or await self.refresh()
-
-    def cached(self) -> datetime | None:
-        """The time by the last measurement; None when that is too old."""
-        if self._measured is None:
-            return None
-        measured_at, moment = self._measured
-        since = time.monotonic() - measured_at
-        return None if since > _TRUSTED_SECONDS else moment + timedelta(0, since)
-
-    async def refresh(self) -> datetime:
-        """The time, measured anew. Raises QueryTimeoutError."""
-        measured_at = time.monotonic()
-        try:
-            async with self._database.reading(None) as connection:
-                moment, files, self.logs_parameters = await one_row(connection, _NOW)
-        except asyncpg.QueryCanceledError:
-            raise QueryTimeoutError from None
-        moment += self._ahead
-        self.files, self.files_at = from_json(files), measured_at
-        self._measured = (measured_at, moment)
-        return moment + timedelta(0, time.monotonic() - measured_at)

@@ -1,8 +1,8 @@
 """Facets: the values that a filter menu offers, with how many calls have each."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from service.query.model.predicate import And, Predicate, TagMatch, conjuncts, f
 from service.query.usage.report_sql import CURRENCY, DIMENSIONS, SUMS
 from service.query.usage.source import UsageReader
 from service.query.usage.union_sql import Column, UsageRead, UsageUnion
+from service.storage.statements.unsummed import any_unsummed
 
 FIRST_DEFAULT: Final = 20
 FIRST_MAX: Final = 200
@@ -135,19 +136,30 @@ async def _read(
     reading = await reader.reading(predicate, rollups=summed, calls_at_most=CALLS_AT_MOST)
     found: dict[str, list[FacetValue]] = {name: [] for name in facets}
     if reading.plan.segments:
-        params = Params()
-        sql = (_summed if summed else _single)(reading, facets, first, params)
-        for row in await _fetch(reader, sql, params):
+        sql = _summed if summed else _single
+        rows = await _fetch(reader, replace(reading, lacking=reader.unsummed), sql, facets, first)
+        if any(row["facet"] is None for row in rows):
+            rows = await _fetch(reader, reading, sql, facets, first)
+        for row in rows:
             found[row["facet"]].append(FacetValue(row["value"] or None, row["count"]))
     if "accounts" in found:
         found["accounts"] = await _named(reader, found["accounts"])
     return {name: sorted(values, key=_order)[:first] for name, values in found.items()}
 
 
-async def _fetch(reader: UsageReader, sql: str, params: Params) -> Sequence[Any]:
+async def _fetch(
+    reader: UsageReader,
+    reading: UsageRead,
+    sql: Callable[[UsageRead, Sequence[str], int, Params], str],
+    facets: Sequence[str],
+    first: int,
+) -> Sequence[Any]:
+    """The rows of facets; one of no facet (null) where sums lack days that they were taken to have."""
+    params = Params()
+    statement = sql(reading, facets, first, params)
     try:
         async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
-            return await connection.fetch(sql, *params.values)
+            return await connection.fetch(statement, *params.values)
     except asyncpg.QueryCanceledError:
         raise QueryTimeoutError from None
 
@@ -167,9 +179,12 @@ def _order(value: FacetValue) -> tuple[int, bool, str]:
 def _summed(reading: UsageRead, facets: Sequence[str], first: int, params: Params) -> str:
     """The statement that counts the values of facets by sums."""
     keys = {name.lower(): SUMMED[name] for name in facets}
-    part = UsageUnion(reading, keys, params).sums({"calls": SUMS["calls"]})
-    counts = " UNION ALL ".join(_counts(name, first, params) for name in facets)
-    return f"WITH part AS ({part}) {counts}"
+    union = UsageUnion(reading, keys, params)
+    part = union.sums({"calls": SUMS["calls"]})
+    counts = [_counts(name, first, params) for name in facets]
+    if union.assumed:
+        counts.append(f"SELECT NULL, NULL, NULL WHERE {any_unsummed(sorted(union.assumed))}")
+    return f"WITH part AS ({part}) {' UNION ALL '.join(counts)}"
 
 
 def _counts(facet: str, first: int, params: Params) -> str:

@@ -28,6 +28,7 @@ from service.query.usage.report_sql import (
     DIMENSIONS,
     FILLED_MAX,
     GROUPS,
+    LACKING,
     ROW,
     TOTAL,
     WHOLE,
@@ -144,7 +145,9 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     order by, OutOfRetentionError when the figures would need what is gone, QueryTimeoutError.
     """
     binding, reading = _binding(reader, request), await reading_of(reader, request)
-    statement, records = await _answer(reader, request, reading)
+    statement, records = await _answer(reader, request, replace(reading, lacking=reader.unsummed))
+    if any(int(record["calls"]) for record in records if record["kind"] == LACKING):
+        statement, records = await _answer(reader, request, reading)
     if any(not int(record["calls"]) for record in records if record["kind"] == WHOLE):
         reading = await reading_of(reader, request, tag_sums=False)
         statement, records = await _answer(reader, request, reading)

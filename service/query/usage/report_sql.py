@@ -13,10 +13,12 @@ from service.query.records.ordering import Position
 from service.query.usage.plan import floor_to
 from service.query.usage.row_order import ORDERS, POSITION, RowOrder
 from service.query.usage.union_sql import MILLISECONDS, Column, UsageRead, UsageUnion
+from service.storage.statements.unsummed import any_unsummed
 
-ROW, TOTAL, COUNT, BEFORE, GROUPS, WHOLE = 0, 1, 2, 3, 4, 5
+ROW, TOTAL, COUNT, BEFORE, GROUPS, WHOLE, LACKING = 0, 1, 2, 3, 4, 5, 6
 """Kinds of records. COUNT: `calls` is how many rows there are in all. BEFORE: there are rows before the page. GROUPS:
-of how many groups the buckets are filled. WHOLE: `calls` is 1 where the sums by tag have every call of the range."""
+of how many groups the buckets are filled. WHOLE: `calls` is 1 where the sums by tag have every call of the range.
+LACKING: `calls` is 1 where sums have not, though they were taken to (`UsageRead.lacking`)."""
 FILLED_MAX: Final = 100_000
 """Rows that filling buckets may lead to."""
 
@@ -170,6 +172,10 @@ class CostStatement:
             over_all = reading.overall and all(column.overall for column in self.grouping.columns.values())
             whole = complete_tag_sums(reading, params, over_all=over_all)
             parts.append(self._fact(WHOLE, f"({whole})", aliases, "true", "(SELECT) AS one"))
+        if union.assumed:
+            # In their order, so that equal questions have equal statements.
+            lacking = f"{any_unsummed(sorted(union.assumed))}::integer"
+            parts.append(self._fact(LACKING, lacking, aliases, "true", "(SELECT) AS one"))
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
     def _sums(self) -> list[str]:

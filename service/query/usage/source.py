@@ -23,12 +23,14 @@ from service.query.usage.plan import EPOCH, RetentionWindows, TierPeriod, plan_u
 from service.query.usage.union_sql import UsageRead, rollups_answer
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
+from service.storage.statements.unsummed import UnsummedDays
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReader:
     """Reads usage for one reader at one moment by the database's clock. `keyring`: for filters by a plain user id;
-    `cursors` seal where a report goes on; `cold`: the files in which some calls may lie.
+    `cursors` seal where a report goes on; `cold`: the files in which some calls may lie; `unsummed`: which tables of
+    sums lacked days a moment ago (None: not known).
     """
 
     database: Database
@@ -38,6 +40,7 @@ class UsageReader:
     cursors: Cursors
     keyring: Keyring | None = None
     cold: ColdRows | None = None
+    unsummed: UnsummedDays | None = None
 
     def refuse_unseen(self, fields: Iterable[str]) -> None:
         """Raise ForbiddenError for the first of `Type.field` that this role may not group, order or facet by."""

@@ -23,6 +23,7 @@ from service.query.usage.union_sql import UsageUnion, rollups_answer
 from service.storage.citus.engine import engine_on
 from service.storage.cold.tier import GivenRows
 from service.storage.connection import Connection
+from service.storage.statements.unsummed import any_unsummed
 
 
 async def count_rows(connection: Connection, reading: ListRead) -> int:
@@ -46,9 +47,13 @@ async def count_rows(connection: Connection, reading: ListRead) -> int:
         given = await reading.cold.single_calls(dict.fromkeys(parts), reading.account_ids)
     if usages is None:
         sql = _one_by_one(reading, reading.scan_ranges, params, given)
-    else:
-        sql = _by_rollups(reading, [replace(usage, given=given) for usage in usages], params)
-    return await connection.fetchval(sql, *params.values) or 0
+        return await connection.fetchval(sql, *params.values) or 0
+    for lacking in (reading.unsummed, None):
+        params = Params()
+        sql = _by_rollups(reading, [replace(usage, given=given, lacking=lacking) for usage in usages], params)
+        if (count := await connection.fetchval(sql, *params.values)) is not None:
+            return count
+    raise AssertionError("where calls are read in the stead of sums, there is a number")
 
 
 def _one_by_one(
@@ -69,19 +74,26 @@ def _usages(reading: ListRead, *, unsummed: bool) -> list[UsageReading] | None:
 
 
 def _by_rollups(reading: ListRead, usages: Sequence[UsageReading], params: Params) -> str:
-    """The statement that adds up sums, and counts the calls of erased accounts."""
-    counts = [_summed(usage, "calls", params) for usage in usages]
+    """The statement that adds up sums, and counts the calls of erased accounts; null where sums lack days that they
+    were taken to have.
+    """
+    assumed = set[str]()
+    counts = [_summed(usage, "calls", params, assumed) for usage in usages]
     if erased := _erased(reading):
         account_ids = erased[0].accounts
-        counts += [_summed(replace(usage, accounts=account_ids), "-calls", params) for usage in usages]
+        counts += [_summed(replace(usage, accounts=account_ids), "-calls", params, assumed) for usage in usages]
         counts.append(f"SELECT ({_one_by_one(reading, erased, params)}) AS calls")
-    return f"SELECT sum(calls)::bigint FROM ({' UNION ALL '.join(counts)}) AS counted"  # noqa: S608 - our own pieces
+    lacking = f" HAVING NOT {any_unsummed(sorted(assumed))}" if assumed else ""
+    counted = f"({' UNION ALL '.join(counts)}) AS counted"
+    return f"SELECT coalesce(sum(calls), 0)::bigint FROM {counted}{lacking}"  # noqa: S608 - our own pieces
 
 
-def _summed(usage: UsageReading, calls: str, params: Params) -> str:
-    """The part that sums calls of some rollups."""
-    union = UsageUnion(usage, {"currency": CURRENCY}, params).sums({"calls": SUMS["calls"]})
-    return f"SELECT {calls} AS calls FROM ({union}) AS summed"  # noqa: S608 - our own pieces
+def _summed(usage: UsageReading, calls: str, params: Params, assumed: set[str]) -> str:
+    """The part that sums calls of some rollups; adds to `assumed` as `UsageUnion` does."""
+    union = UsageUnion(usage, {"currency": CURRENCY}, params)
+    rows = union.sums({"calls": SUMS["calls"]})
+    assumed |= union.assumed
+    return f"SELECT {calls} AS calls FROM ({rows}) AS summed"  # noqa: S608 - our own pieces
 
 
 def _usage(reading: ListRead, tier: int, cutoff: datetime) -> UsageReading:

@@ -22,7 +22,7 @@ from service.query.scan.statements import sources
 from service.query.usage import rollup_tables as overall
 from service.query.usage.plan import Plan, RetentionWindows, UsageSegment, floor_to
 from service.storage.cold.tier import GivenRows
-from service.storage.statements.unsummed import UNSUMMED_CALLS, calls_of_days, is_unsummed
+from service.storage.statements.unsummed import UNSUMMED_CALLS, UnsummedDays, calls_of_days, is_unsummed
 
 _QUARTER: Final = timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
@@ -121,7 +121,8 @@ class UsageRead:
     `tag`: the sums by tag that answer with the rollups, where the plan reads no calls.
 
     `given`: the calls of files among those that are read one by one. `unsummed`: there can be days without sums, whose
-    calls are read in their stead.
+    calls are read in their stead. `lacking`: which tables lacked days a moment ago (None: not known); of the others
+    calls are not planned, and who gives it asks `UsageUnion.assumed` in the same statement.
     `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
     """
 
@@ -136,6 +137,14 @@ class UsageRead:
     tag: tagged.TagSums | None = None
     given: GivenRows | None = None
     unsummed: bool = True
+    lacking: UnsummedDays | None = None
+
+    def may_lack(self, tables: Iterable[str], start: datetime, end: datetime) -> bool:
+        """Whether one of these tables of sums may have no rows of a day between `start` and `end`."""
+        if self.lacking is None or not self.unsummed:
+            return self.unsummed
+        days = [self.lacking[table] for table in tables if table in self.lacking]
+        return any(first < end and floor_to(start, _DAY) <= last for first, last in days)
 
     @property
     def overall(self) -> bool:
@@ -166,6 +175,8 @@ class UsageUnion:
         self._reading = reading
         self._keys = keys
         self._params = params
+        self.assumed: set[str] = set()
+        """Conditions on `usage_unsummed` that must choose no day (`any_unsummed`), or calls are missing."""
 
     def sums(self, columns: Mapping[str, Column]) -> str:
         """The keys and the sums of `columns`, by alias; no rows when nothing can match."""
@@ -269,14 +280,18 @@ class UsageUnion:
                     yield self._stored(segment, tier, start)
                     continue
                 read = dict(self._ranges(tables, segment, start))
+                lacking = self._reading.may_lack(read, start, segment.end)
                 grain = tables.grain if tables is not None else _QUARTER
                 for table, times in read.items():
                     yield table, self._condition(table, tier, times)
-                    kept = f" AND NOT {is_unsummed(table)}" if self._reading.unsummed else ""
+                    kept = f" AND NOT {is_unsummed(table)}" if lacking else ""
                     of_deltas = overall.of_finer(times, grain, "bucket_at")
                     deltas.setdefault(tier, []).append(f"({of_deltas}{kept})")
-                if read and self._reading.unsummed:
+                if read and lacking:
                     yield from self._unsummed(read, tier, start, segment.end, grain)
+                elif read and self._reading.unsummed:
+                    of_tables = f"sums && {self._params.bind(tuple(read), 'text[]')}"
+                    self.assumed.add(f"{self._days(tier, start, segment.end)} AND {of_tables}")
         for tier, alternatives in deltas.items():
             yield "usage_delta", self._condition("usage_delta", tier, f"({' OR '.join(alternatives)})")
 
@@ -299,9 +314,13 @@ class UsageUnion:
         if len(read) > 1:
             own = (f"{has_none[table]} AND {overall.of_finer(of, grain, 'started_at')}" for table, of in read.items())
             times += f" AND ({' OR '.join((' AND '.join(has_none.values()), *own))})"
-        of_tier = f"of_tier = {self._params.bind(tier, 'smallint')} AND ({' OR '.join(has_none.values())})"
-        days = f"{of_tier} AND {self._range('of_day', floor_to(start, _DAY), end)}"
+        days = f"{self._days(tier, start, end)} AND ({' OR '.join(has_none.values())})"
         yield UNSUMMED_CALLS, calls_of_days(days, self._condition(UNSUMMED_CALLS, tier, times))
+
+    def _days(self, tier: int, start: datetime, end: datetime) -> str:
+        """The condition on days of which some sums are missing that they are of a tier and of some time."""
+        of_tier = f"of_tier = {self._params.bind(tier, 'smallint')}"
+        return f"{of_tier} AND {self._range('of_day', floor_to(start, _DAY), end)}"
 
     def _tagged(self, tag: tagged.TagSums, *, less: bool = False) -> Iterator[tuple[str, str]]:
         """The sums by tag and their deltas; `less`: what they take out of the sums of calls without the tag."""

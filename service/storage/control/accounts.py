@@ -47,16 +47,20 @@ _SPANS: Final = """
 _NEWEST: Final = "SELECT coalesce(max(id), 0) AS id FROM account"
 _ERASED: Final = "SELECT id FROM account WHERE starts_with(name, $1)"
 """The accounts whose erasure has begun."""
-_FOLLOWING: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE id > $1 ORDER BY id LIMIT $2")
+_FOLLOWING: Final = _WITH_TIERS.format(
+    part="SELECT id, name FROM account WHERE id > $1 AND id <> ALL ($2::integer[]) ORDER BY id LIMIT $3"
+)
+"""The next accounts behind an id, but for those that are known."""
 _MAKE: Final = """
     WITH made AS (
         INSERT INTO account (name, created_at) SELECT name, now() FROM unnest($1::text[]) AS name
-        ON CONFLICT (name) DO NOTHING RETURNING id
+        ON CONFLICT (name) DO NOTHING RETURNING id, name
     ), placed AS (
         INSERT INTO account_tier (account_id, tier, from_at) SELECT id, $2::smallint, $3::timestamptz FROM made
     )
-    SELECT pg_notify($4, $5) WHERE EXISTS (SELECT 1 FROM made)
+    SELECT id, name, ARRAY[$3::timestamptz] AS starts, ARRAY[$2::smallint] AS tiers, pg_notify($4, $5) FROM made
 """
+"""Makes accounts that do not exist, and returns them as they are looked up; others hear of it once."""
 
 TierSpan = tuple[int, datetime, datetime | None]
 _Tiers = tuple[tuple[datetime, ...], tuple[int, ...]]
@@ -112,7 +116,9 @@ class Accounts:
         """Read what a notice announces: new accounts (`made`), or one account, by its id in decimal digits."""
         self._missed.clear()
         if detail == _MADE:
-            await self._read_after(max(0, self._newest - _OVERLAP))
+            first = max(0, self._newest - _OVERLAP)
+            # Of those that are in the cache other notices tell, and most new accounts were made here.
+            await self._read_after(first, [one for one in range(first + 1, self._newest + 1) if one in self._names])
         elif detail.isdecimal():
             await self.load([int(detail)])
 
@@ -120,8 +126,9 @@ class Accounts:
         """Read the accounts with these ids again."""
         self._put(await _rows(_BY_ID, sorted(account_ids)))
 
-    async def _read_after(self, newest: int) -> None:
-        while rows := await _rows(_FOLLOWING, newest, _CHUNK):
+    async def _read_after(self, newest: int, known: Sequence[int] = ()) -> None:
+        """Read the accounts behind an id but those that are `known`."""
+        while rows := await _rows(_FOLLOWING, newest, list(known), _CHUNK):
             self._put(rows)
             newest = rows[-1]["id"]
 
@@ -160,9 +167,10 @@ class Accounts:
             self._put(await _rows(_BY_NAME, unknown))
             new = [name for name in unknown if name not in self._ids]
             if new:
-                # Another process may make one of them first: then its row is the one that is read.
-                await _rows(_MAKE, new, self.default_tier, EPOCH, CHANNEL, f"accounts {_MADE}")
-                self._put(await _rows(_BY_NAME, new))
+                self._put(await _rows(_MAKE, new, self.default_tier, EPOCH, CHANNEL, f"accounts {_MADE}"))
+            # Another process may have made one of them first: then its row is the one that counts.
+            if theirs := [name for name in new if name not in self._ids]:
+                self._put(await _rows(_BY_NAME, theirs))
         return {name: self._ids[name] for name in names}
 
     def cached(self, name: str) -> int | None:

@@ -1,9 +1,38 @@
 """Days of which some tables of sums have no rows: there single calls answer instead (docs/decisions/0020)."""
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
+
+import orjson
 
 UNSUMMED_CALLS: Final = "usage_unsummed CROSS JOIN LATERAL (SELECT * FROM call"
 """What `calls_of_days` is the condition of."""
+
+UnsummedDays = Mapping[str, tuple[datetime, datetime]]
+"""The first and the last day of which each table of sums has no rows, of whatever tier; tables that have all are not
+in it.
+"""
+AS_JSON: Final = """(
+    SELECT json_object_agg(name, json_build_array(first_day, last_day)) FROM (
+        SELECT name, min(of_day) AS first_day, max(of_day) AS last_day
+        FROM usage_unsummed, unnest(sums) AS name GROUP BY name
+    ) AS of_table
+)"""
+"""The same as one value, for a statement that has something else to tell."""
+
+
+def from_json(text: str | None) -> UnsummedDays:
+    """The days that `AS_JSON` tells."""
+    found: dict[str, tuple[str, str]] = orjson.loads(text) if text else {}
+    return {
+        table: (datetime.fromisoformat(first), datetime.fromisoformat(last)) for table, (first, last) in found.items()
+    }
+
+
+def any_unsummed(conditions: Iterable[str]) -> str:
+    """Whether there is a day that one of `conditions` chooses."""
+    return f"EXISTS (SELECT 1 FROM usage_unsummed WHERE ({') OR ('.join(conditions)}))"  # noqa: S608 - our own names
 
 
 def calls_of_days(days: str, calls: str) -> str:

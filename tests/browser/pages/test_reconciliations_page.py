@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from console import PHONE, PICTURES, assert_accessible_everywhere, signed_in, texts
+from console import PHONE, assert_accessible_everywhere, picture, signed_in, texts
 from newapi import consumed, sqlite_of
 from playwright.async_api import Browser, Page, expect
 from running import RunningService
@@ -74,7 +74,7 @@ async def test_what_differs_is_found_filtered_and_taken_away(
         report = page.get_by_role("region", name="Comparison with").first
         rows = report.get_by_role("table").locator("tbody tr")
         await expect(rows).to_have_count(3)
-        await page.screenshot(path=PICTURES / "reconciliation.png")
+        await picture(page, "reconciliation")
         await report.get_by_role("checkbox", name="Recorded, not billed").check()
         await expect(rows).to_have_count(1)
         assert "kind=MISSING_THERE" in page.url

@@ -37,7 +37,7 @@ class SqliteReader:
 async def sqlite_reader(path: Path) -> AsyncGenerator[SqliteReader, None]:
     """A connection to the file. SourceError where there is none."""
     address = f"file:{quote(str(path))}?mode=ro"
-    connection = await _read(lambda: sqlite3.connect(address, _BUSY_S, uri=True, check_same_thread=False))
+    connection = await _read(lambda: sqlite3.connect(address, timeout=_BUSY_S, uri=True, check_same_thread=False))
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text
     try:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -16,13 +17,20 @@ from retaining import NOW, SHORT, RetainedLedger, open_retained
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
+from service.keyring import Keyring
 from service.query.buckets.tier_days import TierDays
 from service.query.buckets.time_buckets import TimeBucket
+from service.query.model.catalog import CALLS
+from service.query.model.parameters import Params
 from service.query.model.predicate import And, Compare
+from service.query.reader import Reader
 from service.query.records.account_list import count_calls
 from service.query.usage.consistency import check_usage
-from service.query.usage.report import CostSource, read_costs
+from service.query.usage.facets import read_facets
+from service.query.usage.report import CostSource, read_costs, reading_of, statement_of
 from service.query.usage.report_request import CostRequest
+from service.query.usage.source import UsageReader
+from service.query.usage.total_count import count_rows
 from service.retention.audit.fsck import check_ledger
 from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK, Compaction
@@ -46,6 +54,7 @@ from service.storage.citus.distribution import refuse_unsummed
 from service.storage.cold.catalogue import ColdFile, add_file, overlapping, remove_file
 from service.storage.connection import advisory_lock
 from service.storage.errors import DatabaseError
+from service.storage.statements.unsummed import UnsummedDays
 
 DAY, AT_ONCE = timedelta(days=1), timedelta(0)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -187,11 +196,13 @@ async def test_damage_to_sums_without_their_rollup_is_found(ledger: Ledger, tabl
 
 
 async def test_a_reader_sees_the_same_sums_while_days_lose_and_get_them(either: Ledger) -> None:
-    """Beside writers and compaction, whatever costs are grouped by: never a call too few or too many."""
+    """Beside writers and compaction, whatever costs are grouped by: never a call too few or too many. Also for those
+    who take all sums to be there, as they were a moment ago.
+    """
     batches, of_batch = 12, 40
     await either.report(sparse(of_batch))
     reader, done = either.reader(await either.now()), asyncio.Event()
-    owner = either.database.owner
+    mistaken, owner = replace(reader, unsummed={}), either.database.owner
 
     async def write() -> None:
         for number in range(1, batches):
@@ -214,7 +225,7 @@ async def test_a_reader_sees_the_same_sums_while_days_lose_and_get_them(either: 
                 )
             await make_sums(owner, OF_DAY, TABLES[number % 2 :: 2])
 
-    async def read(request: CostRequest) -> list[int]:
+    async def read(request: CostRequest, reader: UsageReader = reader) -> list[int]:
         seen = []
         while not done.is_set():
             report = await read_costs(reader, request)
@@ -231,13 +242,58 @@ async def test_a_reader_sees_the_same_sums_while_days_lose_and_get_them(either: 
         CostRequest(within, ["PROVIDER"], bucket=TimeBucket.DAY, zone="Asia/Kathmandu", **figures),
         CostRequest(within, ["STATUS", "MODEL"], bucket=TimeBucket.QUARTER_HOUR, **figures),
     ]
-    _, _, _, *seen = await asyncio.gather(write(), compact(), change(), *map(read, requests))
+    readings = [*map(read, requests), *(read(request, mistaken) for request in requests[:3])]
+    _, _, _, *seen = await asyncio.gather(write(), compact(), change(), *readings)
 
     for counts in seen:
         assert counts == sorted(counts)
         assert {count % of_batch for count in counts} == {0}
     await either.compaction.compact_all()
     assert await differences(either) == []
+
+
+async def test_what_was_there_a_moment_ago_is_not_relied_on(ledger: Ledger) -> None:
+    """Who takes all sums to be there is told by the statement itself that a day has none, and asks for its calls."""
+    await ledger.report(sparse(200))
+    await ledger.compaction.compact_all()
+    await look_at(ledger.database.owner, 1, EARLIER)
+    within = And((Compare("startedAt", "gte", EARLIER), Compare("startedAt", "lt", EARLIER + 2 * DAY)))
+    reader = replace(ledger.reader(await ledger.now()), unsummed={})
+    lists = Reader(ledger.database, ledger.accounts, cast("Keyring", None), reader.cursors)
+    listed = (await lists.prepare(reader.scope, CALLS, within))._replace(unsummed={})
+
+    report = await read_costs(reader, CostRequest(within, ["MODEL"], first=500, row_figures=frozenset({"calls"})))
+    facets = await read_facets(reader, within, ["models", "statuses"], 200)
+    async with lists.connection(reader.scope) as connection:
+        total = await count_rows(connection, listed)
+
+    counts = [sum(row.figures.sums["calls"] for row in report.rows), total]
+    assert counts + [sum(one.count for one in found) for found in facets.values()] == [200] * 4
+
+
+async def test_calls_are_not_planned_where_sums_have_their_days(ledger: Ledger) -> None:
+    """Of the tables that had all of a report's days a moment ago. What lacks others, or is not known, is asked for."""
+    within = And((Compare("startedAt", "gte", EARLIER), Compare("startedAt", "lt", EARLIER + 3 * DAY)))
+    request = CostRequest(within, ["MODEL"], row_figures=frozenset({"calls", "latencyMs"}))
+    await ledger.report(dense(1))
+    reader = ledger.reader(await ledger.now())
+    known: dict[str, UnsummedDays | None] = {
+        "nothing is unsummed": {},
+        "other tables": {"usage_day": (EARLIER, EARLIER + DAY)},
+        "earlier": {"usage_day_all": (EARLIER - 9 * DAY, EARLIER - DAY)},
+        "later": {"usage_day_all": (EARLIER + 3 * DAY, EARLIER + 4 * DAY)},
+        "of this time": {"usage_day_all": (EARLIER - DAY, EARLIER)},
+        "around it": {"usage_day_all": (EARLIER - DAY, EARLIER + 9 * DAY)},
+        "not known": None,
+    }
+    planned = dict[str, bool]()
+    for name, lacking in known.items():
+        params, reading = Params(), replace(await reading_of(reader, request), lacking=lacking)
+        sql = statement_of(reader, request, reading, params, 10).sql(reading, params)
+        async with ledger.database.reading(None) as connection:
+            plan = await connection.fetch(f"EXPLAIN {sql}", *params.values)
+        planned[name] = any(" on call_t1_" in line for (line,) in plan)
+    assert planned == dict(zip(known, [False] * 4 + [True] * 3, strict=True))
 
 
 async def test_sums_by_tag_and_account_go_and_those_over_all_accounts_stay(either: Ledger) -> None:
