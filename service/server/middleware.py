@@ -52,6 +52,7 @@ class Request(web.Request):
     def clone(self, **changed: Any) -> "Request":  # noqa: ANN401 - aiohttp's
         """The same with other bounds; its answer has the same headers."""
         made = super().clone(**changed)
+        assert isinstance(made, Request), "it is of its own class"
         made.added = self.added
         return made
 
