@@ -37,7 +37,7 @@ class PostAnswer(web.Response):
     """The answer to a POST, with its whole body.
 
     To a client that keeps its connection, head and body go in one step. aiohttp takes a dozen, for answers of every
-    kind, which a page's time is measurably shorter without (docs/performance.md).
+    kind; docs/performance.md says what that is of a page.
     """
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
