@@ -182,10 +182,21 @@ class Settings(BaseSettings):
         int,
         Field(
             ge=0,
-            description="days after their end that partitions of calls move to files in `DATA/cold` (35 or more, with "
-            "the extra `parquet`); 0: never",
+            description="days after their end that partitions of calls move to files (35 or more, with the extra "
+            "`parquet`); 0: never",
         ),
     ] = 0
+    cold: Annotated[
+        str | None,
+        Field(
+            description="where files of calls are kept, for services on several machines: a folder that they share, or "
+            "`s3:BUCKET/PREFIX` with the extra `s3`; by default `DATA/cold`"
+        ),
+    ] = None
+    cold_copies_mb: Annotated[
+        int,
+        Field(ge=64, description="megabytes of `DATA/cold/copies`, where files of a bucket are read, each as a whole"),
+    ] = 4096
     export_hours: Annotated[
         int,
         Field(ge=1, le=720, description="hours that an exported file can be fetched before it is removed"),

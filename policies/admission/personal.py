@@ -15,8 +15,8 @@ from policies.admission.clear_text import WITHHELD, count
 from policies.admission.report import Attributes, Report
 from policies.policy.fields import USER
 from policies.policy.model import DataClass, Policy
-from policies.redaction.echoes.persons import Persons, fold, is_plain, spellings_of_person
-from policies.redaction.echoes.spellings import letters, letters_of_plain
+from policies.redaction.echoes.persons import Persons, is_plain, plain_needles
+from policies.redaction.echoes.spellings import letters_of_plain
 from policies.redaction.text import bounded
 
 _TEXT_CHARS_MAX: Final = 200
@@ -83,10 +83,8 @@ class _NeedlesOf(dict[str, _Needles]):
     def __missing__(self, value: str) -> _Needles:
         if len(self) >= _NAMES_MAX:
             self.clear()
-        folded = " ".join(fold(value).split())
-        own, spellings = letters(folded).decode(), spellings_of_person(value, folded)
-        codes = {needle for one in spellings for needle in one.needles} - {own}
-        self[value] = found = _Needles(own, tuple(codes), min(map(len, codes), default=0))
+        own, codes = plain_needles(value)
+        self[value] = found = _Needles(own, codes, min(map(len, codes), default=0))
         return found
 
 

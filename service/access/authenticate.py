@@ -169,6 +169,11 @@ class Authenticator:
 
 def _narrowed(key: Principal, token: SessionToken) -> Principal | None:
     """A key with the role of a token, for no longer, and for those of its accounts that the key still has."""
-    accounts = token.accounts if key.accounts is None else tuple(sorted({*token.accounts} & {*key.accounts}))
+    if token.accounts is None:
+        accounts = key.accounts
+    elif key.accounts is None:
+        accounts = token.accounts
+    else:
+        accounts = tuple(sorted({*token.accounts} & {*key.accounts}))
     ends = min(filter(None, (key.expires_at, token.expires_at)))
-    return Principal(key.key_id, token.role, accounts, ends, token.session, key.role) if accounts else None
+    return None if accounts == () else Principal(key.key_id, token.role, accounts, ends, token.session, key.role)

@@ -23,12 +23,14 @@ _CHARACTERS_MAX: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class SessionToken:
-    """What a token says. `session`: its own random id; `accounts`: ids, never empty; `expires_at`: whole seconds."""
+    """What a token says. `session`: its own random id; `accounts`: ids, never empty, or None: all that its key reaches,
+    whenever it is asked; `expires_at`: whole seconds.
+    """
 
     session: str
     key_id: str
     role: Role
-    accounts: tuple[int, ...]
+    accounts: tuple[int, ...] | None
     expires_at: datetime
 
 
@@ -47,7 +49,7 @@ class SessionSigner:
             "iat": int(now.timestamp()),
             "exp": int(token.expires_at.timestamp()),
             "role": token.role.value,
-            "accounts": list(token.accounts),
+            "accounts": token.accounts,
         }
         signed = _HEADER + _encoded(orjson.dumps(claims))
         return (signed + b"." + _encoded(self._signature(signed))).decode()
@@ -72,7 +74,8 @@ def looks_signed(text: str) -> bool:
 
 def _read_claims(claims: dict[str, Any]) -> SessionToken:
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-    return SessionToken(claims["jti"], claims["sub"], Role(claims["role"]), tuple(claims["accounts"]), expires_at)
+    accounts = None if claims["accounts"] is None else tuple(claims["accounts"])
+    return SessionToken(claims["jti"], claims["sub"], Role(claims["role"]), accounts, expires_at)
 
 
 def _encoded(data: bytes) -> bytes:

@@ -5,10 +5,10 @@ Amounts are split as far as their parts say how they came about. What parts do n
 so that all charges of a call always add up to its amount. Calls without an amount are charged for nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import asyncpg
@@ -17,16 +17,20 @@ from policies.policy import views
 from policies.policy.model import View
 from service.query.filters.decomposition import decompose
 from service.query.model.catalog import CALLS
-from service.query.model.errors import BadInputError, ForbiddenError, OutOfRetentionError, QueryTimeoutError
+from service.query.model.errors import BadInputError, ForbiddenError, QueryTimeoutError
 from service.query.model.parameters import Params
 from service.query.model.predicate import And, Compare, Predicate, fields_of
+from service.query.scan.cold import columns_of
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, time_range_of
+from service.query.scan.statements import sources
 from service.query.usage.plan import ceil_to, floor_to
 from service.query.usage.source import UsageReader
-from service.query.usage.union_sql import UsageUnion, rollups_answer
+from service.query.usage.union_sql import UsageRead, UsageUnion, rollups_answer
+from service.storage.cold.tier import GivenRows
 
 DAY: Final = timedelta(days=1)
-IN_FILES: Final = "calls of this time are in the cold tier, of which no charges are made: begin `startedAt` after it"
+_Sums = Mapping[str, Any] | asyncpg.Record
+_EXACT: Final = Context(prec=1000)
 _TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
 """A day of many calls is read for a file, for which nobody waits at a screen."""
 _SHOWN: Final = (
@@ -39,7 +43,7 @@ _PARTS: Final = "jsonb_to_recordset(amount_parts) AS part (meter text, quantity 
 _CHARGES: Final = f"""
     SELECT account_id, provider, model, currency, amount_source = 3 AS estimated, charge.meter,
         sum(charge.quantity) AS quantity, sum(charge.amount) AS amount, count(*) AS calls,
-        count(*) FILTER (WHERE failed) AS errors
+        count(*) FILTER (WHERE failed) AS errors, min(tier) AS tier
     FROM call CROSS JOIN LATERAL (
         SELECT meter, quantity, part.amount FROM {_PARTS}
         UNION ALL
@@ -110,7 +114,7 @@ async def charged_days(reader: UsageReader, predicate: Predicate) -> list[dateti
     for moment in (asked.start, asked.end):
         if moment not in (None, FAR_PAST, FAR_FUTURE) and floor_to(moment, DAY) != moment:
             raise BadInputError("FOCUS has a row a UTC day: begin and end `startedAt` at midnight, UTC")
-    plan = (await reader.reading(predicate, rollups=False)).plan
+    plan = (await reader.reading(predicate, rollups=False, files=False)).plan
     start, end = ceil_to(plan.start, DAY), min(plan.end, floor_to(reader.now, DAY) + DAY)
     return [start + DAY * number for number in range(max(0, (end - start) // DAY))]
 
@@ -128,29 +132,65 @@ async def charges_of(reader: UsageReader, predicate: Predicate, day: datetime) -
                      correction=True)  # fmt: skip
 
 
-async def _fetch(
-    reader: UsageReader, predicate: Predicate, statement: str, *, corrections: bool
-) -> list[asyncpg.Record]:
-    reading, params = await reader.reading(predicate, rollups=corrections), Params()
-    if reading.given is not None:
-        raise OutOfRetentionError(IN_FILES)
-    union = UsageUnion(reading, {}, params)
-    conditions = union.conditions(corrections=corrections)
-    if not conditions:
+async def _fetch(reader: UsageReader, predicate: Predicate, statement: str, *, corrections: bool) -> Sequence[_Sums]:
+    """The rows of a statement. Those of files are added in the snapshot of those of the table, so that each call counts
+    once, some thousand at a time. Raises QueryTimeoutError, and ColdFileError for a file that cannot be read.
+    """
+    reading = await reader.reading(predicate, rollups=corrections, files=False)
+    text, params = _rendered(reading, statement, corrections)
+    if not text:
         return []
-    text = " UNION ALL ".join(statement.replace("%s", condition) for condition in conditions)
+    cold = None if corrections else reader.cold
     async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
         try:
-            async with connection.transaction(readonly=True):
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute(_TIMEOUT)
-                rows = await connection.fetch(f"{text} ORDER BY 1, 2, 3, 4, 5, 6", *params.values)
+                rows: Sequence[_Sums] = await connection.fetch(f"{text} ORDER BY 1, 2, 3, 4, 5, 6", *params)
+                if cold is not None:
+                    cold.check_known()
+                    parts = reading.windows.calls_of(reading.plan.segments)
+                    sums: dict[tuple[object, ...], dict[str, Any]] = {}
+                    _add(sums, rows)
+                    async for given in cold.every_call(parts, reading.accounts, columns_of(text)):
+                        text, params = _rendered(reading, statement, corrections, given)
+                        _add(sums, await connection.fetch(text, *params))
+                    rows = [sums[key] for key in sorted(sums)]
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
     await reader.accounts.look_up(account_ids={row["account_id"] for row in rows})
     return rows
 
 
-def _key(row: asyncpg.Record, reader: UsageReader) -> dict[str, Any]:
+def _rendered(
+    reading: UsageRead, statement: str, corrections: bool, given: GivenRows | None = None
+) -> tuple[str, Sequence[object]]:
+    """The statement of all tiers, over the table or over what is `given` of files; empty when nothing can match."""
+    params = Params()
+    if given is not None:
+        _, source = sources("call", params, given)
+        statement = statement.replace("FROM call CROSS JOIN", f"FROM {source} CROSS JOIN", 1)
+    conditions = UsageUnion(reading, {}, params).conditions(corrections=corrections)
+    return " UNION ALL ".join(statement.replace("%s", condition) for condition in conditions), params.values
+
+
+def _of(row: _Sums) -> tuple[object, ...]:
+    """What the sums of charges are by, as PostgreSQL orders it: nothing comes last."""
+    names = ("account_id", "provider", "model", "currency", "estimated", "meter", "tier")
+    return tuple(part for name in names for part in (row[name] is None, "" if row[name] is None else row[name]))
+
+
+def _add(sums: dict[tuple[object, ...], dict[str, Any]], rows: Sequence[_Sums]) -> None:
+    """Add the sums of some more calls, digit for digit as PostgreSQL does."""
+    for row in rows:
+        known = sums.setdefault(_of(row), dict(row) | {"quantity": None, "amount": "0", "calls": 0, "errors": 0})
+        if row["quantity"] is not None:
+            known["quantity"] = str(_EXACT.add(Decimal(known["quantity"] or 0), Decimal(row["quantity"])))
+        known["amount"] = str(_EXACT.add(Decimal(known["amount"]), Decimal(row["amount"])))
+        for name in ("calls", "errors"):
+            known[name] += row[name]
+
+
+def _key(row: _Sums, reader: UsageReader) -> dict[str, Any]:
     return {
         "account": reader.accounts.names()[row["account_id"]],
         "provider": row["provider"] or None,

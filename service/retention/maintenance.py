@@ -15,7 +15,7 @@ from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.account_names import record_accounts
 from service.retention.audit.key_record import record_keys
-from service.retention.cold.freeze import keep_cold
+from service.retention.cold.rewrite import keep_cold
 from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
 from service.retention.holds.holds import lift_expired, release_lifted

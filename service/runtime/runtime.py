@@ -26,6 +26,7 @@ from service.runtime.bootstrap import (
     warn_of_unnamed,
 )
 from service.settings import Settings
+from service.storage.cold.files import open_files
 from service.storage.cold.tier import ColdTier
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy, applied_policy, refuse_unledgered
@@ -132,7 +133,6 @@ async def open_runtime(
             read_connections=settings.read_connections,
             statement_timeout_ms=settings.statement_timeout_ms,
         )
-        database.cold = ColdTier(settings.cold_folder)
         try:
             runtime = await _assemble(settings, database, serving=serving)
             try:
@@ -156,6 +156,7 @@ async def _assemble(settings: Settings, database: Database, *, serving: bool) ->
         keyring = await open_installed_keyring(settings, database.url, database.owner, serving=serving)
         installed = await installation()
         assert installed is not None, "an opened keyring is bound to a ledger"
+        database.cold = ColdTier(open_files(settings, installed.database_id))
         ledger = Ledger(database, keyring, installed.database_id)
         publisher = await LedgerPublisher.start(ledger, settings.data)
         applied = await policy_in_force(settings, database.owner, ledger)

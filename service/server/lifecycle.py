@@ -14,6 +14,7 @@ from service.runtime.runtime import Runtime
 from service.server.application import Runner, build_app
 from service.server.middleware import Middleware, write_requests
 from service.server.sockets import cannot_listen
+from service.storage.cold.tier import let_go_for_ever
 from service.storage.notifications import listen_for_ever
 from service.storage.numbering import number_for_ever
 from service.tasks import background
@@ -71,7 +72,9 @@ def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notification})
     numbering = number_for_ever(runtime.database.url, wake=runtime.recorded)
     watching = watch_for_ever(runtime.keyring)
-    return [listening, numbering, watching, runtime.authenticator.note_uses_for_ever()]
+    assert runtime.database.cold is not None, "a runtime has a cold tier"
+    letting_go = let_go_for_ever(runtime.database.cold, runtime.database.owner)
+    return [listening, numbering, watching, letting_go, runtime.authenticator.note_uses_for_ever()]
 
 
 async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite:

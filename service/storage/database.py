@@ -80,7 +80,7 @@ class Database:
         self.engine = POSTGRESQL
         self.missing_protections: tuple[str, ...] = ()
         self.cold: ColdTier | None = None
-        """The folder of files of calls, where the process has one."""
+        """The files of calls, where the process has any."""
         self._worker_settings: dict[str, str] | None = None
         self.scoped = Readers(scoped)
         self.unscoped = Readers(unscoped)

@@ -93,6 +93,16 @@ async def test_a_cell_filters_and_the_address_says_so(demo: Demo) -> None:
         await expect(page.page.locator(".chips .chip")).to_have_count(1)
         assert parameters(page)["model"] == [model]
 
+        # Fields of figures follow the address, too.
+        await page.page.get_by_role("button", name="Figures").click()
+        least = page.page.get_by_label("Latency, at least")
+        await least.fill("5")
+        await least.press("Enter")
+        await page.page.get_by_role("button", name="Remove the filter Latency ≥ 5").click()
+        await expect(least).to_have_value("")
+        await page.page.go_back()
+        await expect(least).to_have_value("5")
+
 
 async def test_an_alt_press_leaves_a_value_out(demo: Demo) -> None:
     """With Alt, the value is what is not wanted."""
@@ -268,6 +278,12 @@ async def test_an_id_is_copied(demo: Demo) -> None:
         assert await page.page.evaluate("navigator.clipboard.readText()") == id_
         assert id_.startswith("call_")
         await expect(title.get_by_role("status")).to_have_text("")
+        # Over plain HTTP there is no clipboard for scripts; what is selected is copied all the same.
+        await page.page.evaluate("navigator.clipboard.writeText('another')")
+        await page.page.evaluate("Object.defineProperty(navigator.clipboard, 'writeText', {value: undefined})")
+        await title.get_by_role("button", name=f"Copy {id_}").click()
+        await expect(title.get_by_role("status")).to_have_text("Copied")
+        assert await page.page.evaluate("navigator.clipboard.readText()") == id_
 
 
 async def test_a_failed_call_leads_to_errors_like_it(demo: Demo) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from console import signed_in
@@ -84,7 +85,7 @@ async def test_no_failure_and_failures_without_details_are_told_apart(
     viewer = await asyncio.to_thread(service.new_key, "viewer")
     async with signed_in(browser, service.url, viewer, "errors?range=4h") as page:
         await says(page, "No errors in this time")
-        await expect(page.locator("main .empty")).to_contain_text("None of 1 calls failed.")
+        await expect(page.locator("main .empty")).to_contain_text("The only call did not fail.")
     async with signed_in(browser, service.url, viewer, "errors?range=24h") as page:
         await says(page, "No details of errors in this time")
         await page.get_by_role("link", name="Its calls in the logs").click()
@@ -92,9 +93,12 @@ async def test_no_failure_and_failures_without_details_are_told_apart(
 
 
 async def test_who_may_not_ask_for_sums_is_told_too(tmp_path: Path, browser: Browser) -> None:
-    """Without sums the menus tell that a time is gone, and without menus the policy's windows; errors say no less."""
+    """Without sums the menus tell that a time is gone, and without menus the policy's windows; errors say no less. An
+    address that filters by what the role does not see says so, and nothing is left out of it unasked.
+    """
     shipped = resources.files("policies.presets").joinpath("default.toml").read_text("utf-8")
     policy = tmp_path / "policy.toml"
+    shipped = shipped.replace("[roles.support.fields]\n", '[roles.support.fields]\n"Call.team" = "denied"\n')
     policy.write_text(without(without(shipped, "viewer", "costs"), "support", "costs", "facets"))
     running = await asyncio.to_thread(RunningService, tmp_path / "data", environment={"CALLEDGER_POLICY": str(policy)})
     try:
@@ -108,5 +112,13 @@ async def test_who_may_not_ask_for_sums_is_told_too(tmp_path: Path, browser: Bro
                     await says(page, match)
         async with signed_in(browser, running.url, key, "costs") as page:
             await says(page, "The role Support may not see this page.")
+        async with signed_in(browser, running.url, key, "logs?range=24h&team=search&min.latencyMs=5") as page:
+            await says(page, "Your role may not use this filter")
+            await expect(page.locator("main .empty")).to_contain_text("does not see: Team.")
+            await page.get_by_role("button", name="Go on without it").click()
+            await says(page, MATCH)
+            assert parse_qs(urlsplit(page.url).query) == {"range": ["24h"], "min.latencyMs": ["5"]}
+            await page.go_back()
+            await says(page, "Your role may not use this filter")
     finally:
         await asyncio.to_thread(running.stop)

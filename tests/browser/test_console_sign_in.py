@@ -1,10 +1,12 @@
 """Signing in to the console: each role sees what it may, and nothing of a key stays where it should not."""
 
 import json
+import re
+from collections.abc import Callable
 
 import pytest
 from console import Demo, console
-from playwright.async_api import expect
+from playwright.async_api import Response, expect
 
 ROLES = ("admin", "viewer", "partner", "support", "auditor", "compliance", "ingest")
 WITHOUT_CALLS = ("auditor", "compliance", "ingest")
@@ -23,6 +25,8 @@ async def test_each_role_sees_what_it_may(demo: Demo, role: str) -> None:
             await page.settled()
             assert f"/console/{pages[0]}" in page.page.url
         await expect(page.page.locator(".problem")).to_have_count(0)
+        if role == "admin":  # by a token, and of every account all the same
+            await expect(page.page.locator(".who")).to_contain_text(re.compile("every account.*until"))
         if role in WITHOUT_CALLS:
             await page.page.evaluate("history.pushState(null, '', 'logs')")
             await expect(page.page.locator("main#page")).to_contain_text(role, ignore_case=True)
@@ -43,14 +47,33 @@ async def test_a_session_can_outlive_a_reload(demo: Demo) -> None:
     """By choice the tab keeps a session, as a token instead of the key; another tab has nothing of it, and whoever
     signs out leaves nothing.
     """
-    async with console(demo) as page:
+    async with console(demo, may_say="502") as page:
         await page.sign_in("viewer", "logs", keep=True)
         await page.settled()
         kept = await page.kept()
         assert demo.keys["viewer"] not in json.dumps(kept)
         assert [name for name in kept["session"] if "credential" in name]
+        # A service that is away for a moment ends nothing, and its proxy's page is shown to nobody.
+        bad_gateway = {"status": 502, "body": "<h1>Bad Gateway</h1>"}
+        await page.page.route("**/graphql", lambda route: route.fulfill(**bad_gateway))
         await page.page.reload()
+        await expect(page.page.get_by_role("alert")).to_contain_text("HTTP 502")
+        await expect(page.page.get_by_role("alert")).not_to_contain_text("<h1>")
+        await page.page.unroute("**/graphql")
+        await page.page.get_by_role("button", name="Try again").click()
         await expect(page.navigation).to_be_visible()
+        await page.settled()
+        # What ails all of a page alike is said once, and one retry asks for all of it.
+        await page.page.route("**/graphql", lambda route: route.fulfill(**bad_gateway))
+        async with page.page.expect_response(of("Histogram")), page.page.expect_response(of("FilterMenus")):
+            await page.page.keyboard.press("r")
+        await expect(page.page.get_by_role("alert")).to_have_count(1)
+        await expect(page.page.locator(".facets .waiting-line")).to_have_count(0)
+        await page.page.unroute("**/graphql")
+        await page.page.get_by_role("button", name="Try again").click()
+        await expect(page.page.locator(".summary strong")).to_be_visible()
+        await expect(page.page.locator(".facet-count").first).to_be_visible()
+        await expect(page.page.get_by_role("alert")).to_have_count(0)
         other = await page.page.context.new_page()
         await other.goto(f"{demo.url}/console/logs")
         await expect(other.locator("input[type=password]")).to_be_visible()
@@ -84,3 +107,8 @@ async def test_a_session_that_ends_leads_back(demo: Demo) -> None:
         await expect(page.page.locator("input[type=password]")).to_be_visible()
         await expect(page.page.get_by_role("status")).to_contain_text("ended")
         assert "model=gpt-4o" in page.page.url
+
+
+def of(operation: str) -> Callable[[Response], bool]:
+    """Whether a response is that of an operation."""
+    return lambda response: operation in (response.request.post_data or "")

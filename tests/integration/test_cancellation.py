@@ -17,10 +17,12 @@ from service.delivery.worker import DeliveryWorker
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.keyring.stores.postgres_listener import NotificationListener
+from service.retention.cold.thaw import tier_of
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
+from service.storage.cold.tier import let_go_for_ever
 from service.storage.notifications import listen_for_ever, notify
 from service.tasks import background, set_within
 from service.webhooks.addresses import AddressGuard
@@ -81,6 +83,7 @@ LOOPS: dict[str, Work] = {
     "webhooks": _delivering,
     "notices": _listening,
     "the keyring's notices": _hearing,
+    "copies of files": lambda runtime: let_go_for_ever(tier_of(runtime.retention), runtime.database.owner, SHORT_S),
     "uses of keys": lambda runtime: runtime.authenticator.note_uses_for_ever(SHORT_S),
 }
 

@@ -23,6 +23,7 @@ from service.ingest.prices.price_file import shipped_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult, Status
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.storage.cold.files import ColdFolder
 from service.storage.cold.tier import ColdTier
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy
@@ -138,7 +139,7 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
     async with AsyncExitStack() as stack:
         database = await Database.open(url)
         stack.push_async_callback(database.close)
-        database.cold = ColdTier(folder / "cold")
+        database.cold = ColdTier(ColdFolder(folder / "cold"))
         create_kek_file(folder / "kek")
         keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
         stack.push_async_callback(keyring.close)

@@ -16,7 +16,7 @@ from policies.redaction.echoes.comparing import (
     opened_readings,
 )
 from policies.redaction.echoes.invisible import INVISIBLE, all_visible, visible, with_plain_dashes
-from policies.redaction.echoes.spellings import Spelling, letters_of_plain, spelled, spellings_of
+from policies.redaction.echoes.spellings import Spelling, letters, letters_of_plain, spelled, spellings_of
 from policies.redaction.normalization import encode
 
 PERSON_RULE: Final = "reported-person"
@@ -135,6 +135,16 @@ class Persons:
 def spellings_of_person(value: str, folded: str) -> tuple[Spelling, ...]:
     """Other spellings of a value that compares as `folded` does; none of a common word."""
     return () if _is_common(folded) else spellings_of(value, folded)
+
+
+def plain_needles(value: str) -> tuple[str, tuple[str, ...]]:
+    """What one of is in the letters and digits, in lower case, of every plain text that names `value`: its own letters,
+    or those of a code.
+    """
+    folded = " ".join(fold(value).split())
+    own = letters(folded).decode()
+    codes = {needle for one in spellings_of_person(value, folded) for needle in one.needles}
+    return own, tuple(codes - {own})
 
 
 def _may_be_in(text: str, spellings: list[Spelling]) -> bool:

@@ -13,7 +13,7 @@ from service.access.principal import Principal
 from service.access.session_tokens import SessionToken
 from service.api.execution.context import Context, Info
 from service.api.keys.types import keys_of
-from service.api.retention.queries import account_in_scope
+from service.api.retention.queries import account_in_scope, refuse_bound
 from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
 from service.api.types.enums import Role
@@ -30,7 +30,12 @@ class CreateSessionTokenInput:
 
     accounts: list[str] | None = optional(
         "Accounts that it is bound to, 1 to 50 of the key's own. Not given: all of the key's; a key that is bound to "
-        "none has to name some.",
+        "none has to name some, or to ask for `everyAccount`.",
+    )
+    every_account: bool = described(
+        "Not bound to accounts, as the key itself: it reaches those that are made later, too. For a key that is bound "
+        "to none, and without `accounts`.",
+        default=False,
     )
     role: Role | None = optional("What it may do, which is no more than the key may. Not given: what the key may.")
     minutes: int = described("For how long, 1 to 60 minutes; never longer than the key.", default=_MINUTES)
@@ -43,7 +48,8 @@ class CreateSessionTokenPayload:
     token: str = described("To be sent as a key is: `Authorization: Bearer ...`. It is stored nowhere.")
     expires_at: datetime = described("When it ends by itself; earlier if its key does.")
     role: Role = described("What it may do.")
-    accounts: list[str] = described("Accounts that it is bound to.")
+    accounts: list[str] = described("Accounts that it is bound to. None for a token of every account.")
+    every_account: bool = described("Whether it is bound to no accounts, and reaches every one.")
 
 
 @strawberry.type
@@ -60,14 +66,17 @@ class SessionMutation:
         context = info.context
         principal = _of_key(context)
         role = _role(context, given(input.role))
-        accounts = await _accounts(context, given(input.accounts))
-        token = SessionToken(
-            str(uuid4()), principal.key_id, role, tuple(sorted(accounts.values())), _end(principal, input.minutes)
-        )
+        accounts = await _accounts(context, given(input.accounts), every=input.every_account)
+        bound = None if accounts is None else tuple(sorted(accounts.values()))
+        token = SessionToken(str(uuid4()), principal.key_id, role, bound, _end(principal, input.minutes))
         text = await keys_of(context).sign_session(token)
         context.holds_secret = True
         return CreateSessionTokenPayload(
-            token=text, expires_at=token.expires_at, role=Role[role.name], accounts=sorted(accounts)
+            token=text,
+            expires_at=token.expires_at,
+            role=Role[role.name],
+            accounts=sorted(accounts or ()),
+            every_account=accounts is None,
         )
 
 
@@ -86,12 +95,19 @@ def _role(context: Context, asked: Role | None) -> policies.Role:
     return role
 
 
-async def _accounts(context: Context, names: list[str] | None) -> dict[str, int]:
-    """The ids of the accounts by name."""
+async def _accounts(context: Context, names: list[str] | None, *, every: bool) -> dict[str, int] | None:
+    """The ids of the accounts by name; None for every account, which nobody gets who has not said so: a page whose
+    backend forgot to name accounts would see those of others.
+    """
     scope = context.scope
+    if every:
+        if names is not None:
+            raise BadInputError("a token is either of `everyAccount` or of the `accounts` that are named")
+        refuse_bound(context, "everyAccount")
+        return None
     if names is None:
         if scope.accounts is None:
-            raise BadInputError("the key is bound to no account: name the `accounts` of the token")
+            raise BadInputError("the key is bound to no account: name the `accounts` of the token, or `everyAccount`")
         found = {await context.reader.accounts.name(number): number for number in scope.accounts}
     else:
         names = list(dict.fromkeys(names))[: _ACCOUNTS_MAX + 1]

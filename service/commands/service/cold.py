@@ -11,7 +11,10 @@ from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.retention.cold.check import check_cold
 from service.retention.cold.freeze import LEASE, candidates, freeze
+from service.retention.cold.rewrite import rewrite, waiting
 from service.retention.cold.thaw import thaw
+from service.retention.erasure.erasure import carry_out_erasures, request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.runtime.runtime import Runtime
 from service.storage.cold.catalogue import AGE_MIN, cold_files
 
@@ -59,7 +62,7 @@ def freeze_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would move.")] = False,
     data: Data = None,
 ) -> None:
-    """Move calls of past partitions to files in DATA/cold, one file a partition; takes two minutes and the copying.
+    """Move calls of past partitions to files, one file a partition; takes two minutes and the copying.
 
     The files answer lists, single calls, the change feed and exports as the database does; sums stay in the database.
     What changes calls (an erasure, a hold, a field that the policy withdraws) brings them back first.
@@ -86,6 +89,52 @@ def freeze_(
             say("nothing has moved")
 
     in_runtime(data, work)
+
+
+@app.command("forget")
+def forget(
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="The account.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; kept as an erasable note of the ledger.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="The person's id, as the gateway reports it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of the account, its name and its key too.")] = False,
+    data: Data = None,
+) -> None:
+    """Erase a person or an account as `calledger erase` does, and write files that had their calls anew at once.
+
+    Without an account it goes on with erasures and files that were begun before: after a kill, and for those that the
+    API was asked for. The service's maintenance does so too, in its rounds. Exits with 1 while a file waits.
+
+    \b
+    Examples: calledger cold forget --account acme --user u-17 --reason "asked by letter"
+              calledger cold forget
+    """
+    if account is None:
+        if everything or user is not None or reason is not None:
+            raise typer.BadParameter("whose data is it: name the --account")
+    elif everything == (user is not None) or user == "":
+        raise typer.BadParameter("give either --user ID or --all")
+    elif reason is None:
+        raise typer.BadParameter("give a --reason")
+
+    async def work(runtime: Runtime) -> list[str]:
+        """Erase, write the files anew, and return the partitions that have none yet."""
+        context = runtime.retention
+        if account is not None and reason is not None:
+            kind = ErasureKind.ACCOUNT if everything else ErasureKind.USER
+            erasure = await request_erasure(context, kind=kind, account=account, user=user, reason=reason, actor="cli")
+            held = f": {len(erasure.blocked_by)} holds keep some for their exports" if erasure.blocked_by else " yet"
+            say(f"{erasure.rows} rows erased" + ("" if erasure.finished_at else f", not all{held}"))
+        else:
+            await carry_out_erasures(context)
+        for file in await rewrite(context, actor="cli"):
+            say(f"{file.partition}: {file.rows} calls in a new file, {file.bytes} bytes")
+        return await waiting(context)
+
+    left = in_runtime(data, work)
+    for partition in left:
+        typer.echo(f"{partition}: has no new file yet, `calledger cold freeze --dry-run` says why", err=True)
+    if left:
+        raise typer.Exit(1)
 
 
 @app.command("thaw")

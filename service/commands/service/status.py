@@ -1,5 +1,6 @@
 """`calledger status`: what runs here, under which policy, with which protections."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.citus.distribution import described
 from service.storage.cold.catalogue import cold_files
+from service.storage.cold.errors import reason_of
 from service.storage.control.api_keys import count_keys
 from service.storage.control.webhook_deliveries import backlog
 from service.storage.errors import DatabaseError, is_unavailable
@@ -144,11 +146,17 @@ async def _cold(runtime: Runtime) -> list[tuple[str, str]]:
     files = await cold_files(runtime.database.owner)
     if not files and not runtime.settings.cold_days:
         return []
-    folder = runtime.settings.cold_folder
-    missing = sum(not (folder / file.name).is_file() for file in files)
-    here = f"{missing} of them MISSING" if missing else "all there"
+    cold = runtime.database.cold
+    assert cold is not None, "a runtime has a cold tier"
+    try:
+        there = {one.name for one in await asyncio.to_thread(cold.files.names)}
+    except OSError as error:
+        here = f"CANNOT BE LISTED: {reason_of(error)}"
+    else:
+        missing = sum(file.name not in there for file in files)
+        here = f"{missing} of them MISSING" if missing else "all there"
     rows, size = sum(file.rows for file in files), sum(file.bytes for file in files) // 2**20
-    return [("cold tier", f"{rows} calls in {len(files)} files of {folder}, {size} MB, {here}")]
+    return [("cold tier", f"{rows} calls in {len(files)} files of {cold.files.where}, {size} MB, {here}")]
 
 
 async def _webhooks(runtime: Runtime) -> str:

@@ -6,6 +6,7 @@ made, for the day on which the calls were. Columns that are ours begin with `x_`
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -19,6 +20,7 @@ from service.query.model.predicate import Predicate
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.usage.source import UsageReader
+from service.storage.cold.errors import ColdFileError
 
 _TIMES: Final = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
 _NUMBERS: Final = ("BilledCost", "ConsumedQuantity", "ContractedCost", "EffectiveCost", "ListCost", "PricingQuantity")
@@ -65,16 +67,22 @@ async def charges(
     asked = await admitted(reader, SHAPES["FOCUS"], (("id", ()),), request.variables, scope)
     usage, predicate = await reader.usage(scope), asked.request.predicate
     refuse_charges(usage)
-    return _batches(usage, predicate, await charged_days(usage, predicate), check, columns=columns)
+    return _batches(reader, usage, predicate, await charged_days(usage, predicate), check, columns=columns)
 
 
 async def _batches(
-    usage: UsageReader, predicate: Predicate, days: Sequence[datetime], check: Callable[[], None], *, columns: bool
+    reader: Reader,
+    usage: UsageReader,
+    predicate: Predicate,
+    days: Sequence[datetime],
+    check: Callable[[], None],
+    *,
+    columns: bool,
 ) -> AsyncIterator[Batch]:
     rows: list[Any] = []
     for day in days:
         check()
-        async for charge in charges_of(usage, predicate, day):
+        for charge in await _charged(reader, usage, predicate, day):
             row = focus_row(charge)
             rows.append(row.values() if columns else row)
             if len(rows) >= _ROWS:
@@ -82,6 +90,21 @@ async def _batches(
                 rows = []
     if rows:
         yield Batch([*zip(*rows, strict=True)] if columns else rows, len(rows))
+
+
+async def _charged(reader: Reader, usage: UsageReader, predicate: Predicate, day: datetime) -> list[Charge]:
+    """The charges of a day, with the files that are listed by then; once more where one has gone, whose calls are back
+    in the table. Raises ColdFileError.
+    """
+    now = await reader.usage(usage.scope)
+    try:
+        return [charge async for charge in charges_of(replace(usage, cold=now.cold), predicate, day)]
+    except ColdFileError:
+        await reader.clock.refresh()
+        again = await reader.usage(usage.scope)
+        if again.cold is not None and now.cold is not None and again.cold.files == now.cold.files:
+            raise
+        return [charge async for charge in charges_of(replace(usage, cold=again.cold), predicate, day)]
 
 
 def focus_row(charge: Charge) -> dict[str, Any]:

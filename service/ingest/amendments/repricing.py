@@ -141,19 +141,24 @@ class Repricing:
         for tier in self._accounts.tiers(None if within.account_id is None else (within.account_id,)):
             now = await self._reader.fetchval(MOMENT)
             start = max(within.since, cutoff(self._policy(), tier, Store.CALL, now))
-            frozen = await FrozenTimes.read(self._reader)
-            if frozen.touch(tier, start, within.until):
-                raise ColdTierError(
-                    f"calls from before `{frozen.until(tier):%Y-%m-%dT%H:%M:%SZ}` are in the cold tier and cannot be "
-                    "priced anew there: begin `--since` then, or bring them back with `calledger cold thaw`"
-                )
+            await self._refuse_files(tier, start, within.until)
             while start < within.until:
                 end = min(start + _WINDOW, within.until)
                 async for rows in self._pages(tier, start, end, within):
                     self.result.seen += len(rows)
                     await (self._write(rows) if write else self._compare(rows))
+                await self._refuse_files(tier, start, end)  # calls that moved meanwhile were passed over
                 yield end
                 start = end
+
+    async def _refuse_files(self, tier: int, start: datetime, end: datetime) -> None:
+        """Raise ColdTierError where calls of a time are in files."""
+        frozen = await FrozenTimes.read(self._reader)
+        if frozen.touch(tier, start, end):
+            raise ColdTierError(
+                f"calls from before `{frozen.until(tier):%Y-%m-%dT%H:%M:%SZ}` are in the cold tier and cannot be "
+                "priced anew there: begin `--since` then, or bring them back with `calledger cold thaw`"
+            )
 
     async def _pages(
         self, tier: int, start: datetime, end: datetime, within: RepriceRange

@@ -8,7 +8,7 @@ that moves meanwhile is in one of the two, in the statement's snapshot.
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -20,7 +20,7 @@ from service.query.scan.ranges import TICK, ScanRange
 from service.storage.cold.catalogue import ColdFile, overlapping
 from service.storage.cold.columns import KEY_COLUMNS, CallsAt
 from service.storage.cold.errors import LOGGED, ColdFileError, TooManyRowsError
-from service.storage.cold.tier import ColdRead, ColdTier, GivenRows
+from service.storage.cold.tier import ColdRead, ColdTier, FoundRows, GivenRows
 from service.storage.connection import Connection
 
 Statement = tuple[str, Sequence[object]]
@@ -33,6 +33,7 @@ _ROWS_MAX: Final = 16_384
 _GROWTH: Final = 4
 _WORD: Final = re.compile(r"[a-z0-9_]+", re.ASCII)
 _SECONDS_MAX: Final = 30.0
+_SHORTEST: Final = timedelta(seconds=1)
 _NOTHING: Final = GivenRows((), "[]")
 KNOWN_S: Final = 90.0
 """How old the list of files may be when a statement begins. A file is listed for two minutes before it answers for its
@@ -100,10 +101,20 @@ class ColdRows(NamedTuple):
         newest_first, by_time, filtered = how
         rows: list[asyncpg.Record] = []
         until = time.monotonic() + _SECONDS_MAX
-        for window in self._windows(scan_ranges, time_range, newest_first) if by_time else [time_range]:
+        windows = self._windows(scan_ranges, time_range, newest_first)[::-1] if by_time else [time_range]
+        while windows:
+            window = windows.pop()
             reads = self.reads(scan_ranges, window)
+            try:
+                found = await self.opened(reads).find(reads, newest_first=newest_first) if reads else None
+            except TooManyRowsError:
+                if not by_time:
+                    raise
+                halves = _halves(reads, window)
+                windows += halves if newest_first else halves[::-1]
+                continue
             most = (limit if not filtered else max(limit, _ROWS_MAX // _GROWTH**2)) if by_time else SORTED_MAX
-            async for part, given in self._parts(reads, window, most, newest_first, render):
+            async for part, given in self._parts(found, window, most, newest_first, render):
                 if not by_time and part != window:
                     raise BadInputError(
                         f"an order other than by time sorts {SORTED_MAX} calls of the cold tier at most: name an "
@@ -132,15 +143,14 @@ class ColdRows(NamedTuple):
         return windows[::-1] if newest_first else windows
 
     async def _parts(
-        self, reads: Sequence[ColdRead], window: TimeRange, most: int, newest_first: bool, render: Render
+        self, found: FoundRows | None, window: TimeRange, most: int, newest_first: bool, render: Render
     ) -> AsyncIterator[tuple[TimeRange, GivenRows | None]]:
         """Adjoining parts of a window, in the order in which they are read, with the rows that files have in them."""
-        if not reads:
+        if found is None:
             yield window, None
             return
-        tier = self.opened(reads)
+        tier = self.opened(found.reads)
         columns = columns_of(render(window, 1, _NOTHING)[0])
-        found = await tier.find(reads, newest_first=newest_first)
         first, (start, end) = 0, window
         while True:
             last = found.keys.last_of(first, most)
@@ -184,23 +194,37 @@ class ColdRows(NamedTuple):
         end. None where files have none of that time. Raises ColdFileError, UnsharedError, and OutOfRetentionError for
         too many.
         """
-        reads = [
-            ColdRead(file, accounts, max(start, file.start), min(end, file.end))
-            for tier, start, end in parts
-            for file in overlapping(self.files, tier, start, end)
-        ]
+        reads = self._single(parts, accounts)
         if not reads:
             return None
         tier = self.opened(reads)
         try:
-            found = await tier.find(reads)
+            found = await tier.find(reads, most=SORTED_MAX)
         except TooManyRowsError:
             raise OutOfRetentionError(_too_many(reads)) from None
-        if len(found.keys) > SORTED_MAX:
-            raise OutOfRetentionError(_too_many(reads))
         given = await tier.give(found, 0, len(found.keys), None)
         self.check_known()
         return given
+
+    async def every_call(
+        self, at: Iterable[tuple[int, datetime, datetime]], accounts: tuple[int, ...] | None, columns: Collection[str]
+    ) -> AsyncIterator[GivenRows]:
+        """As `single_calls`, however many there are, some thousand at a time and with these columns."""
+        reads = self._single(at, accounts)
+        tier = self.opened(reads) if reads else None
+        for read in reads:
+            assert tier is not None, "there is a file"
+            async for given in tier.parts(read, columns):
+                yield given
+
+    def _single(
+        self, parts: Iterable[tuple[int, datetime, datetime]], accounts: tuple[int, ...] | None
+    ) -> list[ColdRead]:
+        return [
+            ColdRead(file, accounts, max(start, file.start), min(end, file.end))
+            for tier, start, end in parts
+            for file in overlapping(self.files, tier, start, end)
+        ]
 
     def until(self, now: datetime) -> datetime:
         """Where the newest file ends; no later than now."""
@@ -215,6 +239,15 @@ class ColdRows(NamedTuple):
         if self.logs_parameters and any(one.file.frozen for one in reads):
             raise ColdFileError(LOGGED)
         return self.tier
+
+
+def _halves(reads: Sequence[ColdRead], window: TimeRange) -> list[TimeRange]:
+    """The window in two, by the time of what is read of files. Raises TooManyRowsError for less than a second."""
+    start, end = min(one.start for one in reads), max(one.end for one in reads)
+    if end - start < _SHORTEST:
+        raise TooManyRowsError
+    middle = start + (end - start) / 2
+    return [TimeRange(window.start, middle), TimeRange(middle, window.end)]
 
 
 def _too_many(reads: Sequence[ColdRead]) -> str:

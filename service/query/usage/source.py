@@ -59,10 +59,11 @@ class UsageReader:
         calls_at_most: timedelta | None = None,
         corrections_moved: bool = False,
         by_tag: Sequence[str] | None = None,
+        files: bool = True,
     ) -> UsageRead:
         """Where the usage that matches lies. `rollups`: what is grouped by is in them; `users`: it is grouped by
         pseudonyms, and begins where they can be read; `by_tag`: sums by tag may answer, if it is grouped by these tags
-        (None: they may not); for the rest see `plan_usage`.
+        (None: they may not); `files`: single calls that are in files are given; for the rest see `plan_usage`.
 
         The account scope is applied here, by the same functions as for lists. Raises OutOfRetentionError when the
         filter needs what is gone.
@@ -91,7 +92,7 @@ class UsageReader:
         )
         tokens = await self._users(rest, account_ids, names.values(), TimeRange(plan.start, plan.end))
         given = None
-        if self.cold is not None:
+        if self.cold is not None and files:
             given = await self.cold.single_calls(windows.calls_of(plan.segments), account_ids)
         unsummed = self.database.engine.leaves_days_unsummed
         return UsageRead(

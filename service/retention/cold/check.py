@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
-from hashlib import file_digest
 from typing import Any
 
 from policies.policy.model import Store
@@ -12,6 +11,7 @@ from service.retention.cold.ledgered import ledgered_files
 from service.retention.cold.thaw import unlisted
 from service.retention.context import RetentionContext
 from service.storage.cold.catalogue import ColdFile, cold_files
+from service.storage.cold.errors import reason_of
 
 
 async def check_cold(context: RetentionContext, _: datetime) -> tuple[list[str], str]:
@@ -26,7 +26,10 @@ async def check_cold(context: RetentionContext, _: datetime) -> tuple[list[str],
         again = [file for file in await cold_files(context.owner) if file.frozen]
         wrong += _unlike(ledgered.frozen, [file for file in files if file in again])
         wrong += _unlisted(ledgered.frozen, {file.partition for file in (*files, *again)})
-    wrong += [f"`{path.name}` is in the folder of files, and not listed" for path in await unlisted(context)]
+    try:
+        wrong += [f"`{name}` is among the files, and not listed" for name in await unlisted(context)]
+    except OSError as error:
+        wrong.append(f"what files there are cannot be told: {reason_of(error)}")
     rows = sum(file.rows for file in files)
     return wrong, (
         f"{len(files)} files of {rows} calls, as they were written; what is in them was not looked at: sums, ids, "
@@ -40,20 +43,13 @@ async def check_cold(context: RetentionContext, _: datetime) -> tuple[list[str],
 async def _wrong_with(context: RetentionContext, file: ColdFile) -> str | None:
     cold = context.database.cold
     if cold is None:
-        return f"`{file.name}` is not in a folder of this process"
-    path = cold.folder / file.name
+        return f"`{file.name}` is not among the files of this process"
     whose = f"{file.rows} calls of `{file.partition}`" if file.frozen else f"a copy of `{file.partition}`"
-
-    def digest() -> str:
-        """The SHA-256 of the file."""
-        with path.open("rb") as opened:
-            return file_digest(opened, "sha256").hexdigest()
-
     try:
-        return None if await asyncio.to_thread(digest) == file.sha256 else f"`{file.name}` is not as it was written"
+        digest = await asyncio.to_thread(cold.files.digest, file.name)
     except OSError as error:
-        reason = (error.strerror or "no reason given").lower()
-        return f"`{file.name}`, {whose}, cannot be read: {reason}"
+        return f"`{file.name}`, {whose}, cannot be read: {reason_of(error)}"
+    return None if digest == file.sha256 else f"`{file.name}` is not as it was written"
 
 
 async def _misplaced(context: RetentionContext, files: Sequence[ColdFile]) -> list[str]:

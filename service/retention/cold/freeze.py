@@ -32,11 +32,10 @@ from service.disk import sync
 from service.logs import get_logger
 from service.query.buckets.tier_days import TierDays
 from service.retention import ledger_entries as entries
-from service.retention.cold.thaw import sweep, thaw, thaw_held, tier_of
+from service.retention.cold.thaw import thaw, tier_of
 from service.retention.context import RetentionContext
 from service.retention.holds.escrow import ACTIVE
 from service.retention.locks import COLD, ERASURE, PURGE, WITHDRAWAL
-from service.retention.purge_runs import SYSTEM
 from service.retention.rollups.unsummed import make_sums
 from service.storage.cold.catalogue import (
     AGE_MIN,
@@ -46,10 +45,12 @@ from service.storage.cold.catalogue import (
     lock_file,
     mark_frozen,
     remove_file,
+    rewrites,
     take_lock,
 )
 from service.storage.cold.columns import column_types, rows_in_order
-from service.storage.cold.errors import LOGGED, ColdFileError, ColdTierError, PyarrowMissingError
+from service.storage.cold.errors import LOGGED, ColdFileError, ColdTierError, PyarrowMissingError, reason_of
+from service.storage.cold.files import ColdFiles
 from service.storage.connection import Connection, one_row
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import quoted
@@ -117,24 +118,18 @@ class Candidate:
     reason: str | None = None
 
 
-async def keep_cold(context: RetentionContext) -> None:
-    """Do one round: move what is past the age that the operator set, bring back what holds name, and remove files that
-    nothing lists.
+async def candidates(context: RetentionContext, age: timedelta | None) -> list[Candidate]:
+    """The partitions of calls that ended longer ago than `age` (None: none) and have no file, and those whose file is
+    to be written anew; oldest first.
     """
-    await sweep(context)
-    await thaw_held(context)
-    if context.cold_age is not None:
-        await freeze(context, context.cold_age, actor=SYSTEM, most=2)
-
-
-async def candidates(context: RetentionContext, age: timedelta) -> list[Candidate]:
-    """The partitions of calls that ended longer ago than `age` and have no file, oldest first."""
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
+    again = await rewrites(context.owner)
     files = {(file.tier, file.start) for file in await cold_files(context.owner)}
     found = []
     catalogue = await context.partitions.catalogue([Store.CALL])
     for part in sorted(catalogue.partitions, key=lambda one: (one.start, one.tier)):
-        if (part.tier, part.start) in files or part.end + max(age, AGE_MIN) > now:
+        least = AGE_MIN if part.name in again else age
+        if least is None or (part.tier, part.start) in files or part.end + max(least, AGE_MIN) > now:
             continue
         if part.name not in catalogue.attached or part.end <= cutoff(context.policy(), part.tier, Store.CALL, now):
             continue  # it is the purge's
@@ -146,7 +141,7 @@ async def candidates(context: RetentionContext, age: timedelta) -> list[Candidat
 
 async def freeze(
     context: RetentionContext,
-    age: timedelta,
+    age: timedelta | None,
     *,
     actor: str,
     most: int | None = None,
@@ -192,8 +187,7 @@ async def finish(
 
     A file whose partition was changed meanwhile is forgotten, and one that is missing or is not as it was written.
     """
-    path = tier_of(context).folder / file.name
-    if await asyncio.to_thread(_kept_digest, path) != file.sha256:
+    if await asyncio.to_thread(_kept_digest, tier_of(context).files, file.name) != file.sha256:
         log.error("a copy of calls is not as it was written: its rows stay where they are", file=file.name)
         await thaw(context, file, actor=actor)
         return False
@@ -231,7 +225,7 @@ async def finish(
 
 async def _move(context: RetentionContext, connection: Connection, file: ColdFile, actor: str) -> None:
     await connection.execute(_DELETE.format(table=quoted(file.partition)))
-    await mark_frozen(connection, file.id)
+    await mark_frozen(connection, file)
     facts = {
         "partition": file.partition,
         "rows": file.rows,
@@ -255,10 +249,9 @@ async def _in_the_way(source: asyncpg.Pool | Connection, partition: str, now: da
 
 async def _begin(context: RetentionContext, part: Partition, on_step: OnStep) -> None:
     """Write the file of a partition, and list it."""
-    folder = tier_of(context).folder
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = tier_of(context).files
     name = f"{part.name}-{secrets.token_hex(8)}.parquet"
-    path, unfinished = folder / name, folder / f"{name}.part"
+    unfinished = files.draft(name)
     try:
         async with (
             context.owner.acquire() as connection,
@@ -275,10 +268,11 @@ async def _begin(context: RetentionContext, part: Partition, on_step: OnStep) ->
         async with context.owner.acquire() as connection:
             await add_file(connection, file, state["fingerprint"])
         on_step("file listed")
-        await asyncio.to_thread(_settle, unfinished, path)
-    except BaseException:
+        await asyncio.to_thread(files.keep, name)
+    except OSError as error:
+        raise ColdFileError(f"`{name}` cannot be written: {reason_of(error)}") from error
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
     on_step("file renamed")
 
 
@@ -321,28 +315,17 @@ def _write_all(taken: int, data: bytes) -> None:
         view = view[os.write(taken, view) :]
 
 
-def _settle(unfinished: Path, path: Path) -> None:
-    """Have the file under its name, on the disk too."""
-    unfinished.rename(path)
-    sync(path.parent)
-
-
-def _kept_digest(path: Path) -> str | None:
-    """The digest of a listed file, which is on the disk under its name then; None for one that cannot be read."""
+def _kept_digest(files: ColdFiles, name: str) -> str | None:
+    """The digest of what is kept of a listed file; None for one that cannot be read."""
     try:
-        digest = _sha256(path)
-        sync(path.parent)
-    except (ColdFileError, OSError):
+        return files.digest(name)
+    except OSError:
         return None
-    return digest
 
 
 def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ColdFileError(f"`{path.name}` cannot be read: {(error.strerror or 'no reason given').lower()}") from error
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 async def _reclaim(context: RetentionContext, file: ColdFile) -> None:

@@ -4,10 +4,9 @@ A file's rows and the end of its listing are one transaction, so that a reader s
 file is removed right after it; after a crash in between, it is removed by a later round (`sweep`).
 """
 
-import time
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -17,8 +16,9 @@ from service.retention import ledger_entries as entries
 from service.retention.cold.ledgered import ledgered_files
 from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
-from service.storage.cold.catalogue import ColdFile, cold_files, lock_file, remove_file
-from service.storage.cold.errors import ColdFileError
+from service.storage.cold.catalogue import ColdFile, ask_rewrite, cold_files, lock_file, remove_file
+from service.storage.cold.errors import ColdFileError, reason_of
+from service.storage.cold.files import UNFINISHED
 from service.storage.cold.moving import bring_back
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
@@ -33,18 +33,21 @@ _HELD_ACCOUNTS: Final = (
     "SELECT DISTINCT account_id FROM hold WHERE lifted_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 )
 """The accounts of which holds are in force."""
-_NAMES: Final = "call_t*"
-_UNFINISHED: Final = ".part"
 _PATIENCE: Final = "SET LOCAL lock_timeout = '5s'"
 
 
-async def thaw(context: RetentionContext, file: ColdFile, *, actor: str) -> bool:
-    """Bring the rows of one file back; whether it was there. Raises ColdFileError and PartitionsBusyError."""
+async def thaw(context: RetentionContext, file: ColdFile, *, actor: str, again: bool = False) -> bool:
+    """Bring the rows of one file back; whether it was there. They move to a new file later, if they do `again`.
+
+    Raises ColdFileError and PartitionsBusyError.
+    """
     cold = tier_of(context)
     try:
         async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_PATIENCE)
             there = await thaw_into(context, connection, file, file.partition, actor=actor)
+            if there and again:
+                await ask_rewrite(connection, file.partition)
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
         raise PartitionsBusyError from error
     await cold.forget(file)
@@ -73,8 +76,8 @@ async def thaw_into(
     return True
 
 
-async def thaw_account(context: RetentionContext, account: int, *, actor: str) -> int:
-    """Bring back every file that has rows of an account; how many there were.
+async def thaw_account(context: RetentionContext, account: int, *, actor: str, again: bool = False) -> int:
+    """Bring back every file that has rows of an account, as `thaw` does; how many there were.
 
     Raises ColdFileError or PartitionsBusyError for files that do not come back, when all others have.
     """
@@ -89,7 +92,7 @@ async def thaw_account(context: RetentionContext, account: int, *, actor: str) -
             if file.frozen:
                 raise
             found = True  # a copy: its rows are in their partition still
-        return found and await thaw(context, file, actor=actor)
+        return found and await thaw(context, file, actor=actor, again=again)
 
     return await _each(files, bring)
 
@@ -97,7 +100,8 @@ async def thaw_account(context: RetentionContext, account: int, *, actor: str) -
 async def thaw_between(
     context: RetentionContext, *, actor: str, start: datetime | None = None, end: datetime | None = None
 ) -> int:
-    """Bring back every file that has a part of the time between two moments (None: open); how many there were.
+    """Bring back every file that has a part of the time between two moments (None: open), until what is to change has
+    changed; how many there were.
 
     Raises ColdFileError or PartitionsBusyError for files that do not come back, when all others have.
     """
@@ -106,7 +110,7 @@ async def thaw_between(
         for file in await cold_files(context.owner)
         if (end is None or file.start < end) and (start is None or start < file.end)
     ]
-    return await _each(files, lambda file: thaw(context, file, actor=actor))
+    return await _each(files, lambda file: thaw(context, file, actor=actor, again=True))
 
 
 async def _each(files: Iterable[ColdFile], bring: Callable[[ColdFile], Awaitable[bool]]) -> int:
@@ -140,37 +144,37 @@ def tier_of(context: RetentionContext) -> ColdTier:
 
 async def sweep(context: RetentionContext) -> list[str]:
     """Remove what an interrupted writing or removal has left: unfinished files, and those that the ledger says are done
-    with. Returns their names.
+    with. Returns their names. Raises ColdFileError.
 
     Other files that this database does not list are kept: they can be another's, of which this one is a copy.
     """
-    left = await unlisted(context)
-    ledgered = await ledgered_files(context) if any(path.suffix != _UNFINISHED for path in left) else None
-    removed, kept = [], []
-    for path in left:
-        if path.suffix == _UNFINISHED or (ledgered is not None and path.name in ledgered.done):
-            path.unlink(missing_ok=True)
-            removed.append(path.name)
-        else:
-            kept.append(path.name)
+    cold = context.database.cold
+    if cold is None:
+        return []
+    try:
+        left = await unlisted(context)
+        ledgered = await ledgered_files(context) if any(not name.endswith(UNFINISHED) for name in left) else None
+        done = ledgered.done if ledgered is not None else set[str]()
+        removed = [name for name in left if name.endswith(UNFINISHED) or name in done]
+        for name in removed:
+            await asyncio.to_thread(cold.files.remove, name)
+        await asyncio.to_thread(cold.files.end_uploads)
+        await cold.retain({file.name for file in await cold_files(context.owner)})
+    except OSError as error:
+        raise ColdFileError(f"files of calls that are done with cannot be removed: {reason_of(error)}") from error
+    kept = [name for name in left if name not in removed]
     if kept:
-        log.warning("this database does not list files in the folder of the cold tier", files=kept[:3], count=len(kept))
+        log.warning(
+            "this database does not list files of the cold tier that are there", files=kept[:3], count=len(kept)
+        )
     return removed
 
 
-async def unlisted(context: RetentionContext) -> list[Path]:
-    """The files in the folder that nothing has listed for `ORPHANED_S`."""
+async def unlisted(context: RetentionContext) -> list[str]:
+    """The files that have been there for `ORPHANED_S` without being listed. Raises OSError."""
     cold = context.database.cold
-    if cold is None or not cold.folder.is_dir():
+    if cold is None:
         return []
-    found = [path for path in sorted(cold.folder.glob(_NAMES)) if _age_s(path) > ORPHANED_S]
+    found = [one.name for one in await asyncio.to_thread(cold.files.names) if one.age_s > ORPHANED_S]
     listed = {file.name for file in await cold_files(context.owner)} if found else set[str]()
-    return [path for path in found if path.name not in listed]
-
-
-def _age_s(path: Path) -> float:
-    """How old a file is; 0 for one that is gone."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+    return [name for name in found if name not in listed]

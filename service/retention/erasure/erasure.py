@@ -229,7 +229,7 @@ async def carry_out_erasures(context: RetentionContext) -> int:
             # What is in files is neither searched nor changed there.
             before = len(unreached)
             try:
-                await thaw_account(context, erasure.account_id, actor=SYSTEM)
+                await thaw_account(context, erasure.account_id, actor=SYSTEM, again=True)
             except (ColdFileError, PartitionsBusyError) as error:
                 unreached.append(error)
             work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account

@@ -16,6 +16,7 @@ import orjson
 from policies.admission.personal import code_without, source_id_without, without_persons
 from policies.policy.model import Store
 from policies.redaction import Persons
+from policies.redaction.echoes.persons import plain_needles
 from policies.retention import Partition
 from service.offload import OffloadThread
 from service.retention.erasure.sealed_details import DetailKeys, details_without
@@ -30,9 +31,11 @@ _LABELS: Final = (
     "served_model", "operation",
 )  # fmt: skip
 _IDS: Final = ("trace_id", "parent_span_id", "session_id", "provider_request_id")
-# A row that may name the person: it has the beginning of the id, or characters that can be spelled in several ways.
+# A row that may name the person: its letters and digits have those of the id or of a code of it, or it has characters
+# that can be spelled in several ways.
 _MAY_NAME: Final = (
-    "(strpos(lower({text}), $6) > 0 OR octet_length({text}) > char_length({text}) OR {text} ~ '[%\\\\&]')"
+    "(regexp_replace(lower({text}), '[^a-z0-9]+', '', 'g') ~ $6"
+    " OR octet_length({text}) > char_length({text}) OR {text} ~ '[%\\\\&=<[\\x1b]')"
 )
 _CALL_TEXT: Final = """concat_ws(E'\\n', source_id, error_type, error_code, tags::text, deployment, team, team_id,
     organization_id, organization, normalized_error, trace_id, parent_span_id, session_id, provider_request_id,
@@ -98,7 +101,7 @@ class NamedRows:
     async def page(self, source: Queryable, after: RowPosition | None) -> tuple[Sequence[Row], RowPosition | None]:
         """The next rows that may name the person, and the position to continue after; None when these were the last."""
         moment, id_ = after or (self.part.start, UUID(int=0))
-        rows = await source.fetch(_PAGE[self.part.store], *self._where, moment, _needle(self.user), id_)
+        rows = await source.fetch(_PAGE[self.part.store], *self._where, moment, _pattern(self.user), id_)
         more = len(rows) == BATCH_ROWS
         return rows, (rows[-1]["moment"], rows[-1]["id"]) if more else None
 
@@ -138,9 +141,10 @@ class NamedRows:
             await put_in(connection, self._where, ids)
 
 
-def _needle(user: str) -> str:
-    """A text that is in every plainly spelled row that names the person; empty for ids beyond ASCII."""
-    return user.split()[0].lower() if user.isascii() else ""
+def _pattern(user: str) -> str:
+    """What matches the letters and digits of each plain row that names the person; of all rows for ids beyond ASCII."""
+    own, codes = plain_needles(user) if user.isascii() else ("", ())
+    return "|".join((own, *codes)) if own else ""
 
 
 def _without(row: Row, persons: Persons) -> dict[str, Any]:

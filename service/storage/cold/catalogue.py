@@ -65,6 +65,12 @@ _FREEZE: Final = "UPDATE cold_file SET frozen_at = clock_timestamp() WHERE id = 
 """Let a file answer, in the transaction that deletes its rows."""
 _REMOVE: Final = "DELETE FROM cold_file WHERE id = $1"
 """Forget a file, in the transaction in which its rows come back or are purged."""
+_REWRITE: Final = "INSERT INTO cold_rewrite (partition) VALUES ($1) ON CONFLICT DO NOTHING"
+"""Have what is left of a partition's calls move to a new file, in the transaction in which they come back."""
+_REWRITES: Final = "SELECT partition FROM cold_rewrite ORDER BY partition"
+"""The partitions that are to have a new file."""
+_REWRITTEN: Final = "DELETE FROM cold_rewrite WHERE partition = $1"
+"""A partition has its new file, or needs none."""
 _TAKE: Final = "SELECT pg_advisory_xact_lock($1)"
 """Wait for writers of late calls, and keep others waiting until the transaction ends."""
 
@@ -134,9 +140,25 @@ async def add_file(connection: Connection, file: ColdFile, fingerprint: str) -> 
     return await connection.fetchval(_ADD, *values, bytes.fromhex(file.sha256), fingerprint)
 
 
-async def mark_frozen(connection: Connection, id_: int) -> None:
+async def mark_frozen(connection: Connection, file: ColdFile) -> None:
     """Let the file answer for its rows."""
-    await connection.execute(_FREEZE, id_)
+    await connection.execute(_FREEZE, file.id)
+    await connection.execute(_REWRITTEN, file.partition)
+
+
+async def ask_rewrite(connection: Connection, partition: str) -> None:
+    """Have what is left of a partition's calls move to a new file."""
+    await connection.execute(_REWRITE, partition)
+
+
+async def rewrites(source: Queryable) -> list[str]:
+    """The partitions that are to have a new file."""
+    return [row["partition"] for row in await source.fetch(_REWRITES)]
+
+
+async def end_rewrite(source: Queryable, partition: str) -> None:
+    """The partition needs no new file."""
+    await source.execute(_REWRITTEN, partition)
 
 
 async def remove_file(connection: Connection, id_: int) -> None:

@@ -24,3 +24,8 @@ class PyarrowMissingError(ColdTierError):
 
 class TooManyRowsError(RequestError):
     """too many calls of the cold tier would have to be looked at: name an account, or a shorter time"""
+
+
+def reason_of(error: OSError) -> str:
+    """Why a file cannot be read or written, for a message."""
+    return (error.strerror or "no reason given").lower()

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pyarrow import compute
 
 from service.storage.cold.columns import READ_AS, CallsAt, ColumnTypes
+from service.storage.cold.errors import TooManyRowsError
 
 pc: Any = compute  # it makes its functions when it is loaded
 
@@ -140,7 +141,7 @@ class CallFile:
     """A file that is open for reading. Raises OSError or pyarrow's errors where it is not what it should be."""
 
     def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path, memory_map=True)
+        self._file = pq.ParquetFile(path)  # not mapped: a process whose mapped file is cut off is killed
         metadata = self._file.schema_arrow.metadata or {}
         self.types: dict[str, str] = orjson.loads(metadata[_NAMED])
         self.rows = self._file.metadata.num_rows
@@ -152,21 +153,22 @@ class CallFile:
         ]
 
     def keys(
-        self, accounts: Sequence[int] | None, start: datetime, end: datetime, calls: CallsAt | None = None
+        self, accounts: Sequence[int] | None, start: datetime, end: datetime, calls: CallsAt | None, most: int
     ) -> pa.Table:
         """Where rows lie: `started_at` in microseconds, the `group`, and the `row` in it; of these accounts (None: of
         all) between two moments, and only `calls` and their corrections where they are given.
+
+        Raises TooManyRowsError for more than `most`, as soon as there are.
         """
         lower, upper = _microseconds(start), _microseconds(end)
         exact = None if calls is None else _Exact.of(calls)
-        groups = self._near(accounts, lower, upper, exact)
-        found = [self._keys_of(group, accounts, lower, upper, exact) for group in groups]
-        return pa.concat_tables(found) if found else _KEYS.empty_table()
-
-    def rows_near(self, accounts: Sequence[int] | None, start: datetime, end: datetime) -> int:
-        """How many rows `keys` would look at."""
-        near = self._near(accounts, _microseconds(start), _microseconds(end))
-        return sum(self._file.metadata.row_group(group).num_rows for group in near)
+        found, count = [_KEYS.empty_table()], 0
+        for group in self._near(accounts, lower, upper, exact):
+            found.append(self._keys_of(group, accounts, lower, upper, exact))
+            count += found[-1].num_rows
+            if count > most:
+                raise TooManyRowsError
+        return pa.concat_tables(found)
 
     def survey(self, accounts: Sequence[int] | None, start: datetime, end: datetime) -> tuple[int, datetime | None]:
         """How many rows there are of these accounts (None: of all) between two moments, and the oldest of them."""
@@ -194,6 +196,17 @@ class CallFile:
             rows = keys.filter(pc.equal(keys.column("group"), group)).column("row")
             table = self._file.read_row_group(group, columns=_read_for(names)).take(rows)
             yield from self._as_json(table)
+
+    def groups_near(self, accounts: Sequence[int] | None, start: datetime, end: datetime) -> list[int]:
+        """The groups of rows that may have some of these accounts (None: of any) between two moments."""
+        return list(self._near(accounts, _microseconds(start), _microseconds(end)))
+
+    def of_group(
+        self, group: int, accounts: Sequence[int] | None, start: datetime, end: datetime, columns: Collection[str]
+    ) -> list[bytes]:
+        """The rows of one group that are, as `records`."""
+        keys = self._keys_of(group, accounts, _microseconds(start), _microseconds(end), None)
+        return list(self.records(keys, columns))
 
     def every_record(self, rows: int) -> Iterator[list[bytes]]:
         """All rows as JSON objects, so many at a time."""

@@ -5,21 +5,24 @@ Rows of files are handed to a statement as JSON, and PostgreSQL filters, masks a
 counted, and is never taken for an empty one.
 """
 
+import asyncio
+import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+import asyncpg
 from prometheus_client import Counter
 
 from service.logs import get_logger
 from service.offload import OffloadThread
-from service.storage.cold.catalogue import ColdFile
+from service.storage.cold.catalogue import ColdFile, cold_files
 from service.storage.cold.columns import CallsAt
 from service.storage.cold.errors import ColdFileError, PyarrowMissingError, TooManyRowsError
+from service.storage.cold.files import ColdFiles, FileState
+from service.storage.connection import Queryable
 
 if TYPE_CHECKING:  # it loads pyarrow
     from service.storage.cold.parquet import CallFile, FoundKeys
@@ -28,8 +31,9 @@ log = get_logger()
 
 UNREADABLE: Final = Counter("calledger_cold_unreadable", "Times that a file of the cold tier could not be read")
 LOOKED_AT_MAX: Final = 4_000_000
-"""Rows that are looked at for one part of a list, which take 80 MB for that long; for single calls, any number."""
+"""Rows whose keys are known at a time, which take 80 MB for that long: a window with more is read in shorter ones."""
 _OPEN_MAX: Final = 32
+_LET_GO_S: Final = 60.0
 _Made = TypeVar("_Made")
 
 
@@ -60,35 +64,29 @@ class FoundRows(NamedTuple):
 
 
 class ColdTier:
-    """The folder of files, as one process reads it. `close` it after use."""
+    """The files, as one process reads them. `close` it after use."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, files: ColdFiles) -> None:
+        self.files = files
         self._aside = OffloadThread()
-        self._files: OrderedDict[str, CallFile] = OrderedDict()
+        self._open: OrderedDict[str, tuple[FileState, CallFile]] = OrderedDict()
 
-    async def find(self, reads: Sequence[ColdRead], *, newest_first: bool = False) -> FoundRows:
-        """Where these rows lie.
-
-        Raises ColdFileError, and TooManyRowsError where too much would have to be looked at: of single calls never, for
-        they are found one group of rows after the other.
+    async def find(
+        self, reads: Sequence[ColdRead], *, newest_first: bool = False, most: int | None = None
+    ) -> FoundRows:
+        """Where these rows lie. Raises ColdFileError, and TooManyRowsError for more than `most` (None: than a part of a
+        list may have; of single calls there are never too many).
         """
 
         def look() -> FoundRows:
             """Read the keys of each file."""
             from service.storage.cold.parquet import FoundKeys
 
-            files = [self._opened(one.file) for one in reads]
-            near = [
-                file.rows_near(one.accounts, one.start, one.end)
-                for file, one in zip(files, reads, strict=True)
-                if one.calls is None
-            ]
-            if sum(near) > LOOKED_AT_MAX:
-                raise TooManyRowsError
-            tables = [
-                file.keys(one.accounts, one.start, one.end, one.calls) for file, one in zip(files, reads, strict=True)
-            ]
+            tables, left = [], LOOKED_AT_MAX if most is None else most
+            for file, accounts, start, end, calls in reads:
+                few = sys.maxsize if calls is not None else left
+                tables.append(self._opened(file).keys(accounts, start, end, calls, few))
+                left -= tables[-1].num_rows
             return FoundRows(reads, FoundKeys(tables, newest_first=newest_first))
 
         return await self._run(look, [one.file for one in reads])
@@ -119,6 +117,18 @@ class ColdTier:
         file, accounts, start, end, _ = read
         return await self._run(lambda: self._opened(file).survey(accounts, start, end), [file])
 
+    async def parts(self, read: ColdRead, columns: Collection[str]) -> AsyncIterator[GivenRows]:
+        """All rows that are asked for, with these columns, some thousand at a time. Raises ColdFileError."""
+        file, accounts, start, end, _ = read
+        for group in await self._run(lambda: self._opened(file).groups_near(accounts, start, end), [file]):
+
+            def look(group: int = group) -> list[bytes]:
+                """The rows of the group."""
+                return self._opened(file).of_group(group, accounts, start, end, columns)
+
+            if rows := await self._run(look, [file]):
+                yield GivenRows((file.id,), as_array(rows))
+
     async def batches(self, file: ColdFile, rows: int) -> AsyncIterator[str]:
         """All rows of a file with all columns, so many at a time, as JSON arrays. Raises ColdFileError."""
         batches = await self._run(lambda: self._opened(file).every_record(rows), [file])
@@ -131,10 +141,20 @@ class ColdTier:
         def remove() -> None:
             """Close it in the thread that reads, and so not while it is read."""
             self._close(file.name)
-            with suppress(FileNotFoundError):
-                (self.folder / file.name).unlink()
+            self.files.remove(file.name)
 
         await self._run(remove, [file])
+
+    async def retain(self, names: Collection[str]) -> None:
+        """Close all other files, and remove what this host has of them. Raises OSError."""
+
+        def remove() -> None:
+            """In the thread that reads."""
+            for name in self._open.keys() - names:
+                self._close(name)
+            self.files.retain(names)
+
+        await self._aside.run(lambda _: remove(), None)
 
     def close(self) -> None:
         """End the thread."""
@@ -161,22 +181,35 @@ class ColdTier:
             raise PyarrowMissingError
         from service.storage.cold.parquet import CallFile
 
-        known = self._files.get(file.name)
-        if known is None:
-            path = self.folder / file.name
-            known = CallFile(path)
-            if (path.stat().st_size, known.rows) != (file.bytes, file.rows):
-                raise ColdFileError(f"`{file.name}` is not the file that was written")
-            self._files[file.name] = known
-            if len(self._files) > _OPEN_MAX:
-                self._close(next(iter(self._files)))
-        self._files.move_to_end(file.name)
-        return known
+        path, state = self.files.opened(file)
+        known = self._open.get(file.name)
+        if known is None or known[0] != state:
+            self._close(file.name)
+            known = state, CallFile(path)
+            if known[1].rows != file.rows:
+                raise ColdFileError(f"`{file.name}` has other rows than it is listed with")
+            self._open[file.name] = known
+            if len(self._open) > _OPEN_MAX:
+                self._close(next(iter(self._open)))
+        self._open.move_to_end(file.name)
+        return known[1]
 
     def _close(self, name: str) -> None:
-        known = self._files.pop(name, None)
+        known = self._open.pop(name, None)
         if known is not None:
-            known.close()
+            known[1].close()
+
+
+async def let_go_for_ever(cold: ColdTier, source: Queryable, every_s: float = _LET_GO_S) -> None:
+    """Once a minute close the files that are not listed any more, and remove what this host has of them, until
+    cancelled: another host has brought their rows back, or erased some of them.
+    """
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await cold.retain({file.name for file in await cold_files(source)})
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("files that are done with are kept for a minute more", error=type(error).__name__)
 
 
 def as_array(rows: Iterable[bytes]) -> str:

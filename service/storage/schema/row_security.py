@@ -87,6 +87,7 @@ GUARDS: Final = (
     Guard("usage_tag_day_all", _READ),
     # Times and sizes of files, of no account.
     Guard("cold_file", _READ, "", secured=False),
+    Guard("cold_rewrite", ()),
     # Days of tiers, of no account.
     Guard("usage_unsummed", _READ, "", secured=False),
     # The policy's tags, of no account.

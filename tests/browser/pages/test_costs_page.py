@@ -63,7 +63,7 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         await expect(cost).to_contain_text("+125%")  # 0.20 the day before
         await expect(page.locator(".figure", has_text="Spent on failures")).to_contain_text("0.050 USD")
         await expect(page.locator(".figure", has_text="Input from cache")).to_contain_text("50%")
-        await expect(page.get_by_text("1 calls in this time have no amount")).to_be_visible()
+        await expect(page.get_by_text("1 call in this time has no amount")).to_be_visible()
 
         groups = page.get_by_role("table", name="Costs by model, USD").locator("tbody tr")
         await expect(groups).to_have_count(2)
@@ -72,6 +72,23 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         await expect(equal.nth(0)).to_contain_text(re.compile("gpt-4o-mini.*100.00"))
         await expect(equal.nth(1)).to_contain_text(re.compile("gpt-4o.*175.00"))
         await expect(page.get_by_role("table", name="Budgets of today (UTC)")).to_contain_text("0.40")
+
+        await expect(page.get_by_role("table", name="Costs by model and account, USD")).to_contain_text("acme")
+        await page.get_by_role("combobox", name="Columns").select_option("tag.team")
+        crossed = page.get_by_role("table", name="Costs by model and tag team, USD").locator("tr")
+        none = "\N{EN DASH}"
+        rows = [["Model", "search", "growth", "All others", "Total"], ["gpt-4o", "0.30", none, "0.050", "0.35"]]
+        rows += [["gpt-4o-mini", none, "0.10", none, "0.10"], ["Total", "0.30", "0.10", "0.050", "0.45"]]
+        await expect(crossed).to_have_count(len(rows))
+        for row, cells in enumerate(rows):
+            await expect(crossed.nth(row).locator("th, td")).to_contain_text(cells)
+        await crossed.get_by_role("link", name="0.10").click()
+        await expect(page.get_by_role("heading", name="Logs")).to_be_visible()
+        asked = parse_qs(urlsplit(page.url).query)
+        wanted = {"model": ["gpt-4o-mini"], "tag.team": ["growth"], "currency": ["USD"], "range": ["24h"]}
+        assert asked == wanted
+        await expect(page.locator(".calls-row")).to_have_count(1)
+        await page.go_back()
 
         await page.get_by_role("button", name="Show as a table").click()
         timeline = page.get_by_role("table", name="Cost over time, USD")

@@ -97,7 +97,7 @@ async def test_a_token_never_goes_beyond_its_key(two_accounts: TwoAccounts) -> N
     assert datetime.fromisoformat(short["expiresAt"]) - datetime.now(UTC) <= timedelta(minutes=3)
 
     unbound = await two_accounts.key(Role.ADMIN)
-    assert await unbound.code(CREATE, **{"in": {}}) == "BAD_USER_INPUT", "a token is always bound to accounts"
+    assert await unbound.code(CREATE, **{"in": {}}) == "BAD_USER_INPUT", "every account has to be asked for"
     browser = await two_accounts.session(unbound, accounts=["acme"])
     assert (await browser.ask(VIEWER))["viewer"]["role"] == "ADMIN"
     roots = (await browser.ask("{ viewer { rootFields } }"))["viewer"]["rootFields"]
@@ -108,6 +108,43 @@ async def test_a_token_never_goes_beyond_its_key(two_accounts: TwoAccounts) -> N
     assert await browser.code(create) == "FORBIDDEN"
     revoke = f'mutation {{ revokeApiKey(input: {{id: "{prefix_of(unbound.key)}"}}) {{ apiKey {{ id }} }} }}'
     assert await browser.code(revoke) == "FORBIDDEN"
+
+
+async def test_a_token_of_every_account_is_that_of_its_key(two_accounts: TwoAccounts) -> None:
+    """Where it is asked for, and by a key that is bound to none alone: it reaches accounts that are made later, and no
+    more than the key by then does.
+    """
+    create = CREATE.replace("accounts }", "accounts everyAccount }")
+    key, bound = await two_accounts.key(Role.ADMIN), await two_accounts.key(Role.ADMIN, "acme")
+    assert await bound.code(create, **{"in": {"everyAccount": True}}) == "FORBIDDEN"
+    assert await key.code(create, **{"in": {"everyAccount": True, "accounts": ["acme"]}}) == "BAD_USER_INPUT"
+    assert await key.code(create, **{"in": {"everyAccount": True, "accounts": []}}) == "BAD_USER_INPUT"
+    assert await two_accounts.entries() == []
+    made = (await key.ask(create, **{"in": {"everyAccount": True}}))["createSessionToken"]
+    assert (made["accounts"], made["everyAccount"]) == ([], True)
+    browser = Auditor(two_accounts.served, made["token"])
+    viewer = await two_accounts.session(key, everyAccount=True, role="VIEWER")
+    assert [facts["key"] for _, facts in await two_accounts.entries()] == [prefix_of(key.key)], "both of one hour"
+    assert len((await viewer.ask(CALLS))["calls"]["nodes"]) == 2
+    assert (await browser.ask(VIEWER))["viewer"]["accounts"] is None
+
+    await two_accounts.seeded.accounts.ensure(["initech"])
+    moment = await two_accounts.seeded.now() - timedelta(seconds=30)
+    await two_accounts.seeded.put([StoredCall(moment, account="initech", source_id="initech")])
+    for one in (browser, viewer):
+        names = [call["account"] for call in (await one.ask(CALLS))["calls"]["nodes"]]
+        assert names == ["initech", *names[1:]] and set(names[1:]) == {"acme", "globex"}
+    assert (await browser.ask("{ accounts { totalCount } }"))["accounts"]["totalCount"] >= 3
+    assert await viewer.code("{ accounts { totalCount } }") == "FORBIDDEN"
+    assert await browser.code(create, **{"in": {"everyAccount": True}}) == "FORBIDDEN"
+    assert await browser.code("mutation { createApiKey(input: {role: VIEWER}) { key } }") == "FORBIDDEN"
+
+    await ApiKey.filter(prefix=prefix_of(key.key)).update(accounts=[two_accounts.numbers["globex"]])
+    two_accounts.served.runtime.authenticator.forget()
+    assert (await browser.ask(CALLS))["calls"]["nodes"] == [{"account": "globex"}]
+    await two_accounts.served.runtime.api_keys.revoke(prefix_of(key.key))
+    two_accounts.served.runtime.authenticator.forget()
+    assert await browser.code(VIEWER) == await viewer.code(VIEWER) == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from running import RunningService
 from s3_server import BUCKET, S3Server, running_s3
 
 from service.errors import OperatorError
-from service.export import bucket as export_bucket
 from service.export.bucket import ExportBucket
+from service.storage import bucket as objects
 
 EXPORT = "mutation($in: CreateExportInput!) { createExport(input: $in) { export { id } } }"
 STATE = "query($id: ID!) { export(id: $id) { state failure } }"
@@ -54,7 +54,7 @@ def test_a_file_is_there_whole_or_not_at_all(bucket: ExportBucket, store: S3Serv
         assert file.read(10) == data[2_000_000:2_000_010]
 
     store.client.put_object(Bucket=BUCKET, Key="some/place/of another", Body=b"theirs")
-    store.client.put_object(Bucket=BUCKET, Key=f"{bucket._prefix}notes.txt", Body=b"none of ours")
+    store.client.put_object(Bucket=BUCKET, Key=f"{bucket._bucket.prefix}notes.txt", Body=b"none of ours")
     bucket.sweep([*bucket.names(), "notes.txt"][:1], [id_])
     assert bucket.names() == [id_.hex]
     bucket.sweep(bucket.names(), [])
@@ -67,14 +67,14 @@ def test_an_upload_that_was_broken_off_does_not_stay(
     bucket: ExportBucket, store: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parts of a file whose process was killed are removed a day after; others' are left, and so is what is new."""
-    ours, theirs = f"{bucket._prefix}{uuid4().hex}", f"some/place/{uuid4()}/{uuid4().hex}"
+    ours, theirs = f"{bucket._bucket.prefix}{uuid4().hex}", f"some/place/{uuid4()}/{uuid4().hex}"
     for key in (ours, theirs):
         begun = store.client.create_multipart_upload(Bucket=BUCKET, Key=key)
         store.client.upload_part(
             Bucket=BUCKET, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=os.urandom(5 * 2**20)
         )
     with monkeypatch.context() as patched:  # the store says of every upload that it was begun in 2010
-        patched.setattr(export_bucket, "_BROKEN_OFF", timedelta(days=36_500))
+        patched.setattr(objects, "_BROKEN_OFF", timedelta(days=36_500))
         bucket.sweep([], [])
     assert store.uploads() >= {ours, theirs}
     for _ in range(2):

@@ -1,6 +1,7 @@
 """What an erasure finds of a person in rows that are nobody's or another's: sealed messages, and names in clear."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -108,6 +109,30 @@ async def test_names_of_operations_and_served_models_go_too(retained: RetainedLe
     await erase(retained)
     assert not any(PERSON in text for text in await retained.column(ROWS))
     assert await retained.column("SELECT served_model FROM call") == [f"ft:{MARK}"]
+
+
+async def test_older_rows_lose_other_spellings_of_the_name(retained: RetainedLedger) -> None:
+    """Rows that were stored before names were looked for in other spellings: with other signs, within a word, in base64
+    and in hexadecimal; the id of a neighbour stays.
+    """
+    code = PERSON.encode()
+    older = [
+        *("p7person9914", "P7_Person.9914", "teamp7.person.9914eu", "p7=2Dperson=2D9914"),
+        *(code.hex(), code.hex().upper(), b64encode(code).decode(), b64encode(b"u:" + code + b"!").decode()),
+    ]
+    kept = ["p8person9914", b64encode(b"somebody-else-7").decode(), "p7-person"]
+    texts, facts = (*older, *kept), {"started_at": YOUNG.isoformat(), "account": "acme"}
+    await retained.report(*(call(f"c{number}", model=f"m{number}", **facts) for number in range(len(texts))))
+    for number, text in enumerate(texts):
+        changed = "deployment = $1::text, session_id = $1, tags = jsonb_build_object('team', $1::text)"
+        await retained.retention.owner.execute(f"UPDATE call SET {changed} WHERE model = $2", text, f"m{number}")
+    await erase(retained)
+    left = await retained.ingest.fetch("SELECT model, deployment, session_id, tags->>'team' AS team FROM call")
+    found = {row["model"]: (row["deployment"], row["session_id"], row["team"]) for row in left}
+    for number, text in enumerate(older):
+        deployment, session_id, team = found[f"m{number}"]
+        assert MARK in deployment and MARK in team and session_id is None, text
+    assert [found[f"m{number}"] for number in range(len(older), len(texts))] == [(text,) * 3 for text in kept]
 
 
 async def compact(retained: RetainedLedger) -> None:

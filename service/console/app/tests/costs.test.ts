@@ -1,7 +1,8 @@
 /** What the Costs page works out of rows: exact, and one currency at a time. */
 
 import { describe, expect, it } from "vitest";
-import { areOf, governs, groupVariables, linkable, narrowed, valueOf } from "../src/pages/costs/groups/dimension";
+import { areOf, bothVariables, governs, groupVariables, linkable, narrowed, valueOf } from "../src/pages/costs/groups/dimension";
+import { crossedOf, otherDimension, shade } from "../src/pages/costs/across/crossed";
 import { type Group, cacheShare, changeOf, comparedModels, currenciesOf, groupsOf } from "../src/pages/costs/groups/group";
 import { timelineOf } from "../src/pages/costs/timeline/timeline";
 
@@ -71,6 +72,43 @@ describe("timelines", () => {
     const found = timelineOf([row(0, "1")], [row(0, "1", "a")], null, { name: "model", values: ["a"], currency: "USD" });
     expect(found.lines.map((line) => line.value)).toEqual(["a"]);
     expect(found.before).toBeNull();
+  });
+});
+
+describe("two dimensions", () => {
+  const group = (value: string, sum: string): Group => ({ value, amount: sum, share: null, row: figures });
+  const cell = (model: string, account: string, sum: string, currency = "USD") => ({ amount: amount(sum, currency), key: { currency, model, account } });
+  const crossing = { row: "model", column: "account", currency: "USD" };
+
+  it("are crossed exactly, in one currency, with all that is left in a row and a column of others", () => {
+    const cells = [cell("a", "x", "0.1"), cell("a", "y", "0.2"), cell("b", "x", "0.4"), cell("b", "x", "9", "EUR")];
+    const found = crossedOf(cells, [group("b", "0.5"), group("a", "0.3")], [group("x", "0.7"), group("y", "0.2")], "1.4", crossing);
+    expect(found.rows).toEqual(["b", "a", null]);
+    expect(found.columns).toEqual(["x", "y", null]);
+    expect(found.cells).toEqual([["0.4", "0", "0.1"], ["0.1", "0.2", "0"], ["0.2", "0", "0.4"]]);
+    expect([found.rowTotals, found.columnTotals, found.total, found.most]).toEqual([["0.5", "0.3", "0.6"], ["0.7", "0.2", "0.5"], "1.4", 0.4]);
+  });
+
+  it("have no others where nothing is left", () => {
+    const found = crossedOf([cell("a", "x", "0.1")], [group("a", "0.1")], [group("x", "0.1")], "0.1", crossing);
+    expect([found.rows, found.columns, found.cells]).toEqual([["a"], ["x"], [["0.1"]]]);
+  });
+
+  it("are darker the more money there is, and nothing is as light as nothing", () => {
+    expect([shade("0", 5), shade("-1", 5), shade("5", 5), shade("1", 0)]).toEqual([0, 0, 1, 0]);
+    expect(shade("0.000001", 5)).toBeGreaterThan(0.05);
+  });
+
+  it("are another than the first, as asked or the most usual one", () => {
+    const dimensions = ["model", "account", "apiKey", "tag.team"];
+    expect(otherDimension("tag.team", "model", dimensions, false)).toBe("tag.team");
+    expect(otherDimension("model", "model", dimensions, false)).toBe("account");
+    expect(otherDimension(null, "model", dimensions, true)).toBe("apiKey");
+    expect(otherDimension(null, "model", ["model"], false)).toBeUndefined();
+    expect(bothVariables("tag.a", "tag.b")).toMatchObject({ groupBy: [], groupByTags: ["a", "b"], tags: true });
+    expect(bothVariables("model", "account")).toMatchObject({ groupBy: ["MODEL", "ACCOUNT"], model: true, account: true, tags: false });
+    const tags = [{ key: "a", value: "1" }, { key: "b", value: "2" }];
+    expect([valueOf({ tags }, "tag.a"), valueOf({ tags }, "tag.b"), valueOf({ tags }, "tag.c")]).toEqual(["1", "2", ""]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { changed } from "../src/address/search";
-import { chosen, filterOf, isEmpty, toCallFilter, withoutFilter } from "../src/filter/filter";
+import { governsOf } from "../src/filter/fields";
+import { chosen, filterOf, isEmpty, namesOf, toCallFilter, withoutFilter } from "../src/filter/filter";
 
 const PERIOD = { from: "2026-11-29T00:00:00.000Z", to: "2026-11-30T00:00:00.000Z" };
 const TIME = { startedAt: { gte: PERIOD.from, lt: PERIOD.to } };
@@ -43,4 +44,15 @@ describe("the filter of an address", () => {
     const many = Array.from({ length: 200 }, (_, number) => `model=${number}`).join("&");
     expect((asked(many).model?.in ?? []).length).toBe(50);
   });
+});
+
+it("the names of a filter lead to what governs each, so that a role is not asked for what it does not see", () => {
+  const names = namesOf(filterOf(new URLSearchParams("user=u&not.model=a&tag.team=x&min.latencyMs=5&min.amount=1&nothing=1")));
+  expect(names.map((name) => [name, governsOf(name)])).toEqual([
+    ["model", "Call.model"],
+    ["user", "Call.user"],
+    ["tag.team", "Call.tags"],
+    ["latencyMs", "Call.latencyMs"],
+    ["amount", "Amount.amount"],
+  ]);
 });

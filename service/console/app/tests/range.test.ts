@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { before, lengthOf, moment, parametersOf, periodOf, rangeOf } from "../src/time/range";
-import { fromClock, millisecond, toClock, zoneName } from "../src/time/zone";
+import { clock, fromClock, millisecond, toClock, zoneName } from "../src/time/zone";
 
 const NOW = Date.parse("2026-11-29T12:00:00Z");
 const of = (search: string) => rangeOf(new URLSearchParams(search));
@@ -35,6 +35,13 @@ describe("a range of an address", () => {
 });
 
 describe("the clock of a zone", () => {
+  it("says which of the two it is in an hour that comes twice, and no more than the time in others", () => {
+    const hours = ["2026-10-24T23:30:00Z", "2026-10-25T00:05:00Z", "2026-10-25T01:05:00Z", "2026-10-25T02:05:00Z"];
+    expect(hours.map((at) => clock(at, "Europe/Berlin"))).toEqual(["2026-10-25 01:30", "2026-10-25 02:05 UTC+2", "2026-10-25 02:05 UTC+1", "2026-10-25 03:05"]);
+    expect(hours.map((at) => clock(at, "UTC")).every((text) => text.length === 16)).toBe(true);
+    expect(clock("2026-03-29T01:05:00Z", "Europe/Berlin")).toBe("2026-03-29 03:05");
+  });
+
   it("is shown and read back, on both sides of a change of clocks", () => {
     for (const at of ["2026-10-24T22:30:00.000Z", "2026-10-25T02:30:00.000Z", "2026-03-29T00:30:00.000Z", "2026-07-01T12:00:00.000Z"]) {
       for (const zone of ["UTC", "Europe/Vienna", "Asia/Kolkata", "America/New_York"]) {

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { day, minute } from "../time/zone";
+import { clock, day, minute } from "../time/zone";
 import "./charts.css";
 import { resolved, useThemeName } from "./colour";
 import { bucketAt, stacked } from "./stack";
@@ -170,7 +170,7 @@ function showTip(chart: uPlot, tip: HTMLDivElement | null, starts: readonly numb
 
 /** From when to when: of days and more, the first day alone. */
 function spanText(from: string, to: string, zone: string): string {
-  const start = `${day(from, zone)} ${minute(from, zone)}`;
+  const start = clock(from, zone);
   if (Date.parse(to) - Date.parse(from) < 23 * 3_600_000) return `${start} – ${minute(to, zone)}`;
   return start.replace(" 00:00", "");
 }

@@ -52,6 +52,13 @@ function BoundForm({ name, decimal, now, bound }: FormProps) {
   const text = useFieldText();
   const [min, setMin] = useState(now?.min ?? "");
   const [max, setMax] = useState(now?.max ?? "");
+  const [known, setKnown] = useState(now);
+  // It was taken back by its chip, or by a step of the history.
+  if (JSON.stringify(now) !== JSON.stringify(known)) {
+    setKnown(now);
+    setMin(now?.min ?? "");
+    setMax(now?.max ?? "");
+  }
   const good = [min, max].every((figure) => figure === "" || isFigure(figure, decimal));
   const unit = name.endsWith("Ms") ? ` (${word.milliseconds})` : "";
   const apply = () => good && bound(name, min || null, max || null);

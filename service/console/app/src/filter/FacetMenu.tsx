@@ -9,6 +9,8 @@ import { words } from "./words";
 
 interface Props {
   menu: Menu;
+  /** Its values could not be asked for. */
+  failed: boolean;
   open: boolean;
   toggle(): void;
   choice: Choice | undefined;
@@ -18,7 +20,7 @@ interface Props {
 const SHOWN = 8;
 
 /** The values of one field, each with its count: a tick has it in, the button at its end leaves it out. */
-export function FacetMenu({ menu, open, toggle, choice, choose }: Props) {
+export function FacetMenu({ menu, failed, open, toggle, choice, choose }: Props) {
   const word = useWords(words);
   const text = useFieldText();
   const id = useId();
@@ -37,7 +39,7 @@ export function FacetMenu({ menu, open, toggle, choice, choose }: Props) {
       </h3>
       {open && (
         <ul id={id} className="facet-values">
-          {menu.values === null && <li className="waiting-line" />}
+          {menu.values === null && !failed && <li className="waiting-line" />}
           {shown.map(({ value, count: calls }) => {
             const out = choice?.not.includes(value) ?? false;
             const label = text.value(menu.name, value);

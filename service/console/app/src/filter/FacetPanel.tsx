@@ -10,6 +10,8 @@ import { words } from "./words";
 
 interface Props {
   menus: Menus;
+  /** The code of a problem that the page tells already, as it tells what is out of retention. */
+  said: string | undefined;
   filter: Filter;
   choose(name: string, value: string, how: "is" | "not" | null): void;
   bound(name: string, min: string | null, max: string | null): void;
@@ -17,7 +19,7 @@ interface Props {
 }
 
 /** All that calls can be filtered by, with how many calls each value has. */
-export function FacetPanel({ menus, filter, choose, bound, clear }: Props) {
+export function FacetPanel({ menus, said, filter, choose, bound, clear }: Props) {
   const word = useWords(words);
   const session = useSession();
   const tagsOpen = menus.open.has("tags");
@@ -36,12 +38,12 @@ export function FacetPanel({ menus, filter, choose, bound, clear }: Props) {
           </Button>
         )}
       </header>
-      {/* What is out of retention, the page says. */}
-      {menus.problem && menus.problem.code !== "OUT_OF_RETENTION" && <ProblemNote problem={menus.problem} again={menus.again} />}
+      {menus.problem && menus.problem.code !== "OUT_OF_RETENTION" && menus.problem.code !== said && <ProblemNote problem={menus.problem} again={menus.again} />}
       {plain.map((menu) => (
         <FacetMenu
           key={menu.name}
           menu={menu}
+          failed={menus.problem !== null}
           open={menus.open.has(menu.name)}
           toggle={() => menus.toggle(menu.name)}
           choice={choiceOf(menu.name)}
@@ -62,6 +64,7 @@ export function FacetPanel({ menus, filter, choose, bound, clear }: Props) {
               <FacetMenu
                 key={menu.name}
                 menu={menu}
+                failed={menus.problem !== null}
                 open
                 toggle={() => menus.toggle("tags")}
                 choice={choiceOf(menu.name)}

@@ -65,3 +65,9 @@ export type BoundName = (typeof BOUND_FIELDS)[number]["name"];
 export function choiceField(name: string): ChoiceField | undefined {
   return CHOICE_FIELDS.find((field) => field.name === name);
 }
+
+/** `Type.field` of what a filter has a name for: a field, a figure, or a tag (`tag.team`). */
+export function governsOf(name: string): string {
+  if (name.startsWith("tag.")) return "Call.tags";
+  return (choiceField(name) ?? BOUND_FIELDS.find((field) => field.name === name))?.governs ?? "";
+}

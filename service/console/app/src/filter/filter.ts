@@ -162,3 +162,8 @@ function tagConditions(key: string, { is, not }: Choice, both: CallFilter[]): ob
 export function isEmpty({ choices, tags, bounds }: Filter): boolean {
   return [choices, tags, bounds].every((part) => Object.keys(part).length === 0);
 }
+
+/** The names of what is filtered: `model`, `tag.team`, `latencyMs`. */
+export function namesOf({ choices, tags, bounds }: Filter): string[] {
+  return [...Object.keys(choices), ...Object.keys(tags).map((key) => `tag.${key}`), ...Object.keys(bounds)];
+}

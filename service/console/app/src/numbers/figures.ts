@@ -20,9 +20,16 @@ export function percent(share: number): string {
   return `${value.toFixed(value > 0 && value < 10 ? 1 : 0)}%`;
 }
 
-/** 820 ms, 1.24 s, 2 min 5 s: a duration of whole milliseconds. */
+/** 820 ms, 1.24 s, 2 min 5 s, 3 h 20 min, 2 d 4 h: a duration in milliseconds. */
 export function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 9_995 ? 2 : 1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3_600) return parts(seconds, 60, "min", "s");
+  const minutes = Math.round(seconds / 60);
+  return minutes < 24 * 60 ? parts(minutes, 60, "h", "min") : parts(Math.round(minutes / 60), 24, "d", "h");
+}
+
+function parts(of: number, size: number, large: string, small: string): string {
+  return `${Math.floor(of / size)} ${large} ${of % size} ${small}`;
 }

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { useWords } from "../language/useWords";
+import { copyText } from "./clipboard";
 import { Icon } from "./Icon";
 import { words } from "./words";
 
@@ -12,10 +13,7 @@ export function Copied({ text, shown = text }: { text: string; shown?: string })
     const timer = setTimeout(() => setCopied(false), 1500);
     return () => clearTimeout(timer);
   }, [copied]);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-  };
+  const copy = async () => setCopied(await copyText(text));
   return (
     <span className="copied">
       <code title={text}>{shown}</code>

@@ -5,6 +5,8 @@ export interface PlainColumn<Row> {
   readonly title: ReactNode;
   /** Figures stand at the right, in digits of one width. */
   readonly figures?: boolean;
+  /** Its cells break their lines themselves, and are not cut. */
+  readonly wide?: boolean;
   cell(row: Row): ReactNode;
 }
 
@@ -36,7 +38,7 @@ export function PlainTable<Row>({ caption, columns, rows, keyOf, quietCaption = 
           {rows.map((row) => (
             <tr key={keyOf(row)}>
               {columns.map((column) => (
-                <td key={column.name} className={column.figures ? "figures" : undefined}>
+                <td key={column.name} className={column.figures ? "figures" : column.wide ? "plain-wide" : undefined}>
                   {column.cell(row)}
                 </td>
               ))}

@@ -1,6 +1,8 @@
 import { type ReactNode, createContext, use, useCallback, useEffect, useMemo, useState } from "react";
 import { Provider } from "urql";
 import type { Problem } from "../api/problem";
+import { ProblemNote } from "../parts/ProblemNote";
+import { Waiting } from "../parts/Waiting";
 import { type Session, type SignIn, forgetCredential, resumed, signIn } from "./session";
 import { SignInPage } from "./SignInPage";
 
@@ -14,23 +16,27 @@ const Context = createContext<Signed | null>(null);
 /** Shows what stands in it to who is signed in, and to others the page to sign in. */
 export function SessionProvider({ children }: { children: ReactNode }) {
   const [session, setSession] = useState<Session | null | undefined>(undefined);
+  const [problem, setProblem] = useState<Problem | null>(null);
   const [ended, setEnded] = useState(false);
   const onSignedOut = useCallback(() => {
     forgetCredential();
-    setSession((before) => {
-      if (before) setEnded(true);
-      return null;
-    });
+    setEnded(true);
+    setSession(null);
   }, []);
-  useEffect(() => {
-    void resumed(onSignedOut).then(setSession);
+  const resume = useCallback(async () => {
+    setProblem(null);
+    const found = await resumed(onSignedOut);
+    if (found !== null && "message" in found) setProblem(found);
+    else setSession(found);
   }, [onSignedOut]);
+  useEffect(() => void resume(), [resume]);
   const signed = useMemo(
     () =>
       session && {
         session,
         signOut: () => {
           forgetCredential();
+          setEnded(false);
           setSession(null);
         },
       },
@@ -38,13 +44,13 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   );
   const enter = async (given: SignIn): Promise<Problem | null> => {
     const found = await signIn(given, onSignedOut);
-    if ("message" in found) return found;
     setEnded(false);
+    if ("message" in found) return found;
     setSession(found);
     return null;
   };
 
-  if (session === undefined) return null;
+  if (session === undefined) return <main className="sign-in">{problem === null ? <Waiting /> : <ProblemNote problem={problem} again={() => void resume()} />}</main>;
   if (!signed) return <SignInPage enter={enter} ended={ended} />;
   return (
     <Context value={signed}>

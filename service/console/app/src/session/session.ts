@@ -5,7 +5,7 @@ import type { Client } from "urql";
 import { clientOf } from "../api/client";
 import { graphql } from "../api/gql";
 import type { Role, View, WhoQuery } from "../api/gql/graphql";
-import { type Problem, firstProblem } from "../api/problem";
+import { type Problem, firstProblem, isSignedOut } from "../api/problem";
 
 export interface Session {
   readonly client: Client;
@@ -48,19 +48,9 @@ const Who = graphql(`
   }
 `);
 
-const AccountNames = graphql(`
-  query AccountNames {
-    facets(first: 51) {
-      accounts {
-        value
-      }
-    }
-  }
-`);
-
 const Exchange = graphql(`
-  mutation Exchange($accounts: [String!]) {
-    createSessionToken(input: { accounts: $accounts, minutes: 60 }) {
+  mutation Exchange($everyAccount: Boolean!) {
+    createSessionToken(input: { everyAccount: $everyAccount, minutes: 60 }) {
       token
       expiresAt
     }
@@ -68,7 +58,6 @@ const Exchange = graphql(`
 `);
 
 const KEPT = "calledger.credential";
-const ACCOUNTS_MAX = 50;
 
 /** Signs in with a key, or says why not. */
 export async function signIn({ key, exchange, keep }: SignIn, onSignedOut: () => void): Promise<Session | Problem> {
@@ -76,6 +65,7 @@ export async function signIn({ key, exchange, keep }: SignIn, onSignedOut: () =>
   if ("message" in session) return session;
   const token = exchange ? await exchanged(session) : null;
   if (token !== null) {
+    if (typeof token !== "string") return token;
     session = await opened(token, onSignedOut);
     if ("message" in session) return session;
   }
@@ -83,16 +73,13 @@ export async function signIn({ key, exchange, keep }: SignIn, onSignedOut: () =>
   return session;
 }
 
-/** The session that this tab was left with, if it has kept one that is still good. */
-export async function resumed(onSignedOut: () => void): Promise<Session | null> {
+/** The session that this tab was left with; null: it has kept none, or one that has ended. A service that does not answer
+ * says nothing of it: it is kept, and can be asked for again. */
+export async function resumed(onSignedOut: () => void): Promise<Session | Problem | null> {
   const kept = keptCredential();
   if (kept === null) return null;
   const session = await opened(kept, onSignedOut);
-  if ("message" in session) {
-    forgetCredential();
-    return null;
-  }
-  return session;
+  return "message" in session && isSignedOut(session) ? null : session;
 }
 
 /** Forgets what the tab has kept. */
@@ -145,16 +132,12 @@ function sessionOf(client: Client, credential: string, viewer: NonNullable<WhoQu
   };
 }
 
-/** A session token in the place of the key; null where there can be none: the role makes no tokens, or the key is for
- * every account and there are too many of them to name. */
-async function exchanged(session: Session): Promise<string | null> {
+/** A session token in the place of the key, for the same accounts; null: the role makes no tokens, or the key is bound to
+ * more accounts than a token can be. */
+async function exchanged(session: Session): Promise<string | Problem | null> {
   if (!session.mayAsk("createSessionToken")) return null;
-  let accounts: string[] | null = null;
-  if (session.accounts === null) {
-    const { data } = await session.client.query(AccountNames, {}).toPromise();
-    accounts = (data?.facets?.accounts ?? []).flatMap(({ value }) => value ?? []);
-    if (accounts.length === 0 || accounts.length > ACCOUNTS_MAX) return null;
-  }
-  const { data } = await session.client.mutation(Exchange, { accounts }).toPromise();
+  const { data, error } = await session.client.mutation(Exchange, { everyAccount: session.accounts === null }).toPromise();
+  const problem = firstProblem(error);
+  if (problem !== null && problem.code !== "BAD_USER_INPUT") return problem;
   return data?.createSessionToken?.token ?? null;
 }

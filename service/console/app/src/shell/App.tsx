@@ -5,12 +5,14 @@ import { useTheme } from "../preferences/theme";
 import { SessionProvider } from "../session/SessionContext";
 import { RangeProvider } from "../time/RangeContext";
 import { Layout } from "./Layout";
+import { useWholeNames } from "./useWholeNames";
 import { useEffect } from "react";
 
 /** The console. */
 export function App() {
   const language = useLanguage();
   useTheme();
+  useWholeNames();
   useEffect(() => {
     document.documentElement.lang = language;
   }, [language]);

@@ -48,6 +48,15 @@ export function toTheMinute(moment: string | number, zone: string): string {
   return millisecond(moment, zone).slice(0, 16);
 }
 
+const REPEATED_MS = [-3_600_000, -1_800_000, 1_800_000, 3_600_000];
+
+/** 2026-11-29 14:05; while clocks are put back, an hour in which each time of the day comes twice: 2026-10-25 02:05 UTC+1 */
+export function clock(moment: string | number, zone: string): string {
+  const at = new Date(moment).getTime();
+  const text = toTheMinute(at, zone);
+  return REPEATED_MS.some((step) => toTheMinute(at + step, zone) === text) ? `${text} ${zoneName(zone, at)}` : text;
+}
+
 /** 11-29 14:05; of another year 2025-11-29 14:05 */
 export function withinTheYear(moment: string | number, zone: string): string {
   const text = toTheMinute(moment, zone);

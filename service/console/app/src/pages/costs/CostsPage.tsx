@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { useAddress } from "../../address/address";
+import { Allowed } from "../../filter/Allowed";
 import { FilterChips } from "../../filter/FilterChips";
 import "../../filter/filter.css";
 import { useFilter } from "../../filter/useFilter";
@@ -9,6 +10,7 @@ import { NoAnswer } from "../../parts/NoAnswer";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
+import { CrossedCosts } from "./across/CrossedCosts";
 import { Budgets } from "./Budgets";
 import "./costs.css";
 import { EqualTokens } from "./groups/EqualTokens";
@@ -24,11 +26,20 @@ import { words } from "./words";
 /** What calls cost: in all, over time beside the period before, by what they have in common, and by model at equal tokens. */
 export default function CostsPage() {
   const session = useSession();
+  if (session.view("CostRow.amount") === "DENIED") return <NoAnswer problem={{ code: "FORBIDDEN", message: "", requestId: null }} />;
+  return (
+    <Allowed>
+      <OfFilter />
+    </Allowed>
+  );
+}
+
+function OfFilter() {
+  const session = useSession();
   const [, change] = useAddress();
   const { filter, callFilter, choose, bound, clear } = useFilter();
   const costs = useCosts();
   const { groups } = costs.answers;
-  if (session.view("CostRow.amount") === "DENIED") return <NoAnswer problem={{ code: "FORBIDDEN", message: "", requestId: null }} />;
   return (
     <div className="page-body costs">
       <Toolbar costs={costs} change={change} />
@@ -55,6 +66,7 @@ function Answered({ costs, none }: { costs: Costs; none(unpriced: string): React
       {unpriced !== "0" && <p className="quiet">{word.unpriced(count(unpriced))}</p>}
       {time.problem ? <ProblemNote problem={time.problem} again={time.again} /> : <TimelineChart costs={costs} currency={currency} />}
       <GroupTable costs={costs} currency={currency} />
+      <CrossedCosts costs={costs} currency={currency} />
       <EqualTokens models={models} currency={currency} />
     </div>
   );

@@ -20,6 +20,26 @@ export const Figures = graphql(`
   }
 `);
 
+/** The part of a key that is grouped by. */
+export const Grouped = graphql(`
+  fragment Grouped on CostKey {
+    currency
+    model @include(if: $model)
+    provider @include(if: $provider)
+    account @include(if: $account)
+    apiKey @include(if: $apiKey)
+    status @include(if: $status)
+    operation @include(if: $operation)
+    servedModel @include(if: $servedModel)
+    errorType @include(if: $errorType)
+    user @include(if: $user)
+    tags @include(if: $tags) {
+      key
+      value
+    }
+  }
+`);
+
 /** What rows are grouped by; $key and the tags are those of the page, and \`model\` is for the comparison. */
 export const CostsByGroup = graphql(`
   query CostsByGroup(
@@ -44,20 +64,7 @@ export const CostsByGroup = graphql(`
       nodes {
         ...Figures
         key {
-          currency
-          model @include(if: $model)
-          provider @include(if: $provider)
-          account @include(if: $account)
-          apiKey @include(if: $apiKey)
-          status @include(if: $status)
-          operation @include(if: $operation)
-          servedModel @include(if: $servedModel)
-          errorType @include(if: $errorType)
-          user @include(if: $user)
-          tags @include(if: $tags) {
-            key
-            value
-          }
+          ...Grouped
         }
       }
       totals {
@@ -120,21 +127,41 @@ export const CostsOverTime = graphql(`
           currency
         }
         key {
-          currency
           bucketStart
-          model @include(if: $model)
-          provider @include(if: $provider)
-          account @include(if: $account)
-          apiKey @include(if: $apiKey)
-          status @include(if: $status)
-          operation @include(if: $operation)
-          servedModel @include(if: $servedModel)
-          errorType @include(if: $errorType)
-          user @include(if: $user)
-          tags @include(if: $tags) {
-            key
-            value
-          }
+          ...Grouped
+        }
+      }
+    }
+  }
+`);
+
+/** Amounts by one dimension or two: what a table of both has in its cells, or in its columns. */
+export const CostGroups = graphql(`
+  query CostGroups(
+    $filter: CallFilter!
+    $groupBy: [CostDimension!]
+    $groupByTags: [String!]
+    $model: Boolean!
+    $provider: Boolean!
+    $account: Boolean!
+    $apiKey: Boolean!
+    $status: Boolean!
+    $operation: Boolean!
+    $servedModel: Boolean!
+    $errorType: Boolean!
+    $user: Boolean!
+    $tags: Boolean!
+  ) {
+    costs(filter: $filter, groupBy: $groupBy, groupByTags: $groupByTags, first: 1000) {
+      nodes {
+        calls
+        errors
+        amount {
+          amount
+          currency
+        }
+        key {
+          ...Grouped
         }
       }
     }

@@ -21,7 +21,10 @@ export const words = catalogue(
     estimated: "Estimated",
     share: "Share",
     changedHint: "against the period before",
-    unpriced: (calls: string) => `${calls} calls in this time have no amount: they are in no sum of money here.`,
+    unpriced: (calls: string) =>
+      calls === "1"
+        ? "1 call in this time has no amount: it is in no sum of money here."
+        : `${calls} calls in this time have no amount: they are in no sum of money here.`,
     overTime: (currency: string) => `Cost over time, ${currency}`,
     chart: (title: string) => `${title}: bars, as in the table that follows. A press on a bar opens its calls.`,
     others: "All others",
@@ -32,6 +35,10 @@ export const words = catalogue(
     showTable: "Show as a table",
     hideTable: "Hide the table",
     costsBy: (dimension: string, currency: string) => `Costs by ${dimension.toLowerCase()}, ${currency}`,
+    crossed: (row: string, column: string, currency: string) => `Costs by ${row.toLowerCase()} and ${column.toLowerCase()}, ${currency}`,
+    across: "Columns",
+    shades: "The stronger the colour of a cell, the more of the money is in it. A press opens its calls.",
+    notCrossed: (dimension: string) => `No call of this time that cost anything has a value of “${dimension}”.`,
     truncated: "Only the thousand with the most calls are shown. An export has all of them.",
     equal: (currency: string) => `Models at equal tokens, ${currency}`,
     equalWhy:
@@ -84,6 +91,10 @@ export const words = catalogue(
     showTable: "以表格显示",
     hideTable: "隐藏表格",
     costsBy: (dimension: string, currency: string) => `按${dimension}统计费用（${currency}）`,
+    crossed: (row: string, column: string, currency: string) => `按${row}与${column}统计费用（${currency}）`,
+    across: "列",
+    shades: "单元格颜色越浓，费用越高。点击可查看对应调用。",
+    notCrossed: (dimension: string) => `此时间段内有费用的调用都没有“${dimension}”的值。`,
     truncated: "仅显示调用最多的一千项，导出可获得全部。",
     equal: (currency: string) => `同等 token 下的模型对比（${currency}）`,
     equalWhy: "按各模型实际的每 token 费用，换算到相同的 token 数。输出比输入更贵，请同时参考输出占比。",

@@ -6,12 +6,15 @@ import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
+import { Popover } from "../../parts/controls/Popover";
 import { Copied } from "../../parts/Copied";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { PlainTable } from "../../parts/PlainTable";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
+import { isTyping } from "../../shell/useShortcuts";
+import { clock, useZone } from "../../time/zone";
 import { ErrorsOfGroup } from "./documents";
 import type { ErrorGroup } from "./GroupTable";
 import { words } from "./words";
@@ -30,7 +33,7 @@ export function GroupDetail({ group, filter, close }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [group.fingerprint]);
   useEffect(() => {
-    const pressed = (event: KeyboardEvent) => event.key === "Escape" && !event.defaultPrevented && close();
+    const pressed = (event: KeyboardEvent) => event.key === "Escape" && !event.defaultPrevented && !isTyping(event.target) && close();
     document.addEventListener("keydown", pressed);
     return () => document.removeEventListener("keydown", pressed);
   }, [close]);
@@ -52,6 +55,7 @@ export function GroupDetail({ group, filter, close }: Props) {
         <Link className="button button-plain" href={calls}>
           {word.inLogs}
         </Link>
+        <TrendTable group={group} />
         <Button kind="quiet" icon="close" aria-label={word.close} onClick={close} />
       </header>
       <p className="quiet">{word.inAll(count(group.count), group.models.join(", "))}</p>
@@ -77,11 +81,32 @@ export function GroupDetail({ group, filter, close }: Props) {
             },
             { name: "model", title: word.model, cell: ({ call }) => call?.model ?? "–" },
             { name: "code", title: word.code, cell: ({ code }) => code ?? "–" },
-            { name: "message", title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
-            { name: "masked", title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–"}</span> },
+            { name: "message", wide: true, title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
+            { name: "masked", wide: true, title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–"}</span> },
           ]}
         />
       )}
     </section>
+  );
+}
+
+/** How many there were over the time, as a table: the bars of the list say it to the eye alone. */
+function TrendTable({ group }: { group: ErrorGroup }) {
+  const word = useWords(words);
+  const zone = useZone();
+  const buckets = group.buckets ?? [];
+  if (buckets.length === 0) return null;
+  return (
+    <Popover label={word.trend} text={word.trendTable}>
+      <PlainTable
+        caption={word.trend}
+        rows={buckets}
+        keyOf={({ start }) => start}
+        columns={[
+          { name: "from", title: word.time, cell: ({ start }) => clock(start, zone) },
+          { name: "count", title: word.count, figures: true, cell: (bucket) => count(bucket.count) },
+        ]}
+      />
+    </Popover>
   );
 }

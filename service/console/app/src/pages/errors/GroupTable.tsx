@@ -31,11 +31,11 @@ export function GroupTable({ groups, calls, period, open, show }: Props) {
       keyOf={({ fingerprint }) => fingerprint}
       columns={[
         {
-          name: "type",
+          name: "type", wide: true,
           title: word.kind,
           cell: ({ fingerprint, type, sampleMessage }) => (
             <span className="error-kind">
-              <button type="button" className="linkish" aria-expanded={open === fingerprint} onClick={() => show(open === fingerprint ? null : fingerprint)}>
+              <button type="button" className="linkish" title={type} aria-expanded={open === fingerprint} onClick={() => show(open === fingerprint ? null : fingerprint)}>
                 {type}
               </button>
               {sampleMessage != null && <span className="error-sample" title={sampleMessage}>{sampleMessage}</span>}

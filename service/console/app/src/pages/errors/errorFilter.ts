@@ -1,7 +1,7 @@
 /** What the filter of a page means for errors, which know fewer fields than calls do. */
 
 import type { ErrorFilter } from "../../api/gql/graphql";
-import type { Filter } from "../../filter/filter";
+import { type Filter, namesOf } from "../../filter/filter";
 import type { Period } from "../../time/range";
 
 /** Fields of the filter by the name that errors have for them. */
@@ -20,6 +20,5 @@ export function errorFilterOf(filter: Filter, period: Period): ErrorFilter {
 
 /** The names of a filter that errors cannot be chosen by, so that a page says so. */
 export function ignoredBy(filter: Filter): string[] {
-  const names = [...Object.keys(filter.choices), ...Object.keys(filter.tags).map((key) => `tag.${key}`), ...Object.keys(filter.bounds)];
-  return names.filter((name) => !(name in FIELDS));
+  return namesOf(filter).filter((name) => !(name in FIELDS));
 }

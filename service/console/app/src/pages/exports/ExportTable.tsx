@@ -42,7 +42,7 @@ export function ExportTable({ rows, cancel }: Props) {
         { name: "until", title: word.until, cell: ({ expiresAt }) => (expiresAt ? <Moment at={expiresAt} /> : "–") },
         { name: "failure", title: word.failure, cell: ({ failure }) => failure ?? "–" },
         {
-          name: "do",
+          name: "do", wide: true,
           title: <span className="unseen">{word.actions}</span>,
           cell: ({ id, state, signedUrl }) => (
             <span className="export-choices">

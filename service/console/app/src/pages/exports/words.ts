@@ -12,7 +12,7 @@ export const words = catalogue(
       FOCUS: "Charges by day, account, model and token type, for tools of cost management.",
     },
     columns: "All columns that your role sees, whatever is shown on other pages; no limit on rows, four at a time.",
-    rowsOf: (rows: string) => `It will have ${rows} rows.`,
+    rowsOf: (rows: string) => (rows === "1" ? "It will have 1 row." : `It will have ${rows} rows.`),
     format: "Format",
     formats: { CSV: "CSV", NDJSON: "NDJSON", PARQUET: "Parquet" },
     rhythm: "How often",

@@ -50,7 +50,7 @@ export function KeyTable({ keys, doing }: Props) {
         { name: "made", title: word.made, cell: ({ createdAt }) => <Moment text={toTheMinute} at={createdAt} /> },
         { name: "used", title: word.used, cell: ({ lastUsedAt }) => (lastUsedAt ? <Moment text={toTheMinute} at={lastUsedAt} /> : word.never) },
         { name: "ends", title: word.ends, cell: ({ expiresAt, revokedAt }) => (revokedAt ?? expiresAt ? <Moment text={toTheMinute} at={revokedAt ?? expiresAt ?? ""} /> : word.never) },
-        { name: "actions", title: <span className="unseen">{word.actions}</span>, cell: actions },
+        { name: "actions", wide: true, title: <span className="unseen">{word.actions}</span>, cell: actions },
       ]}
     />
   );

@@ -1,5 +1,6 @@
 import { useCallback, useMemo, useState } from "react";
 import { useAddress } from "../../address/address";
+import { Allowed } from "../../filter/Allowed";
 import { useFacets } from "../../filter/useFacets";
 import { useFilter } from "../../filter/useFilter";
 import { FacetPanel } from "../../filter/FacetPanel";
@@ -24,8 +25,17 @@ import { useFollow } from "./tail/useFollow";
 import { useTail } from "./tail/useTail";
 import { Toolbar } from "./Toolbar";
 
-/** The calls of a time: filters with counts at the side, bars over time, the list, and the open call at its right. */
+/** The calls of a time, of a filter that the role may use. */
 export default function LogsPage() {
+  return (
+    <Allowed>
+      <Logs />
+    </Allowed>
+  );
+}
+
+/** Filters with counts at the side, bars over time, the list, and the open call at its right. */
+function Logs() {
   const session = useSession();
   const { range, refresh } = useRange();
   const [parameters, change] = useAddress();
@@ -49,6 +59,11 @@ export default function LogsPage() {
   const tailed = useTail(callFilter, live);
   useFollow(tailed.fresh > 0, live && open === null, refresh);
   const sort = (next: Order) => change({ sort: textOf(next) });
+  const again = () => {
+    if (rows.problem) rows.again();
+    if (counted.problem) counted.again();
+    if (menus.problem) menus.again();
+  };
   const changeColumns = (names: readonly string[] | null) => {
     const text = names?.join(",") ?? null;
     storeColumns(text);
@@ -58,7 +73,7 @@ export default function LogsPage() {
   return (
     <div className="logs" data-facets={facetsShown} data-open={open !== null}>
       <aside className="logs-facets">
-        <FacetPanel menus={menus} filter={filter} choose={choose} bound={bound} clear={clear} />
+        <FacetPanel menus={menus} said={counted.problem?.code} filter={filter} choose={choose} bound={bound} clear={clear} />
       </aside>
       <div className="logs-main">
         <Toolbar
@@ -76,11 +91,11 @@ export default function LogsPage() {
           showFacets={setFacetsShown}
         />
         <FilterChips filter={filter} choose={choose} bound={bound} />
-        <HistogramChart counted={counted} />
+        <HistogramChart counted={counted} rows={rows} again={again} />
         <Summary counted={counted}>
           <OrderSwitch order={order} sort={sort} />
         </Summary>
-        <ListState rows={rows} stale={stale} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem}>
+        <ListState rows={rows} stale={stale} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem} again={again}>
           <CallTable
             rows={rows}
             columns={shown}

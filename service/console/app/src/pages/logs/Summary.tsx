@@ -6,7 +6,7 @@ import { Amount } from "../../parts/Amount";
 import { Popover } from "../../parts/controls/Popover";
 import { PlainTable } from "../../parts/PlainTable";
 import { words as callWords } from "../../calls/words";
-import { second, useZone } from "../../time/zone";
+import { clock, useZone } from "../../time/zone";
 import type { Counted } from "./histogram/useHistogram";
 import { words } from "./words";
 
@@ -35,7 +35,7 @@ export function Summary({ counted, children }: { counted: Counted; children: Rea
               rows={rows}
               keyOf={(row) => row.at}
               columns={[
-                { name: "from", title: word.from, cell: (row) => second(row.at, zone).slice(0, 16) },
+                { name: "from", title: word.from, cell: (row) => clock(row.at, zone) },
                 { name: "succeeded", title: call.status.SUCCEEDED, figures: true, cell: (row) => count(row.succeeded) },
                 { name: "failed", title: call.status.FAILED, figures: true, cell: (row) => count(row.failed) },
               ]}

@@ -38,7 +38,7 @@ export function RefusalTable() {
           rows={rows}
           keyOf={({ reason }) => reason}
           columns={[
-            { name: "reason", title: word.reason, cell: ({ reason }) => <span className="refusal">{reasons[reason] ?? reason}<code>{reason}</code></span> },
+            { name: "reason", wide: true, title: word.reason, cell: ({ reason }) => <span className="refusal">{reasons[reason] ?? reason}<code>{reason}</code></span> },
             { name: "count", title: word.count, figures: true, cell: ({ refused }) => count(String(refused)) },
             { name: "sources", title: word.source, cell: ({ sources }) => sources.join(", ") },
             { name: "accounts", title: word.account, cell: ({ accounts }) => accounts.join(", ") || "–" },

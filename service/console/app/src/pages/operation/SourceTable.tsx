@@ -37,7 +37,7 @@ export function SourceTable() {
           { name: "rows", title: word.rows, figures: true, cell: ({ rows }) => count(rows) },
           { name: "refused", title: word.count, figures: true, cell: ({ refused }) => count(refused) },
           { name: "failures", title: word.failures, figures: true, cell: ({ failures }) => count(failures) },
-          { name: "failure", title: word.failure, cell: ({ failure }) => <span className="source-failure">{failure ?? "–"}</span> },
+          { name: "failure", wide: true, title: word.failure, cell: ({ failure }) => <span className="source-failure">{failure ?? "–"}</span> },
           { name: "due", title: word.due, cell: ({ dueAt }) => <Moment at={dueAt} /> },
         ]}
       />

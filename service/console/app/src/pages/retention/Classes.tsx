@@ -6,6 +6,7 @@ import { Copied } from "../../parts/Copied";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { PlainTable } from "../../parts/PlainTable";
+import { toTheMinute } from "../../time/zone";
 import { Waiting } from "../../parts/Waiting";
 import { useWordOf } from "./useWordOf";
 import { Kept } from "./documents";
@@ -39,11 +40,11 @@ export function Classes() {
         </Check>
         <div className="figure">
           <dt>{word.lastPurge}</dt>
-          <dd>{report.lastPurge?.finishedAt ? <Moment at={report.lastPurge.finishedAt} /> : "–"}</dd>
+          <dd>{report.lastPurge?.finishedAt ? <Moment at={report.lastPurge.finishedAt} text={toTheMinute} /> : "–"}</dd>
         </div>
         <div className="figure">
           <dt>{word.nextPurge}</dt>
-          <dd>{report.nextPurgeAt ? <Moment at={report.nextPurgeAt} /> : "–"}</dd>
+          <dd>{report.nextPurgeAt ? <Moment at={report.nextPurgeAt} text={toTheMinute} /> : "–"}</dd>
         </div>
       </dl>
       {[...report.missing, ...report.detached].map((one) => (

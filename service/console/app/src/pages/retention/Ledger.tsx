@@ -32,7 +32,7 @@ export function Ledger() {
   const [parameters, change] = useAddress();
   const { period, change: changeRange } = useRange();
   const looks = parameters.get("who") === "1";
-    const [proved, setProved] = useState<Proved>(new Map());
+  const [proved, setProved] = useState<Proved>(new Map());
   const filter = useMemo(
     () => ({ recordedAt: { gte: period.from, lt: period.to }, ...(looks && { kind: { in: LOOKS } }) }),
     [period, looks],
@@ -85,7 +85,7 @@ export function Ledger() {
             { name: "kind", title: word.kind, cell: ({ says, kind }) => <code>{says?.kind ?? kind}</code> },
             { name: "actor", title: word.by, cell: ({ says, actor }) => <code>{says?.actor ?? actor}</code> },
             {
-              name: "facts",
+              name: "facts", wide: true,
               title: word.facts,
               cell: ({ says }) => (
                 <span className="facts">
@@ -99,7 +99,7 @@ export function Ledger() {
                 </span>
               ),
             },
-            { name: "note", title: word.note, cell: ({ note }) => <span className="note">{note ?? "–"}</span> },
+            { name: "note", wide: true, title: word.note, cell: ({ note }) => <span className="note">{note ?? "–"}</span> },
           ]}
         />
       )}

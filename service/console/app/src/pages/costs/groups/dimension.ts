@@ -21,7 +21,7 @@ export const FIELD_NAMES = Object.keys(DIMENSIONS) as FieldName[];
 const TAG = /^tag\.(.{1,100})$/;
 
 /** What the address of the calls behind a part of the page goes without; the filter stays. */
-export const WITHOUT = { by: null, bucket: null, money: null } as const;
+export const WITHOUT = { by: null, across: null, bucket: null, money: null } as const;
 
 export interface Key {
   readonly currency?: string | null;
@@ -46,9 +46,21 @@ export function groupVariables(name: string) {
   };
 }
 
+/** The same for two of them. */
+export function bothVariables(one: string, other: string) {
+  const [first, second] = [groupVariables(one), groupVariables(other)];
+  return {
+    groupBy: [...first.groupBy, ...second.groupBy],
+    groupByTags: [...first.groupByTags, ...second.groupByTags],
+    ...(Object.fromEntries(FIELD_NAMES.map((field) => [field, first[field] || second[field]])) as Record<FieldName, boolean>),
+    tags: first.tags || second.tags,
+  };
+}
+
 /** The value of a row in its dimension; the empty text: not reported. */
 export function valueOf(key: Key, name: string): string {
-  if (TAG.test(name)) return key.tags?.[0]?.value ?? "";
+  const tag = TAG.exec(name)?.[1];
+  if (tag !== undefined) return key.tags?.find((one) => one.key === tag)?.value ?? "";
   const value = key[name];
   return typeof value === "string" ? value : "";
 }
@@ -56,7 +68,7 @@ export function valueOf(key: Key, name: string): string {
 /** Whether rows are grouped by the dimension: those of the one before are there until the next are. */
 export function areOf(rows: readonly { readonly key: Key }[], name: string): boolean {
   const tag = TAG.exec(name)?.[1];
-  return rows.every(({ key }) => (tag === undefined ? name in key : key.tags?.[0]?.key === tag));
+  return rows.every(({ key }) => (tag === undefined ? name in key : key.tags?.some((one) => one.key === tag) ?? false));
 }
 
 /** The filter with these values of the dimension alone. */

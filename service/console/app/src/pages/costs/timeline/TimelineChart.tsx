@@ -5,6 +5,7 @@ import { useFieldText } from "../../../calls/useFieldText";
 import { seriesColour } from "../../../charts/colour";
 import { useWords } from "../../../language/useWords";
 import { exact, height, readable } from "../../../numbers/decimal";
+import { compact } from "../../../numbers/figures";
 import { Button } from "../../../parts/controls/Button";
 import { Waiting } from "../../../parts/Waiting";
 import { useZone } from "../../../time/zone";
@@ -17,6 +18,13 @@ import { words } from "../words";
 const TimeBars = lazy(() => import("../../../charts/TimeBars"));
 const HEIGHT = 240;
 const OTHERS = "--series-7";
+
+/** An amount as far as it fits beside the chart: 0.25, 1,200, 1.2M, 2e-9. */
+function axisText(value: number): string {
+  if (value === 0) return "0";
+  if (value >= 10_000) return compact(value);
+  return value < 0.0001 ? value.toExponential() : readable(String(value), 0).replace(/\.$/, "");
+}
 
 /** Money over time, stacked, with the period before as a line; a press on a bar opens its calls. The same is in a table. */
 export function TimelineChart({ costs, currency }: { costs: Costs; currency: string }) {
@@ -61,7 +69,7 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
           {series.map((one) => (
             <li key={one.label}>
               <i style={{ background: `var(${one.colour})` }} />
-              {one.label}
+              <span title={one.label}>{one.label}</span>
             </li>
           ))}
           {line && (
@@ -83,7 +91,7 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
           {...(line && { line })}
           zone={zone}
           height={HEIGHT}
-          axisText={(value) => (value === 0 ? "0" : readable(String(value), 0).replace(/\.$/, ""))}
+          axisText={axisText}
           pressed={open}
         />
       </Suspense>

@@ -4,7 +4,7 @@ import { useWords } from "../../../language/useWords";
 import { Amount } from "../../../parts/Amount";
 import { Moment } from "../../../parts/Moment";
 import { type PlainColumn, PlainTable } from "../../../parts/PlainTable";
-import { day, minute } from "../../../time/zone";
+import { clock, day } from "../../../time/zone";
 import { Changed } from "../Changed";
 import { WITHOUT } from "../groups/dimension";
 import { changeOf } from "../groups/group";
@@ -38,7 +38,7 @@ export function TimelineTable({ timeline, named, currency, caption, shown }: Pro
           href={linkTo("logs", changed(search, { ...WITHOUT, currency, range: null, from: iso(edges[at]), to: iso(edges[at + 1]) }))}
           tabIndex={shown ? undefined : -1}
         >
-          <Moment at={edges[at] ?? ""} text={(moment, zone) => (short ? `${day(moment, zone)} ${minute(moment, zone)}` : day(moment, zone))} />
+          <Moment at={edges[at] ?? ""} text={short ? clock : day} />
         </Link>
       ),
     },

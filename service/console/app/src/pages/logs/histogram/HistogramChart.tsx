@@ -5,6 +5,9 @@ import { compact, count } from "../../../numbers/figures";
 import { ProblemNote } from "../../../parts/ProblemNote";
 import { useRange } from "../../../time/RangeContext";
 import { useZone } from "../../../time/zone";
+import type { Row } from "../list/columns";
+import type { Rows } from "../list/rows";
+import { useLoaded } from "../list/useCalls";
 import type { Counted } from "./useHistogram";
 import { words } from "../words";
 
@@ -12,7 +15,8 @@ const TimeBars = lazy(() => import("../../../charts/TimeBars"));
 const HEIGHT = 104;
 
 /** Calls over time, failures in red. To drag over it is to choose that time. */
-export function HistogramChart({ counted }: { counted: Counted }) {
+export function HistogramChart({ counted, rows, again }: { counted: Counted; rows: Rows<Row>; again(): void }) {
+  useLoaded(rows);
   const word = useWords(words);
   const call = useWords(callWords);
   const zone = useZone();
@@ -25,7 +29,8 @@ export function HistogramChart({ counted }: { counted: Counted }) {
   }, [bars, call]);
   // The list says what is out of retention.
   if (counted.problem?.code === "OUT_OF_RETENTION") return <p className="quiet">{counted.problem.message}</p>;
-  if (counted.problem !== null) return <ProblemNote problem={counted.problem} again={counted.again} />;
+  if (counted.problem !== null && counted.problem.code === rows.problem?.code) return null; // the list says it
+  if (counted.problem !== null) return <ProblemNote problem={counted.problem} again={again} />;
   if (bars === null && !counted.waiting) return null; // the role may not ask for sums
   return (
     <div className="histogram" data-waiting={counted.waiting}>

@@ -1,7 +1,7 @@
 import type { CallOrderField, CallPageQuery } from "../../../api/gql/graphql";
 import { statusLook } from "../../../calls/StatusBadge";
 import type { FieldText } from "../../../calls/useFieldText";
-import { exact, readable } from "../../../numbers/decimal";
+import { exact, height, readable } from "../../../numbers/decimal";
 import { count, duration } from "../../../numbers/figures";
 import { millisecond } from "../../../time/zone";
 
@@ -64,10 +64,11 @@ export const COLUMNS: readonly Column[] = [
   {
     name: "amount",
     governs: "Call.amount",
-    width: 116,
+    width: 132,
     figures: true,
     order: "AMOUNT",
-    cell: (row) => row.amount && readable(row.amount.amount, 6),
+    // Of thousands nobody looks for millionths, and the currency has to be seen.
+    cell: (row) => row.amount && readable(row.amount.amount, Math.abs(height(row.amount.amount)) < 1000 ? 6 : 2),
     unit: (row) => row.amount?.currency,
     title: (row) => row.amount && `${exact(row.amount.amount)} ${row.amount.currency}`,
   },

@@ -47,7 +47,7 @@ export function ErrorDetails({ error }: { error: CallError }) {
           keyOf={(parameter) => parameter.name}
           columns={[
             { name: "name", title: word.parameter, cell: (parameter) => <code>{parameter.name}</code> },
-            { name: "value", title: word.value, cell: (parameter) => (parameter.value == null ? "–" : <code className="wrap">{parameter.value}</code>) },
+            { name: "value", wide: true, title: word.value, cell: (parameter) => (parameter.value == null ? "–" : <code className="wrap">{parameter.value}</code>) },
             { name: "action", title: word.kept, cell: (parameter) => word.action[parameter.action] },
           ]}
         />

@@ -1,1 +1,0 @@
-import{r as e,s as t}from"./decimal-DqOftDZW.js";import{d as n}from"./zone-BdkYMsVa.js";var r=n();function i({amount:n,currency:i,digits:a=2}){return(0,r.jsxs)(`span`,{className:`amount`,title:`${e(n)} ${i}`,children:[t(n,a),` `,(0,r.jsx)(`span`,{className:`amount-currency`,children:i})]})}export{i as t};

@@ -1,1 +1,0 @@
-import{V as e,a as t,n,r}from"./Waiting-BynpMIUj.js";import{d as i}from"./zone-BdkYMsVa.js";var a=i();function o({problem:i,again:o}){let s=e(t);return i.code===`OUT_OF_RETENTION`||i.code===`FORBIDDEN`?(0,a.jsx)(n,{title:s.problem[i.code],children:(0,a.jsx)(`p`,{children:i.message})}):(0,a.jsx)(r,{problem:i,...o&&{again:o}})}export{o as t};
