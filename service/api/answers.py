@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
-from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
+from aiohttp import web
 from cross_web import HTTPException
 
 from service.access.authenticate import UnauthenticatedError
@@ -31,30 +28,6 @@ REFUSALS: Final = (
 )
 
 log = get_logger()
-
-
-class PostAnswer(web.Response):
-    """The answer to a POST, with its whole body.
-
-    To a client that keeps its connection, head and body go in one step. aiohttp takes a dozen, for answers of every
-    kind; docs/performance.md says what that is of a page.
-    """
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send it, or leave it to aiohttp."""
-        body, writer = self._body, request._payload_writer
-        usual = self._status == 200 and self._keep_alive is None and request.keep_alive
-        if not usual or self.prepared or not isinstance(body, bytes) or request.version != HttpVersion11:
-            return await super().prepare(request)
-        headers = self._headers
-        headers[hdrs.CONTENT_LENGTH] = str(len(body))
-        headers[hdrs.DATE] = rfc822_formatted_time()
-        headers[hdrs.SERVER] = SERVER_SOFTWARE
-        await request._prepare_hook(self)
-        await writer.write_headers("HTTP/1.1 200 OK", headers)
-        await writer.write_eof(body)
-        self._keep_alive = self._eof_sent = True
-        return writer
 
 
 def refused_by(error: Exception, media_type: str) -> web.Response:

@@ -28,7 +28,6 @@ from service.api.answers import (
     GRAPHQL_JSON,
     JSON,
     REFUSALS,
-    PostAnswer,
     error_answer,
     refused_by,
 )
@@ -181,7 +180,7 @@ class LedgerView(GraphQLView[Context, None]):
                 headers = {"Content-Type": _CONTENT_TYPES[media_type], **_NO_STORE, **context.http_headers}
                 status = status if media_type == GRAPHQL_JSON or status == 503 else 200
                 headers |= AGAIN if status == 503 else {}
-                return PostAnswer(body=_encoded(answer), status=status, headers=headers)
+                return web.Response(body=_encoded(answer), status=status, headers=headers)
         request[_EXCHANGE] = _Exchange(media_type, headers=context.http_headers, context=context)
         return self._finished(request, await self.run(request=request, context=context))
 
