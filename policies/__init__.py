@@ -12,8 +12,6 @@ from policies.admission.admitted import Admitted
 from policies.admission.call import Admission, AdmittedError, UnchangedReport
 from policies.admission.report import (
     AmountPart,
-    AmountSource,
-    AmountUnknown,
     Attributes,
     ErrorReport,
     Json,
@@ -33,14 +31,11 @@ from policies.policy.document import (
     preset_text,
     unnamed,
 )
-from policies.policy.explain import Change, Difference, Effect, Explanation, UnknownFieldError, diff, explain
-from policies.policy.fields import DATA_FIELDS, DATA_TYPES
+from policies.policy.explain import Difference, Effect, UnknownFieldError, diff, explain
+from policies.policy.fields import DATA_FIELDS
 from policies.policy.model import (
     Action,
     DataClass,
-    FieldRule,
-    ParameterRule,
-    ParameterType,
     Policy,
     PseudonymPeriod,
     Role,
@@ -48,7 +43,6 @@ from policies.policy.model import (
     Store,
     Tier,
     View,
-    Window,
 )
 from policies.policy.roots import ROOT_FIELDS
 from policies.policy.views import (
@@ -64,7 +58,6 @@ from policies.policy.views import (
 
 __all__ = [
     "DATA_FIELDS",
-    "DATA_TYPES",
     "PRESETS",
     "ROOT_FIELDS",
     "STRUCTURAL_TYPES",
@@ -73,19 +66,12 @@ __all__ = [
     "Admitted",
     "AdmittedError",
     "AmountPart",
-    "AmountSource",
-    "AmountUnknown",
     "Attributes",
-    "Change",
     "DataClass",
     "Difference",
     "Effect",
     "ErrorReport",
-    "Explanation",
-    "FieldRule",
     "Json",
-    "ParameterRule",
-    "ParameterType",
     "Policy",
     "PolicyChangeError",
     "PolicyDocumentError",
@@ -102,7 +88,6 @@ __all__ = [
     "UnknownFieldError",
     "UnknownPresetError",
     "View",
-    "Window",
     "canonical",
     "check_change",
     "check_schema",

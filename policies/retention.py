@@ -196,7 +196,7 @@ def readable_cutoff(policy: Policy, tier_number: int, data_class: DataClass, sto
 
 
 def due_at(policy: Policy, partition: Partition, earlier: Iterable[Earlier] = ()) -> datetime:
-    """From when a purge drops the partition: the moment at which its last possible row leaves the window.
+    """The moment from which a purge drops the partition: when its last possible row leaves the window.
 
     A tier that the policy no longer names keeps for the longest window of all: hidden at once, destroyed late, and
     never kept for ever. An `earlier` policy keeps what it kept until it no longer counts.
@@ -206,7 +206,7 @@ def due_at(policy: Policy, partition: Partition, earlier: Iterable[Earlier] = ()
 
 
 def deadline(policy: Policy, partition: Partition, earlier: Iterable[Earlier] = ()) -> datetime:
-    """From when the partition is overdue."""
+    """The moment from which the partition is overdue."""
     return _after(due_at(policy, partition, earlier), GRACE.days)
 
 
@@ -227,7 +227,7 @@ def period_bounds(period: str) -> tuple[datetime, datetime]:
 
 
 def key_due_at(policy: Policy, key: KeyPeriod, earlier: Iterable[Earlier] = ()) -> datetime:
-    """From when a purge destroys a period key: `readable_days` after the period's end.
+    """The moment from which a purge destroys a period key: `readable_days` after the period's end.
 
     Never later than the drop of the last partition that holds anything of the period. While pseudonyms are by month,
     a key of a day only seals errors, and goes with those; a policy that moves from daily pseudonyms to monthly ones

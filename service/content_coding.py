@@ -62,7 +62,7 @@ class Compressor(Protocol):
         ...
 
     def flush(self) -> bytes:
-        """The end."""
+        """The end of the compressed stream."""
         ...
 
 

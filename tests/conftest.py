@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ END = "end of statement\n"
 OWNER = "calledger_owner"
 PASSWORD = "only-for-tests"
 START_TIMEOUT_S = 60
+ELSEWHERE = pytest.StashKey[Counter[str]]()
 
 if IN_MEMORY:
     tempfile.tempdir = str(SHORT_FOLDER)  # pytest's own folders stand there too
@@ -77,23 +79,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is for another PostgreSQL than the one that is tested."""
     is_citus = config.getoption("--citus")
-    out = [item for item in items if is_elsewhere(item, is_citus=is_citus)]
-    config.hook.pytest_deselected(items=out)
-    items[:] = [item for item in items if item not in set(out)]
+    reasons = {item: reason for item in items if (reason := why_elsewhere(item, is_citus=is_citus)) is not None}
+    config.hook.pytest_deselected(items=list(reasons))
+    items[:] = [item for item in items if item not in reasons]
+    config.stash[ELSEWHERE] = Counter(reasons.values()) if is_citus else Counter()
 
 
-def is_elsewhere(item: pytest.Item, *, is_citus: bool) -> bool:
-    """With `--citus` tests of PostgreSQL 15, of plans and of the embedded PostgreSQL are elsewhere; without it those of
-    Citus are. Nodes that are not ours are not ended for a test.
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests are not for Citus, and why."""
+    for reason, count in config.stash.get(ELSEWHERE, Counter()).most_common():
+        terminalreporter.write_line(f"{count} not on Citus: {reason}")
+
+
+def why_elsewhere(item: pytest.Item, *, is_citus: bool) -> str | None:
+    """Why a test does not run here. With `--citus` those of PostgreSQL 15 are elsewhere, and those that say that they
+    are about one PostgreSQL or the embedded one; without it those of Citus are. Nodes that are not ours are not ended.
     """
     marker = item.get_closest_marker("citus")
     if marker is not None:
-        return not is_citus or bool(marker.kwargs.get("own_nodes") and GIVEN)
+        if not is_citus:
+            return "of Citus"
+        return "ends nodes, which are not ours here" if marker.kwargs.get("own_nodes") and GIVEN else None
     if not is_citus:
-        return False
-    if item.get_closest_marker("plain") is not None or item.get_closest_marker("embedded") is not None:
-        return True
-    return "debian_15" in (*getattr(item, "fixturenames", ()), *_parameters(item))
+        return None
+    for name in ("plain", "embedded"):
+        if (marker := item.get_closest_marker(name)) is not None:
+            return f"{name}: {marker.args[0]}"
+    if "debian_15" in (*getattr(item, "fixturenames", ()), *_parameters(item)):
+        return "the same again on PostgreSQL 15"
+    return None
 
 
 def _parameters(item: pytest.Item) -> list[object]:

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -162,6 +163,14 @@ class RunningService:
         body = json.dumps({"query": query, "variables": variables}).encode()
         return json.loads(self.request("POST", "/graphql", key=key, body=body)[2])
 
+    def metrics(self) -> str:
+        """What `/metrics` says."""
+        return self.request("GET", "/metrics")[2].decode()
+
+    def figure(self, name: str) -> float:
+        """The sum of all samples of a metric."""
+        return sum(float(found) for found in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.metrics(), re.MULTILINE))
+
     def everything_on_disk(self) -> bytes:
         """All bytes of the data directory, WAL and logs included."""
         files = [path for path in self.data.rglob("*") if path.is_file() and not path.is_socket()]
@@ -202,6 +211,13 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     """Run a `calledger` command on `data`, as from a shell with no terminal."""
     return bare_command(*arguments, "--data", str(data), stdin=stdin, environment=environment)
+
+
+def printed(data: Path, url: str, *arguments: str) -> str:
+    """What a command prints that works on the database at `url`, and has nothing to complain of."""
+    done = command(data, *arguments, environment={"CALLEDGER_DATABASE_URL": url})
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def bare_command(

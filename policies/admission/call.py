@@ -284,10 +284,7 @@ def _rejection(report: Report, admitted: Admitted) -> str | None:
 
 
 __all__ = [
-    "METERS",
-    "OTHER_METER",
     "Admission",
-    "Admitted",
     "AdmittedError",
     "UnchangedReport",
 ]

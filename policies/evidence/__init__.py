@@ -19,7 +19,6 @@ from policies.evidence.entry import (
 from policies.evidence.errors import EntryError
 from policies.evidence.merkle import (
     HASH_BYTES,
-    Hashes,
     Node,
     Range,
     completed,
@@ -52,7 +51,6 @@ __all__ = [
     "Checkpoint",
     "EntryError",
     "EvidenceError",
-    "Hashes",
     "Leaf",
     "LedgerKind",
     "Node",

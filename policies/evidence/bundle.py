@@ -43,7 +43,7 @@ class BundleWriter:
         return self._line("entry", index=index, leaf=_base64(leaf), note={"salt": _base64(note[0]), "text": note[1]})
 
     def signature(self) -> bytes:
-        """The last line."""
+        """The last line: the signature over all before it."""
         return self._line("signature", signature=_base64(self._signer.end_of_bundle(self._hash.digest())))
 
     def _line(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - JSON

@@ -8,8 +8,7 @@ from policies.redaction.echoes.echo import ContentIndex
 from policies.redaction.echoes.persons import PERSON_RULE, Persons
 from policies.redaction.engine import SIZE_CAP_CHARS, Redactor
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.json_values import JSONSegments, JSONValue, masked_value, revealed_value
-from policies.redaction.model import Hidden, HiddenKind, Redaction, Segments, mask, reveal
+from policies.redaction.model import Hidden, HiddenKind, Redaction
 from policies.redaction.rules.loader import Rule, load, shipped_rules
 
 __all__ = [
@@ -18,19 +17,12 @@ __all__ = [
     "ContentIndex",
     "Hidden",
     "HiddenKind",
-    "JSONSegments",
-    "JSONValue",
     "Persons",
     "Redaction",
     "RedactionError",
     "Redactor",
     "Rule",
     "RuleError",
-    "Segments",
     "load",
-    "mask",
-    "masked_value",
-    "reveal",
-    "revealed_value",
     "shipped_rules",
 ]

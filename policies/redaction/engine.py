@@ -8,7 +8,6 @@ from policies.redaction.broken_tokens import rejoined
 from policies.redaction.echoes.echo import ContentIndex
 from policies.redaction.echoes.persons import PERSON_RULE
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.json_values import FIELD_RULE, JSONSegments, JSONValue, redact_value
 from policies.redaction.model import HiddenKind, Redaction
 from policies.redaction.normalization import NormalizedText, decode, encode, folded, folded_again, unescaped
 from policies.redaction.rules.loader import Rule, checked, shipped_rules
@@ -60,7 +59,7 @@ class Redactor:
         self.rules = tuple(rule for rule in given if not rule.national or rule.id in national_ids)
         self._scanner = _scanner_of(self.rules)
         self._marks = frozenset(
-            rule_id.encode() for rule_id in (_ECHO.gone.rule, PERSON_RULE, FIELD_RULE, *(rule.id for rule in given))
+            rule_id.encode() for rule_id in (_ECHO.gone.rule, PERSON_RULE, *(rule.id for rule in given))
         )
         self._forms = frozenset(rule.id for rule in self.rules if rule.kind is HiddenKind.secret and _is_form(rule))
         self._size_cap = size_cap
@@ -81,17 +80,6 @@ class Redactor:
         except RedactionError:
             raise
         except Exception as error:  # whatever it is, it must not carry the text any further
-            raise RedactionError(f"redaction failed ({type(error).__name__})") from None
-
-    def redact_value(
-        self, value: JSONValue, *, content: ContentIndex | None = None
-    ) -> tuple[JSONSegments, dict[str, int]]:
-        """A JSON-like value with every string leaf as segments (see `values`), and the counts by rule."""
-        try:
-            return redact_value(value, lambda text: self.redact(text, content=content))
-        except RedactionError:
-            raise
-        except Exception as error:
             raise RedactionError(f"redaction failed ({type(error).__name__})") from None
 
     def clean(self, text: str, *, max_chars: int) -> tuple[str, dict[str, int]]:

@@ -54,14 +54,14 @@ class Authenticator:
     The memory is emptied by `forget`, which a NOTIFY calls on every running service. A header that was found good is
     remembered by a hash under a key of this process alone: nothing that could be a key is kept.
 
-    With a `register`, a key is what the ledger says of it, and never more: the table is only where its MAC lies. What
-    the ledger does not have, or has ended, is no key; role, accounts and expiry are the ledger's.
+    A key is what the ledger says of it by `register`, and never more: the table is only where its MAC lies. What the
+    ledger does not have, or has ended, is no key; role, accounts and expiry are the ledger's.
 
     A session token is checked by its signature and by the principal of its key, which is remembered for all tokens of a
     key together: a token that is new here costs no statement, and ends when its key does.
     """
 
-    def __init__(self, pepper: bytes, register: KeyRegister | None = None) -> None:
+    def __init__(self, pepper: bytes, register: KeyRegister) -> None:
         self._pepper = pepper
         self._register = register
         self._sessions = SessionSigner(pepper)
@@ -121,8 +121,6 @@ class Authenticator:
         """Who a key of the table stands for by the ledger; None when it was revoked, or is not the ledger's."""
         if record.revoked_at:
             return None
-        if self._register is None:
-            return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at)
         known = checked(record, await self._register.find(record.prefix), datetime.now(UTC))
         if known.state is KeyState.REFUSED:
             # The key is right and the table is not: the operator has to hear of it.

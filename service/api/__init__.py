@@ -22,11 +22,11 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     trusted documents that cannot all be asked.
     """
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
-    from service.api.document import PATH, document
     from service.api.execution.limits import Buckets
     from service.api.execution.trusted_documents import read_trusted_documents
     from service.api.http import LedgerView
     from service.api.schema import build_schema
+    from service.api.sdl import PATH, document
     from service.query.authorization.enforcement import check_schema
 
     schema = build_schema()

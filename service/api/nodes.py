@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from service.api.calls import resolvers as lists
 from service.api.calls.objects import objects_of
 from service.api.execution.context import Context, Info
+from service.api.execution.selection import tree_of
 from service.api.exports.queries import resolve_export
 from service.api.gateways.reconciliations import PREFIX as RECONCILIATION
 from service.api.gateways.reconciliations import resolve_reconciliation
@@ -17,13 +17,13 @@ from service.api.retention.queries import retention_node
 from service.api.types.calls import Call, CallError, Node
 from service.api.webhooks.queries import resolve_webhook
 from service.api.webhooks.types import PREFIX as WEBHOOK
+from service.query.authorization.selection_set import Tree
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.errors import BadInputError
 from service.query.records.page import Row
 from service.storage.control.exports import PREFIX as EXPORT
 
 NODES_MAX: Final = 100
-_RETENTION: Final = ("hold_", "purge_", "erasure_", "acct_")
 _ERROR: Final = "err_"
 _RESOLVERS: Final[Mapping[str, Callable[[Context, str], Awaitable[Node | None]]]] = {
     EXPORT: resolve_export,
@@ -31,6 +31,7 @@ _RESOLVERS: Final[Mapping[str, Callable[[Context, str], Awaitable[Node | None]]]
     WEBHOOK: resolve_webhook,
     SOURCE: resolve_source,
     RECONCILIATION: resolve_reconciliation,
+    **dict.fromkeys(("hold", "purge", "erasure", "acct"), retention_node),
 }
 
 
@@ -45,31 +46,29 @@ async def nodes_of(info: Info, ids: Sequence[str]) -> list[Node | None]:
     calls: list[str] = []
     errors: list[str] = []
     for id_ in dict.fromkeys(ids):
-        if id_.startswith(_RETENTION):
-            found[id_] = await retention_node(info.context, id_)
-        elif (resolve := _RESOLVERS.get(id_.partition("_")[0])) is not None:
+        if (resolve := _RESOLVERS.get(id_.partition("_")[0])) is not None:
             found[id_] = await resolve(info.context, id_)
         else:
             (errors if id_.startswith(_ERROR) else calls).append(id_)
-    tree = lists.tree_of(info, frozenset({"Node", "Call"}))
+    tree = tree_of(info, frozenset({"Node", "Call"}))
     found |= dict(zip(calls, await call_nodes(info, calls, tree), strict=True))
     found |= dict(zip(errors, await _error_nodes(info, errors), strict=True))
     return [found[id_] for id_ in ids]
 
 
-async def call_nodes(info: Info, ids: Sequence[str], tree: lists.Tree) -> list[Call | None]:
+async def call_nodes(info: Info, ids: Sequence[str], tree: Tree) -> list[Call | None]:
     """Calls by their ids, in step, with what `tree` selects of them."""
     rows = await info.context.reader.calls(info.context.scope, ids, tree)
     return await _objects(info, CALLS, rows, tree)
 
 
 async def _error_nodes(info: Info, ids: Sequence[str]) -> list[CallError | None]:
-    tree = lists.tree_of(info, frozenset({"Node", "CallError"}))
+    tree = tree_of(info, frozenset({"Node", "CallError"}))
     rows = await info.context.reader.errors(info.context.scope, ids, tree)
     return await _objects(info, ERRORS, rows, tree)
 
 
-async def _objects(info: Info, table: Table, rows: Sequence[Row | None], tree: lists.Tree) -> list[Any]:
+async def _objects(info: Info, table: Table, rows: Sequence[Row | None], tree: Tree) -> list[Any]:
     there = [row for row in rows if row is not None]
     made = iter(await objects_of(table, there, tree, info.context.reader, info.context.scope) if there else ())
     return [None if row is None else next(made) for row in rows]

@@ -8,6 +8,7 @@ from service.api.calls import resolvers as lists
 from service.api.calls.changes import ChangeQuery
 from service.api.calls.ingest_report import RefusalQuery
 from service.api.execution.context import Info
+from service.api.execution.selection import tree_of
 from service.api.exports.queries import ExportQuery
 from service.api.exports.schedules import ExportScheduleQuery
 from service.api.gateways.reconciliations import ReconciliationQuery
@@ -171,7 +172,7 @@ class Query(
     @strawberry.field
     async def call(self, info: Info, id: Id) -> Call | None:
         """One call by our id; null when unknown, out of scope or past its window."""
-        return (await call_nodes(info, [id], lists.tree_of(info)))[0]
+        return (await call_nodes(info, [id], tree_of(info)))[0]
 
     @strawberry.field
     async def node(self, info: Info, id: Id) -> Node | None:

@@ -10,7 +10,7 @@ from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import RequestError
-from service.export.asker import asker_of
+from service.export.requester import requester_of
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.runtime.runtime import Runtime
@@ -57,7 +57,7 @@ class Recipient:
 
 async def recipient_of(runtime: Runtime, reader: Reader, webhook: WebhookRecord) -> Recipient | None:
     """Who receives them; None when the key has ended, or may do less than when it asked."""
-    principal = await asker_of(runtime, webhook.requested_by, Role(webhook.role), webhook.accounts)
+    principal = await requester_of(runtime, webhook.requested_by, Role(webhook.role), webhook.accounts)
     if principal is None:
         return None
     policy = runtime.applied.policy

@@ -1,7 +1,5 @@
 """The place of deliveries in the HTTP application: they are made for as long as it runs."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -9,6 +7,7 @@ from aiohttp import web
 from service.delivery.sender import Sender
 from service.delivery.worker import DeliveryWorker
 from service.runtime.runtime import Runtime
+from service.tasks import background
 from service.webhooks.addresses import AddressGuard
 
 
@@ -18,11 +17,7 @@ def setup(app: web.Application, runtime: Runtime) -> None:
     async def delivering(_: web.Application) -> AsyncIterator[None]:
         """Deliver for as long as the application runs."""
         guard = AddressGuard(runtime.settings.networks, http=runtime.settings.webhook_http)
-        async with Sender.open(guard) as sender:
-            task = asyncio.create_task(DeliveryWorker(runtime, sender).work_for_ever())
+        async with Sender.open(guard) as sender, background([DeliveryWorker(runtime, sender).work_for_ever()]):
             yield
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     app.cleanup_ctx.append(delivering)

@@ -7,8 +7,8 @@ from typing import Any, Final
 import asyncpg
 from graphql import GraphQLError
 
-from service.api.retention.types import encode_id
 from service.api.schema import build_schema
+from service.api.types.public_ids import encode_id
 from service.api.webhooks.budgets import PREFIX
 from service.api.webhooks.spending import day_of, spent_on
 from service.delivery.recipient import Recipient

@@ -19,7 +19,7 @@ import orjson
 from policies.evidence import moment
 from service.api.calls.recorded import StreamPace
 from service.api.execution.errors import Code
-from service.api.retention.types import encode_id
+from service.api.types.public_ids import encode_id
 from service.api.webhooks.types import DELIVERY_PREFIX
 from service.delivery.attempts import failures_since, is_over, pause_before_next
 from service.delivery.calls import calls_of, find_calls

@@ -23,7 +23,7 @@ from service.api.exports.types import decode_export_id, encode_export_id
 from service.content_coding import Coding, CompressionSlots, Compressor, chosen, compressor
 from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
-from service.export.asker import asker_of
+from service.export.requester import requester_of
 from service.export.store import ExportStore
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.http import refusal
@@ -93,7 +93,8 @@ class Download:
         maker = None if record is None or record.sha256 is None else open_link(cursors, id_, record.sha256, link)
         if record is None or maker is None:
             return None
-        principal = await asker_of(self._runtime, maker.key_id, maker.role, record.accounts if maker.bound else None)
+        accounts = record.accounts if maker.bound else None
+        principal = await requester_of(self._runtime, maker.key_id, maker.role, accounts)
         return None if principal is None else await self._readable(id_, principal)
 
     async def _readable(self, id_: UUID, principal: Principal) -> ExportRecord | None:

@@ -14,7 +14,7 @@ class CountedFile:
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far: `sha256:` and 64 hexadecimal digits."""
+        """Digest of what was written so far: `sha256:` and 64 hexadecimal digits."""
         return f"sha256:{self._hash.hexdigest()}"
 
     def write(self, data: bytes) -> None:

@@ -15,7 +15,7 @@ from service.storage.control.exports import ExportRecord, WrittenExport
 
 
 def export_facts(record: ExportRecord, written: WrittenExport) -> dict[str, Any]:
-    """Of a file that a key asked for."""
+    """The facts of EXPORTED for a file that a key asked for."""
     return {
         "export": encode_export_id(record.id),
         "kind": record.kind.value,

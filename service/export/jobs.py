@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import orjson
 
+from service.api.exports.types import encode_export_id
 from service.errors import CalledgerError
 from service.export.entries import export_facts
-from service.export.notice import export_ready
 from service.export.schedules import ask_for_due
 from service.export.sources.evidence import evidence_rows
 from service.export.sources.rows import exported_rows, refuse_ended
@@ -169,7 +169,7 @@ class ExportWriter:
         if not await self._finished(record, worker, written):
             await asyncio.to_thread(self._store.remove, record.id)
         else:
-            await export_ready(self._runtime, record.id)
+            log.info("an export is ready", export=encode_export_id(record.id))
 
     async def _finished(self, record: ExportRecord, worker: int, written: WrittenExport) -> bool:
         """Make the file one that can be fetched, and rows that can be fetched an entry of the ledger; False: it is not

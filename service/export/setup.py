@@ -1,7 +1,5 @@
 """The place of exports in the HTTP application: what writes them, and the route by which they are fetched."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -10,6 +8,7 @@ from service.export.download import PATH, Download
 from service.export.jobs import ExportWriter
 from service.export.store import open_store
 from service.runtime.runtime import Runtime
+from service.tasks import background
 
 
 def setup(app: web.Application, runtime: Runtime) -> None:
@@ -19,10 +18,7 @@ def setup(app: web.Application, runtime: Runtime) -> None:
 
     async def writing(_: web.Application) -> AsyncIterator[None]:
         """Run the writer of exports for as long as the application runs."""
-        task = asyncio.create_task(ExportWriter(runtime, store).write_for_ever())
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        async with background([ExportWriter(runtime, store).write_for_ever()]):
+            yield
 
     app.cleanup_ctx.append(writing)

@@ -16,7 +16,7 @@ class ExportDraft(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far: `sha256:` and 64 hexadecimal digits."""
+        """Digest of what was written so far: `sha256:` and 64 hexadecimal digits."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -25,7 +25,7 @@ class ExportDraft(Protocol):
 
     @property
     def size(self) -> int:
-        """Of what was written so far, in bytes."""
+        """Size of what was written so far, in bytes."""
         ...
 
     def keep(self) -> None:

@@ -64,7 +64,7 @@ def _split(address: str) -> SplitResult:
         url = urlsplit(address)
         _ = url.port
     except ValueError:
-        raise OperatorError("the source's address cannot be read") from None
+        raise OperatorError("the source's address cannot be read: give it as `scheme://host:port/path`") from None
     if url.password is not None or "password=" in url.query:
         raise OperatorError(
             "the source's address holds a password: give it by --secret-file or CALLEDGER_SOURCE_SECRET"

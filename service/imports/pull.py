@@ -119,7 +119,7 @@ class Puller:
     async def _bring_in(self, source: PullSource, held: "_Held") -> ImportCounts:
         form = FORMATS.get(source.format)
         if form is None:
-            raise OperatorError(f"`{source.format}` is not known to this version")
+            raise OperatorError(f"`{source.format}` is not known to this version: update it, or remove the source")
         where = await open_address(self._runtime.keyring, source.id, source.sealed)
         opened = open_pullable(form, where.address, where.secret, where.user)
         accounts = None if source.account_id is None else (source.account_id,)

@@ -1,7 +1,5 @@
 """The place of pulling in the HTTP application: sources are pulled for as long as it runs."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -9,6 +7,7 @@ from aiohttp import web
 from service.imports.pull import Puller
 from service.ingest.setup import ways_in
 from service.runtime.runtime import Runtime
+from service.tasks import background
 
 
 def setup(app: web.Application, runtime: Runtime) -> None:
@@ -17,11 +16,8 @@ def setup(app: web.Application, runtime: Runtime) -> None:
     async def pulling(_: web.Application) -> AsyncIterator[None]:
         """Run the puller for as long as the application runs."""
         puller = Puller(runtime, *ways_in(app))
-        task = asyncio.create_task(puller.pull_for_ever())
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        async with background([puller.pull_for_ever()]):
+            yield
         await puller.close()
 
     app.cleanup_ctx.append(pulling)

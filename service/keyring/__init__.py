@@ -19,16 +19,14 @@ from service.keyring.errors import (
 )
 from service.keyring.factory import create_replacement, open_keyring
 from service.keyring.kek.file import create_kek_file
-from service.keyring.kek.protocol import Kek
 from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
+from service.keyring.protocol import SECRETS, KeyCounts, Keyring
 
 __all__ = [
     "SECRETS",
     "AccountKeyName",
     "ErasureKeyName",
     "HoldKeyName",
-    "Kek",
     "KekError",
     "KekWrongError",
     "KeyCounts",
@@ -38,7 +36,6 @@ __all__ = [
     "KeyLostError",
     "KeyName",
     "Keyring",
-    "KeyringCounts",
     "KeyringDamagedError",
     "KeyringError",
     "KeyringExposedError",
@@ -48,9 +45,7 @@ __all__ = [
     "KeyringReplacedError",
     "KeyringSameClusterError",
     "KeyringUnavailableError",
-    "OnStep",
     "PeriodKeyName",
-    "Rotation",
     "create_kek_file",
     "create_replacement",
     "open_keyring",

@@ -25,7 +25,7 @@ from service.keyring.kek.factory import open_kek
 from service.keyring.metadata import FORMAT
 from service.keyring.names import parse_name
 from service.keyring.protocol import OnStep, Rotation, nobody_watches
-from service.keyring.stores.packs import is_pack_key, place_of
+from service.keyring.stores.packs import is_pack_key, pack_slot_of
 from service.keyring.stores.protocol import KeyStore, StaleKekError, is_packed, kek_id_of
 from service.keyring.wrapping import Wrapping, new_record, opens
 
@@ -105,7 +105,7 @@ async def pack(store: KeyStore, wrapping: Wrapping) -> int:
 
 def _is_loose(name: str) -> bool:
     alone = not name.startswith("secret/") and not is_pack_key(name)
-    return alone and place_of(parse_name(name)) is not None
+    return alone and pack_slot_of(parse_name(name)) is not None
 
 
 Work = Callable[[str], Awaitable[bool]]
@@ -127,7 +127,7 @@ def _rewrap(store: KeyStore, wrapping: Wrapping, damaged: list[str]) -> Work:
     damaged.clear()
 
     async def rewrap(name: str) -> bool:
-        """Whether it was."""
+        """Whether the entry was wrapped anew."""
         entry = await store.read(name)
         # A packed one is as it should be; its own file was left by a crash, and goes when packing goes on.
         if entry is None or is_packed(entry) or kek_id_of(entry) == wrapping.metadata.current.id:

@@ -17,7 +17,7 @@ from service.keyring.kek.protocol import Kek, UnwrapError
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
 from service.keyring.protocol import KeyMemory
-from service.keyring.stores.packs import pack_key_name, place_of
+from service.keyring.stores.packs import pack_key_name, pack_slot_of
 from service.keyring.stores.protocol import (
     ENTRY_FORMAT,
     HEADER_BYTES,
@@ -88,11 +88,11 @@ class Wrapping:
 
         A pack key is made when there is none. Raises `StaleKekError`.
         """
-        place = place_of(name) if self.metadata.packs else None
-        if place is None:
+        at = pack_slot_of(name) if self.metadata.packs else None
+        if at is None:
             return await self.wrap(str(name), key)
         kek_id = self.metadata.current.id
-        pack_key = await self._pack_key(pack_key_name(place.pack, kek_id), mint=True)
+        pack_key = await self._pack_key(pack_key_name(at.pack, kek_id), mint=True)
         wrapped = await pack_key.wrap(key, context=context_of(self.metadata.id, str(name)))
         return PACKED_FORMAT + kek_id + wrapped
 
@@ -128,12 +128,12 @@ class Wrapping:
     async def _pack_key_of(self, name: str, entry: bytes) -> Kek:
         """The pack key that wraps an entry. `KeyDamagedError` if the entry is no packed key's, or that key is gone."""
         try:
-            place = place_of(parse_name(name))
+            at = pack_slot_of(parse_name(name))
         except ValueError:
-            place = None
-        if place is None or len(entry) != PACKED_BYTES:
+            at = None
+        if at is None or len(entry) != PACKED_BYTES:
             raise KeyDamagedError(f"the entry of key `{name}` is not what was written: restore it from the backup")
-        return await self._pack_key(pack_key_name(place.pack, kek_id_of(entry)), mint=False)
+        return await self._pack_key(pack_key_name(at.pack, kek_id_of(entry)), mint=False)
 
     async def _pack_key(self, name: str, *, mint: bool) -> Kek:
         held = self._pack_keys.get(name)

@@ -11,12 +11,12 @@ from service.ledger.bundle import (
     request_evidence,
 )
 from service.ledger.checkpoints import Checkpoints
-from service.ledger.checks.check import LedgerCheck, check
+from service.ledger.checks.check import check
 from service.ledger.checks.known_keys import KnownKeys, is_final, long_name, short_name
 from service.ledger.checks.record import KeyRegister, WebhookRegister, read_record
 from service.ledger.checks.related import check_columns, check_mirror, check_notes
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
-from service.ledger.handover import Handover, hand_over
+from service.ledger.handover import hand_over
 from service.ledger.heads import accept_loss, history_problem
 from service.ledger.publisher import LedgerPublisher
 from service.ledger.reconcile import reconcile
@@ -30,11 +30,9 @@ __all__ = [
     "EntryRange",
     "ErasedNotes",
     "EvidenceDocument",
-    "Handover",
     "KeyRegister",
     "KnownKeys",
     "Ledger",
-    "LedgerCheck",
     "LedgerDamagedError",
     "LedgerKind",
     "LedgerMirrorError",

@@ -46,7 +46,7 @@ class Sums:
     tokens: int | None = 0
 
     def add(self, amount: Decimal, tokens: int | None, rows: int = 1) -> None:
-        """Add some rows."""
+        """Add some rows to the sums."""
         self.rows += rows
         self.amount += amount
         self.tokens = None if tokens is None or self.tokens is None else self.tokens + tokens

@@ -90,7 +90,7 @@ class Tolerance:
 
     @classmethod
     def of(cls, share: Decimal, billed: Billed) -> "Tolerance":
-        """By the places that a source's amounts have."""
+        """The tolerance for a source's rows, by the places that its amounts have."""
         return cls(share, Decimal(5).scaleb(-billed.places - 1))
 
     def same(self, theirs: Decimal, ours: Decimal, rows: int = 1) -> bool:

@@ -136,7 +136,7 @@ async def _compared(
         raise OperatorError("the source was not read to its end since then: `calledger sources list` says why")
     form = FORMATS.get(source.format)
     if form is None:
-        raise OperatorError(f"`{source.format}` is not known to this version")
+        raise OperatorError(f"`{source.format}` is not known to this version: update it, or remove the source")
     where = await open_address(runtime.keyring, source.id, source.sealed)
     opened = open_pullable(form, where.address, where.secret, where.user, since=first)
     reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)

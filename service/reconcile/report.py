@@ -54,7 +54,7 @@ def as_json(result: Reconciliation) -> dict[str, Any]:
 
 
 def json_text(result: Reconciliation) -> str:
-    """As a JSON document."""
+    """The report as a JSON document."""
     return orjson.dumps(as_json(result), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
@@ -99,7 +99,7 @@ def html_text(result: Reconciliation) -> str:
 
 def _rows(result: Reconciliation) -> Iterator[tuple[Any, ...]]:
     def order(item: tuple[FoundKey, Found]) -> tuple[str, ...]:
-        """By day, kind, model and currency."""
+        """The key to sort by day, kind, model and currency."""
         key = item[0]
         return key.day.isoformat(), key.kind, key.model, key.currency
 

@@ -55,7 +55,7 @@ class BilledRows(Protocol):
 
     @property
     def name(self) -> str | None:
-        """As `calledger reconcile --from` has it."""
+        """The layout's name, as `calledger reconcile --from` has it."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class StatementRows:
         return None if self._layout is None else self._layout.name
 
     def rows(self, data: bytes) -> Iterator[BilledRow]:
-        """As BilledRows. Raises RequestError where the first row is of no layout."""
+        """The rows as BilledRows. Raises RequestError where the first row is of no layout."""
         request = self._request
         for row in flattened(_parsed(data)):
             if self._layout is None:

@@ -1,13 +1,12 @@
 """The place of nightly comparisons in the HTTP application: they are made for as long as it runs."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from service.reconcile.nightly import reconcile_for_ever
 from service.runtime.runtime import Runtime
+from service.tasks import background
 
 
 def setup(app: web.Application, runtime: Runtime) -> None:
@@ -18,10 +17,7 @@ def setup(app: web.Application, runtime: Runtime) -> None:
 
     async def comparing(_: web.Application) -> AsyncIterator[None]:
         """Run the comparisons for as long as the application runs."""
-        task = asyncio.create_task(reconcile_for_ever(runtime, at))
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        async with background([reconcile_for_ever(runtime, at)]):
+            yield
 
     app.cleanup_ctx.append(comparing)

@@ -14,7 +14,7 @@ import asyncpg
 
 from policies.evidence import LedgerKind
 from policies.evidence.record import Record
-from service.ledger import Ledger, read_record
+from service.ledger import read_record
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
@@ -45,8 +45,6 @@ async def record_accounts(context: RetentionContext) -> int:
 
     An account that the ledger knows is never written down again: another name is a difference, which `fsck` names.
     """
-    if not isinstance(context.ledger, Ledger):
-        return 0
     done = 0
     async with context.owner.acquire() as connection, connection.transaction():
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
@@ -65,4 +63,4 @@ async def _write(context: RetentionContext, connection: Connection, rows: Sequen
     salted = [{"id": row["id"], "name": row["name"], "name_salt": os.urandom(_SALT_BYTES)} for row in rows]
     await connection.execute(_SALT, [row["id"] for row in salted], [row["name_salt"] for row in salted])
     facts = {"accounts": [row["id"] for row in salted], "names": [name_digest(row) for row in salted]}
-    await entries.append(context.ledger, "ACCOUNTS_NAMED", facts, actor=SYSTEM, connection=connection)
+    await context.ledger.append(LedgerKind.ACCOUNTS_NAMED, facts, actor=SYSTEM, connection=connection)

@@ -12,10 +12,10 @@ from policies.policy.model import Policy
 from policies.retention import Earlier
 from service.errors import OperatorError
 from service.keyring import Keyring
+from service.ledger import Ledger
 from service.retention.clock_guard import Clock, machine_clock, trusted_now
 from service.storage.connection import Queryable
 from service.storage.control.accounts import Accounts
-from service.storage.control.policies import LedgerWriter
 from service.storage.database import Database
 from service.storage.partitions import Partitions
 
@@ -33,7 +33,6 @@ class RetentionContext:
     """What every function of retention is given. `policy` returns the policy in force.
 
     `cold_age`: how long after their end partitions move to files; None: they do not.
-    Without a `ledger` nothing is recorded in it (in tests of single packages).
     """
 
     database: Database
@@ -41,7 +40,7 @@ class RetentionContext:
     keyring: Keyring
     accounts: Accounts
     policy: Callable[[], Policy]
-    ledger: LedgerWriter | None = None
+    ledger: Ledger
     purge_delay: timedelta = PURGE_DELAY
     keyring_backup_days: int = 0
     clock: Clock = machine_clock

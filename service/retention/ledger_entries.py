@@ -1,62 +1,20 @@
-"""The entries that retention appends to the ledger: ids, counts and digests in the leaf, free text in its erasable
-note.
+"""What the entries of retention say in the ledger: ids, counts and digests in the leaf, free text in its erasable note.
+
+No fact has a name, a reason or anybody's id.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Final
 from uuid import UUID
 
 from service.keyring import PeriodKeyName
-from service.storage.connection import Connection
-from service.storage.control.policies import LedgerWriter
 
 ERASED: Final = "[erased]"
 """Stands for a text that was erased with its note."""
 
 NAMES_MAX: Final = 500
 """How many names one entry lists at most."""
-
-Kind = Literal[
-    "PURGE_INTENT",
-    "PURGE_RESULT",
-    "NOTHING_DUE",
-    "FIELD_REMOVED",
-    "KEY_CREATED",
-    "KEY_DESTROYED",
-    "KEY_LOST",
-    "HOLD_PLACED",
-    "HOLD_LIFTED",
-    "HOLD_RESTORED",
-    "API_KEY_REVOKED",
-    "ERASURE_INTENT",
-    "ERASURE_RESTRICTED",
-    "ERASURE_RESULT",
-    "TIER_CHANGED",
-    "ACCOUNTS_NAMED",
-    "SUMS_REBUILT",
-    "PARTITION_FROZEN",
-    "PARTITION_THAWED",
-]
-
-
-async def append(
-    ledger: LedgerWriter | None,
-    kind: Kind,
-    facts: Mapping[str, Any],
-    *,
-    actor: str,
-    note: str | None = None,
-    connection: Connection,
-) -> int | None:
-    """Append an entry in the transaction of `connection`, so that it exists exactly when its change does. Returns its
-    index, None without a ledger.
-
-    Facts never have names, reasons or anybody's id.
-    """
-    if ledger is None:
-        return None
-    return await ledger.append(kind, facts, actor=actor, note=note, connection=connection)
 
 
 def key_names(keys: Iterable[tuple[int, str, str]]) -> list[str]:

@@ -72,7 +72,7 @@ _LOOKED_AT: Final = 50
 
 
 async def given_up_keys(context: RetentionContext) -> dict[str, datetime]:
-    """Of `replaced_keys` those that are not there again: whose key is gone, or opens nothing of that time."""
+    """The `replaced_keys` that are not there again: whose key is gone, or opens nothing of that time."""
     live = {str(name) for name in await context.keyring.names()}
     keys, replaced = RowKeys(context.keyring), await replaced_keys(context.owner)
     return {

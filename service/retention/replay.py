@@ -25,7 +25,7 @@ _ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND fini
 """Accounts whose erasure has ended: their keys must be gone."""
 
 
-async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring, ledger: object = None) -> int:
+async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring, ledger: Ledger) -> int:
     """Destroy every key that is recorded as destroyed and has no tombstone in the keyring. Returns how many existed.
 
     Call it at the start, before anything is served.
@@ -40,13 +40,12 @@ async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring, ledger: objec
     return destroyed
 
 
-async def _destroyed(owner: asyncpg.Pool, ledger: object) -> list[str]:
+async def _destroyed(owner: asyncpg.Pool, ledger: Ledger) -> list[str]:
     names = [str(PeriodKeyName(*key)) for key in await Runs(owner).destroyed_keys()]
-    if isinstance(ledger, Ledger):
-        try:
-            return sorted({*names, *_ended(await read_record(ledger))})
-        except LedgerDamagedError as error:
-            log.error("destroyed keys are taken from the tables alone", reason=str(error))
+    try:
+        return sorted({*names, *_ended(await read_record(ledger))})
+    except LedgerDamagedError as error:
+        log.error("destroyed keys are taken from the tables alone", reason=str(error))
     names += [str(HoldKeyName(row["id"])) for row in await owner.fetch(_LIFTED)]
     return names + [str(AccountKeyName(row["account_id"])) for row in await owner.fetch(_ERASED)]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
 
+from policies.evidence import LedgerKind
 from policies.policy.model import Policy, Tier
 from policies.retention import tier_may_move_from
-from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.errors import TierError
 from service.storage.notifications import notify
@@ -65,7 +65,7 @@ async def move_account(context: RetentionContext, account: str, tier: str, *, da
         await connection.execute(_MOVE, account_id, new.number, from_at)
         until = await connection.fetchval(_LATER, account_id, from_at)
         facts = {"account": account_id, "from_tier": old, "to_tier": new.number, "from": from_at.isoformat()}
-        index = await entries.append(context.ledger, "TIER_CHANGED", facts, actor=actor, connection=connection)
+        index = await context.ledger.append(LedgerKind.TIER_CHANGED, facts, actor=actor, connection=connection)
     await context.accounts.load([account_id])
     await notify(context.owner, "accounts", str(account_id))
     return Move(account, policy.tier_number(old), new, from_at, until, index)

@@ -21,8 +21,7 @@ from policies.policy.fields import REMOVED, Removal
 from policies.policy.model import Action, Policy, Store
 from policies.policy.views import masked_text
 from policies.retention import Partition
-from service.ledger import Ledger, read_record
-from service.retention import ledger_entries as entries
+from service.ledger import read_record
 from service.retention.cold.thaw import thaw_between
 from service.retention.context import RetentionContext
 from service.retention.locks import WITHDRAWAL
@@ -97,9 +96,8 @@ def _of_calls(one: Withdrawal) -> bool:
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
     """The fields and tags whose older values are to be removed by now, and are not yet."""
     done = {(row["field"], row["version"]) for row in await context.owner.fetch(_DONE)}
-    if isinstance(context.ledger, Ledger):
-        # A row that somebody added would let values stay that are said to be gone.
-        done &= (await read_record(context.ledger, kinds=(LedgerKind.FIELD_REMOVED,))).removals.keys()
+    # A row that somebody added would let values stay that are said to be gone.
+    done &= (await read_record(context.ledger, kinds=(LedgerKind.FIELD_REMOVED,))).removals.keys()
     versions, policy = await context.owner.fetch(_VERSIONS), context.policy()
     found = []
     for field in REMOVED:
@@ -163,7 +161,7 @@ async def _remove(context: RetentionContext, one: Withdrawal, *, ends: bool) -> 
         return rows
     async with context.owner.acquire() as connection, connection.transaction():
         facts = {"field": one.field, "version": one.version, "rows": rows}
-        await entries.append(context.ledger, "FIELD_REMOVED", facts, actor=SYSTEM, connection=connection)
+        await context.ledger.append(LedgerKind.FIELD_REMOVED, facts, actor=SYSTEM, connection=connection)
         await connection.execute(_RECORD, one.field, one.version, rows)
     await notify(context.owner, "purge")
     return rows

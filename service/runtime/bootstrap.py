@@ -143,7 +143,7 @@ def _policy_text(path: Path) -> str:
 
 
 async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
-    """In a ledger that never had a key, make one of role admin and write it to `DATA/admin.key`, mode 0600."""
+    """Make a key of role admin in a ledger that never had one, and write it to `DATA/admin.key`, mode 0600."""
     if await any_key():
         return
     key = new_key(pepper)

@@ -45,5 +45,9 @@ class EmbeddedDatabaseBusyError(EmbeddedDatabaseError):
     """the embedded PostgreSQL is run by another process"""
 
 
+class CommitInDoubtError(DatabaseUnavailableError):
+    """a commit is in doubt, because a node of the cluster does not answer; try again"""
+
+
 class PartitionsBusyError(DatabaseUnavailableError):
     """a partition could not be made or detached while others use the table; try again"""

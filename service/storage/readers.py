@@ -129,7 +129,7 @@ class ReplicaReaders(NamedTuple):
     unscoped: Readers
 
     async def describe(self) -> str:
-        """In words, whether it is asked, and else why not."""
+        """Whether the replica is asked, and else why not, in words."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 connection = await self.unscoped.take(None)

@@ -17,7 +17,6 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 URL_CHARS_MAX: Final = 2_000
-_HTTPS: Final = 443
 # Beside what is_global says, which differs among versions of Python (RFC 6890 and IANA's registries of 2026).
 _NOT_PUBLIC: Final = tuple(
     ip_network(text)
@@ -86,7 +85,7 @@ class AddressGuard:
 
 
 def shown(url: URL) -> str:
-    """As much of a URL as is no secret: scheme, host and port, and that there is more."""
+    """The part of a URL that is no secret: scheme, host and port, and that there is more."""
     return str(url.origin()) + ("/..." if url.raw_path_qs != "/" else "/")
 
 

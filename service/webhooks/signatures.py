@@ -26,7 +26,7 @@ class SigningSecret:
 
     @property
     def text(self) -> str:
-        """As a receiver is given it: `whsec_` and base64."""
+        """The secret as a receiver is given it: `whsec_` and base64."""
         return PREFIX + base64.b64encode(self.key).decode()
 
 

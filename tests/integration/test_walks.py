@@ -18,20 +18,22 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
+from ledgers import recorded_key
 
-from policies import Role
-from service.access.keys import mac_digest, new_key
-from service.ledger import LedgerKind
 from service.logs import configure_logs
 from service.runtime.runtime import Runtime, open_runtime
 from service.server.lifecycle import accepting_requests
 from service.settings import Settings
-from service.storage.schema.models import ApiKey
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES_MAX = 15
-BESIDES = {f"service/{name}.py" for name in ("storage/numbering", "storage/notices", "server/lifecycle", "tasks")}
-"""What runs in tasks of its own meanwhile: it numbers what was stored, and hears that it was."""
+BESIDES = {
+    f"service/{name}.py"
+    for name in ("storage/numbering", "storage/notifications", "server/lifecycle", "tasks", "offload")
+}
+"""What runs in tasks of its own meanwhile: it numbers what was stored, and hears that it was; and what lets others have
+their turn where a machine is busy.
+"""
 WARM = 8
 """Requests of the same kind that came before: what is worked out once is worked out."""
 PAGE = """query Page($account: String!) { calls(first: 5, filter: {account: {eq: $account}}) {
@@ -60,7 +62,7 @@ async def client(database_url: str, tmp_path: Path) -> AsyncIterator[Client]:
     configure_logs(form="json")
     settings = Settings(data=tmp_path, database_url=database_url)
     async with open_runtime(settings) as runtime, listening(runtime) as url, plain_session() as session:
-        yield Client(session, url, await new_admin_key(runtime))
+        yield Client(session, url, await recorded_key(runtime.ledger))
     structlog.reset_defaults()
 
 
@@ -74,14 +76,6 @@ async def listening(runtime: Runtime) -> AsyncIterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with accepting_requests(runtime, listener):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-async def new_admin_key(runtime: Runtime) -> str:
-    key = new_key(await runtime.keyring.secret("pepper"))
-    await ApiKey.create(prefix=key.prefix, role=Role.ADMIN, mac=key.mac, created_at=datetime.now(UTC))
-    facts = {"key": key.prefix, "role": "admin", "accounts": None, "expires_at": None, "mac": mac_digest(key.mac)}
-    await runtime.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
-    return key.text
 
 
 @contextmanager

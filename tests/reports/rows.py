@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 
@@ -20,9 +20,11 @@ from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.ledger import Ledger
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.scan.user_tokens import period_label
+from service.retention.context import RetentionContext
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import call_uuid, encode_call_id, encode_error_id
@@ -126,6 +128,14 @@ class SeededLedger:
     policy: Policy
     partitions: Partitions
     reader: Reader
+
+    @property
+    def retention(self) -> RetentionContext:
+        """Retention over these rows, with a ledger of their database."""
+        ledger = Ledger(self.database, self.keyring, uuid4())
+        return RetentionContext(
+            self.database, self.partitions, self.keyring, self.accounts, lambda: self.policy, ledger
+        )
 
     async def now(self) -> datetime:
         """The database's time, to the millisecond."""

@@ -2,19 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from ingesting import Ingest
+from ledgers import recorded_key
 
 from policies import Role
-from service.access.keys import new_key
 from service.ingest.http import routes
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
-from service.storage.schema.models import ApiKey
 
 MAX_BODY_BYTES = 4 * 2**20
 
@@ -31,12 +29,8 @@ class Gateway:
 
     async def use_key(self, role: Role, accounts: list[str] | None = None, **record: Any) -> None:
         """Create a key and use it from now on."""
-        fresh = new_key(await self.ingest.keyring.secret("pepper"))
         numbers = None if accounts is None else list((await self.ingest.accounts.ensure(accounts)).values())
-        await ApiKey.create(
-            prefix=fresh.prefix, role=role, accounts=numbers, mac=fresh.mac, created_at=datetime.now(UTC), **record
-        )
-        self.key = fresh.text
+        self.key = await recorded_key(self.ingest.ledger, role, numbers, **record)
 
     async def post(self, content: Any, path: str = "/v1/calls", **headers: str) -> tuple[int, dict[str, Any], Any]:
         """Status, answer and headers. `Content_Encoding="gzip"` is sent as the header of that name."""

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,21 +10,19 @@ from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
+from ledgers import recorded_key
 from rows import SeededLedger
 
-from policies.evidence import moment
 from policies.policy.model import Role
 from service import api, export
 from service.access.authenticate import Authenticator
 from service.access.issuing import ApiKeys
-from service.access.keys import mac_digest, new_key
-from service.ledger import KeyRegister, Ledger, LedgerKind, LedgerPublisher
+from service.ledger import KeyRegister, Ledger, LedgerPublisher
 from service.runtime.runtime import Runtime
 from service.server.application import Runner
 from service.server.middleware import Middleware
 from service.settings import Settings
 from service.storage.control.policies import store_policy
-from service.storage.schema.models import ApiKey
 
 
 @dataclass(slots=True)
@@ -39,20 +36,7 @@ class Served:
 
     async def key(self, role: Role = Role.ADMIN, *accounts: int, **changes: Any) -> str:
         """A new key of this role; its text."""
-        key = new_key(self.pepper)
-        await ApiKey.create(
-            prefix=key.prefix,
-            role=role,
-            accounts=list(accounts) or None,
-            mac=key.mac,
-            created_at=datetime.now(UTC),
-            **changes,
-        )
-        ends = changes.get("expires_at")
-        facts = {"key": key.prefix, "role": role.value, "accounts": list(accounts) or None}
-        facts |= {"expires_at": ends and moment(ends), "mac": mac_digest(key.mac)}
-        await self.runtime.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
-        return key.text
+        return await recorded_key(self.runtime.ledger, role, accounts, **changes)
 
 
 @asynccontextmanager

@@ -23,6 +23,11 @@ from service.ingest.prices.price_file import shipped_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult, Status
 from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.ledger import KeyRegister, Ledger
+from service.query.usage.consistency import check_usage
+from service.query.usage.correction_check import check_corrections
+from service.retention.rollups.compaction import COMPACT_ROWS, Compaction
+from service.retention.rollups.totals_check import check_derived_sums
 from service.storage.cold.files import ColdFolder
 from service.storage.cold.tier import ColdTier
 from service.storage.control.accounts import Accounts
@@ -54,6 +59,7 @@ class Ingest:
     partitions: Partitions
     keyring: Keyring
     authenticator: Authenticator
+    ledger: Ledger
     writer: Writer
     applied: AppliedPolicy
     stack: AsyncExitStack
@@ -73,6 +79,21 @@ class Ingest:
 
     async def value(self, statement: str, *values: Any) -> Any:
         return await self.database.owner.fetchval(statement, *values)
+
+    def compaction(self, rows: int = COMPACT_ROWS) -> Compaction:
+        """What sums up the calls, with partitions by the policy in force then."""
+        return Compaction(
+            self.database.owner, ensure=lambda needs: self.partitions.ensure(self.applied.policy, needs), rows=rows
+        )
+
+    async def assert_sums_are_right(self) -> None:
+        """Rollups and deltas are the sums of the calls, sums over all accounts and by key those of the rollups, and
+        the net amounts those of calls and corrections.
+        """
+        owner, policy = self.database.owner, self.applied.policy
+        assert [found async for found in check_usage(owner, policy)] == []
+        assert [found async for found in check_derived_sums(owner, policy)] == []
+        assert [found async for found in check_corrections(owner, policy)] == []
 
     async def opened_errors(self) -> list[str]:
         """The plaintext of every sealed error: what lies under the seal counts as stored."""
@@ -143,7 +164,8 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
         create_kek_file(folder / "kek")
         keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
         stack.push_async_callback(keyring.close)
-        await keyring.bind(uuid4())
+        ledger = Ledger(database, keyring, uuid4())
+        await keyring.bind(ledger.database_id)
         policy = load_preset("default")
         accounts = Accounts(policy.tiers[policy.default_tier].number)
         await accounts.refresh()
@@ -153,7 +175,8 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
             accounts=accounts,
             partitions=Partitions(database.owner),
             keyring=keyring,
-            authenticator=Authenticator(await keyring.secret("pepper")),
+            authenticator=Authenticator(await keyring.secret("pepper"), KeyRegister(ledger)),
+            ledger=ledger,
             writer=None,  # type: ignore[arg-type] - made from the rest
             applied=AppliedPolicy(policy, 1, "sha256:test", RECENT, "test"),
             stack=stack,

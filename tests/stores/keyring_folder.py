@@ -2,13 +2,12 @@
 
 import asyncio
 import errno
-import itertools
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from dying import die_at
 
 from service.keyring import (
     AccountKeyName,
@@ -19,7 +18,7 @@ from service.keyring import (
     open_keyring,
 )
 from service.keyring.stores.pack_file import SLOT_BYTES
-from service.keyring.stores.packs import place_of
+from service.keyring.stores.packs import pack_slot_of
 
 DAY = PeriodKeyName(1, "personal", "2026-11-22")
 NEXT_DAY = PeriodKeyName(1, "personal", "2026-11-23")
@@ -49,9 +48,9 @@ class Slot:
 
 def slot_of(ring: Path, name: KeyName) -> Slot:
     """Where a keyring in the directory `ring` has the key of an account or a period."""
-    place = place_of(name)
-    assert place is not None
-    return Slot(ring / "packs" / place.pack, place.slot)
+    at = pack_slot_of(name)
+    assert at is not None
+    return Slot(ring / "packs" / at.pack, at.slot)
 
 
 class Environment:
@@ -101,17 +100,10 @@ class Disk:
 
 def die_packing(urls: tuple[str, str], where: str, nth: int) -> None:
     """Pack, and die by SIGKILL at the nth call of `where` that belongs to it."""
-    work = getattr(os, where)
-    calls = itertools.count(1)
-
-    def die(*arguments: object, **options: object) -> object:
-        if next(calls) == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*arguments, **options)
 
     async def run() -> None:
         keyring = await open_keyring(*urls, create=False)
-        setattr(os, where, die)
+        die_at(os, where, nth)
         await keyring.pack()
 
     asyncio.run(run())

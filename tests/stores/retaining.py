@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from ingesting import Ingest, call, ingesting
 
-from policies import load_preset
+from policies import canonical, digest, load_preset
 from policies.policy.model import DataClass, Policy, Store
 from service.ingest.results import RowResult
 from service.ledger import Ledger
@@ -24,6 +23,9 @@ SHORT = load_preset("default")
 NOW = datetime.now(UTC).replace(microsecond=0)
 OLD = NOW - timedelta(days=500)
 YOUNG = NOW - timedelta(hours=2)
+APPLY = """
+    INSERT INTO policy_version (name, digest, document, applied_at, applied_by) VALUES ($1, $2, $3, $4, 'cli')
+"""
 
 
 def windows(days: int, *, errors: int | None = None, personal: int | None = None) -> Policy:
@@ -67,6 +69,16 @@ class RetainedLedger:
     async def purge(self, on_step: OnStep = ignore_step, **options: Any) -> list[Run]:
         return await run_purge(self.retention, on_step=on_step, **options)
 
+    async def apply(self, policy: Policy, at: datetime) -> None:
+        """Put a policy in force, as of a moment."""
+        document = canonical(policy).decode()
+        await self.ingest.database.owner.execute(APPLY, policy.name, digest(policy), document, at)
+        self.ingest.use_policy(policy)
+
+    async def compact(self) -> None:
+        """Sum up all that waits for it."""
+        await self.ingest.compaction().compact_all()
+
     async def hold(self, *classes: DataClass, expires_at: datetime | None = None, **scope: Any) -> StoredHold:
         return await place_hold(
             self.retention,
@@ -98,18 +110,17 @@ class RetainedLedger:
 async def open_retained(url: str, folder: Path, *, delay: timedelta = timedelta(0)) -> AsyncIterator[RetainedLedger]:
     async with ingesting(url, folder) as ingest:
         ingest.use_policy(SHORT)
-        ledger = Ledger(ingest.database, ingest.keyring, uuid4())
         retention = RetentionContext(
             ingest.database,
             ingest.partitions,
             ingest.keyring,
             ingest.accounts,
             lambda: ingest.applied.policy,
-            ledger=ledger,
+            ledger=ingest.ledger,
             purge_delay=delay,
             keyring_backup_days=7,
         )
-        yield RetainedLedger(ingest, retention, ledger)
+        yield RetainedLedger(ingest, retention, ingest.ledger)
 
 
 class Killed(BaseException):

@@ -9,10 +9,10 @@ import strawberry
 
 from service.api.calls.filters import to_predicate
 from service.api.calls.objects import objects_of
-from service.api.calls.resolvers import Slicing, row_selection, tree_of
 from service.api.execution.context import Context
+from service.api.execution.selection import row_selection, tree_of
 from service.api.types.calls import Call
-from service.api.types.connections import Edge, PageInfo
+from service.api.types.connections import Edge, PageInfo, Slicing
 from service.api.types.declarations import UNSET, argument, given, selected, value
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import FilterArgument

@@ -13,8 +13,8 @@ import strawberry
 
 from service.api.calls.filters import to_predicate
 from service.api.calls.objects import objects_of
-from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context
+from service.api.execution.selection import tree_of
 from service.api.types.calls import Call
 from service.api.types.declarations import UNSET, given
 from service.api.types.directives import Cost

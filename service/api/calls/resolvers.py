@@ -1,25 +1,25 @@
 """Resolvers of the connections: from arguments to a page of the reader, from its rows to edges and nodes."""
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from service.api.calls.filters import to_predicate
 from service.api.calls.objects import groups_of, objects_of
 from service.api.execution.context import Info
+from service.api.execution.selection import page_selection, row_selection, tree_of
 from service.api.types.calls import ErrorGroup
 from service.api.types.connections import CountedConnection, Edge, PageInfo, Slicing
 from service.api.types.declarations import given
 from service.api.types.filter_inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
 from service.api.types.scalars import Count
-from service.query.authorization.selection_set import SelectionReader, Tree
+from service.query.authorization.selection_set import Tree
 from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.catalog import Table
 from service.query.records.error_groups import GroupsRequest
 from service.query.records.ordering import OrderTerm
-from service.query.records.page import PageRequest, PageSelection
+from service.query.records.page import PageRequest
 
 T = TypeVar("T")
-_ROWS: Final = ("edges", "nodes")
 
 
 def to_request(
@@ -29,35 +29,6 @@ def to_request(
 ) -> PageRequest:
     """The page that the arguments of a connection ask for. Raises BadInputError."""
     return PageRequest(to_predicate(filter_), _terms(order_by), *slicing.page)
-
-
-def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:
-    """The selection under the field that is being resolved."""
-    raw: Any = info._raw_info  # the wrapped info is the only way to the field's nodes
-    return SelectionReader(raw.fragments, raw.variable_values).tree(raw.field_nodes, types=types)
-
-
-def row_selection(tree: Tree) -> Tree:
-    """The selection on the rows, by `nodes` and by `edges.node` together."""
-    return merged(tree.get("nodes", {}), tree.get("edges", {}).get("node", {}))
-
-
-def merged(one: Tree, other: Tree) -> Tree:
-    """The fields of both selections; where both have a field, the fields of both under it."""
-    return {name: merged(one.get(name, {}), other.get(name, {})) for name in {**one, **other}}
-
-
-def page_selection(tree: Tree) -> PageSelection:
-    """What a connection's selection needs to be read: rows, neighbours, the total, columns."""
-    info = tree.get("pageInfo", {})
-    cursors = "startCursor" in info or "endCursor" in info
-    return PageSelection(
-        rows=cursors or any(name in tree for name in _ROWS),
-        has_next="hasNextPage" in info,
-        has_previous="hasPreviousPage" in info,
-        total="totalCount" in tree,
-        selection=row_selection(tree),
-    )
 
 
 async def resolve_rows(

@@ -12,14 +12,15 @@ from graphql import GraphQLError
 
 from policies.policy.model import View
 from service.api.calls.objects import objects_of
-from service.api.calls.resolvers import Tree, tree_of
 from service.api.execution.context import Context, Info
 from service.api.execution.errors import Code, refused
+from service.api.execution.selection import tree_of
 from service.api.types.calls import CallError
 from service.api.types.declarations import argument, described
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
 from service.ledger import LedgerKind
+from service.query.authorization.selection_set import Tree
 from service.query.model.catalog import ERRORS
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.model.scope import Scope

@@ -29,7 +29,7 @@ class Arguments:
         return to_request(values.get("filter"), values.get("order_by"), slicing)
 
     def converted(self, name: str, coerced: Mapping[str, Any]) -> dict[str, Any]:
-        """By their names in Python; None for what was not given."""
+        """The arguments by their names in Python; None for one that was not given."""
         values = convert_arguments(
             dict(coerced), self._fields[name].arguments, scalar_registry=self._registry, config=self._config, info=None
         )

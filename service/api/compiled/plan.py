@@ -22,11 +22,11 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 from strawberry.types.execution import ExecutionResult
 
-from service.api.calls.resolvers import page_selection, row_selection
 from service.api.compiled.arguments import Arguments
 from service.api.compiled.fallbacks import FallbackError, FallbackReason
 from service.api.compiled.report import CompiledReport, report
 from service.api.execution.context import Context, Priced, settle
+from service.api.execution.selection import page_selection, row_selection
 from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader
 from service.query.model.catalog import CALLS, ERRORS, Table

@@ -23,7 +23,7 @@ from service.ledger import Ledger
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
-from service.query.reader import Reader
+from service.query.reader import Reader, TimedReading
 from service.storage.errors import DatabaseUnavailableError
 
 try:
@@ -79,6 +79,11 @@ class Context:
 
 Info = strawberry.Info[Context, Any]
 """What Strawberry gives a resolver."""
+
+
+def reading(context: Context) -> TimedReading:
+    """A connection that PostgreSQL itself keeps to the accounts of the one who asks."""
+    return context.reader.connection(context.scope)
 
 
 @dataclass(slots=True)

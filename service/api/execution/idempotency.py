@@ -17,11 +17,11 @@ from service.api.execution.documents import operation_of
 from service.api.execution.errors import Code, code_of, refused
 
 HEADER: Final = "Idempotency-Key"
-TOLD_ONCE: Final = frozenset(
+ANSWERED_ONCE: Final = frozenset(
     {"revealError", "createApiKey", "rotateApiKey", "createSessionToken", "createWebhook", "rotateWebhookSecret"}
 )
 """Mutations whose answers are not kept."""
-TOLD_AGAIN: Final = frozenset(
+ANSWERED_AGAIN: Final = frozenset(
     {
         *("placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes", "createEvidence"),
         *("createExport", "cancelExport", "createExportSchedule", "deleteExportSchedule", "revokeApiKey"),
@@ -88,7 +88,7 @@ async def _ended(
     if errors and not any(value is not None for value in data.values()) and _refused(errors):
         await requests.take_back(named)
         return
-    may_be_kept = not errors and not context.holds_secret and _fields(operation) <= TOLD_AGAIN
+    may_be_kept = not errors and not context.holds_secret and _fields(operation) <= ANSWERED_AGAIN
     await requests.end(named, data if may_be_kept else None)
 
 

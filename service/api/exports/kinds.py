@@ -104,7 +104,7 @@ class ExportGrouping:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """As variables of the operation, and as they are kept."""
+        """The arguments as variables of the operation, and as they are kept."""
         return {
             "groupBy": list(self.group_by),
             "groupByTags": list(self.group_by_tags),

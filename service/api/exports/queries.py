@@ -4,15 +4,12 @@ from typing import Annotated
 
 import strawberry
 
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
+from service.api.execution.context import Context, Info, reading
+from service.api.execution.record_pages import newest_first, own_key, read_scoped_page
 from service.api.exports.types import Export, decode_export_id, export_node
-from service.api.retention.queries import After, First, reading
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First, Slicing
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
-from service.query.records.ordering import Position
 from service.storage.control.exports import ExportRecord, count_exports, get_export, page_exports
 
 ExportId = Annotated[strawberry.ID, argument("Its id, `exp_...`.")]
@@ -36,20 +33,17 @@ class ExportQuery:
         """
         scope, own = info.context.scope, own_key(info.context.scope)
 
-        async def fetch(size: int, position: Position | None) -> list[ExportRecord]:
-            """At most `size` exports after `position`, newest first."""
-            async with reading(info.context) as connection:
-                return await page_exports(connection, size, requested_by=own, behind=moment_and_id(position))
-
-        page = await read_record_page(
-            info, ("exports", own), first, after, fetch, lambda one: position_at(one.requested_at, one.id)
+        page = await read_scoped_page(
+            info,
+            ("exports", own),
+            Slicing.of(first, after),
+            newest_first("requested_at"),
+            lambda connection, size, behind: page_exports(connection, size, requested_by=own, behind=behind),
+            lambda connection: count_exports(connection, own),
         )
-        total = 0
-        if "totalCount" in tree_of(info):
-            async with reading(info.context) as connection:
-                total = await count_exports(connection, own)
-        shown = [export_node(one, readable=one.may_be_read_by(scope, scope.policy)) for one in page.rows]
-        return page.connection(shown, total)
+        return page.connection(
+            [export_node(one, readable=one.may_be_read_by(scope, scope.policy)) for one in page.rows]
+        )
 
 
 async def resolve_export(context: Context, id_: str) -> Export | None:

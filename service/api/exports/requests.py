@@ -20,7 +20,7 @@ class ExportRequest:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """As JSON, without the kind."""
+        """The request as JSON, without the kind."""
         asked: dict[str, Any] = {"format": self.format, "fields": self.fields, "filter": self.filter}
         if self.gzip:
             asked["gzip"] = True

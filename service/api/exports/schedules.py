@@ -2,38 +2,34 @@
 `deleteExportSchedule`.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from itertools import pairwise
 from typing import Annotated, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import strawberry
 
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
+from service.api.execution.context import Context, Info, reading
+from service.api.execution.record_pages import newest_first, own_key, read_scoped_page
 from service.api.exports.inputs import CreateExportInput, ExportKind
 from service.api.exports.kinds import SHAPES
 from service.api.exports.mutations import checked_request
 from service.api.exports.types import SCHEDULE_PREFIX
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First, Slicing
 from service.api.types.declarations import UNSET, argument, described, value
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import TimeZone
 from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError
-from service.query.records.ordering import Position
 from service.storage.control import export_schedules as stored
 from service.storage.control.exports import StoredExportKind
 
 GRACE: Final = timedelta(minutes=15)
 """How long after its end a period is exported: calls are reported when they have ended, and some by the batch."""
 _COST: Final = 1_000
-_FAR_FUTURE: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
 @strawberry.enum
@@ -95,20 +91,15 @@ class ExportScheduleQuery:
         """The key's own schedules, newest first; everybody's for admins of every account."""
         own = own_key(info.context.scope)
 
-        async def fetch(size: int, position: Position | None) -> list[stored.ScheduleRecord]:
-            """At most `size` schedules after `position`, newest first."""
-            behind = moment_and_id(position) or _FAR_FUTURE
-            async with reading(info.context) as connection:
-                return await stored.page_schedules(connection, size, requested_by=own, behind=behind)
-
-        page = await read_record_page(
-            info, ("export schedules", own), first, after, fetch, lambda one: position_at(one.requested_at, one.id)
+        page = await read_scoped_page(
+            info,
+            ("export schedules", own),
+            Slicing.of(first, after),
+            newest_first("requested_at"),
+            lambda connection, size, behind: stored.page_schedules(connection, size, requested_by=own, behind=behind),
+            lambda connection: stored.count_schedules(connection, own),
         )
-        total = 0
-        if "totalCount" in tree_of(info):
-            async with reading(info.context) as connection:
-                total = await stored.count_schedules(connection, own)
-        return page.connection([schedule_node(one) for one in page.rows], total)
+        return page.connection([schedule_node(one) for one in page.rows])
 
 
 @strawberry.type

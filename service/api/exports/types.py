@@ -10,10 +10,10 @@ import strawberry
 
 from service.api.execution.context import Context, Info, throttled
 from service.api.exports.links import PARAMETER, LinkMaker, seal_link
-from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.declarations import described, value
 from service.api.types.directives import Cost
+from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import BigInt, Digest, big_int
 from service.query.records.ordering import Cursors
 from service.storage.control.exports import PREFIX, ExportBusyError, ExportRecord

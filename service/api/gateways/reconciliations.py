@@ -13,15 +13,13 @@ from typing import Annotated, Final
 import strawberry
 
 from policies.policy import views
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id, encode_id
+from service.api.execution.context import Context, Info, reading
+from service.api.execution.record_pages import RecordOrder, newest_first, read_scoped_page
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First, Slicing
 from service.api.types.declarations import UNSET, argument, described, given, value
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import Count, TimeZone
 from service.query.model.errors import ForbiddenError
 from service.query.records.ordering import CursorError, Position
@@ -79,6 +77,18 @@ class ReconciliationUnread:
     rows: Count = described("How many.")
 
 
+def _number(position: Position | None) -> int:
+    match position:
+        case None:
+            return -1
+        case (int(number),):
+            return number
+    raise CursorError
+
+
+_IN_ORDER: Final = RecordOrder(lambda difference: (difference.number,), _number)
+
+
 @strawberry.type
 class ReconciliationDifference:
     """What differs in one way, of one day, model and currency."""
@@ -128,19 +138,16 @@ class Reconciliation(Node):
         assert id_ is not None, "it was made of one"
         wanted = None if given(kinds) is None else sorted({kind.name for kind in given(kinds)})
 
-        async def fetch(size: int, position: Position | None) -> list[DifferenceRecord]:
-            """At most `size` differences after `position`."""
-            async with reading(context) as connection:
-                return await page_differences(connection, id_, size, after=_number(position), kinds=wanted)
-
-        bound_to = ("differences", id_, wanted)
-        page = await read_record_page(info, bound_to, first, after, fetch, lambda one: (one.number,))
-        total = 0
-        if "totalCount" in tree_of(info):
-            async with reading(context) as connection:
-                total = await count_differences(connection, id_, wanted)
+        page = await read_scoped_page(
+            info,
+            ("differences", id_, wanted),
+            Slicing.of(first, after),
+            _IN_ORDER,
+            lambda connection, size, after: page_differences(connection, id_, size, after=after, kinds=wanted),
+            lambda connection: count_differences(connection, id_, wanted),
+        )
         seen = views.may_ask(context.scope.policy, context.scope.role, "calls")
-        return page.connection([_difference_node(one, examples=seen) for one in page.rows], total)
+        return page.connection([_difference_node(one, examples=seen) for one in page.rows])
 
 
 @strawberry.type
@@ -161,18 +168,15 @@ class ReconciliationQuery:
                 f"the role `{context.scope.role}` may not see `{hidden}`, which `reconciliations` shows"
             )
 
-        async def fetch(size: int, position: Position | None) -> list[ReconciliationRecord]:
-            """At most `size` comparisons after `position`, newest first."""
-            async with reading(context) as connection:
-                return await page_reconciliations(connection, size, moment_and_id(position))
-
-        bound_to = ("reconciliations", context.scope.accounts)
-        page = await read_record_page(info, bound_to, first, after, fetch, lambda one: position_at(one.made_at, one.id))
-        total = 0
-        if "totalCount" in tree_of(info):
-            async with reading(context) as connection:
-                total = await count_reconciliations(connection)
-        return page.connection([await _node(context, one) for one in page.rows], total)
+        page = await read_scoped_page(
+            info,
+            ("reconciliations", context.scope.accounts),
+            Slicing.of(first, after),
+            newest_first("made_at"),
+            page_reconciliations,
+            count_reconciliations,
+        )
+        return page.connection([await _node(context, one) for one in page.rows])
 
 
 async def resolve_reconciliation(context: Context, id_: str) -> Reconciliation | None:
@@ -185,15 +189,6 @@ async def resolve_reconciliation(context: Context, id_: str) -> Reconciliation |
     async with reading(context) as connection:
         found = await get_reconciliation(connection, number)
     return None if found is None else await _node(context, found)
-
-
-def _number(position: Position | None) -> int:
-    match position:
-        case None:
-            return -1
-        case (int(number),):
-            return number
-    raise CursorError
 
 
 async def _node(context: Context, record: ReconciliationRecord) -> Reconciliation:

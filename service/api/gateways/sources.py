@@ -6,20 +6,18 @@ from typing import Final
 import strawberry
 
 from policies.policy.views import may_ask
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import read_record_page
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id, encode_id
+from service.api.execution.context import Context, Info, reading
+from service.api.execution.record_pages import RecordOrder, name_behind, read_scoped_page
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First, Slicing
 from service.api.types.declarations import UNSET, described
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import Count
-from service.query.records.ordering import Position
 from service.storage.gateways.pull_sources import PullSource, count_sources, get_source, page_sources
 
 PREFIX: Final = "source"
+_BY_NAME: Final = RecordOrder(lambda source: (source.name,), name_behind)
 
 
 @strawberry.type
@@ -52,18 +50,10 @@ class SourceQuery:
         """Gateways whose logs are pulled, by name. A key that is bound to accounts is shown the sources of those."""
         context = info.context
 
-        async def fetch(size: int, position: Position | None) -> list[PullSource]:
-            """At most `size` sources whose names come after that of `position`."""
-            async with reading(context) as connection:
-                return await page_sources(connection, size, str(position[0]) if position else "")
-
-        bound_to = ("sources", context.scope.accounts)
-        page = await read_record_page(info, bound_to, first, after, fetch, lambda one: (one.name,))
-        total = 0
-        if "totalCount" in tree_of(info):
-            async with reading(context) as connection:
-                total = await count_sources(connection)
-        return page.connection([await _node(context, one) for one in page.rows], total)
+        page = await read_scoped_page(
+            info, ("sources", context.scope.accounts), Slicing.of(first, after), _BY_NAME, page_sources, count_sources
+        )
+        return page.connection([await _node(context, one) for one in page.rows])
 
 
 async def resolve_source(context: Context, id_: str) -> Source | None:

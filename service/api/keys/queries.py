@@ -1,26 +1,19 @@
 """API keys as they are asked for. A key that is bound to accounts sees those that are bound to no other ones."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Final
 
 import strawberry
 
 from policies.policy import views
-from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import read_record_page
+from service.api.execution.context import Context, Info, reading
+from service.api.execution.record_pages import RecordOrder, moment_and_text, position_at, read_scoped_page
 from service.api.keys.types import ApiKey, decode_key_id, key_node, key_nodes
-from service.api.types.connections import Connection
-from service.api.types.declarations import UNSET, argument
+from service.api.types.connections import After, Connection, First, Slicing
+from service.api.types.declarations import UNSET
 from service.api.types.directives import Cost, paged
-from service.query.records.ordering import CursorError, Position
-from service.storage.control.api_keys import KeyRecord, find_key, number_of_keys, page_keys
+from service.storage.control.api_keys import find_key, number_of_keys, page_keys
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, argument("Go on after this cursor.")]
+_NEWEST_FIRST: Final = RecordOrder(lambda key: position_at(key.created_at, key.prefix), moment_and_text)
 
 
 @strawberry.type
@@ -31,15 +24,15 @@ class KeyQuery:
     async def api_keys(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[ApiKey] | None:
         """Keys, newest first, without their secrets; those that have ended included (admin)."""
         context, accounts = info.context, info.context.scope.accounts
-        async with context.reader.connection(context.scope) as connection:
-
-            async def fetch(size: int, position: Position | None) -> list[KeyRecord]:
-                """At most `size` keys after `position`, newest first."""
-                return await page_keys(connection, size, _moment_and_prefix(position), accounts)
-
-            page = await read_record_page(info, ("apiKeys", accounts), first, after, fetch, _position)
-            total = await number_of_keys(connection, accounts)
-        return page.connection(await key_nodes(context, page.rows), total)
+        page = await read_scoped_page(
+            info,
+            ("apiKeys", accounts),
+            Slicing.of(first, after),
+            _NEWEST_FIRST,
+            lambda connection, size, behind: page_keys(connection, size, behind, accounts),
+            lambda connection: number_of_keys(connection, accounts),
+        )
+        return page.connection(await key_nodes(context, page.rows))
 
 
 async def resolve_key(context: Context, id_: str) -> ApiKey | None:
@@ -47,19 +40,6 @@ async def resolve_key(context: Context, id_: str) -> ApiKey | None:
     prefix, scope = decode_key_id(id_), context.scope
     if prefix is None or not views.may_ask(scope.policy, scope.role, "apiKeys"):
         return None
-    async with context.reader.connection(scope) as connection:
+    async with reading(context) as connection:
         record = await find_key(connection, prefix, scope.accounts)
     return None if record is None else await key_node(context, record)
-
-
-def _position(record: KeyRecord) -> Position:
-    return (record.created_at - _EPOCH) // _MICROSECOND, record.prefix
-
-
-def _moment_and_prefix(position: Position | None) -> tuple[datetime, str] | None:
-    match position:
-        case None:
-            return None
-        case (int(micros), str(prefix)):
-            return _EPOCH + timedelta(microseconds=micros), prefix
-    raise CursorError

@@ -11,9 +11,9 @@ import strawberry
 from strawberry import Some
 
 from policies.policy.roots import CEILINGS
-from service.api.calls.resolvers import page_selection, tree_of
 from service.api.execution.context import Context, Info
 from service.api.execution.record_pages import read_record_page
+from service.api.execution.selection import page_selection, tree_of
 from service.api.ledger.types import (
     Checkpoint,
     LedgerEntry,
@@ -25,7 +25,7 @@ from service.api.ledger.types import (
     proof_node,
 )
 from service.api.retention.queries import refuse_bound
-from service.api.types.connections import CountedConnection
+from service.api.types.connections import After, CountedConnection, First, Slicing
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
@@ -39,8 +39,6 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 Filter = Annotated[LedgerFilter | None, argument("Which entries.")]
-First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, argument("Go on after this cursor.")]
 IssuedSize = Annotated[BigInt | None, argument("How many entries it covers; the newest when not given.")]
 Index = Annotated[BigInt, argument("The entry's place.")]
 Size = Annotated[BigInt, argument("How many entries the tree has.")]
@@ -173,7 +171,7 @@ async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> 
         return await ledger.page(following, first=size) if asked.rows or asked.has_next else []
 
     page = await read_record_page(
-        info, ("ledger", selection.parameters()), first, after, fetch, lambda entry: (entry.index,)
+        info, ("ledger", selection.parameters()), Slicing.of(first, after), fetch, lambda entry: (entry.index,)
     )
     nodes = [entry_node(entry, note=_may_read_notes(context)) for entry in page.rows]
     return page.counted_connection(nodes, await _count(ledger, selection) if asked.total else 0)

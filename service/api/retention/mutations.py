@@ -6,15 +6,14 @@ from typing import Annotated, Final
 import strawberry
 
 from policies.policy.model import DataClass as PolicyDataClass
-from service.api.execution.context import Info
-from service.api.retention.queries import account_in_scope, reading, refuse_bound, retention_context
+from service.api.execution.context import Info, reading
+from service.api.retention.queries import account_in_scope, refuse_bound, retention_context
 from service.api.retention.types import (
     Erasure,
     ErasureKind,
     Hold,
     PurgedPartition,
     PurgeRun,
-    decode_id,
     entry_index,
     erasure_node,
     hold_node,
@@ -24,6 +23,7 @@ from service.api.retention.types import (
 from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
 from service.api.types.enums import DataClass, HoldClass
+from service.api.types.public_ids import decode_id
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError
 from service.retention.erasure import erasure_record as erasures

@@ -6,15 +6,13 @@ accounts at once, are not for it.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-import asyncpg
 import strawberry
 
 from policies.policy import views
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
+from service.api.execution.context import Context, Info, reading
+from service.api.execution.record_pages import RecordOrder, name_behind, newest_first, read_scoped_page
 from service.api.retention.types import (
     Account,
     ClassRetention,
@@ -22,32 +20,27 @@ from service.api.retention.types import (
     Hold,
     PurgeRun,
     class_node,
-    decode_account_id,
-    decode_id,
-    encode_account_id,
     erasure_node,
     hold_node,
     purge_node,
 )
 from service.api.types.calls import Node
-from service.api.types.connections import Connection
+from service.api.types.connections import After, Connection, First, Slicing
 from service.api.types.declarations import UNSET, argument, described
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_account_id, decode_id, encode_account_id
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.model.parameters import storable
-from service.query.reader import TimedReading
 from service.query.records.account_list import account_id, accounts_of, count_accounts, count_calls, page_accounts
-from service.query.records.ordering import Position
 from service.retention.audit import report
 from service.retention.context import RetentionContext
 from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
-from service.retention.purge_runs import Run, Runs
+from service.retention.purge_runs import Runs
 from service.storage.control.policies import applied_policy
 
-First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, argument("Go on after this cursor.")]
+_BY_NAME: Final = RecordOrder(lambda row: (row["name"],), name_behind)
 AccountName = Annotated[str, argument("The account's name, as calls have it.")]
 Active = Annotated[bool | None, argument("Only those in force, or only the others.")]
 Accounts = Annotated[
@@ -59,11 +52,6 @@ def retention_context(context: Context) -> RetentionContext:
     """What retention works with in this process."""
     retention: RetentionContext = context.services["retention"]
     return retention
-
-
-def reading(context: Context) -> TimedReading:
-    """A connection that PostgreSQL itself keeps to the accounts of the one who asks."""
-    return context.reader.connection(context.scope)
 
 
 @strawberry.type
@@ -136,19 +124,15 @@ class RetentionQuery:
         """Purges, newest first."""
         refuse_bound(info.context, "purgeRuns")
         retention = retention_context(info.context)
-        async with reading(info.context) as connection:
-            runs = Runs(connection)
-
-            async def fetch(size: int, position: Position | None) -> list[Run]:
-                """At most `size` purges after `position`, newest first."""
-                return await runs.page(size, moment_and_id(position))
-
-            page = await read_record_page(
-                info, ("purgeRuns", None), first, after, fetch, lambda run: position_at(run.planned_at, run.id)
-            )
-            total = await runs.count()
-        nodes = [purge_node(retention, run) for run in page.rows]
-        return page.connection(nodes, total)
+        page = await read_scoped_page(
+            info,
+            ("purgeRuns", None),
+            Slicing.of(first, after),
+            newest_first("planned_at"),
+            lambda connection, size, behind: Runs(connection).page(size, behind),
+            lambda connection: Runs(connection).count(),
+        )
+        return page.connection([purge_node(retention, run) for run in page.rows])
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def holds(
@@ -157,57 +141,51 @@ class RetentionQuery:
         """Legal holds, lifted ones included."""
         context, accounts = info.context, info.context.scope.accounts
         only_active = None if active is UNSET else active
-        async with reading(context) as connection:
-
-            async def fetch(size: int, position: Position | None) -> list[holds.StoredHold]:
-                """At most `size` holds after `position`, newest first."""
-                return await holds.page_holds(
-                    connection, size, after=moment_and_id(position), active=only_active, accounts=accounts
-                )
-
-            kind = f"holds {only_active}"
-            page = await read_record_page(
-                info, (kind, accounts), first, after, fetch, lambda hold: position_at(hold.placed_at, hold.id)
-            )
-            total = await holds.count_holds(connection, active=only_active, accounts=accounts)
-        nodes = [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in page.rows]
-        return page.connection(nodes, total)
+        page = await read_scoped_page(
+            info,
+            (f"holds {only_active}", accounts),
+            Slicing.of(first, after),
+            newest_first("placed_at"),
+            lambda connection, size, behind: holds.page_holds(
+                connection, size, after=behind, active=only_active, accounts=accounts
+            ),
+            lambda connection: holds.count_holds(connection, active=only_active, accounts=accounts),
+        )
+        names = context.reader.accounts
+        return page.connection([hold_node(hold, await names.name(hold.account_id)) for hold in page.rows])
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Erasure] | None:
         """Requests to erase one person or one account."""
         context, accounts = info.context, info.context.scope.accounts
-        async with reading(context) as connection:
-
-            async def fetch(size: int, position: Position | None) -> list[erasures.StoredErasure]:
-                """At most `size` erasures after `position`, newest first."""
-                return await erasures.page_erasures(connection, size, moment_and_id(position), accounts)
-
-            page = await read_record_page(
-                info, ("erasures", accounts), first, after, fetch, lambda one: position_at(one.requested_at, one.id)
-            )
-            total = await erasures.count_erasures(connection, accounts)
-        nodes = [erasure_node(one, await context.reader.accounts.name(one.account_id)) for one in page.rows]
-        return page.connection(nodes, total)
+        page = await read_scoped_page(
+            info,
+            ("erasures", accounts),
+            Slicing.of(first, after),
+            newest_first("requested_at"),
+            lambda connection, size, behind: erasures.page_erasures(connection, size, behind, accounts),
+            lambda connection: erasures.count_erasures(connection, accounts),
+        )
+        names = context.reader.accounts
+        return page.connection([erasure_node(one, await names.name(one.account_id)) for one in page.rows])
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Account] | None:
         """Accounts with their tier."""
         context, scope = info.context, info.context.scope.accounts
+        page = await read_scoped_page(
+            info,
+            ("accounts", scope),
+            Slicing.of(first, after),
+            _BY_NAME,
+            lambda connection, size, behind: page_accounts(connection, size, behind=behind, accounts=scope),
+            lambda connection: count_accounts(connection, scope),
+        )
         async with reading(context) as connection:
-
-            async def fetch(size: int, position: Position | None) -> list[asyncpg.Record]:
-                """At most `size` accounts whose names come after that of `position`."""
-                return await page_accounts(
-                    connection, size, behind=str(position[0]) if position else "", accounts=scope
-                )
-
-            page = await read_record_page(info, ("accounts", scope), first, after, fetch, lambda row: (row["name"],))
             counts = await count_calls(connection, [row["id"] for row in page.rows])
-            total = await count_accounts(connection, scope) if "totalCount" in tree_of(info) else 0
         await context.reader.accounts.load(row["id"] for row in page.rows)
         now = await context.reader.clock.now()
-        return page.connection([_account(context, row, counts.get(row["id"], 0), now) for row in page.rows], total)
+        return page.connection([_account(context, row, counts.get(row["id"], 0), now) for row in page.rows])
 
     @strawberry.field(directives=[Cost(weight=5)])
     async def account(self, info: Info, name: AccountName) -> Account | None:

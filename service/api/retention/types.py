@@ -1,10 +1,7 @@
 """What is kept and what was destroyed, as the schema shows it: nothing of any call, only windows, counts and ids."""
 
-import base64
-import binascii
 from datetime import datetime, timedelta
 from enum import Enum
-from uuid import UUID
 
 import strawberry
 
@@ -13,13 +10,14 @@ from policies.retention import PARTITION_CLASSES, Partition
 from service.api.types.calls import Node
 from service.api.types.declarations import described, value
 from service.api.types.enums import DataClass, Store
+from service.api.types.public_ids import encode_id
 from service.api.types.scalars import BigInt, Digest, big_int
 from service.retention import purge_runs as runs
 from service.retention.audit import report
 from service.retention.context import RetentionContext
 from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
-from service.storage.ids import encode_call_id, public_id
+from service.storage.ids import encode_call_id
 
 
 @strawberry.enum
@@ -183,36 +181,6 @@ class Account(Node):
     tier: str = described("Tier of the calls that it makes now.")
     created_at: datetime = described("When it was first heard of.")
     calls: BigInt = described("Calls in the sums that are kept.", weight=20)
-
-
-def encode_account_id(number: int) -> strawberry.ID:
-    """`acct_` and seven characters."""
-    return strawberry.ID("acct_" + base64.b32encode(number.to_bytes(4, "big")).decode().rstrip("=").lower())
-
-
-def decode_account_id(text: str) -> int | None:
-    """The account's number; None for what is no account's id."""
-    body = text.removeprefix("acct_")
-    try:
-        number = int.from_bytes(base64.b32decode(body.upper() + "=" * (-len(body) % 8)), "big")
-        return number if encode_account_id(number) == text and number < 2**31 else None
-    except (binascii.Error, ValueError, OverflowError):
-        return None
-
-
-def encode_id(kind: str, id_: UUID) -> strawberry.ID:
-    """`hold_` and 26 characters."""
-    return strawberry.ID(public_id(kind, id_))
-
-
-def decode_id(kind: str, text: str) -> UUID | None:
-    """The id in `text`; None when it is none of that kind."""
-    body = text.removeprefix(f"{kind}_")
-    try:
-        id_ = UUID(bytes=base64.b32decode(body.upper() + "=" * (-len(body) % 8)))
-    except (binascii.Error, ValueError):
-        return None
-    return id_ if encode_id(kind, id_) == text else None
 
 
 def hold_node(hold: holds.StoredHold, account: str) -> Hold:

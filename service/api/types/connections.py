@@ -4,16 +4,18 @@ In the schema `Edge[Call]` is `CallEdge`, and `Connection[Hold]` is `HoldConnect
 """
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
-from service.api.types.declarations import given, selected
+from service.api.types.declarations import argument, given, selected
 from service.api.types.scalars import Count
 from service.query.model.errors import BadInputError
 from service.query.records.page import PAGE_DEFAULT, PAGE_MAX
 
 T = TypeVar("T")
+First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
+After = Annotated[str | None, argument("Go on after this cursor.")]
 
 
 @strawberry.type

@@ -80,7 +80,7 @@ def counted(number: object) -> int:
 
 
 def big_int(number: int | None) -> BigInt | None:
-    """As the schema types a whole number that may be missing."""
+    """A whole number that may be missing, as the schema types it."""
     return None if number is None else BigInt(number)
 
 

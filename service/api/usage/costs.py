@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from policies.policy import views
 from policies.policy.model import View
 from service.api.calls.filters import to_predicate
-from service.api.calls.resolvers import merged, tree_of
 from service.api.execution.context import Info
+from service.api.execution.selection import merged, tree_of
 from service.api.types.calls import Tag
 from service.api.types.connections import Edge, PageInfo
 from service.api.types.enums import CallStatus

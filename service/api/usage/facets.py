@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import strawberry
 
 from service.api.calls.filters import to_predicate
-from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Info
+from service.api.execution.selection import tree_of
 from service.api.types.declarations import argument, described
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import CallFilter

@@ -9,12 +9,12 @@ import strawberry
 from graphql import GraphQLError
 
 from service.access.authenticate import ForbiddenError
-from service.api.execution.context import Context, Info
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.errors import Code
-from service.api.retention.queries import account_in_scope, reading
-from service.api.retention.types import encode_id
+from service.api.retention.queries import account_in_scope
 from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
+from service.api.types.public_ids import encode_id
 from service.api.webhooks.spending import day_of, spent_on
 from service.api.webhooks.types import budgets_of
 from service.log_redaction import name_as_stored

@@ -5,14 +5,12 @@ from typing import Annotated
 import strawberry
 
 from policies.policy.views import may_ask
-from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context, Info
-from service.api.execution.record_pages import moment_and_id, own_key, position_at, read_record_page
-from service.api.retention.queries import After, First, reading
-from service.api.retention.types import decode_id
-from service.api.types.connections import Connection
+from service.api.execution.context import Context, Info, reading
+from service.api.execution.record_pages import newest_first, own_key, read_scoped_page
+from service.api.types.connections import After, Connection, First, Slicing
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
+from service.api.types.public_ids import decode_id
 from service.api.webhooks.types import (
     DELIVERY_PREFIX,
     PREFIX,
@@ -22,7 +20,6 @@ from service.api.webhooks.types import (
     webhook_node,
 )
 from service.query.model.errors import BadInputError
-from service.query.records.ordering import Position
 from service.storage.control.webhook_deliveries import (
     DeliveryRecord,
     count_deliveries,
@@ -43,19 +40,15 @@ class WebhookQuery:
         """The key's own webhooks, newest first; everybody's for admins of every account."""
         own = own_key(info.context.scope)
 
-        async def fetch(size: int, position: Position | None) -> list[WebhookRecord]:
-            """At most `size` webhooks after `position`, newest first."""
-            async with reading(info.context) as connection:
-                return await page_webhooks(connection, size, requested_by=own, behind=moment_and_id(position))
-
-        page = await read_record_page(
-            info, ("webhooks", own), first, after, fetch, lambda one: position_at(one.created_at, one.id)
+        page = await read_scoped_page(
+            info,
+            ("webhooks", own),
+            Slicing.of(first, after),
+            newest_first("created_at"),
+            lambda connection, size, behind: page_webhooks(connection, size, requested_by=own, behind=behind),
+            lambda connection: count_webhooks(connection, own),
         )
-        total = 0
-        if "totalCount" in tree_of(info):
-            async with reading(info.context) as connection:
-                total = await count_webhooks(connection, own)
-        return page.connection([await webhook_node(info.context, one) for one in page.rows], total)
+        return page.connection([await webhook_node(info.context, one) for one in page.rows])
 
     @strawberry.field(directives=[*paged(), Cost(weight=5)])
     async def webhook_deliveries(
@@ -64,19 +57,15 @@ class WebhookQuery:
         """What was or is to be delivered to a webhook, newest first. What has ended is forgotten after 30 days."""
         record = await reached_webhook(info.context, webhook)
 
-        async def fetch(size: int, position: Position | None) -> list[DeliveryRecord]:
-            """At most `size` deliveries after `position`, newest first."""
-            async with reading(info.context) as connection:
-                return await page_deliveries(connection, record.id, size, moment_and_id(position))
-
-        page = await read_record_page(
-            info, ("deliveries", record.id), first, after, fetch, lambda one: position_at(one.created_at, one.id)
+        page = await read_scoped_page(
+            info,
+            ("deliveries", record.id),
+            Slicing.of(first, after),
+            newest_first("created_at"),
+            lambda connection, size, behind: page_deliveries(connection, record.id, size, behind),
+            lambda connection: count_deliveries(connection, record.id),
         )
-        total = 0
-        if "totalCount" in tree_of(info):
-            async with reading(info.context) as connection:
-                total = await count_deliveries(connection, record.id)
-        return page.connection([delivery_node(one) for one in page.rows], total)
+        return page.connection([delivery_node(one) for one in page.rows])
 
 
 async def resolve_webhook(context: Context, id_: str) -> Webhook | None:

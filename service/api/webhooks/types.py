@@ -8,9 +8,9 @@ from typing import Any
 import strawberry
 
 from service.api.execution.context import Context
-from service.api.retention.types import encode_id
 from service.api.types.calls import Node
 from service.api.types.declarations import described, value
+from service.api.types.public_ids import encode_id
 from service.storage.control.webhook_deliveries import DeliveryRecord
 from service.storage.control.webhooks import WebhookRecord
 from service.webhooks.budgets import Budgets

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.api.retention.types import encode_id
+from service.api.types.public_ids import encode_id
 from service.commands.common import in_runtime, say
 from service.commands.options import Data, verb
 from service.retention.erasure.erasure import request_erasure

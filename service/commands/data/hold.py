@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from policies.policy.model import DataClass
-from service.api.retention.types import decode_id, encode_id
+from service.api.types.public_ids import decode_id, encode_id
 from service.commands.common import in_runtime, progress, say, table
 from service.commands.data.export import parse_bound
 from service.commands.evidence.ledger import write_lines

@@ -173,7 +173,7 @@ def _key_text(key: str) -> str:
         with Path(key).open(encoding="ascii") as file:
             return file.read(_KEY_BYTES_MAX).strip()
     except (OSError, UnicodeDecodeError):
-        raise OperatorError("the file of --key cannot be read") from None
+        raise OperatorError("the file of --key cannot be read: name one that holds the key in a line") from None
 
 
 __all__ = ["apply", "approve", "list_versions"]

@@ -44,7 +44,7 @@ class Encoder(Protocol):
 
 
 class LineEncoder:
-    """CSV or NDJSON."""
+    """Writes CSV or NDJSON."""
 
     def __init__(self, layout: Layout, form: ExportFormat) -> None:
         self._csv = Csv(layout) if form is ExportFormat.CSV else None
@@ -81,7 +81,7 @@ class Gzip:
         return await self._compressed(await self._inner.rows(rows))
 
     async def end(self) -> bytes:
-        """The rest."""
+        """The rest of the file, behind the last row."""
         return await self._compressed(await self._inner.end()) + self._stream.flush()
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from policies import Role, view_table
 from service.access.principal import Principal
 from service.api.exports.requests import ExportRequest
 from service.errors import RequestError
-from service.export.asker import asker_of
+from service.export.requester import requester_of
 from service.export.sources.source import Parts, encoder_for, file_parts, manifest_of, open_source
 from service.query.model.scope import Scope
 from service.query.reader import Reader
@@ -14,7 +14,7 @@ from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord
 
 
-class AskedByKey(Protocol):
+class RequestedByKey(Protocol):
     """What a key asked for: an export, or a schedule of exports."""
 
     @property
@@ -49,7 +49,7 @@ async def exported_rows(runtime: Runtime, record: ExportRecord) -> tuple[Parts, 
 
 
 def scope_of(runtime: Runtime, record: ExportRecord) -> Scope:
-    """Of the key that asked, under the policy under which it asked. Raises ExportEndedError under another policy."""
+    """The scope of the key that asked, under the policy of then. Raises ExportEndedError under another one."""
     _refuse_changed(runtime, record)
     role, policy = Role(record.role), runtime.applied.policy
     return Scope(record.requested_by, role, record.accounts, policy, view_table(policy, role))
@@ -60,9 +60,9 @@ def _refuse_changed(runtime: Runtime, record: ExportRecord) -> None:
         raise ExportEndedError("another policy was put in force meanwhile: ask for the export again")
 
 
-async def refuse_ended(runtime: Runtime, asked: AskedByKey) -> Principal:
-    """Who asked, with the rights of then. Raises ExportEndedError as `asker_of` finds nobody."""
-    found = await asker_of(runtime, asked.requested_by, Role(asked.role), asked.accounts)
+async def refuse_ended(runtime: Runtime, asked: RequestedByKey) -> Principal:
+    """Who asked, with the rights of then. Raises ExportEndedError as `requester_of` finds nobody."""
+    found = await requester_of(runtime, asked.requested_by, Role(asked.role), asked.accounts)
     if found is None:
         raise ExportEndedError
     return found

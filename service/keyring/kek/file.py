@@ -68,7 +68,9 @@ async def open_file_kek(url: str, *, salt: bytes) -> LocalKek:
         return LocalKek(await asyncio.to_thread(_stretch, content, salt, path), f"passphrase in `{path}`")
     if len(content) == KEY_BYTES:
         return LocalKek(content, f"key in `{path}`")
-    raise KekError(f"`{path}` holds neither 32 random bytes nor a passphrase in one line of text")
+    raise KekError(
+        f"`{path}` holds neither 32 random bytes nor a passphrase in one line of text: write one of them there"
+    )
 
 
 def create_kek_file(path: Path) -> bool:
@@ -107,5 +109,7 @@ def _is_passphrase(content: bytes) -> bool:
 def _stretch(content: bytes, salt: bytes, path: Path) -> bytes:
     passphrase = content.decode().rstrip("\r\n")
     if len(passphrase) < PASSPHRASE_CHARACTERS_MIN:
-        raise KekError(f"the passphrase in `{path}` is shorter than {PASSPHRASE_CHARACTERS_MIN} characters")
+        raise KekError(
+            f"the passphrase in `{path}` is shorter than {PASSPHRASE_CHARACTERS_MIN} characters: use a longer one"
+        )
     return Scrypt(salt=salt, length=KEY_BYTES, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P).derive(passphrase.encode())

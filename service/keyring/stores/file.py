@@ -97,7 +97,9 @@ class Tombstones:
             fate, name, _ = line.decode("ascii").split(" ")
             return parse_name(name), _HAD_KEY[fate]
         except (ValueError, KeyError):
-            raise KeyringDamagedError(f"`{self._path}` holds a line that is no tombstone") from None
+            raise KeyringDamagedError(
+                f"`{self._path}` holds a line that is no tombstone: restore it from the keyring's backup"
+            ) from None
 
 
 P = ParamSpec("P")

@@ -46,7 +46,7 @@ class Layout:
         self._root_text = str(root)
 
     def pack_path(self, pack: str) -> str:
-        """The file of a pack, which is named as `place_of` names it."""
+        """The file of a pack, which is named as `pack_slot_of` names it."""
         return f"{self._root_text}/packs/{pack}"
 
     def key_path(self, name: KeyName) -> str:
@@ -86,7 +86,9 @@ class Layout:
         try:
             metadata = Metadata.decode(read_private(self.metadata_path))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise KeyringDamagedError(f"`{self.metadata_path}` is not a keyring's metadata") from None
+            raise KeyringDamagedError(
+                f"`{self.metadata_path}` is not a keyring's metadata: restore it from the keyring's backup"
+            ) from None
         if not self.tombstones_path.is_file():
             raise KeyringDamagedError(f"`{self.tombstones_path}` is gone: restore it from the keyring's backup")
         return metadata

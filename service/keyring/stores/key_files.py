@@ -15,7 +15,7 @@ from service.disk import sync
 from service.keyring.names import KeyName
 from service.keyring.stores.file_layout import Layout
 from service.keyring.stores.pack_file import clear_slots, read_slot, read_slots, write_slot
-from service.keyring.stores.packs import Place, name_at, place_of
+from service.keyring.stores.packs import PackSlot, name_at, pack_slot_of
 from service.keyring.stores.private_files import erase, make_directory, publish, read_private, replace
 from service.keyring.stores.protocol import is_packed
 
@@ -104,7 +104,7 @@ class KeyFiles:
         """The names of all keys."""
         for pack in self._layout.packs():
             for slot in read_slots(self._layout.pack_path(pack)):
-                if (name := name_at(Place(pack, slot))) is not None:
+                if (name := name_at(PackSlot(pack, slot))) is not None:
                     yield name
         for name in self._layout.keys_alone():
             pack, slot, _ = self.where(name)
@@ -113,8 +113,8 @@ class KeyFiles:
 
     def _find(self, name: KeyName) -> tuple[str, int, str]:
         """The path of a key's pack, empty if it is in none, its slot there, and the path of a file of its own."""
-        place = place_of(name)
-        pack, slot = (self._layout.pack_path(place.pack), place.slot) if place else ("", 0)
+        at = pack_slot_of(name)
+        pack, slot = (self._layout.pack_path(at.pack), at.slot) if at else ("", 0)
         return pack, slot, self._layout.key_path(name)
 
     def _tidy(self, folders: Iterable[Path]) -> None:

@@ -18,35 +18,35 @@ _PACK_KEY: Final = re.compile(
 )
 
 
-class Place(NamedTuple):
+class PackSlot(NamedTuple):
     """Where a key is packed: `accounts/97` or `periods/1/personal/2026-11`, and its number in there from 0."""
 
     pack: str
     slot: int
 
 
-def place_of(name: KeyName) -> Place | None:
+def pack_slot_of(name: KeyName) -> PackSlot | None:
     """Where a key is packed; None for keys of holds and erasures, which are few, and stand alone."""
     if isinstance(name, AccountKeyName):
-        return Place(f"accounts/{name.account >> _ACCOUNTS_BITS}", name.account & SLOTS_MAX - 1)
+        return PackSlot(f"accounts/{name.account >> _ACCOUNTS_BITS}", name.account & SLOTS_MAX - 1)
     if isinstance(name, PeriodKeyName):
         month, day = name.period[:7], name.period[8:]
-        return Place(f"periods/{name.tier}/{name.data_class}/{month}", int(day or 0))
+        return PackSlot(f"periods/{name.tier}/{name.data_class}/{month}", int(day or 0))
     return None
 
 
-def name_at(place: Place) -> KeyName | None:
-    """The name of the key that `place_of` puts there; None if that is no key's place."""
-    kind, _, rest = place.pack.partition("/")
+def name_at(at: PackSlot) -> KeyName | None:
+    """The name of the key that `pack_slot_of` gives that slot; None if it is no key's."""
+    kind, _, rest = at.pack.partition("/")
     try:
         if kind == "accounts":
-            name = parse_name(f"account/{(int(rest) << _ACCOUNTS_BITS) + place.slot}")
+            name = parse_name(f"account/{(int(rest) << _ACCOUNTS_BITS) + at.slot}")
         else:
-            name = parse_name(f"period/{rest}-{place.slot:02}" if place.slot else f"period/{rest}")
+            name = parse_name(f"period/{rest}-{at.slot:02}" if at.slot else f"period/{rest}")
     except ValueError:
         return None
     # A copy that somebody made beside a pack, as `00` or `2026-11-01`, is none.
-    return name if place_of(name) == place else None
+    return name if pack_slot_of(name) == at else None
 
 
 def pack_key_name(pack: str, kek_id: bytes) -> str:

@@ -221,14 +221,17 @@ class PostgresStore:
             return Metadata.decode(text or "")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise KeyringDamagedError(
-                f"the metadata of the keyring at {describe_address(self._address)} is unreadable"
+                f"the metadata of the keyring at {describe_address(self._address)} is unreadable: "
+                "restore it from its backup"
             ) from None
 
     def _name(self, text: str) -> KeyName:
         try:
             return parse_name(text)
         except ValueError:
-            raise KeyringDamagedError(f"the keyring in {self.location} holds a name that is no key's") from None
+            raise KeyringDamagedError(
+                f"the keyring in {self.location} holds a name that is no key's: restore it from its backup"
+            ) from None
 
 
 def describe_address(address: str) -> str:
@@ -246,7 +249,9 @@ async def _connection(address: str) -> AsyncIterator[asyncpg.Connection]:
         try:
             connection = await asyncpg.connect(address, timeout=CONNECT_S, command_timeout=COMMAND_S)
         except ValueError:
-            raise KeyringAddressError("CALLEDGER_KEYRING is no address of a PostgreSQL") from None
+            raise KeyringAddressError(
+                "CALLEDGER_KEYRING is no address of a PostgreSQL: set it to `postgres:postgresql://...`"
+            ) from None
         except _REFUSALS:
             raise KeyringError(
                 f"the keyring's PostgreSQL at {describe_address(address)} refuses this user or database"
@@ -255,7 +260,8 @@ async def _connection(address: str) -> AsyncIterator[asyncpg.Connection]:
             yield connection
         except asyncpg.InsufficientPrivilegeError:
             raise KeyringError(
-                f"PostgreSQL at {describe_address(address)} does not let this user keep keys there"
+                f"PostgreSQL at {describe_address(address)} does not let this user keep keys there: "
+                "give it a database of its own"
             ) from None
         finally:
             await connection.close(timeout=COMMAND_S)

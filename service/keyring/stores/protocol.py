@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service.keyring.metadata import KEK_ID_BYTES, Metadata
 from service.keyring.names import KeyName
-from service.keyring.stores.packs import place_of
+from service.keyring.stores.packs import pack_slot_of
 
 ENTRY_FORMAT: Final = b"\x01"
 PACKED_FORMAT: Final = b"\x02"
@@ -36,7 +36,7 @@ def is_packed(entry: bytes) -> bool:
 
 def is_stale(name: KeyName, entry: bytes, metadata: Metadata) -> bool:
     """Whether a new key would be wrapped otherwise by now."""
-    packs = metadata.packs and place_of(name) is not None
+    packs = metadata.packs and pack_slot_of(name) is not None
     return metadata.current.id != kek_id_of(entry) or is_packed(entry) != packs
 
 

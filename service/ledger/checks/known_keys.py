@@ -63,7 +63,10 @@ class KnownKeys:
 
 
 def short_name(name: str) -> str | int:
-    """Of an account's key the account's id, of any other its name: accounts are many, and a number is smaller."""
+    """What a key is noted by: an account's by the account's id, any other by its name.
+
+    Accounts are many, and a number is smaller.
+    """
     return int(name.removeprefix(_ACCOUNT)) if name.startswith(_ACCOUNT) else name
 
 

@@ -125,7 +125,7 @@ class ChangesPage(NamedTuple):
 
     @property
     def rows(self) -> list[Row]:
-        """The calls."""
+        """The calls of the page, oldest change first."""
         return [change.row for change in self.changes]
 
     def cursor(self, position: int) -> str:

@@ -67,7 +67,7 @@ def real(value: float | None) -> float | None:
 
 
 def decimal(value: str | None) -> str | None:
-    """As the scalar answers it: plain notation without needless zeros."""
+    """The amount as the scalar answers it: plain notation without needless zeros."""
     if value is None:
         return None
     plain = format(Decimal(value), "f")
@@ -118,7 +118,7 @@ def source(value: object) -> str:
 
 
 def sources(values: Sequence[object]) -> Sequence[str]:
-    """Of a column, as `source` has each value. Raises UnsupportedValueError when there is no name."""
+    """The names of a column's values, as `source` has each. Raises UnsupportedValueError when there is no name."""
     known = {value: source(value) for value in {*values}}
     return [*map(known.__getitem__, values)]
 

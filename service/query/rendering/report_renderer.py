@@ -67,7 +67,7 @@ class ReportLookups:
 
     @classmethod
     def of(cls, found: CostRecords, tags: Sequence[str]) -> "ReportLookups":
-        """Of one report; `tags` are the keys that it is grouped by."""
+        """The lookups of one report; `tags` are the keys that it is grouped by."""
         edges = found.edges
         if not edges:
             return cls(found.names, tags, {}, {})

@@ -9,6 +9,7 @@ import asyncpg
 
 from policies.policy.model import Policy, Store
 from service.query.buckets.tier_days import DAY, TierDays, every_day, within
+from service.storage.citus.settling import fetch_differences
 from service.storage.cold.catalogue import FrozenTimes
 
 _KEY: Final = "account_id, tier, model, provider, api_key, failed, currency"
@@ -30,7 +31,8 @@ _EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in _SUMS)
 _MOMENTS: Final = "sum(entries * (1 + bin::bigint * 1000 + bin::bigint * bin * 1000000))"
 
 # One row per store and key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that
-# neither a compaction nor a writer can come between them, and each call is read once for both stores.
+# neither a compaction nor a writer can come between them (on Citus see `fetch_differences`), and each call is read once
+# for both stores.
 _STORED: Final = """
         SELECT '{store}' AS store, 1 AS side, {key}, {plain}, coalesce(
             (SELECT {moments} FROM unnest(latency_buckets, latency_counts) AS histogram (bin, entries)), 0
@@ -128,5 +130,5 @@ async def check_usage(
     for tier, start, end in within(chosen, policy, Store.CALL, now, DAY):
         if frozen.touch(tier, start, end):
             continue
-        for row in await owner.fetch(_STATEMENT, tier, start, end, [store.value for store in _STORES]):
+        for row in await fetch_differences(owner, _STATEMENT, tier, start, end, [store.value for store in _STORES]):
             yield UsageDifference(Store(row["store"]), row["account_id"], tier, start, *row[2:])

@@ -10,6 +10,7 @@ import asyncpg
 
 from policies.policy.model import Policy, Store
 from service.query.buckets.tier_days import TierDays, every_day, within
+from service.storage.citus.settling import fetch_differences
 
 _LONGEST: Final = timedelta(days=4000)
 # One value for all rows: a call is compared with no row of the table of files, which Citus could not do on its workers.
@@ -41,5 +42,5 @@ async def check_corrections(
     now: datetime = await owner.fetchval("SELECT now()")
     chosen = await every_day(owner, now) if tier_days is None else tier_days
     for tier, start, end in within(chosen, policy, Store.CALL, now, _LONGEST):
-        for (account,) in await owner.fetch(_DIFFERENCES, tier, start, end):
+        for (account,) in await fetch_differences(owner, _DIFFERENCES, tier, start, end):
             yield account

@@ -107,7 +107,7 @@ class RetentionWindows:
         return RetentionWindows(self._policy, self._tier_periods, self.now).complete_from(Store.CALL)
 
     def readable_from(self) -> datetime | None:
-        """From when on users can be told apart; None when the filter asks for none, or the calls end no earlier."""
+        """From which moment on users can be told apart; None when no user is asked for, or the calls end no earlier."""
         readable = self.complete_from(Store.CALL)
         return readable if self._users and readable > self.calls_from() else None
 

@@ -123,8 +123,6 @@ async def _checks(
 
 async def _last_purge(context: RetentionContext) -> datetime | None:
     """When the last purge ended, by the ledger: anybody who has the database can write a row."""
-    if not isinstance(context.ledger, Ledger):
-        return None
     text = (await read_record(context.ledger, kinds=(LedgerKind.PURGE_RESULT, LedgerKind.NOTHING_DUE))).last_purge
     return None if text is None else datetime.fromisoformat(text)
 

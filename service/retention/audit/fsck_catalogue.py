@@ -5,7 +5,7 @@ mirror.
 from datetime import datetime
 from typing import Final
 
-from service.ledger import Ledger, check_columns, check_mirror, check_notes, history_problem
+from service.ledger import check_columns, check_mirror, check_notes, history_problem
 from service.retention.context import RetentionContext
 from service.storage.citus.engine import copies_on
 from service.storage.connection import Connection
@@ -62,25 +62,21 @@ async def check_definitions(context: RetentionContext, _: datetime) -> Result:
 
 async def check_ledger_columns(context: RetentionContext, _: datetime) -> Result:
     """The columns next to each leaf agree with the leaf."""
-    if not isinstance(context.ledger, Ledger):
-        return [], "there is no ledger"
     return await check_columns(context.ledger), "the columns next to the leaves agree with them"
 
 
 async def check_ledger_notes(context: RetentionContext, _: datetime) -> Result:
     """Every note is the one that was written, or its erasure is recorded."""
-    return await check_notes(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
+    return await check_notes(context.ledger)
 
 
 async def check_ledger_mirror(context: RetentionContext, _: datetime) -> Result:
     """The mirror is complete, and the same as the database."""
-    return await check_mirror(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
+    return await check_mirror(context.ledger)
 
 
 async def check_history(context: RetentionContext, _: datetime) -> Result:
     """The ledger still begins with what the keyring noted of it."""
-    if not isinstance(context.ledger, Ledger):
-        return [], "there is no ledger"
     problem = await history_problem(context.ledger)
     wrong = [] if problem is None else [f"{problem}; restore the mirror, or `calledger ledger accept-loss`"]
     return wrong, "the ledger begins with what the keyring remembers of it"

@@ -28,8 +28,6 @@ async def record_keys(context: RetentionContext) -> int:
 
     A key is lost when the ledger says that it was made, and it is neither in the keyring nor among its tombstones.
     """
-    if context.ledger is None:
-        return 0
     async with context.owner.acquire() as connection, connection.transaction():
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             return 0
@@ -38,18 +36,18 @@ async def record_keys(context: RetentionContext) -> int:
         live = {short_name(str(name)) for name in await context.keyring.names()}
         destroyed = {short_name(name) for name in await context.keyring.tombstones()}
         created = {name for name, kind in known.items() if kind == LedgerKind.KEY_CREATED}
-        changes: dict[entries.Kind, set[str | int]] = {
-            "KEY_CREATED": live - destroyed - created,
-            "KEY_DESTROYED": {name for name in destroyed & known.keys() if _is_ours(name, known[name])},
-            "KEY_LOST": created - live - destroyed,
+        changes: dict[LedgerKind, set[str | int]] = {
+            LedgerKind.KEY_CREATED: live - destroyed - created,
+            LedgerKind.KEY_DESTROYED: {name for name in destroyed & known.keys() if _is_ours(name, known[name])},
+            LedgerKind.KEY_LOST: created - live - destroyed,
         }
         for kind, changed in changes.items():
             names = sorted(long_name(name) for name in changed)
-            if names and kind == "KEY_LOST":
+            if names and kind is LedgerKind.KEY_LOST:
                 log.error("keys are gone that nobody destroyed: restore the keyring", keys=names[:5], count=len(names))
             for first in range(0, len(names), entries.NAMES_MAX):
                 facts = {"keys": names[first : first + entries.NAMES_MAX]}
-                await entries.append(context.ledger, kind, facts, actor=SYSTEM, connection=connection)
+                await context.ledger.append(kind, facts, actor=SYSTEM, connection=connection)
     return sum(len(names) for names in changes.values())
 
 

@@ -21,11 +21,10 @@ async def check_cold(context: RetentionContext, _: datetime) -> tuple[list[str],
     wrong = [text for file in listed if (text := await _wrong_with(context, file)) is not None]
     wrong += await _misplaced(context, listed)
     ledgered = await ledgered_files(context)
-    if ledgered is not None:
-        # Read again: a partition can have moved or come back since.
-        again = [file for file in await cold_files(context.owner) if file.frozen]
-        wrong += _unlike(ledgered.frozen, [file for file in files if file in again])
-        wrong += _unlisted(ledgered.frozen, {file.partition for file in (*files, *again)})
+    # Read again: a partition can have moved or come back since.
+    again = [file for file in await cold_files(context.owner) if file.frozen]
+    wrong += _unlike(ledgered.frozen, [file for file in files if file in again])
+    wrong += _unlisted(ledgered.frozen, {file.partition for file in (*files, *again)})
     try:
         wrong += [f"`{name}` is among the files, and not listed" for name in await unlisted(context)]
     except OSError as error:

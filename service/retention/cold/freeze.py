@@ -26,12 +26,12 @@ from typing import Final
 
 import asyncpg
 
+from policies.evidence import LedgerKind
 from policies.policy.model import Store
 from policies.retention import Partition, cutoff
 from service.disk import sync
 from service.logs import get_logger
 from service.query.buckets.tier_days import TierDays
-from service.retention import ledger_entries as entries
 from service.retention.cold.thaw import thaw, tier_of
 from service.retention.context import RetentionContext
 from service.retention.holds.escrow import ACTIVE
@@ -233,7 +233,7 @@ async def _move(context: RetentionContext, connection: Connection, file: ColdFil
         "sha256": f"sha256:{file.sha256}",
         "file": file.name,
     }
-    await entries.append(context.ledger, "PARTITION_FROZEN", facts, actor=actor, connection=connection)
+    await context.ledger.append(LedgerKind.PARTITION_FROZEN, facts, actor=actor, connection=connection)
 
 
 async def _in_the_way(source: asyncpg.Pool | Connection, partition: str, now: datetime) -> str | None:

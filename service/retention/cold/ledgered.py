@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from policies.evidence import LedgerKind
-from service.ledger import Entry, Ledger, Selection
+from service.ledger import Entry, Selection
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeFailedError
 from service.retention.purge_runs import PurgeState, Runs
@@ -34,10 +34,8 @@ class LedgeredFiles:
             self.done.add(known["file"])
 
 
-async def ledgered_files(context: RetentionContext) -> LedgeredFiles | None:
-    """As the ledger has them; None where this process has no ledger."""
-    if not isinstance(context.ledger, Ledger):
-        return None
+async def ledgered_files(context: RetentionContext) -> LedgeredFiles:
+    """As the ledger has them."""
     files, begun = LedgeredFiles(), dict[str, list[str]]()
     async for entry in context.ledger.every(Selection(kinds=_KINDS)):
         facts = entry.facts

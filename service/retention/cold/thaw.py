@@ -11,8 +11,8 @@ from typing import Final
 
 import asyncpg
 
+from policies.evidence import LedgerKind
 from service.logs import get_logger
-from service.retention import ledger_entries as entries
 from service.retention.cold.ledgered import ledgered_files
 from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
@@ -68,7 +68,7 @@ async def thaw_into(
     if now.frozen:
         await bring_back(connection, tier_of(context), now, quoted(table))
         facts = {"partition": now.partition, "rows": now.rows, "sha256": f"sha256:{now.sha256}", "file": now.name}
-        await entries.append(context.ledger, "PARTITION_THAWED", facts, actor=actor, connection=connection)
+        await context.ledger.append(LedgerKind.PARTITION_THAWED, facts, actor=actor, connection=connection)
     elif context.database.cold is not None:
         # A copy goes before its listing: one that nothing lists would be left for ever.
         await context.database.cold.forget(now)

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from policies.evidence import moment
+from policies.evidence import LedgerKind, moment
 from policies.evidence.record import RecordedErasure
 from policies.policy.model import DataClass, Store
 from policies.pseudonym import pseudonym_key, token
@@ -189,8 +189,8 @@ async def request_erasure(
             actor=actor,
         )
         facts = {"erasure": str(id_), "kind": kind.value, "account": account_id, "periods": len(tokens)}
-        index = await entries.append(
-            context.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
+        index = await context.ledger.append(
+            LedgerKind.ERASURE_INTENT, facts, actor=actor, note=reason, connection=connection
         )
         await connection.execute("UPDATE erasure SET ledger_index = $2 WHERE id = $1", id_, index)
     if not (at_once and await _carried_out(context, within_s)):
@@ -327,7 +327,7 @@ async def _end_keys(context: RetentionContext, erasure: StoredErasure) -> None:
     async with context.owner.acquire() as connection, connection.transaction():
         for (prefix,) in await connection.fetch(_END_KEYS, erasure.account_id):
             facts, actor = {"key": prefix}, erasure.requested_by
-            await entries.append(context.ledger, "API_KEY_REVOKED", facts, actor=actor, connection=connection)
+            await context.ledger.append(LedgerKind.API_KEY_REVOKED, facts, actor=actor, connection=connection)
         await connection.execute(_UNBIND_KEYS, erasure.account_id)
 
 
@@ -361,15 +361,15 @@ async def _record_progress(
             restricted = await connection.fetchval("SELECT clock_timestamp()")
             facts = {"erasure": str(erasure.id), "holds": entries.listed(sorted(map(str, holds)))}
             actor = erasure.requested_by
-            await entries.append(context.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
+            await context.ledger.append(LedgerKind.ERASURE_RESTRICTED, facts, actor=actor, connection=connection)
         if ends and not holds and erasure.finished_at is None:
             finished = await connection.fetchval("SELECT clock_timestamp()")
             before = await connection.fetchval("SELECT rows FROM erasure WHERE id = $1 FOR UPDATE", erasure.id)
             facts: dict[str, object] = {"erasure": str(erasure.id), "rows": before + rows}
             if unreadable_at is not None:
                 facts["unreadable_at"] = moment(unreadable_at)
-            index = await entries.append(
-                context.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
+            index = await context.ledger.append(
+                LedgerKind.ERASURE_RESULT, facts, actor=erasure.requested_by, connection=connection
             )
         blocked = orjson.dumps(sorted(str(hold) for hold in holds)).decode()
         await connection.execute(_PROGRESS, erasure.id, rows, blocked, finished, index, unreadable_at, restricted)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from policies.evidence import LedgerKind
 from policies.evidence.record import RecordedErasure
-from service.ledger import Ledger, read_record
+from service.ledger import read_record
 from service.retention.context import RetentionContext
 from service.storage.connection import Queryable
 
@@ -15,8 +15,8 @@ _KINDS: Final = (LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESTRICTED, Ledge
 
 
 async def known_erasures(context: RetentionContext) -> dict[str, RecordedErasure]:
-    """All erasures by the ledger's entries, by their id; none without a ledger."""
-    return (await read_record(context.ledger, kinds=_KINDS)).erasures if isinstance(context.ledger, Ledger) else {}
+    """All erasures by the ledger's entries, by their id."""
+    return (await read_record(context.ledger, kinds=_KINDS)).erasures
 
 
 async def still_blocking(source: Queryable, known: RecordedErasure | None) -> set[UUID]:

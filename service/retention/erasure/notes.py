@@ -12,7 +12,7 @@ import asyncpg
 
 from policies.evidence import LedgerKind, read_leaf
 from service.errors import RequestError
-from service.ledger import ErasedNotes, Ledger
+from service.ledger import ErasedNotes
 from service.retention.context import RetentionContext
 from service.retention.ledger_entries import ERASED
 from service.storage.connection import Connection
@@ -154,8 +154,6 @@ async def _erase(
     actor: str,
     note: str | None,
 ) -> ErasedNotes:
-    if not isinstance(context.ledger, Ledger):
-        return ErasedNotes((), None)
     done = await context.ledger.erase_notes(indexes, actor=actor, note=note, facts=facts, connection=connection)
     erased = list(done.indexes)
     await forget_answers(connection)

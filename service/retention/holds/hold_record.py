@@ -14,8 +14,9 @@ from uuid import UUID
 
 import asyncpg
 
+from policies.evidence import LedgerKind
 from policies.evidence.record import RecordedHold
-from service.ledger import Ledger, read_record
+from service.ledger import read_record
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
@@ -92,8 +93,6 @@ async def restore_holds(context: RetentionContext, connection: Connection) -> li
 
     It uses the transaction of `connection`, which has the lock of holds: nothing is destroyed before it has ended.
     """
-    if not isinstance(context.ledger, Ledger):
-        return []
     active = {
         UUID(name): hold for name, hold in (await read_record(context.ledger)).holds.items() if hold.lifted is None
     }
@@ -107,7 +106,7 @@ async def restore_holds(context: RetentionContext, connection: Connection) -> li
         note = await connection.fetchval(_NOTE, known.index)
         await connection.execute(_RESTORE, *_values(id_, known, row, named), *_words(note, row))
         facts = {"hold": str(id_), "entry": known.index}
-        await entries.append(context.ledger, "HOLD_RESTORED", facts, actor=SYSTEM, connection=connection)
+        await context.ledger.append(LedgerKind.HOLD_RESTORED, facts, actor=SYSTEM, connection=connection)
         done.append(f"hold `{id_}` was put back as entry {known.index} of the ledger has it")
         log.error("a hold was not what the ledger says, and was put back", hold=str(id_), entry=known.index)
     return done

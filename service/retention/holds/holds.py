@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 
+from policies.evidence import LedgerKind
 from policies.policy.model import DataClass
 from service.keyring import HoldKeyName
 from service.log_redaction import name_as_stored, without_secrets
@@ -179,8 +180,8 @@ async def place_hold(
         hold = _hold(await one_row(connection, _ONE, values[0]))
         named = HoldCondition(hold.model, hold.api_key, hold.call_ids)
         facts = hold.facts() | {"condition": await seal_condition(context.keyring, hold.id, named)}
-        index = await entries.append(
-            context.ledger, "HOLD_PLACED", facts, actor=actor, note=note, connection=connection
+        index = await context.ledger.append(
+            LedgerKind.HOLD_PLACED, facts, actor=actor, note=note, connection=connection
         )
         await connection.execute("UPDATE hold SET ledger_index = $2 WHERE id = $1", hold.id, index)
         return _hold(await one_row(connection, _ONE, hold.id))
@@ -203,8 +204,8 @@ async def lift_hold(
         if not await connection.fetchval(_LIFT, hold_id, now, actor):
             raise HoldError("the hold was lifted before")
         facts = {"hold": str(hold_id), "copies": row["rows"]}
-        index = await entries.append(
-            context.ledger, "HOLD_LIFTED", facts, actor=actor, note=reason, connection=connection
+        index = await context.ledger.append(
+            LedgerKind.HOLD_LIFTED, facts, actor=actor, note=reason, connection=connection
         )
     await release_lifted(context)
     hold = await get_hold(context.owner, hold_id)

@@ -6,9 +6,8 @@ whoever has the database can write it.
 
 from datetime import datetime
 
-from policies.evidence import moment
+from policies.evidence import LedgerKind, moment
 from policies.retention import PurgePlan
-from service.retention import ledger_entries as entries
 from service.retention.clock_guard import WAIT
 from service.retention.context import RetentionContext
 from service.retention.purge_runs import IDLE_ENTRY_EVERY, IdlePurges, PurgeState, Run, Runs
@@ -49,5 +48,5 @@ async def _append(context: RetentionContext, connection: Connection, idle: IdleP
         "planned_at": moment(idle.planned_at),
         "finished_at": moment(until),
     }
-    index = await entries.append(context.ledger, "NOTHING_DUE", facts, actor=idle.requested_by, connection=connection)
+    index = await context.ledger.append(LedgerKind.NOTHING_DUE, facts, actor=idle.requested_by, connection=connection)
     await Runs(connection).note_entry(idle.id, index)

@@ -26,7 +26,7 @@ from uuid import UUID
 
 import asyncpg
 
-from policies.evidence import moment
+from policies.evidence import LedgerKind, moment
 from policies.policy.model import Store
 from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
@@ -184,8 +184,8 @@ class _Purge:
             "holds": entries.listed(run.holds),
         }
         async with self._owner.acquire() as connection, connection.transaction():
-            index = await entries.append(
-                self._context.ledger, "PURGE_INTENT", facts, actor=run.requested_by, connection=connection
+            index = await self._context.ledger.append(
+                LedgerKind.PURGE_INTENT, facts, actor=run.requested_by, connection=connection
             )
             return await self.runs.save(
                 run,
@@ -212,8 +212,8 @@ class _Purge:
             for first in range(0, len(destroyed), entries.NAMES_MAX):
                 # All of them by name, because they are destroyed again when an old keyring is restored.
                 facts = {"run": str(run.id), "keys": destroyed[first : first + entries.NAMES_MAX]}
-                await entries.append(
-                    self._context.ledger, "KEY_DESTROYED", facts, actor=run.requested_by, connection=connection
+                await self._context.ledger.append(
+                    LedgerKind.KEY_DESTROYED, facts, actor=run.requested_by, connection=connection
                 )
             return await self.runs.save(
                 run,
@@ -332,8 +332,8 @@ class _Purge:
             "finished_at": moment(self.now),
         }
         async with self._owner.acquire() as connection, connection.transaction():
-            index = await entries.append(
-                self._context.ledger, "PURGE_RESULT", facts, actor=run.requested_by, note=failure, connection=connection
+            index = await self._context.ledger.append(
+                LedgerKind.PURGE_RESULT, facts, actor=run.requested_by, note=failure, connection=connection
             )
             return await self.runs.save(
                 run,

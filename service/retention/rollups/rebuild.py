@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from policies.evidence import LedgerKind
 from policies.policy.model import Store
 from service.query.usage.consistency import check_usage
-from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
@@ -24,6 +24,7 @@ from service.retention.rollups.tag_sums import derive_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
 from service.retention.rollups.unsummed_check import check_unsummed
+from service.storage.citus.settling import settle
 from service.storage.cold.catalogue import LOCK as COLD_LOCK
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection, one_row
@@ -50,7 +51,8 @@ _FORGOTTEN: Final = ", ".join(
     f"{table}_gone AS (DELETE FROM {table} WHERE {_BUCKETS})"  # noqa: S608
     for table in _DERIVED_TABLES
 )
-# One statement has one snapshot: a call that commits meanwhile is not summed, and its delta is not deleted.
+# One statement has one snapshot: a call that commits meanwhile is not summed, and its delta is not deleted. On Citus no
+# call commits meanwhile.
 _REBUILD: Final = f"""
     WITH deltas_gone AS (DELETE FROM usage_delta WHERE {_BUCKETS} RETURNING calls, amount),
     quarters_gone AS (DELETE FROM usage_quarter WHERE {_BUCKETS} RETURNING calls, amount),
@@ -129,6 +131,7 @@ async def rebuild_sums(
             await connection.execute(_LOCK, COMPACTION_LOCK)
             if (await FrozenTimes.read(connection)).touch(tier, day, day + _DAY):
                 continue
+            await settle(connection)
             row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
             keys = [row["tag_key"] for row in await connection.fetch(_TAGS)]
             await remake_tags(connection, tier, day, day + _DAY, keys)
@@ -140,7 +143,7 @@ async def rebuild_sums(
                 "amount_before": row["amount_before"],
                 "amount_after": row["amount_after"],
             }
-            await entries.append(context.ledger, "SUMS_REBUILT", facts, actor=actor, connection=connection)
+            await context.ledger.append(LedgerKind.SUMS_REBUILT, facts, actor=actor, connection=connection)
         yield RebuiltDay(tier, day, *row)
 
 

@@ -12,6 +12,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from service.query.buckets.tier_days import DAY, TierDays, every_day, midnight_after, within
 from service.retention.rollups.tag_sums import NAMES, PLAIN, SKETCHED, TABLES
+from service.storage.citus.settling import fetch_differences
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.statements.tag_deltas import tag_rows_of
 from service.storage.statements.unsummed import is_unsummed
@@ -118,7 +119,7 @@ async def check_tags(
     for tier, day, end in within(chosen, policy, Store.CALL, now, DAY):
         keys = sorted(key for key, begin in since.items() if begin <= day)
         if keys and not frozen.touch(tier, day, end):
-            for row in await owner.fetch(_DIFFERENCES, tier, day, end, keys):
+            for row in await fetch_differences(owner, _DIFFERENCES, tier, day, end, keys):
                 yield TagDifference(row["name"], tier, day, row["keys"])
 
 

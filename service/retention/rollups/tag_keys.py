@@ -21,6 +21,7 @@ from service.retention.context import RetentionContext
 from service.retention.purge_runs import Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
+from service.storage.citus.settling import settle
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection
 from service.storage.statements.tag_deltas import TAGS_LOCK
@@ -44,13 +45,13 @@ _UNLIST: Final = """
     WHERE (unlisted_at IS NULL) <> (tag_key = ANY ($1::text[]))
 """
 """Note which tags the policy lists, and since when it does not."""
-_SINCE: Final = """
-    UPDATE usage_tag_key SET summed_from = CASE WHEN $3 AND NOT (
-        EXISTS (SELECT 1 FROM call WHERE started_at < $2) OR EXISTS (SELECT 1 FROM usage_day WHERE bucket_at < $2)
-    ) THEN $4 ELSE $2 END
-    WHERE tag_key = ANY ($1::text[])
+_SINCE: Final = "UPDATE usage_tag_key SET summed_from = $2 WHERE tag_key = ANY ($1::text[])"
+"""Say from when tags are summed."""
+# By itself: as a condition of the update, Citus takes calls that are nowhere for an update of nothing.
+_BEFORE: Final = """
+    SELECT EXISTS (SELECT 1 FROM call WHERE started_at < $1) OR EXISTS (SELECT 1 FROM usage_day WHERE bucket_at < $1)
 """
-"""Say from when tags are summed: from ever ($4), where nothing was before."""
+"""Whether there were calls before a moment."""
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE tag_key = ANY ($1::text[])"  # noqa: S608 - names of our own
     for table in (*EVERY_TABLE, "usage_tag_crowded")
@@ -132,9 +133,10 @@ async def sum_history(context: RetentionContext) -> int:
         keys = [row["tag_key"] for row in rows if row["summed_from"] == newest]
         async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, COMPACTION_LOCK)
+            await settle(connection)
             for tier in tiers:
                 await remake_tags(connection, tier, newest - _DAY, newest, keys)
-            await connection.execute(_SINCE, keys, newest - _DAY, False, EVER)
+            await connection.execute(_SINCE, keys, newest - _DAY)
         days += 1
 
 
@@ -156,9 +158,11 @@ async def _sum_today(owner: asyncpg.Pool, keys: list[str]) -> None:
     """Sum the calls of today and of later days, which every writer adds to already."""
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, COMPACTION_LOCK)
+        await settle(connection)
         today: datetime = await connection.fetchval("SELECT date_trunc('day', now(), 'UTC')")
         await _remake_every_tier(connection, today, keys)
-        await connection.execute(_SINCE, keys, today, True, EVER)
+        since = today if await connection.fetchval(_BEFORE, today) else EVER
+        await connection.execute(_SINCE, keys, since)
 
 
 async def _remake_every_tier(connection: Connection, start: datetime, keys: list[str]) -> None:

@@ -107,7 +107,8 @@ class Engine:
     `probes_by_account`: a statement may look for one row of each account, by LATERAL with LIMIT;
     `picks_from_many_accounts`: one statement may lock rows of several, or change them by where they lie;
     `detaches_concurrently`: a partition of calls goes without stopping readers;
-    `leaves_days_unsummed`: sums that are as many as their calls are not kept, because calls are read as quickly.
+    `leaves_days_unsummed`: sums that are as many as their calls are not kept, because calls are read as quickly;
+    `commits_at_once`: a transaction is committed on all that it has written to, or on nothing.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -117,6 +118,7 @@ class Engine:
     picks_from_many_accounts: bool = True
     detaches_concurrently: bool = True
     leaves_days_unsummed: bool = True
+    commits_at_once: bool = True
 
 
 POSTGRESQL: Final = Engine()
@@ -134,6 +136,7 @@ CITUS: Final = Engine(
     picks_from_many_accounts=False,
     detaches_concurrently=False,
     leaves_days_unsummed=False,
+    commits_at_once=False,
 )
 
 

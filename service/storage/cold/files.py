@@ -6,11 +6,12 @@ from another in its place.
 """
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from errno import ENOENT
+from errno import EINVAL, ENOENT
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias
@@ -25,6 +26,7 @@ from service.storage.cold.errors import ColdFileError
 UNFINISHED: Final = ".part"
 """How the name ends of a file that is being written or fetched."""
 _NAMES: Final = "call_t*"
+_NAME: Final = re.compile(r"call_t[A-Za-z0-9_.-]{1,200}", re.ASCII)
 _FETCH_BYTES: Final = 8 * 2**20
 _PAUSE_S: Final = 10.0
 """For so long a store that did not answer is not asked again: readers wait for each other."""
@@ -98,23 +100,23 @@ class ColdFolder:
     def draft(self, name: str) -> Path:
         """Where the file of this name is to be written."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self.folder / (name + UNFINISHED)
+        return self.path(name + UNFINISHED)
 
     def keep(self, name: str) -> None:
         """Give what was written its name, on the disk too."""
-        self.draft(name).rename(self.folder / name)
+        self.draft(name).rename(self.path(name))
         sync(self.folder)
 
     def digest(self, name: str) -> str:
         """The SHA-256 of the file, which is on the disk under its name then."""
-        with (self.folder / name).open("rb") as file:
+        with self.path(name).open("rb") as file:
             found = file_digest(file, "sha256").hexdigest()
         sync(self.folder)
         return found
 
     def opened(self, file: ColdFile) -> tuple[Path, FileState]:
         """The file in the folder. Raises ColdFileError for another one than was written."""
-        path = self.folder / file.name
+        path = self.path(file.name)
         state = _state(path)
         if self._as_written.get(file.name) != (file.sha256, state):
             with path.open("rb") as opened:
@@ -127,7 +129,7 @@ class ColdFolder:
     def remove(self, name: str) -> None:
         """Remove the file, or a draft."""
         self._as_written.pop(name, None)
-        (self.folder / name).unlink(missing_ok=True)
+        self.path(name).unlink(missing_ok=True)
 
     def names(self) -> list[StoredName]:
         """What is in the folder of ours."""
@@ -136,6 +138,12 @@ class ColdFolder:
 
     def retain(self, names: Collection[str]) -> None:
         """A folder has no copies."""
+
+    def path(self, name: str) -> Path:
+        """Where the file of this name lies. Raises OSError for a name that none of ours has: lists can be changed."""
+        if not _NAME.fullmatch(name):
+            raise OSError(EINVAL, "no name of a file of calls", name)
+        return self.folder / name
 
     def end_uploads(self) -> None:
         """Nothing is sent to a folder."""
@@ -216,7 +224,7 @@ class ColdBucket:
                 for data in self._data(file.name, file.bytes):
                     into.write(data)
             self._make_room(file.name, file.bytes)
-            path.rename(self._copies.folder / file.name)
+            path.rename(self._copies.path(file.name))
         finally:
             path.unlink(missing_ok=True)
 

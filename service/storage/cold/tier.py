@@ -30,10 +30,11 @@ if TYPE_CHECKING:  # it loads pyarrow
 log = get_logger()
 
 UNREADABLE: Final = Counter("calledger_cold_unreadable", "Times that a file of the cold tier could not be read")
-LOOKED_AT_MAX: Final = 4_000_000
-"""Rows whose keys are known at a time, which take 80 MB for that long: a window with more is read in shorter ones."""
+LOOKED_AT_MAX: Final = 1_000_000
+"""Rows whose keys are known at a time, which takes 60 MB: a window with more is read in shorter ones."""
 _OPEN_MAX: Final = 32
 _LET_GO_S: Final = 60.0
+_ANSWERS_MAX: Final = 10_000
 _Made = TypeVar("_Made")
 
 
@@ -69,6 +70,7 @@ class ColdTier:
     def __init__(self, files: ColdFiles) -> None:
         self.files = files
         self._aside = OffloadThread()
+        self._has_account: dict[tuple[str, int], bool] = {}
         self._open: OrderedDict[str, tuple[FileState, CallFile]] = OrderedDict()
 
     async def find(
@@ -109,8 +111,18 @@ class ColdTier:
         return await self._run(read, [one.file for one in found.reads])
 
     async def has_account(self, file: ColdFile, account: int) -> bool:
-        """Whether any row of the file is of the account. Raises ColdFileError."""
-        return await self._run(lambda: self._opened(file).has_account(account), [file])
+        """Whether any row of the file is of the account. Raises ColdFileError.
+
+        Rounds of maintenance ask it again and again of files that may have to be fetched; what was written stays.
+        """
+        asked = (file.sha256, account)
+        known = self._has_account.get(asked)
+        if known is None:
+            known = await self._run(lambda: self._opened(file).has_account(account), [file])
+            if len(self._has_account) >= _ANSWERS_MAX:
+                self._has_account.clear()
+            self._has_account[asked] = known
+        return known
 
     async def survey(self, read: ColdRead) -> tuple[int, datetime | None]:
         """How many such rows a file has, and the oldest of them. Raises ColdFileError."""

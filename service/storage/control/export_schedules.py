@@ -11,7 +11,7 @@ import orjson
 
 from service.errors import RequestError
 from service.storage.connection import Connection, Queryable
-from service.storage.control.exports import Requester, StoredExportKind
+from service.storage.control.exports import BEFORE_NEWEST, Requester, StoredExportKind
 from service.storage.database import Database, uuid_of
 
 SCHEDULES_MAX: Final = 20
@@ -94,10 +94,10 @@ async def add_schedule(
 
 
 async def page_schedules(
-    source: Queryable, size: int, *, requested_by: str | None, behind: tuple[datetime, UUID]
+    source: Queryable, size: int, *, requested_by: str | None, behind: tuple[datetime, UUID] | None
 ) -> list[ScheduleRecord]:
     """Schedules that `source` may see, newest first: those of one key (None: of every key), behind a moment and id."""
-    return [_schedule(row) for row in await source.fetch(_PAGE, requested_by, *behind, size)]
+    return [_schedule(row) for row in await source.fetch(_PAGE, requested_by, *(behind or BEFORE_NEWEST), size)]
 
 
 async def count_schedules(source: Queryable, requested_by: str | None) -> int:

@@ -32,7 +32,8 @@ UNDER_WAY_MAX: Final = 4
 """How many exports of one key may be queued or running at a time."""
 QUEUED_MAX: Final = 200
 """How many exports of all keys may wait."""
-_FAR_FUTURE: Final = datetime(9999, 1, 1, tzinfo=UTC)
+BEFORE_NEWEST: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=0))
+"""The moment and id that the first page of a list is behind, newest first."""
 REMEMBERED: Final = timedelta(days=30)
 """How long the record of an export is kept after its file is gone."""
 
@@ -303,7 +304,7 @@ async def page_exports(
     source: Queryable, size: int, *, requested_by: str | None, behind: tuple[datetime, UUID] | None
 ) -> list[ExportRecord]:
     """Exports that `source` may see, newest first: those of one key (None: of every key), behind a moment and id."""
-    rows = await source.fetch(_PAGE, requested_by, *(behind or (_FAR_FUTURE, UUID(int=0))), size)
+    rows = await source.fetch(_PAGE, requested_by, *(behind or BEFORE_NEWEST), size)
     return [_record(row) for row in rows]
 
 

@@ -143,7 +143,7 @@ async def has_pending(source: Queryable, webhook: UUID, event: str) -> bool:
 
 
 async def seconds_to_next(source: Queryable, webhook: UUID) -> float | None:
-    """In how many seconds the next attempt is due; None when nothing is to be delivered."""
+    """Seconds until the next attempt is due; None when nothing is to be delivered."""
     return await source.fetchval(_NEXT, webhook)
 
 

@@ -110,7 +110,7 @@ class Replica:
         return True
 
     async def difference(self, connection: Queryable) -> str | None:
-        """In words, why the server behind the connection is no replica of the primary; None when it is one."""
+        """Why the server behind the connection is no replica of the primary, in words; None when it is one."""
         # The primary is asked last: what it has not written by then, its replica cannot have replayed before.
         replica = await self._replayed(connection)
         primary = await self.position()

@@ -16,8 +16,8 @@ from rows import SeededLedger
 from policies import Role, digest
 from service.access.issuing import ApiKeys
 from service.api.exports.types import encode_export_id
-from service.api.retention.types import encode_id
 from service.api.schema import build_schema
+from service.api.types.public_ids import encode_id
 from service.ledger import KeyRegister
 from service.query.model.scope import Scope
 from service.query.reader import Reader

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from graphql import GraphQLEnumType, get_named_type, is_input_object_type
@@ -13,8 +12,6 @@ from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies import Role
 from service.api.schema import build_schema
-from service.ledger import Ledger
-from service.retention.context import RetentionContext
 from service.storage.control.policies import store_policy
 
 SCHEMA = build_schema()._schema
@@ -91,17 +88,14 @@ def test_every_enum_that_is_written_is_tried() -> None:
 @pytest.mark.parametrize("enum", QUERIES)
 async def test_every_value_works(seeded: SeededLedger, enum: str) -> None:
     """Each value is answered without an error."""
-    retention = RetentionContext(
-        seeded.database, seeded.partitions, seeded.keyring, seeded.accounts, lambda: seeded.policy
-    )
-    ledger = Ledger(seeded.database, seeded.keyring, uuid4())
+    retention = seeded.retention
     now = await seeded.now()
     moments = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(days=1)).isoformat()}
     for value in _written()[enum].values:
         query = QUERIES[enum].replace("VALUE", value).replace("WHOM", ', userId: "u"' if value == "USER" else "")
         variables: dict[str, Any] = moments if "$from" in query else {}
         await seeded.database.owner.execute("DELETE FROM export")
-        context: dict[str, Any] = {"ledger": ledger, "services": {"retention": retention}}
+        context: dict[str, Any] = {"ledger": retention.ledger, "services": {"retention": retention}}
         result = await seeded.ask(query, variables=variables, **context)
         assert result.errors is None, (value, result.errors)
 

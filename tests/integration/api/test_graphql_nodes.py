@@ -4,17 +4,14 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from rows import SeededLedger, StoredCall, StoredError, open_seeded
 
 from policies.policy.model import Role
 from service.api.nodes import NODES_MAX
-from service.api.retention.types import encode_account_id
-from service.ledger import Ledger
+from service.api.types.public_ids import encode_account_id
 from service.query.model.scope import Scope
-from service.retention.context import RetentionContext
 from service.storage.control.policies import store_policy
 
 NODES = """query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id ... on Call { model error { type } }
@@ -30,10 +27,8 @@ async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedge
 
 
 def _services(seeded: SeededLedger) -> dict[str, Any]:
-    retention = RetentionContext(
-        seeded.database, seeded.partitions, seeded.keyring, seeded.accounts, lambda: seeded.policy
-    )
-    return {"services": {"retention": retention}, "ledger": Ledger(seeded.database, seeded.keyring, uuid4())}
+    retention = seeded.retention
+    return {"services": {"retention": retention}, "ledger": retention.ledger}
 
 
 async def _asked(seeded: SeededLedger, query: str, variables: dict[str, Any], scope: Scope | None = None) -> Any:

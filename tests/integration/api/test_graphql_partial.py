@@ -47,19 +47,13 @@ async def test_a_mutation_keeps_what_was_done(seeded: SeededLedger) -> None:
     query = """mutation { first: revealError(input: {errorId: "x", reason: "y"}) { ledgerIndex }
         plan: planPurge(input: {}) { digest } }"""
     services = {
-        "services": {"retention": _retention(seeded)},
+        "services": {"retention": seeded.retention},
         "ledger": Ledger(seeded.database, seeded.keyring, uuid4()),
     }
     result = await seeded.ask(query, seeded.scope(Role.ADMIN), **services)
     assert [error.path for error in result.errors] == [["first"]]
     assert result.data["first"] is None
     assert result.data["plan"]["digest"].startswith("sha256:")
-
-
-def _retention(seeded: SeededLedger) -> object:
-    from service.retention.context import RetentionContext
-
-    return RetentionContext(seeded.database, seeded.partitions, seeded.keyring, seeded.accounts, lambda: seeded.policy)
 
 
 async def test_a_filter_by_user_says_that_pseudonyms_ended(seeded: SeededLedger) -> None:

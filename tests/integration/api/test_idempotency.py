@@ -11,7 +11,7 @@ from http_server import Served, serve
 from rows import SeededLedger, StoredCall, open_seeded
 
 from policies.policy.model import Role
-from service.api.execution.idempotency import TOLD_AGAIN, TOLD_ONCE
+from service.api.execution.idempotency import ANSWERED_AGAIN, ANSWERED_ONCE
 from service.api.schema import build_schema
 from service.retention.erasure.notes import erase_notes
 from service.retention.maintenance import maintain
@@ -62,8 +62,8 @@ def test_every_mutation_is_told_again_or_once() -> None:
     """A mutation that is new to the schema has to say here whether its answer may be kept; if not, it is not."""
     mutation = build_schema()._schema.mutation_type
     assert mutation is not None
-    assert {*mutation.fields} == (TOLD_AGAIN | TOLD_ONCE) - {"__typename"}
-    assert not TOLD_AGAIN & TOLD_ONCE
+    assert {*mutation.fields} == (ANSWERED_AGAIN | ANSWERED_ONCE) - {"__typename"}
+    assert not ANSWERED_AGAIN & ANSWERED_ONCE
 
 
 async def test_a_repeated_mutation_is_done_once_and_told_again(ledger: ServedLedger) -> None:

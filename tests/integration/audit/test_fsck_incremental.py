@@ -5,7 +5,6 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ import pytest
 from conftest import Server, running_server
 from feeding import number
 from ingesting import call
-from retaining import NOW, SHORT, RetainedLedger, failed, open_retained
+from retaining import NOW, RetainedLedger, failed, open_retained
 
 from policies.policy.document import digest
 from policies.policy.model import Store
@@ -24,7 +23,6 @@ from service.retention.audit.attestation import attest
 from service.retention.audit.fsck import CHECKS, Finding, check_ledger
 from service.retention.audit.incremental.results import AGAIN, Results
 from service.retention.audit.incremental.run import FsckRun
-from service.retention.rollups.compaction import Compaction
 from service.storage.control.policies import AppliedPolicy
 from service.storage.embedded import processes
 
@@ -47,9 +45,7 @@ async def checked(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLe
         await retained.report(*(call(f"c{days}", started_at=back(days), account="acme") for days in (26, 19, 12)))
         await retained.report(call("b19", started_at=back(19), account="beta", amount="2", currency="USD"))
         await retained.report(failed("f2", NOW - timedelta(days=2)))
-        await Compaction(
-            retained.retention.owner, ensure=partial(retained.retention.partitions.ensure, SHORT)
-        ).compact_all()
+        await retained.compact()
         await number(retained.ingest)
         await settle(retained)
         assert await wrong(retained) == {}

@@ -15,6 +15,7 @@ from policies.policy.model import Store
 from policies.retention import PurgePlan
 from service.ingest.preparation.batch_context import Sealer
 from service.keyring import Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.ledger import Ledger
 from service.retention.audit.fsck import Finding, check_ledger
 from service.retention.clock_guard import Clock, machine_clock
 from service.retention.context import RetentionContext
@@ -57,7 +58,7 @@ DELTA = """
 
 
 @dataclass
-class Ledger:
+class FilledLedger:
     """A ledger of one account in tier 1."""
 
     database: Database
@@ -67,9 +68,9 @@ class Ledger:
 
     @property
     def retention(self) -> RetentionContext:
-        accounts = Accounts(1)
+        accounts, ledger = Accounts(1), Ledger(self.database, self.keyring, DATABASE_ID)
         return RetentionContext(
-            self.database, self.partitions, self.keyring, accounts, lambda: POLICY, clock=self.clock
+            self.database, self.partitions, self.keyring, accounts, lambda: POLICY, ledger, clock=self.clock
         )
 
     async def sql(self, statement: str, *values: object) -> None:
@@ -100,12 +101,12 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(url: str, folder: Path) -> AsyncIterator[Ledger]:
+async def open_ledger(url: str, folder: Path) -> AsyncIterator[FilledLedger]:
     create_kek_file(folder / "kek")
     keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
     await keyring.bind(DATABASE_ID)
     database = await Database.open(url)
-    ledger = Ledger(database, Partitions(database.owner, attempts=1), keyring)
+    ledger = FilledLedger(database, Partitions(database.owner, attempts=1), keyring)
     await ledger.sql("INSERT INTO account (id, name, created_at) VALUES (1, 'acme', now())")
     await ledger.sql("INSERT INTO account_tier (account_id, tier, from_at) VALUES (1, 1, 'epoch')")
     for days in (0, 3, 29):
@@ -117,7 +118,7 @@ async def open_ledger(url: str, folder: Path) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Ledger]:
+async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[FilledLedger]:
     async with open_ledger(database_url, tmp_path) as ledger:
         yield ledger
 
@@ -130,7 +131,7 @@ async def test_a_sound_ledger_passes(any_database_url: str, tmp_path: Path) -> N
         assert await ledger.failed() == {}
 
 
-async def test_a_purged_ledger_passes(ledger: Ledger) -> None:
+async def test_a_purged_ledger_passes(ledger: FilledLedger) -> None:
     """What a purge leaves is sound: calls outlive their errors, and nothing misses what was destroyed."""
     await ledger.record(NOW - timedelta(days=40))
     await ledger.record(NOW - timedelta(days=500), error=False)
@@ -141,54 +142,54 @@ async def test_a_purged_ledger_passes(ledger: Ledger) -> None:
     assert await ledger.failed() == {}
 
 
-async def test_what_is_due_is_not_overdue_for_a_day(ledger: Ledger) -> None:
+async def test_what_is_due_is_not_overdue_for_a_day(ledger: FilledLedger) -> None:
     """An error partition whose window ended last midnight waits for its purge, and is within its promise."""
     await ledger.record(datetime(NOW.year, NOW.month, NOW.day, 12, tzinfo=UTC) - timedelta(days=31))
     assert await ledger.failed() == {}
 
 
-async def foreign_partition(ledger: Ledger) -> None:
+async def foreign_partition(ledger: FilledLedger) -> None:
     await ledger.sql("CREATE TABLE odd PARTITION OF call FOR VALUES FROM (7, '2026-01-01') TO (9, '2026-02-01')")
 
 
-async def unknown_tier(ledger: Ledger) -> None:
+async def unknown_tier(ledger: FilledLedger) -> None:
     await ledger.partitions.ensure(POLICY, [(Store.CALL, 42, NOW)])
 
 
-async def forgotten_table(ledger: Ledger) -> None:
+async def forgotten_table(ledger: FilledLedger) -> None:
     await ledger.sql("CREATE TABLE call_t1_20200106 (LIKE call)")
 
 
-async def row_in_another_tier(ledger: Ledger) -> None:
+async def row_in_another_tier(ledger: FilledLedger) -> None:
     await ledger.sql("UPDATE account_tier SET tier = 2")
     await ledger.sql("UPDATE usage_delta SET tier = 2")
 
 
-async def row_of_nobody(ledger: Ledger) -> None:
+async def row_of_nobody(ledger: FilledLedger) -> None:
     await ledger.partitions.ensure(POLICY, [(Store.USAGE_DAY, 1, NOW)])
     await ledger.sql("DELETE FROM account_tier")
 
 
-async def lost_key(ledger: Ledger) -> None:
+async def lost_key(ledger: FilledLedger) -> None:
     await ledger.partitions.ensure(POLICY, [(Store.CALL_ERROR, 1, NOW - timedelta(days=9))])
     await ledger.sql(ERROR, NOW - timedelta(days=9), NOW - timedelta(days=9), uuid4(), 1, b"sealed")
 
 
-async def lost_error(ledger: Ledger) -> None:
+async def lost_error(ledger: FilledLedger) -> None:
     await ledger.sql("DELETE FROM call_error WHERE occurred_at < $1", NOW - timedelta(days=2))
 
 
-async def stuck_purge(ledger: Ledger) -> None:
+async def stuck_purge(ledger: FilledLedger) -> None:
     records = Runs(ledger.database.owner)
     run = await records.begin(PurgePlan(), now=NOW - timedelta(days=2), requested_by="cli")
     await records.note_delay(run, "a reader never ends")
 
 
-async def uncounted_call(ledger: Ledger) -> None:
+async def uncounted_call(ledger: FilledLedger) -> None:
     await ledger.sql(CALL, NOW, None, uuid4(), 1)
 
 
-async def counted_twice(ledger: Ledger) -> None:
+async def counted_twice(ledger: FilledLedger) -> None:
     await ledger.sql("INSERT INTO usage_delta SELECT * FROM usage_delta LIMIT 1")
 
 
@@ -209,7 +210,7 @@ async def counted_twice(ledger: Ledger) -> None:
     ids=lambda value: getattr(value, "__name__", None),
 )
 async def test_damage_is_found(
-    ledger: Ledger, damage: Callable[[Ledger], Awaitable[None]], check: str, says: str
+    ledger: FilledLedger, damage: Callable[[FilledLedger], Awaitable[None]], check: str, says: str
 ) -> None:
     """Each kind of damage fails its check, which says what and where."""
     await damage(ledger)
@@ -217,20 +218,20 @@ async def test_damage_is_found(
     assert says in failed[check]
 
 
-async def test_keys_that_were_destroyed_on_record_are_not_lost(ledger: Ledger) -> None:
+async def test_keys_that_were_destroyed_on_record_are_not_lost(ledger: FilledLedger) -> None:
     """A row may outlive its key, when the key was destroyed on purpose."""
     await ledger.keyring.destroy([PeriodKeyName(1, "personal", f"{NOW - timedelta(days=29):%Y-%m-%d}")])
     assert await ledger.failed() == {}
 
 
-async def test_a_clock_that_is_off_is_a_finding(ledger: Ledger) -> None:
+async def test_a_clock_that_is_off_is_a_finding(ledger: FilledLedger) -> None:
     """fsck goes on with a wrong clock, and says so first."""
     ledger.clock = lambda: NOW + timedelta(days=2)
     findings = [finding async for finding in check_ledger(ledger.retention)]
     assert [finding.check for finding in findings if not finding.ok] == ["clocks"]
 
 
-async def test_the_tables_of_a_purge_under_way_are_not_forgotten_ones(ledger: Ledger) -> None:
+async def test_the_tables_of_a_purge_under_way_are_not_forgotten_ones(ledger: FilledLedger) -> None:
     """What an unfinished purge has detached is in its plan: not forgotten, and overdue until it is dropped."""
     await ledger.record(NOW - timedelta(days=500), error=False)
     await ledger.sql("DELETE FROM usage_delta WHERE bucket_at < $1", NOW - timedelta(days=450))

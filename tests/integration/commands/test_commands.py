@@ -369,3 +369,13 @@ def test_an_unexpected_error_is_one_line(stopped: Path, tmp_path: Path) -> None:
 def test_the_version_is_said() -> None:
     """`calledger --version` says which it is."""
     assert re.fullmatch(r"calledger \d+\.\d+\.\d+\S*\n", fresh_command("--version").stdout)
+
+
+def test_files_are_written_anew_on_request(service: RunningService) -> None:
+    """`cold forget` erases as `erase` does, goes on without an account, and refuses what names nobody."""
+    service.report(service.admin_key, call(5, user="u-17", account="globex"))
+    done = command(service.data, "cold", "forget", "--account", "globex", "--user", "u-17", "--reason", "by letter")
+    assert (done.returncode, done.stdout) == (0, "1 rows erased\n"), done.stderr
+    assert command(service.data, "cold", "forget").returncode == 0
+    for wrong in (["--all"], ["--account", "globex", "--reason", "r"], ["--account", "globex", "--all"]):
+        assert command(service.data, "cold", "forget", *wrong).returncode == 2

@@ -4,22 +4,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
 from running import RunningService, command
 
 from policies import evidence
 from policies.evidence import read_leaf, verify
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("ledger") / "data")
-    yield running
-    running.stop()
 
 
 def verified(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

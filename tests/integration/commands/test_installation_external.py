@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PASSWORD, Server
-from running import RunningService, command
+from running import RunningService, command, printed
 
 
 @pytest.fixture
@@ -38,22 +38,16 @@ def reports_and_reads(data: Path, url: str) -> RunningService:
     return service
 
 
-def run(data: Path, url: str, *arguments: str) -> str:
-    done = command(data, *arguments, environment={"CALLEDGER_DATABASE_URL": url})
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 def test_the_oldest_server_carries_everything(debian_15: Server, tmp_path: Path) -> None:
     """On PostgreSQL 15 with an owner who may make roles, a ledger has all its protections, and every command works."""
     with debian_15.database() as url:
         service = reports_and_reads(tmp_path / "data", url)
-        status = run(service.data, url, "status")
+        status = printed(service.data, url, "status")
         assert "PostgreSQL 15" in status
         assert "CALLEDGER_DATABASE_URL" in status
         assert "protection missing" not in status
-        assert "FAIL" not in run(service.data, url, "fsck")
-        assert len(run(service.data, url, "export", "calls").splitlines()) == 2
+        assert "FAIL" not in printed(service.data, url, "fsck")
+        assert len(printed(service.data, url, "export", "calls").splitlines()) == 2
         assert PASSWORD not in status
         service.stop()
         assert not (service.data / "postgres").exists()
@@ -64,15 +58,15 @@ def test_an_owner_who_may_make_no_roles(plain_owner_url: str, tmp_path: Path) ->
     service = reports_and_reads(tmp_path / "data", plain_owner_url)
 
     missing = [
-        line for line in run(service.data, plain_owner_url, "status").splitlines() if "protection missing" in line
+        line for line in printed(service.data, plain_owner_url, "status").splitlines() if "protection missing" in line
     ]
     assert any("row-level security does not guard queries" in line for line in missing)
     assert "a protection is missing" in service.log.read_text()
-    key = run(service.data, plain_owner_url, "keys", "create", "--role", "partner", "--account", "acme").strip()
+    key = printed(service.data, plain_owner_url, "keys", "create", "--role", "partner", "--account", "acme").strip()
     rows = service.ask(key, "{ calls { nodes { account } } }")["data"]["calls"]["nodes"]
     assert rows == [{"account": "acme"}] * 2
-    assert "FAIL" not in run(service.data, plain_owner_url, "fsck")
-    assert "nothing" in run(service.data, plain_owner_url, "purge")
+    assert "FAIL" not in printed(service.data, plain_owner_url, "fsck")
+    assert "nothing" in printed(service.data, plain_owner_url, "purge")
     service.stop()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from conftest import DEBIAN_PROGRAMS, OWNER, Server, running_server
-from running import RunningService, command
+from running import RunningService, printed
 
 from policies import Store, load_preset
 from service.storage.partitions import Partitions
@@ -46,12 +46,6 @@ def address(server: Server) -> str:
     return server.url(found[2]).replace(server.url("x").split("@")[0], f"postgresql://{found[1]}")
 
 
-def run(data: Path, url: str, *arguments: str) -> str:
-    done = command(data, *arguments, environment={"CALLEDGER_DATABASE_URL": url})
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 async def add_old_call(url: str) -> None:
     """A call that is past its window, in a partition of its own."""
     async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
@@ -67,18 +61,18 @@ def try_everything(service: RunningService, url: str, prefix: str) -> None:
         for account in ("acme", "rival")
     ]
     assert service.report(service.admin_key, *rows)["accepted"] == 2
-    bound = run(service.data, url, "keys", "create", "--role", "partner", "--account", "acme").strip()
+    bound = printed(service.data, url, "keys", "create", "--role", "partner", "--account", "acme").strip()
     seen = {
         key: {node["account"] for node in service.ask(key, "{ calls { nodes { account } } }")["data"]["calls"]["nodes"]}
         for key in (service.admin_key, bound)
     }
     assert seen == {service.admin_key: {"acme", "rival"}, bound: {"acme"}}
-    assert len(run(service.data, url, "export", "calls", "--account", "acme").splitlines()) >= 1
+    assert len(printed(service.data, url, "export", "calls", "--account", "acme").splitlines()) >= 1
     asyncio.run(add_old_call(url))
-    assert "call_t1" in run(service.data, url, "purge", "--dry-run")
-    run(service.data, url, "purge")
-    assert "call_t1" not in run(service.data, url, "purge", "--dry-run")
-    assert "FAIL" not in run(service.data, url, "fsck")
+    assert "call_t1" in printed(service.data, url, "purge", "--dry-run")
+    printed(service.data, url, "purge")
+    assert "call_t1" not in printed(service.data, url, "purge", "--dry-run")
+    assert "FAIL" not in printed(service.data, url, "fsck")
 
 
 def test_a_prepared_server_has_every_guarantee(bare_15: Server, tmp_path: Path) -> None:
@@ -87,10 +81,10 @@ def test_a_prepared_server_has_every_guarantee(bare_15: Server, tmp_path: Path) 
     bare_15.execute(*server, *cluster)
     url = address(bare_15)
 
-    run(tmp_path / "data", url, "migrate")
+    printed(tmp_path / "data", url, "migrate")
     service = RunningService(tmp_path / "data", environment={"CALLEDGER_DATABASE_URL": url})
     try_everything(service, url, "first")
-    status = run(service.data, url, "status")
+    status = printed(service.data, url, "status")
     service.stop()
 
     assert re.search(r"protections +all there", status), status
@@ -105,10 +99,12 @@ def test_following_the_hint_of_status_completes_a_ledger(bare_15: Server, tmp_pa
     service = RunningService(tmp_path / "data", environment={"CALLEDGER_DATABASE_URL": url})
     try_everything(service, url, "before")
 
-    lacking = [line for line in run(service.data, url, "status").splitlines() if line.startswith("protection missing")]
+    lacking = [
+        line for line in printed(service.data, url, "status").splitlines() if line.startswith("protection missing")
+    ]
     bare_15.execute(*statements()[2])
     # The service of before goes on meanwhile, and every command works at once.
-    after = run(service.data, url, "status")
+    after = printed(service.data, url, "status")
     try_everything(service, url, "meanwhile")
     service.stop()
     again = RunningService(service.data, environment={"CALLEDGER_DATABASE_URL": url})

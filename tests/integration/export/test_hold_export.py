@@ -37,10 +37,11 @@ async def exported(
 ) -> list[dict[str, Any]]:
     """The rows of the file, read back."""
     retention, file = retained.retention, folder / "case.ndjson"
+    register = KeyRegister(retained.ledger)
     runtime = Runtime(
         Settings(data=folder), retention.database, retention.accounts, retained.ingest.applied, retention.keyring,
-        retention.partitions, Authenticator(b""),
-        ApiKeys(retention.accounts, retention.keyring, retained.ledger, KeyRegister(retained.ledger)),
+        retention.partitions, Authenticator(b"", register),
+        ApiKeys(retention.accounts, retention.keyring, retained.ledger, register),
         retained.ledger, await LedgerPublisher.start(retained.ledger, folder),
     )  # fmt: skip
     async with (

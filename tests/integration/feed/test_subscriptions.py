@@ -320,7 +320,7 @@ async def test_a_reader_that_does_not_keep_up_is_dropped_with_a_reason(service: 
         for batch in range(5):
             await report(service, *(call(f"slow-{batch}-{row}", served_model="x" * 190) for row in range(1_000)))
         assert len(set(await reading)) == 5_000
-        metrics = (await asyncio.to_thread(service.request, "GET", "/metrics"))[2].decode()
+        metrics = await asyncio.to_thread(service.metrics)
         assert 'calledger_streams_ended_total{reason="slow"} 1.0' in metrics
         slow._response.connection.transport.resume_reading()
         code, messages = await closed(slow)

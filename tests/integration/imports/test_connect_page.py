@@ -10,13 +10,11 @@ import shlex
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
-import pytest
 from conftest import PASSWORD, Server
 from gateway_rows import FOLDER
 from importing import fetch
@@ -146,13 +144,6 @@ async def _postgres_table(url: str, name: str, rows: list[dict[str, Any]]) -> No
     texts = [[None if row.get(one) is None else str(_text(row[one])) for one in columns] for row in rows]
     await connection.copy_records_to_table(name, records=texts, columns=columns)
     await connection.close()
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("connect") / "data")
-    yield running
-    running.stop()
 
 
 def test_every_command_of_the_page_runs(service: RunningService, tmp_path: Path, debian_15: Server) -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +12,6 @@ from running import RunningService, command
 
 CANARY: Final = "zebra-quartz-4417-prompt"
 NOW: Final = datetime.now(UTC)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("import") / "data")
-    yield running
-    running.stop()
 
 
 def call(name: str, number: int, **more: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -34,13 +33,6 @@ input_tokens = "In"
 [error]
 message = "Error"
 """
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("histories") / "data")
-    yield running
-    running.stop()
 
 
 def stored(service: RunningService, source: int, pattern: str = "%") -> tuple[int, Decimal]:

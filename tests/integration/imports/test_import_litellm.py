@@ -28,13 +28,6 @@ LEAK: Final = "asks for the recipe of the house"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("import-litellm") / "data")
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def database(debian_15: Server) -> Iterator[str]:
     """LiteLLM's own database, in a PostgreSQL 15."""
     with debian_15.database() as url:

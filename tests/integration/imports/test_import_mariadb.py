@@ -25,13 +25,6 @@ def mariadb() -> Iterator[MariaDb]:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("import-mariadb") / "data")
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("secret") / "password"
     path.write_text(PASSWORD + "\n")

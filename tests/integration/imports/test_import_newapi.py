@@ -21,13 +21,6 @@ SECRET: Final = "only-in-the-environment-7731"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("import-newapi") / "data")
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def gateway(embedded_18: Server) -> Iterator[str]:
     """A gateway's own database."""
     with embedded_18.database() as url:

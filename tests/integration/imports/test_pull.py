@@ -21,13 +21,6 @@ WAIT_S: Final = 60
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("pull") / "data")
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("token") / "token"
     path.write_text(TOKEN + "\n")

@@ -20,12 +20,9 @@ from service.ingest.pipeline.writer import as_read
 from service.ingest.results import RowResult, Status
 from service.query.model.scope import Scope
 from service.query.records.ordering import Cursors
-from service.query.usage.consistency import check_usage
 from service.query.usage.report import Costs, read_costs
 from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.source import UsageReader
-from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.totals_check import check_derived_sums
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 from service.storage.statements.complete import AMOUNT, FILLED
 
@@ -39,20 +36,6 @@ KILL_COMPLETIONS = """
 
 def statuses(verdicts: list[RowResult]) -> list[Status]:
     return [verdict.status for verdict in verdicts]
-
-
-async def assert_sums_are_right(ingest: Ingest) -> None:
-    """Rollups and deltas are the sums of the calls, and sums over all accounts and by key those of the rollups."""
-    owner, policy = ingest.database.owner, ingest.applied.policy
-    assert [found async for found in check_usage(owner, policy)] == []
-    assert [found async for found in check_derived_sums(owner, policy)] == []
-
-
-async def compact(ingest: Ingest, rows: int = 50_000) -> None:
-    async def ensure(needs: Any) -> None:
-        await ingest.partitions.ensure(ingest.applied.policy, needs)
-
-    await Compaction(ingest.database.owner, ensure=ensure, rows=rows).compact()
 
 
 async def costs(ingest: Ingest, *dimensions: str) -> Costs:
@@ -80,9 +63,9 @@ async def test_a_stream_that_is_priced_later_ends_with_its_price(ingest: Ingest)
 
     row = (await ingest.fetch("SELECT amount, currency, amount_source, amount_unknown FROM call"))[0]
     assert tuple(row) == (Decimal("0.25"), "USD", 1, None)
-    await assert_sums_are_right(ingest)
-    await compact(ingest)
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
+    await ingest.compaction().compact()
+    await ingest.assert_sums_are_right()
 
 
 async def test_a_reported_amount_takes_the_place_of_an_estimate(ingest: Ingest) -> None:
@@ -93,13 +76,13 @@ async def test_a_reported_amount_takes_the_place_of_an_estimate(ingest: Ingest) 
 
     row = (await ingest.fetch("SELECT amount, currency, amount_source, amount_parts FROM call"))[0]
     assert tuple(row) == (Decimal(9), "EUR", 1, None)
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_what_was_unknown_is_filled_in_and_counted(ingest: Ingest) -> None:
     """Tokens, latency and names that were null come in, what was known stays, and figures and percentiles follow."""
     await ingest.report(call("a", model="made-up", latency_ms=700), call("b", model="made-up", latency_ms=5))
-    await compact(ingest)
+    await ingest.compaction().compact()
     later = call("a", model="made-up", input_tokens=7, output_tokens=3, provider="openai", latency_ms=90, amount="1")
     ttft = call("a", model="made-up", time_to_first_token_ms=12)
     assert statuses(await ingest.report(later, ttft)) == [COMPLETED, COMPLETED]
@@ -108,14 +91,14 @@ async def test_what_was_unknown_is_filled_in_and_counted(ingest: Ingest) -> None
     assert (row["input_tokens"], row["output_tokens"], row["provider"], row["latency_ms"]) == (7, 3, "openai", 700)
     assert row["time_to_first_token_ms"] == 12
     for _ in range(2):
-        await assert_sums_are_right(ingest)
+        await ingest.assert_sums_are_right()
         report = await costs(ingest, "PROVIDER")
         rows = {row.key.values["PROVIDER"]: row.figures for row in report.rows}
         assert rows.keys() == {"openai", None}
         assert (rows["openai"].sums["calls"], rows["openai"].sums["amount"]) == (1, 1)
         assert [sum(figures.histograms["latency"][1]) for figures in (rows["openai"], rows[None])] == [1, 1]
         assert {total.currency: total.sums["calls"] for total in report.totals} == {"USD": 1, None: 1}
-        await compact(ingest)
+        await ingest.compaction().compact()
 
 
 async def test_a_completion_may_come_before_its_call_is_folded(ingest: Ingest) -> None:
@@ -128,8 +111,8 @@ async def test_a_completion_may_come_before_its_call_is_folded(ingest: Ingest) -
         "INSERT INTO usage_delta SELECT * FROM turned ORDER BY calls"
     )
     for _ in range(4):
-        await compact(ingest, rows=1)
-        await assert_sums_are_right(ingest)
+        await ingest.compaction(1).compact()
+        await ingest.assert_sums_are_right()
     report = await costs(ingest)
     assert [(total.currency, total.sums["calls"]) for total in report.totals] == [("USD", 6)]
 
@@ -150,7 +133,7 @@ async def test_what_contradicts_stays_a_conflict(ingest: Ingest) -> None:
     for other in others:
         assert statuses(await ingest.report(first | more | other)) == [CONFLICT], other
     assert await ingest.value("SELECT latency_ms IS NULL AND output_tokens IS NULL FROM call")
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_a_report_with_less_is_a_duplicate(ingest: Ingest) -> None:
@@ -219,7 +202,7 @@ async def test_what_comes_later_is_never_lost_in_silence(ingest: Ingest) -> None
     await ingest.report(bare)
     [late] = await ingest.report(bare | {"error": {"type": "E", "message": "m"}})
     assert (late.status, late.dropped) == (DUPLICATE, {"error": 1})
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_tags_and_units_are_added_and_never_changed(ingest: Ingest) -> None:
@@ -259,9 +242,9 @@ async def test_two_writers_complete_a_call_once(ingest: Ingest) -> None:
         for pair in zip(one, reversed(two), strict=True):
             assert set(pair) in ({COMPLETED, CONFLICT}, {DUPLICATE, CONFLICT})
     assert await ingest.value("SELECT count(*) FROM call WHERE amount IS NOT NULL") == 40
-    await assert_sums_are_right(ingest)
-    await compact(ingest)
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
+    await ingest.compaction().compact()
+    await ingest.assert_sums_are_right()
 
 
 async def test_completions_survive_kills(ingest: Ingest) -> None:
@@ -294,7 +277,7 @@ async def test_completions_survive_kills(ingest: Ingest) -> None:
     assert found.keys() <= {COMPLETED, DUPLICATE}
     assert await ingest.value("SELECT sum(amount) FROM call") == Decimal("0.000000000300")
     await eventually(lambda: ingest.value("SELECT sum(priced) = 300 AND sum(calls) = 300 FROM usage_delta"))
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_what_is_filled_in_is_in_no_index(ingest: Ingest) -> None:

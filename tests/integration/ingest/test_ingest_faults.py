@@ -211,7 +211,7 @@ async def test_shutdown_stores_what_waits_and_takes_no_more(ingest: Ingest) -> N
         await writer.submit(read_native(body(call("late"))), as_read, ANYONE, source="native")
 
 
-@pytest.mark.plain
+@pytest.mark.plain("a trigger on calls")
 async def test_commits_are_durable_whatever_the_server_defaults_to(ingest: Ingest) -> None:
     """The test server defaults to `synchronous_commit = off`; the transaction that stores calls runs with `on`."""
     await ingest.note("current_setting('synchronous_commit')")

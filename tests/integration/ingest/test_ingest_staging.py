@@ -128,7 +128,7 @@ async def test_both_ways_refuse_the_same(ingest: Ingest) -> None:
     assert await ingest.value("SELECT count(*) FROM usage_delta") == 0
 
 
-@pytest.mark.plain
+@pytest.mark.plain("a trigger on calls")
 @pytest.mark.parametrize(("rows", "few"), [(1, True), (FEW_MAX, True), (FEW_MAX + 1, False)])
 async def test_few_rows_come_with_the_statement(ingest: Ingest, rows: int, few: bool) -> None:
     """Up to `FEW_MAX` rows need no copy where the server logs no parameters."""

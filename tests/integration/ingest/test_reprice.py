@@ -14,8 +14,6 @@ from service.ingest.amendments.repricing import Repriced, RepriceRange, Repricin
 from service.ingest.prices.price_file import read_price_list
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import Status
-from service.query.usage.consistency import check_usage
-from service.query.usage.correction_check import check_corrections
 
 SINCE, UNTIL = RECENT - timedelta(hours=2), RECENT + timedelta(hours=2)
 
@@ -64,11 +62,6 @@ async def net(ingest: Ingest) -> dict[str, tuple[str, int]]:
     return {row["source_id"]: (row["net"] and f"{Decimal(row['net']).normalize():f}", row["count"]) for row in rows}
 
 
-async def assert_sums_are_right(ingest: Ingest) -> None:
-    assert [one async for one in check_usage(ingest.database.owner, ingest.applied.policy)] == []
-    assert [one async for one in check_corrections(ingest.database.owner, ingest.applied.policy)] == []
-
-
 TOKENS = {"model": "m", "input_tokens": 1_000_000, "output_tokens": 5}
 
 
@@ -102,7 +95,7 @@ async def test_unknown_amounts_are_completed_estimates_corrected_and_bills_left(
         "unknown": ("3", 0),
         "estimate": ("3", 1),
     }
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_each_change_says_by_which_list_it_was_made_and_is_in_the_feed(ingest: Ingest) -> None:
@@ -137,7 +130,7 @@ async def test_prices_that_go_and_come_back_are_followed(ingest: Ingest) -> None
         await reprice(ingest, lists)
         assert (await net(ingest))["estimate"][0] == expected
     assert (await net(ingest))["estimate"][1] == 4
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_an_amount_that_is_billed_later_takes_the_place_of_the_estimate_and_its_corrections(
@@ -154,7 +147,7 @@ async def test_an_amount_that_is_billed_later_takes_the_place_of_the_estimate_an
     assert (verdict.status, again.status) == (Status.COMPLETED, Status.DUPLICATE)
     assert (await net(ingest))["estimate"] == ("0.5", 2)
     assert done.differences == {}
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_a_bill_may_be_less_than_what_the_estimate_was_lowered_by(ingest: Ingest) -> None:
@@ -165,7 +158,7 @@ async def test_a_bill_may_be_less_than_what_the_estimate_was_lowered_by(ingest: 
     [verdict] = await ingest.report(call("estimate", amount="1", currency="USD", **TOKENS))
 
     assert (verdict.status, (await net(ingest))["estimate"]) == (Status.COMPLETED, ("1", 2))
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_what_a_gateway_corrected_and_what_is_in_another_currency_is_left(ingest: Ingest) -> None:
@@ -182,7 +175,7 @@ async def test_what_a_gateway_corrected_and_what_is_in_another_currency_is_left(
     assert done.left == {"corrected by its gateway": 1}
     assert euros.left == {"corrected by its gateway": 1, "priced in another currency now": 1}
     assert (await net(ingest))["corrected"] == ("1.5", 1)
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_only_the_calls_of_the_range_account_and_model_are_priced(ingest: Ingest) -> None:
@@ -216,7 +209,7 @@ async def test_two_at_a_time_and_one_that_is_cancelled_write_each_change_once(in
     assert set((await net(ingest)).values()) >= {("3", 1), ("3", 0)}
     amounts = await ingest.fetch("SELECT count(*), sum(amount)::text AS total FROM call")
     assert (amounts[0]["count"], Decimal(amounts[0]["total"])) == (4500, 9000)
-    await assert_sums_are_right(ingest)
+    await ingest.assert_sums_are_right()
 
 
 async def test_accounts_under_erasure_are_left_alone(ingest: Ingest) -> None:

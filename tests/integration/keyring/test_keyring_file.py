@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -31,18 +29,6 @@ from service.keyring.kek.file import LocalKek
 from service.keyring.keyring import KeyCache
 from service.keyring.stores.file import open_file_store
 from service.keyring.wrapping import Wrapping
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> Environment:
-    return Environment(tmp_path)
-
-
-@pytest.fixture
-async def keyring(env: Environment) -> AsyncIterator[Keyring]:
-    keyring = await env.open(create=True)
-    yield keyring
-    await keyring.close()
 
 
 class ForTwo(LocalKek):

@@ -1,7 +1,6 @@
 """What somebody can do to a keyring in a directory who has the disk: it is noticed, and nothing is handed out."""
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,6 @@ from service.keyring import (
 )
 from service.keyring.stores.pack_file import SLOT_BYTES
 from service.keyring.stores.protocol import PACKED_BYTES
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> Environment:
-    return Environment(tmp_path)
-
-
-@pytest.fixture
-async def keyring(env: Environment) -> AsyncIterator[Keyring]:
-    keyring = await env.open(create=True)
-    yield keyring
-    await keyring.close()
 
 
 class TestAttacks:

@@ -1,7 +1,6 @@
 """Keys that are destroyed in a directory: gone from it, from memory and from every copy that it knows."""
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,6 @@ from service.keyring import (
     PeriodKeyName,
 )
 from service.keyring.stores.pack_file import SLOT_BYTES
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> Environment:
-    return Environment(tmp_path)
-
-
-@pytest.fixture
-async def keyring(env: Environment) -> AsyncIterator[Keyring]:
-    keyring = await env.open(create=True)
-    yield keyring
-    await keyring.close()
 
 
 class TestDestruction:

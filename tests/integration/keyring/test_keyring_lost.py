@@ -56,10 +56,7 @@ def logged(service: RunningService, words: str, *, whole: bool = False) -> list[
 
 
 def unsealed(service: RunningService) -> float:
-    for line in service.request("GET", "/metrics")[2].decode().splitlines():
-        if line.startswith("calledger_ingest_unsealed_total"):
-            return float(line.split()[1])
-    return 0.0
+    return service.figure("calledger_ingest_unsealed_total")
 
 
 def remove(data: Path) -> None:
@@ -112,7 +109,7 @@ def test_everything_but_sealed_fields_is_served(service: RunningService, lose: C
 
 
 def usable(service: RunningService) -> str:
-    lines = service.request("GET", "/metrics")[2].decode().splitlines()
+    lines = service.metrics().splitlines()
     return next(line.split()[1] for line in lines if line.startswith("calledger_keyring_usable"))
 
 

@@ -1,7 +1,6 @@
 """Several processes on one file keyring, and processes that die in the middle."""
 
 import asyncio
-import itertools
 import multiprocessing
 import os
 import signal
@@ -9,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from dying import die_at
 from keyring_folder import slot_of
 
 from service.keyring import (
@@ -63,17 +63,10 @@ def mint_or_destroy(urls: tuple[str, str], answer: Connection, destroys: bool) -
 
 def die_destroying(urls: tuple[str, str], system_call: str, nth: int) -> None:
     """Destroy every day, and die by SIGKILL at the nth `system_call` that belongs to it."""
-    work = getattr(os, system_call)
-    calls = itertools.count(1)
-
-    def die(*arguments: object, **options: object) -> object:
-        if next(calls) == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*arguments, **options)
 
     async def run() -> None:
         keyring = await open_keyring(*urls, create=False)
-        setattr(os, system_call, die)
+        die_at(os, system_call, nth)
         await keyring.destroy(DAYS)
 
     asyncio.run(run())

@@ -1,7 +1,6 @@
 """Rotating what wraps the keys: killed anywhere it goes on, and services that run meanwhile follow."""
 
 import asyncio
-import itertools
 import json
 import multiprocessing
 import os
@@ -13,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from conftest import Server
+from dying import die_at
 from keks import KINDS, kek_home
 
 from service.keyring import (
@@ -278,17 +278,10 @@ async def test_led_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def die_rotating(url: str, old: str, new: str, where: str, nth: int) -> None:
     """Rotate, and die by SIGKILL at the nth call of `where` that belongs to it."""
     owner = os if where in ("rename", "link", "fsync", "pwrite", "unlink") else asyncpg.Connection
-    work = getattr(Path if where == "rename" else owner, where)
-    calls = itertools.count(1)
-
-    def die(*arguments: object, **options: object) -> object:
-        if next(calls) == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*arguments, **options)
 
     async def run() -> None:
         keyring = await open_keyring(url, old, create=False)
-        setattr(Path if where == "rename" else owner, where, die)
+        die_at(Path if where == "rename" else owner, where, nth)
         await keyring.rotate(new)
 
     asyncio.run(run())

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
-import pytest
 from keyring_folder import slot_of
-from retaining import NOW, YOUNG, RetainedLedger, failed, open_retained
+from retaining import NOW, YOUNG, RetainedLedger, failed
 
 from policies.evidence import read_leaf
 from service.keyring import PeriodKeyName
@@ -19,12 +17,6 @@ from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.maintenance import maintain
 
 PAST = NOW - timedelta(days=100)
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 async def recorded(retained: RetainedLedger, kind: str) -> list[str]:

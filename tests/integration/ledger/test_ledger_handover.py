@@ -1,7 +1,6 @@
 """The ledger handed to another signer: followed by auditors and by services that run, killed anywhere, and restored."""
 
 import asyncio
-import itertools
 import multiprocessing
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from dying import die_at
 from ledgers import DATABASE_ID, forget, new_keyring, open_ledger
 
 from policies import evidence
@@ -142,18 +142,11 @@ async def test_two_at_once_come_one_after_the_other(publisher: LedgerPublisher, 
 def die_handing_over(url: str, folder: Path, where: str, nth: int) -> None:
     """Hand over, and die by SIGKILL at the nth call of `where`."""
     owner = {"rename": Path, "fsync": os, "pwrite": os}.get(where, asyncpg.Connection)
-    work = getattr(owner, where)
-    calls = itertools.count(1)
-
-    def die(*arguments: object, **options: object) -> object:
-        if next(calls) == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*arguments, **options)
 
     async def run() -> None:
         async with open_ledger(url, folder) as ledger:
             publisher = await LedgerPublisher.start(ledger, folder)
-            setattr(owner, where, die)
+            die_at(owner, where, nth)
             await hand_over(publisher, actor="cli")
 
     asyncio.run(run())

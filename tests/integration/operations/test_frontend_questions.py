@@ -56,8 +56,7 @@ def asked(service: RunningService, key: str, name: str, **changes: Any) -> dict[
 
 
 def fallbacks(service: RunningService) -> list[str]:
-    body = service.request("GET", "/metrics")[2].decode()
-    lines = [line for line in body.splitlines() if line.startswith("calledger_graphql_fallbacks_total")]
+    lines = [line for line in service.metrics().splitlines() if line.startswith("calledger_graphql_fallbacks_total")]
     return [line for line in lines if not line.endswith(" 0.0")]
 
 

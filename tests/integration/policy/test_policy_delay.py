@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from retaining import LONG, NOW, SHORT, RetainedLedger, failed, open_retained, windows
 
-from policies import canonical, digest
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import TIER_NOTICE, tier_may_move_from
 from service.ingest.results import Status
@@ -20,9 +19,6 @@ from service.retention.purge.planning import due_plans, named_plan, plan_purge, 
 from service.retention.purge_runs import PurgeState, Runs
 from service.retention.tiers import move_account
 
-APPLY = """
-    INSERT INTO policy_version (name, digest, document, applied_at, applied_by) VALUES ($1, $2, $3, $4, 'cli')
-"""
 AGE = timedelta(days=60)
 
 
@@ -32,18 +28,11 @@ async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedL
         yield retained
 
 
-async def apply(retained: RetainedLedger, policy: Policy, at: datetime) -> None:
-    """Put a policy in force, as of a moment."""
-    document = canonical(policy).decode()
-    await retained.ingest.database.owner.execute(APPLY, policy.name, digest(policy), document, at)
-    retained.ingest.use_policy(policy)
-
-
 async def shorten(retained: RetainedLedger, ago: timedelta) -> None:
     """A call of 60 days ago under long windows, which were shortened to 30 days `ago`."""
     await retained.report(failed("a", NOW - AGE, user="u1"))
-    await apply(retained, LONG, NOW - timedelta(days=300))
-    await apply(retained, windows(30), NOW - ago)
+    await retained.apply(LONG, NOW - timedelta(days=300))
+    await retained.apply(windows(30), NOW - ago)
 
 
 async def test_what_a_change_makes_due_waits_while_reads_cut_off(retained: RetainedLedger) -> None:
@@ -73,7 +62,7 @@ async def test_who_names_the_plan_does_not_wait(retained: RetainedLedger) -> Non
 async def test_a_typo_that_is_undone_costs_nothing(retained: RetainedLedger) -> None:
     """Windows that were shortened and lengthened again within the delay: the rows are there and served."""
     await shorten(retained, timedelta(hours=2))
-    await apply(retained, LONG, NOW - timedelta(hours=1))
+    await retained.apply(LONG, NOW - timedelta(hours=1))
     assert await retained.purge() == []
     assert not (await due_plans(retained.retention, NOW)).all
     assert [one.status for one in await retained.report(failed("a", NOW - AGE, user="u1"))] == [Status.DUPLICATE]
@@ -82,8 +71,8 @@ async def test_a_typo_that_is_undone_costs_nothing(retained: RetainedLedger) -> 
 async def test_time_alone_does_not_wait(retained: RetainedLedger) -> None:
     """What was due under the earlier policy too is destroyed at once, however new the policy is."""
     await retained.report(failed("a", NOW - timedelta(days=500)))
-    await apply(retained, windows(100), NOW - timedelta(days=300))
-    await apply(retained, windows(30), NOW - timedelta(hours=1))
+    await retained.apply(windows(100), NOW - timedelta(days=300))
+    await retained.apply(windows(30), NOW - timedelta(hours=1))
     (run,) = await retained.purge()
     assert run.rows_dropped == 2
 
@@ -142,7 +131,7 @@ async def test_what_was_asked_for_and_is_no_longer_due_is_spared(retained: Retai
     """A request that waits while the windows are lengthened destroys nothing."""
     await shorten(retained, timedelta(hours=1))
     await request_purge(retained.retention, (await plan_purge(retained.retention)).digest(), actor="key1")
-    await apply(retained, LONG, NOW)
+    await retained.apply(LONG, NOW)
     (run,) = await retained.purge()
     assert (run.rows_dropped, run.keys_destroyed, len(run.spared)) == (0, 0, 3)
     assert await retained.value("SELECT count(*) FROM call") == 1

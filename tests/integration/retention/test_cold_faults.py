@@ -169,6 +169,23 @@ async def test_a_listing_that_somebody_changed_is_found(ledger: ColdLedger) -> N
         await owner.execute(back)
 
 
+async def test_a_listing_leads_to_no_other_file(ledger: ColdLedger, tmp_path: Path) -> None:
+    """A name that somebody wrote into the list is neither read nor removed outside of the folder."""
+    await ledger.freeze()
+    outside = tmp_path / "outside"
+    outside.write_bytes((ledger.folder / (await ledger.files())[0].name).read_bytes())
+    await ledger.retention.owner.execute(
+        "UPDATE cold_file SET name = '../outside', frozen_at = NULL WHERE id = $1", (await ledger.files())[0].id
+    )
+    file = next(file for file in await ledger.files() if file.name == "../outside")
+    assert "no name" in (await ledger.kept.findings())["cold tier"]
+    with pytest.raises(ColdFileError):
+        await thaw(ledger.retention, file, actor="cli")
+    await ledger.retention.owner.execute("UPDATE cold_file SET frozen_at = now()")
+    await ledger.reader.clock.refresh()
+    assert (await ledger.ask(IDS)).errors is not None and outside.exists()
+
+
 @pytest.mark.parametrize("kind", ErasureKind)
 async def test_an_unreadable_file_keeps_no_erasure_from_the_rest(ledger: ColdLedger, kind: ErasureKind) -> None:
     """With a file unreadable, what can be reached is erased; the erasure ends when the file is back, and not before."""

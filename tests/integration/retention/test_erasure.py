@@ -2,14 +2,13 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 import orjson
 import pytest
-from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from retaining import NOW, YOUNG, RetainedLedger, failed
 
 from policies.policy.model import DataClass, Role
 from policies.policy.views import view_table
@@ -26,7 +25,6 @@ from service.retention.errors import ErasureError
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
 from service.retention.replay import replay_tombstones
-from service.retention.rollups.compaction import Compaction
 
 TOKENS = "SELECT source_id FROM call WHERE user_token IS NOT NULL ORDER BY 1"
 SEALED = "SELECT model FROM call_error WHERE sealed IS NOT NULL ORDER BY 1"
@@ -35,12 +33,6 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 # What each of them makes an erasure wait for: the first of its calls; the first of its sums.
 BEFORE_THE_CALLS = "LOCK TABLE call IN SHARE MODE"
 BETWEEN_CALLS_AND_SUMS = "LOCK TABLE usage_quarter IN SHARE MODE"
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 async def fill(retained: RetainedLedger) -> None:
@@ -244,9 +236,7 @@ async def test_no_call_is_counted_twice_while_an_account_goes(
     """Between the steps of an erasure `totalCount` is the number of rows, of everything and of the account alone."""
     await fill(retained)
     if compacted:
-        await Compaction(
-            retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs)
-        ).compact_all()
+        await retained.compact()
     blocker = await asyncpg.connect(retained.ingest.url)
     async with blocker.transaction():
         await blocker.execute(step)
@@ -284,7 +274,7 @@ async def test_a_keyring_from_before_the_erasure_is_destroyed_again(retained: Re
     await erase(retained, user=None)
     old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
     assert await old.key(AccountKeyName(number), mint=False)
-    assert await replay_tombstones(retained.retention.owner, old) == 1
+    assert await replay_tombstones(retained.retention.owner, old, retained.ledger) == 1
     with pytest.raises(KeyDestroyedError):
         await old.key(AccountKeyName(number), mint=False)
     await old.close()

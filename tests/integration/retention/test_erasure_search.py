@@ -2,14 +2,12 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ingesting import call
-from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from retaining import NOW, YOUNG, RetainedLedger, failed
 
 from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import SealContext, data_key, open_sealed
@@ -19,7 +17,6 @@ from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
-from service.retention.rollups.compaction import Compaction
 
 PERSON = "p7-person-9914"
 MARK = "[redacted:reported-person]"
@@ -28,12 +25,6 @@ KEPT = """
     SELECT tier, occurred_at, id, account_id, sealed, rules, rule_counts FROM {table}
     WHERE model = $1 AND sealed IS NOT NULL
 """
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 def naming(id_: str, message: str, **facts: Any) -> dict[str, Any]:
@@ -135,13 +126,6 @@ async def test_older_rows_lose_other_spellings_of_the_name(retained: RetainedLed
     assert [found[f"m{number}"] for number in range(len(older), len(texts))] == [(text,) * 3 for text in kept]
 
 
-async def compact(retained: RetainedLedger) -> None:
-    async def ensure(needs: Any) -> None:
-        await retained.retention.partitions.ensure(SHORT, needs)
-
-    await Compaction(retained.retention.owner, ensure=ensure).compact_all()
-
-
 SUMS = """
     SELECT usage_quarter::text FROM usage_quarter UNION ALL SELECT usage_day::text FROM usage_day
     UNION ALL SELECT usage_delta::text FROM usage_delta UNION ALL SELECT usage_half_hour::text FROM usage_half_hour
@@ -158,7 +142,7 @@ async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(retaine
         facts = {"model": f"ft:{PERSON}", "provider": PERSON, "api_key": f"key of {PERSON}", "account": account}
         await retained.report(failed(f"{hours} {account}", moment, **facts))
         if hours == 30:
-            await compact(retained)
+            await retained.compact()
     assert await retained.findings() == {}
     erasure = await erase(retained)
     assert erasure.finished_at is not None
@@ -169,7 +153,7 @@ async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(retaine
         text = f"SELECT {table}::text FROM {table} WHERE account_id = 1"
         assert not any(PERSON in row for row in await retained.column(text))
     assert await retained.findings() == {}
-    await compact(retained)
+    await retained.compact()
     assert await retained.findings() == {}
     await retained.retention.owner.execute("DELETE FROM call WHERE account_id <> 1")
     assert sum(PERSON in text for text in await retained.column(SUMS)) > 0  # those of the other account

@@ -1,7 +1,6 @@
 """Legal holds on a real ledger: what they name outlives the purge, sealed text and all; the rest dies on time."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,6 @@ HELD_ERRORS = "SELECT * FROM call_error_held ORDER BY occurred_at, hold_id"
 ERROR_IDS = """
     SELECT source_id FROM call_error_held AS error JOIN call_held AS call USING (account_id, hold_id, id) ORDER BY 1
 """
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 async def fill(retained: RetainedLedger) -> None:

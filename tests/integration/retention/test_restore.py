@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from conftest import Server
 from dumping import pg
-from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from retaining import NOW, SHORT, YOUNG, RetainedLedger, failed
 from rows import SeededLedger
 
 from policies.envelope import OpenError, SealContext, data_key, open_sealed
 from policies.policy.model import Role
 from policies.policy.views import view_table
 from service.keyring import AccountKeyName, KeyDestroyedError, PeriodKeyName, open_keyring
+from service.ledger import Ledger
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.retention.context import RetentionContext
@@ -34,20 +35,17 @@ PAST = NOW - timedelta(days=100)
 SEALED = "SELECT account_id, occurred_at, id, sealed FROM call_error WHERE occurred_at < $1"
 
 
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
-
-
 @asynccontextmanager
 async def restored(retained: RetainedLedger, url: str) -> AsyncIterator[RetentionContext]:
     """The restored database with the keyring as it is now."""
-    database = await Database.open(url)
-    accounts = Accounts(1)
+    database, retention = await Database.open(url), retained.retention
     try:
         yield replace(
-            retained.retention, database=database, partitions=Partitions(database.owner), accounts=accounts, ledger=None
+            retention,
+            database=database,
+            partitions=Partitions(database.owner),
+            accounts=Accounts(1),
+            ledger=Ledger(database, retention.keyring, retained.ledger.database_id),
         )
     finally:
         await database.close()
@@ -149,5 +147,5 @@ async def test_an_old_keyring_and_the_present_database(retained: RetainedLedger,
     assert PeriodKeyName(1, "personal", f"{PAST:%Y-%m-%d}") in await old.periods()
     assert await maintain(replace(retained.retention, keyring=old))
     assert await old.periods() == await retained.retention.keyring.periods()
-    assert await replay_tombstones(retained.retention.owner, old) == 0
+    assert await replay_tombstones(retained.retention.owner, old, retained.ledger) == 0
     await old.close()

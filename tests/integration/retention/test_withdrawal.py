@@ -2,16 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from retaining import NOW, YOUNG, RetainedLedger, failed, open_retained
 
-from policies import canonical, digest
 from policies.policy.model import Action, Policy
 from service.retention.maintenance import maintain
-from service.retention.rollups.compaction import Compaction
 from service.retention.withdrawal import remove_withdrawn
 
 LEFT = "SELECT count(*) FROM {table} WHERE {column} IS NOT NULL AND {column}::text <> '[redacted:operational]'"
@@ -23,28 +21,9 @@ async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedL
         yield retained
 
 
-APPLY = """
-    INSERT INTO policy_version (name, digest, document, applied_at, applied_by) VALUES ($1, $2, $3, $4, 'cli')
-"""
-
-
-async def apply(retained: RetainedLedger, policy: Policy, at: datetime) -> None:
-    """Put a policy in force, as of a moment."""
-    document = canonical(policy).decode()
-    await retained.ingest.database.owner.execute(APPLY, policy.name, digest(policy), document, at)
-    retained.ingest.use_policy(policy)
-
-
 def acting(policy: Policy, action: Action, *fields: str) -> Policy:
     changed = {field: replace(policy.fields[field], action=action) for field in fields}
     return replace(policy, fields={**policy.fields, **changed})
-
-
-async def compact(retained: RetainedLedger) -> None:
-    partitions, policy = retained.retention.partitions, retained.retention.policy
-    await Compaction(
-        retained.ingest.database.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
-    ).compact_all()
 
 
 async def fill(retained: RetainedLedger) -> None:
@@ -54,13 +33,13 @@ async def fill(retained: RetainedLedger) -> None:
         failed("b", YOUNG, provider="azure", **facts),
         failed("c", YOUNG, account="other", **facts | {"api_key": "k2"}),
     )
-    await compact(retained)
+    await retained.compact()
     await retained.report(failed("d", YOUNG, provider="openai", **facts))
 
 
 async def change(retained: RetainedLedger, policy: Policy, ago: timedelta) -> None:
-    await apply(retained, retained.retention.policy(), NOW - timedelta(days=300))
-    await apply(retained, policy, NOW - ago)
+    await retained.apply(retained.retention.policy(), NOW - timedelta(days=300))
+    await retained.apply(policy, NOW - ago)
 
 
 FIELDS = ("Call.operation", "Call.provider", "Call.apiKey", "Call.inputTokens", "Call.latencyMs", "Call.tags")
@@ -85,7 +64,7 @@ async def test_dropped_fields_go_after_the_delay_and_sums_still_prove(retained: 
         assert await retained.value(f"SELECT count(*) FROM {table} WHERE provider <> '' OR api_key <> ''") == 0
         assert await retained.value(f"SELECT coalesce(sum(input_tokens), 0) FROM {table}") == 0
     assert await retained.value("SELECT sum(calls) FROM usage_quarter") == 3
-    await compact(retained)
+    await retained.compact()
     assert await retained.findings() == {}
     assert (await retained.kinds()).count("FIELD_REMOVED") == len(FIELDS)
     assert await remove_withdrawn(retained.retention) == 0
@@ -110,7 +89,7 @@ async def test_nothing_goes_within_the_delay_or_when_the_policy_is_put_back(reta
     before, kept = await left(retained), retained.retention.policy()
     await change(retained, acting(kept, Action.DROP, *FIELDS), timedelta(hours=71))
     assert await remove_withdrawn(retained.retention) == 0
-    await apply(retained, kept, NOW - timedelta(hours=70))
+    await retained.apply(kept, NOW - timedelta(hours=70))
     assert await remove_withdrawn(retained.retention) == 0
     assert await left(retained) == before
 
@@ -127,11 +106,11 @@ async def test_a_tag_off_the_list_goes_after_the_delay(retained: RetainedLedger)
     found = "SELECT array_agg(tags::text ORDER BY source_id) FROM call"
     await change(retained, unlisted, timedelta(hours=71))
     assert await remove_withdrawn(retained.retention) == 0
-    await apply(retained, listed, NOW - timedelta(hours=70))
+    await retained.apply(listed, NOW - timedelta(hours=70))
     assert await remove_withdrawn(retained.retention) == 0
     before = await retained.value(found)
     assert '"app"' in before[0]
-    await apply(retained, unlisted, NOW - timedelta(hours=80))
+    await retained.apply(unlisted, NOW - timedelta(hours=80))
 
     assert await maintain(retained.retention)
 
@@ -155,6 +134,6 @@ async def test_it_goes_on_after_a_crash(retained: RetainedLedger) -> None:
 async def test_what_the_first_policy_never_kept_is_not_looked_for(retained: RetainedLedger) -> None:
     """Under the first policy of an installation nothing is from before."""
     await fill(retained)
-    await apply(retained, acting(retained.retention.policy(), Action.DROP, "Call.operation"), NOW - timedelta(days=300))
+    await retained.apply(acting(retained.retention.policy(), Action.DROP, "Call.operation"), NOW - timedelta(days=300))
     assert await remove_withdrawn(retained.retention) == 0
     assert await retained.value("SELECT count(*) FROM field_removal") == 0

@@ -128,5 +128,4 @@ def test_no_call_is_lost_while_two_versions_serve(embedded_18, later_version: Pa
 
 
 def _worker_of(service: RunningService) -> str:
-    _, _, body = service.request("GET", "/metrics")
-    return next(line for line in body.decode().splitlines() if "process_open_fds{" in line).split('"')[1]
+    return next(line for line in service.metrics().splitlines() if "process_open_fds{" in line).split('"')[1]

@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from pairing import Pair, settled, two_services
 from receiving import receiving
 from running import RunningService
-from webhook_service import ALLOWED, CREATE
+from webhook_service import ALLOWED, CREATE, call
 
 from policies.policy.document import preset_text
 from service.api.execution.limits import UNSETTLED_SHARE
@@ -53,20 +52,9 @@ def admin(pair: Pair) -> str:
     return pair.one.admin_key
 
 
-def call(name: str, **changes: Any) -> dict[str, Any]:
-    started = datetime.now(UTC).isoformat()
-    return {"id": name, "account": "acme", "model": "m", "status": "succeeded", "started_at": started, **changes}
-
-
 def workers_of(service: RunningService) -> set[int]:
     """The workers that answer: each writes its figures."""
-    _, _, body = service.request("GET", "/metrics")
-    return set(map(int, re.findall(r'^calledger_process_open_fds{pid="(\d+)"}', body.decode(), re.MULTILINE)))
-
-
-def figure(service: RunningService, name: str) -> float:
-    _, _, body = service.request("GET", "/metrics")
-    return sum(float(found) for found in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", body.decode(), re.MULTILINE))
+    return set(map(int, re.findall(r'^calledger_process_open_fds{pid="(\d+)"}', service.metrics(), re.MULTILINE)))
 
 
 def ask_everywhere(pair: Pair, key: str, times: int) -> tuple[int, set[str], float]:
@@ -110,7 +98,7 @@ def test_a_new_worker_brings_no_new_budget_and_loses_no_figure(pair: Pair) -> No
     service, key, reports = pair.one, pair.new_key("viewer"), pair.new_key("ingest")
     began, (spent, _, _) = time.monotonic(), ask_everywhere(pair, key, 24)
     service.report(reports, *(call(f"before-{n}") for n in range(20)))
-    stored, asked = figure(service, "calledger_ingest_rows_total"), figure(service, "calledger_graphql_seconds_count")
+    stored, asked = service.figure("calledger_ingest_rows_total"), service.figure("calledger_graphql_seconds_count")
     before = workers_of(service)
     for replaced, pid in enumerate(sorted(before), 1):
         os.kill(pid, signal.SIGKILL)
@@ -129,10 +117,10 @@ def test_a_new_worker_brings_no_new_budget_and_loses_no_figure(pair: Pair) -> No
     assert service.process.poll() is None
     assert "another takes its place" in service.log.read_text()
 
-    assert figure(service, "calledger_ingest_rows_total") >= stored
-    assert figure(service, "calledger_graphql_seconds_count") >= asked
-    settled(lambda: figure(service, "calledger_keyring_usable"), 1.0, times=3)
-    assert figure(service, "calledger_ingest_queued_rows") == 0
+    assert service.figure("calledger_ingest_rows_total") >= stored
+    assert service.figure("calledger_graphql_seconds_count") >= asked
+    settled(lambda: service.figure("calledger_keyring_usable"), 1.0, times=3)
+    assert service.figure("calledger_ingest_queued_rows") == 0
     found = pair.other.ask(pair.new_key("viewer"), COUNT, f={"account": {"eq": "acme"}})
     assert found["data"]["calls"]["totalCount"] >= 20
     more, refused, _ = ask_everywhere(pair, key, 24)
@@ -143,12 +131,12 @@ def test_a_new_worker_brings_no_new_budget_and_loses_no_figure(pair: Pair) -> No
 def test_figures_of_two_services_add_up(pair: Pair) -> None:
     """Each service counts what it did, whichever worker tells of it: the sum over services is what was done."""
     reports, name = pair.new_key("ingest"), "calledger_ingest_rows_total"
-    before = [figure(service, name) for service in pair[:2]]
+    before = [service.figure(name) for service in pair[:2]]
     for number in range(12):
         (pair.one, pair.other)[number % 3 == 0].report(reports, call(f"counted-{number}"))
     for service, began, rows in zip(pair[:2], before, (8, 4), strict=True):
-        assert {figure(service, name) for _ in range(8)} == {began + rows}
-    position = {figure(service, "calledger_feed_position") for service in pair[:2]}
+        assert {service.figure(name) for _ in range(8)} == {began + rows}
+    position = {service.figure("calledger_feed_position") for service in pair[:2]}
     assert max(position) >= 12
 
 

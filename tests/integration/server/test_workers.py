@@ -24,12 +24,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         service.stop()
 
 
-def figure(service: RunningService, name: str) -> float:
-    """The sum of all samples of a name."""
-    _, _, body = service.request("GET", "/metrics")
-    return sum(float(found) for found in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", body.decode(), re.MULTILINE))
-
-
 def test_a_key_has_one_budget(service: RunningService) -> None:
     """What one process has answered another does not answer again: together they give what a minute restores."""
     key, began = service.new_key("viewer"), time.monotonic()
@@ -46,24 +40,23 @@ def test_metrics_do_not_jump(service: RunningService) -> None:
     """Whichever process is asked tells of all of them: what was counted stays, and adds up."""
     key = service.new_key("ingest")
     call = {"model": "m", "status": "succeeded", "account": "acme"}
-    before = figure(service, "calledger_ingest_rows_total")
-    asked = figure(service, "calledger_graphql_seconds_count")
+    before = service.figure("calledger_ingest_rows_total")
+    asked = service.figure("calledger_graphql_seconds_count")
     for number in range(20):
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         service.report(key, {**call, "id": f"w{number}", "started_at": moment})
         service.ask(service.admin_key, "{ viewer { role } }")
-    rows = {figure(service, "calledger_ingest_rows_total") for _ in range(20)}
-    operations = {figure(service, "calledger_graphql_seconds_count") for _ in range(20)}
+    rows = {service.figure("calledger_ingest_rows_total") for _ in range(20)}
+    operations = {service.figure("calledger_graphql_seconds_count") for _ in range(20)}
     assert rows == {before + 20}
     assert operations == {asked + 20}
-    assert figure(service, "calledger_ingest_batch_rows_count") >= 20
+    assert service.figure("calledger_ingest_batch_rows_count") >= 20
 
 
 def test_each_worker_says_what_it_takes(service: RunningService) -> None:
     """Memory, CPU time, open files and the start of every worker, whichever of them is asked."""
     for _ in range(10):
-        _, _, body = service.request("GET", "/metrics")
-        found = re.findall(r'^calledger_process_(\w+){pid="(\d+)"} (\S+)$', body.decode(), re.MULTILINE)
+        found = re.findall(r'^calledger_process_(\w+){pid="(\d+)"} (\S+)$', service.metrics(), re.MULTILINE)
         by_name: dict[str, dict[str, float]] = {}
         for name, pid, value in found:
             by_name.setdefault(name, {})[pid] = float(value)

@@ -11,7 +11,6 @@ from rows import SeededLedger, StoredCall, open_seeded
 from tortoise import connections
 
 from policies.policy.model import Role
-from service.retention.context import RetentionContext
 from service.storage.control.accounts import EPOCH, Accounts
 
 MANY = 20_000
@@ -157,7 +156,7 @@ async def test_an_unknown_account_is_looked_up_alone(seeded: SeededLedger, query
     """A query that names nobody reads no account, however often it is asked, and asks the database little."""
     before = await read(seeded)
     for _ in range(20):
-        await seeded.ask(query, seeded.scope(Role.ADMIN), services={"retention": _retention(seeded)})
+        await seeded.ask(query, seeded.scope(Role.ADMIN), services={"retention": seeded.retention})
     rows, scans = await read(seeded)
     assert rows - before[0] < FEW
     assert scans - before[1] <= 20
@@ -182,7 +181,7 @@ async def test_an_unknown_number_is_looked_up_alone(seeded: SeededLedger) -> Non
 async def test_a_page_of_accounts_reads_a_page(seeded: SeededLedger) -> None:
     """`accounts(first: 50)` reads fifty, as long as nobody asks how many there are."""
     query = "{ accounts(first: 50) { nodes { name tier calls } pageInfo { hasNextPage } } }"
-    services = {"services": {"retention": _retention(seeded)}}
+    services = {"services": {"retention": seeded.retention}}
     await seeded.ask(query.replace("50", "1"), **services)
     before = await read(seeded)
     data = (await seeded.ask(query, **services)).data
@@ -236,7 +235,3 @@ async def test_misses_are_bounded_and_expire(seeded: SeededLedger) -> None:
     assert len(seeded.accounts._missed) == 10_000
     for odd in ("", "x" * 1_000, "a\0b", "\ud800"):
         assert await seeded.accounts.find(odd) is None
-
-
-def _retention(seeded: SeededLedger) -> RetentionContext:
-    return RetentionContext(seeded.database, seeded.partitions, seeded.keyring, seeded.accounts, lambda: seeded.policy)

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from citus_cluster import CitusServer, psql
 from ingesting import RECENT, Ingest, call, eventually, ingesting
-from retaining import RetainedLedger, failed, open_retained
+from retaining import RetainedLedger, failed
 from running import RunningService, bare_command
 
 from service.ingest.results import Status
@@ -55,12 +55,6 @@ def calls(count: int, prefix: str = "c") -> list[dict[str, Any]]:
 async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
     async with ingesting(database_url, tmp_path) as ingest:
         yield ingest
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as ledger:
-        yield ledger
 
 
 async def test_tables_of_calls_are_distributed_by_account(ingest: Ingest) -> None:

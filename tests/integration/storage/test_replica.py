@@ -6,8 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +14,7 @@ from conftest import OWNER, START_TIMEOUT_S, Server, running_server
 from pairing import settled
 from replicating import Replica, running_replica
 from running import RunningService, command
+from webhook_service import call
 
 from service.keyring import create_kek_file
 from service.storage.database import Database
@@ -44,8 +44,7 @@ class Replicated(NamedTuple):
 
     def reads(self, by: str) -> float:
         """How many reads were answered by `replica` or `primary`."""
-        _, _, body = self.service.request("GET", "/metrics")
-        found = re.search(rf'^calledger_replica_reads_total{{by="{by}"}} (\S+)$', body.decode(), re.MULTILINE)
+        found = re.search(rf'^calledger_replica_reads_total{{by="{by}"}} (\S+)$', self.service.metrics(), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     def count(self, key: str, account: str) -> int:
@@ -75,11 +74,6 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]
             yield Replicated(service, primary, replica, name, environment)
         finally:
             service.stop()
-
-
-def call(name: str, **changes: Any) -> dict[str, Any]:
-    started = datetime.now(UTC).isoformat()
-    return {"id": name, "account": "acme", "model": "m", "status": "succeeded", "started_at": started, **changes}
 
 
 def test_a_replica_answers_what_was_just_recorded(replicated: Replicated) -> None:

@@ -23,10 +23,6 @@ from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.usage.consistency import check_usage
-from service.query.usage.correction_check import check_corrections
-from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.totals_check import check_derived_sums
 
 CALLS = """
     query ($filter: CallFilter) {
@@ -99,18 +95,6 @@ class Books:
         assert result.errors is None, result.errors
         return result.data
 
-    async def compact(self, rows: int) -> None:
-        async def ensure(needs: Any) -> None:
-            await self.ingest.partitions.ensure(self.ingest.applied.policy, needs)
-
-        await Compaction(self.ingest.database.owner, ensure=ensure, rows=rows).compact()
-
-    async def prove(self) -> None:
-        owner, policy = self.ingest.database.owner, self.ingest.applied.policy
-        assert [found async for found in check_usage(owner, policy)] == []
-        assert [found async for found in check_derived_sums(owner, policy)] == []
-        assert [found async for found in check_corrections(owner, policy)] == []
-
 
 @pytest.fixture
 async def books(database_url: str, tmp_path: Path) -> AsyncIterator[Books]:
@@ -142,11 +126,11 @@ async def test_costs_are_the_sums_of_net_amounts(
         for writer, piece in zip(books.writers, pieces, strict=True)
         if piece
     ]
-    await asyncio.gather(*sent, *([books.compact(compact)] if compact else []))
+    await asyncio.gather(*sent, *([books.ingest.compaction(compact).compact()] if compact else []))
     # Again, all of it: nothing is counted twice.
     await books.writers[0].submit(read_native(body(*rows)), as_read, ANYONE, source="native")
     if compact:
-        await books.compact(compact)
+        await books.ingest.compaction(compact).compact()
 
     wanted = {"account": {"eq": account}}
     nodes = (await books.data(CALLS, {"filter": wanted}))["calls"]["nodes"]
@@ -166,4 +150,4 @@ async def test_costs_are_the_sums_of_net_amounts(
     assert {
         key: Decimal(row["amount"]["amount"]) for key, row in keyed.items() if row["amount"] is not None
     } == expected
-    await books.prove()
+    await books.ingest.assert_sums_are_right()

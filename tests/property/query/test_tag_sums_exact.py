@@ -23,7 +23,6 @@ from service.query.records.ordering import Cursors
 from service.query.usage.report import Costs, CostSource, read_costs
 from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.source import UsageReader
-from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
 from service.retention.rollups.tag_keys import keep_tags
 
@@ -78,11 +77,7 @@ def keeper(retained: RetainedLedger) -> Callable[[], RetainedLedger]:
 
 
 async def compacted(retained: RetainedLedger, rows: int) -> None:
-    partitions, policy = retained.retention.partitions, retained.retention.policy
-    compaction = Compaction(
-        retained.retention.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs)), rows=rows
-    )
-    await compaction.compact()
+    await retained.ingest.compaction(rows).compact()
 
 
 async def both(

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from service.keyring import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName
-from service.keyring.stores.packs import Place, is_pack_key, name_at, pack_key_name, place_of
+from service.keyring.stores.packs import Place, is_pack_key, name_at, pack_key_name, pack_slot_of
 
 PERIODS = [
     PeriodKeyName(tier, name, day)
@@ -19,7 +19,7 @@ ACCOUNTS = [AccountKeyName(number) for number in (0, 1, 1023, 1024, 2**31 - 1)]
 @pytest.mark.parametrize("name", [*PERIODS, *ACCOUNTS], ids=str)
 def test_the_place_says_the_name(name: KeyName) -> None:
     """A key's name can be told from its place, and its pack key is one by its name."""
-    place = place_of(name)
+    place = pack_slot_of(name)
 
     assert place is not None
     assert name_at(place) == name
@@ -29,13 +29,13 @@ def test_the_place_says_the_name(name: KeyName) -> None:
 def test_every_key_has_its_own_place() -> None:
     """No two keys share a slot."""
     names = [*PERIODS, *ACCOUNTS]
-    assert len({place_of(name) for name in names}) == len(names)
+    assert len({pack_slot_of(name) for name in names}) == len(names)
 
 
 @pytest.mark.parametrize("name", [HoldKeyName(UUID(int=1)), ErasureKeyName(UUID(int=1))], ids=str)
 def test_few_keys_stand_alone(name: KeyName) -> None:
     """Keys of holds and erasures are in no pack."""
-    assert place_of(name) is None
+    assert pack_slot_of(name) is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from policies.policy.model import Policy, Store
 from policies.retention import EPOCH, Partition, cutoff
 from service.query.records.feed.memory import BLOCK, FeedMemory
 from service.query.records.feed.positions import AHEAD, Wrong
+from service.storage.citus.settling import fetch_differences
 
 _NAMED: Final = 6
 _DAY: Final = timedelta(days=1)
@@ -190,7 +191,7 @@ class FeedDays:
             return
         self.compared += 1
         values = (day.tier, start, day.start + _DAY, day.number, oldest, _NAMED)
-        for row in await self._owner.fetch(_OF_DAY, *values):
+        for row in await fetch_differences(self._owner, _OF_DAY, *values):
             name = f"call `{row['id']}` of account {row['account_id']}"
             if row["positions"] == 1 and row["completions"] < row["completed"]:
                 text = f"{name} was completed {row['completed']} times, and has {row['completions']} positions for that"

@@ -20,7 +20,7 @@ class FeedMemory(Protocol):
 
     @property
     def seed(self) -> int:
-        """Of hashes: unknown to others, and the same each time."""
+        """The seed of hashes: unknown to others, and the same each time."""
         ...
 
     async def recall(self, part: str, state: str) -> str | None:
@@ -54,7 +54,7 @@ class Block:
     calls: dict[int, tuple[datetime, datetime, str]] = field(default_factory=dict[int, tuple[datetime, datetime, str]])
 
     def text(self) -> str:
-        """As JSON."""
+        """The block as JSON."""
         return msgspec.json.encode(self).decode()
 
 

@@ -58,9 +58,8 @@ def counts(service: RunningService, key: str, since: str = SINCE) -> Counter[tup
 
 
 def metric(service: RunningService, source: str, reason: str) -> float:
-    text = service.request("GET", "/metrics")[2].decode()
     start = f'calledger_ingest_refused_total{{reason="{reason}",source="{source}"}} '
-    line = next(line for line in text.splitlines() if line.startswith(start))
+    line = next(line for line in service.metrics().splitlines() if line.startswith(start))
     return float(line.removeprefix(start))
 
 

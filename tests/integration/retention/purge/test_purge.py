@@ -131,9 +131,9 @@ async def test_an_older_keyring_loses_again_what_a_purge_destroyed(env: Environm
     restored = await open_keyring(f"file:{copy}", f"file:{tmp_path / 'kek'}", create=False)
     assert await restored.periods() == before
 
-    assert await replay_tombstones(env.database.owner, restored) == 2
+    assert await replay_tombstones(env.database.owner, restored, env.ledger) == 2
     assert await restored.periods() == await env.keyring.periods()
-    assert await replay_tombstones(env.database.owner, restored) == 0
+    assert await replay_tombstones(env.database.owner, restored, env.ledger) == 0
 
 
 async def test_a_round_of_maintenance_makes_partitions_and_purges(env: Environment) -> None:

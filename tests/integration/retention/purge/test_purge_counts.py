@@ -1,30 +1,21 @@
 """The rows that a purge says it dropped are the rows that were there, whether it read them or their sums."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from ingesting import call
-from retaining import LONG, OLD, SHORT, YOUNG, Killed, RetainedLedger, failed, open_retained, windows
+from retaining import LONG, OLD, SHORT, YOUNG, Killed, RetainedLedger, failed, windows
 
 from policies.policy.model import Store
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.purge_runs import Run
-from service.retention.rollups.compaction import Compaction
 
 # What is stored, partition by partition.
 ROWS = " UNION ALL ".join(
     f"SELECT tableoid::regclass::text AS name, count(*) AS rows FROM {store.value} GROUP BY 1" for store in Store
 )
-
-
-@pytest.fixture
-async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(any_database_url, tmp_path) as retained:
-        yield retained
 
 
 async def fill(retained: RetainedLedger) -> None:
@@ -37,13 +28,6 @@ async def fill(retained: RetainedLedger) -> None:
         *(call(f"e{n}", started_at=(OLD + timedelta(days=14)).isoformat(), account="acme") for n in range(3)),
         call("f", account="acme"),
     )
-
-
-async def compact(retained: RetainedLedger) -> None:
-    async def ensure(needs) -> None:
-        await retained.retention.partitions.ensure(SHORT, needs)
-
-    await Compaction(retained.retention.owner, ensure=ensure).compact_all()
 
 
 async def stored(retained: RetainedLedger) -> dict[str, int]:
@@ -70,7 +54,7 @@ async def check(retained: RetainedLedger) -> Run:
 async def test_summed_days_give_the_number_of_rows(retained: RetainedLedger) -> None:
     """With days in the rollup and later calls still in deltas, the number is that of the rows."""
     await fill(retained)
-    await compact(retained)
+    await retained.compact()
     await retained.report(*(call(f"g{n}", started_at=OLD.isoformat(), account="other") for n in range(4)))
     assert calls(await check(retained)) == 15
 
@@ -78,7 +62,7 @@ async def test_summed_days_give_the_number_of_rows(retained: RetainedLedger) -> 
 async def test_a_partition_whose_days_are_summed_is_not_read(retained: RetainedLedger) -> None:
     """The number comes from the sums: where fsck would call them wrong, the purge repeats them."""
     await fill(retained)
-    await compact(retained)
+    await retained.compact()
     await retained.retention.owner.execute("UPDATE usage_day SET calls = 1000 WHERE account_id = 2 AND NOT failed")
     (run,) = await retained.purge()
     assert calls(run) == 1000 + 6
@@ -105,7 +89,7 @@ async def test_held_calls_of_an_erased_account_are_not_in_the_number(retained: R
     counts what is left, and of what is held what lies with the hold already.
     """
     await fill(retained)
-    await compact(retained)
+    await retained.compact()
     await retained.hold(account="other", model="gpt-4o")
     kind = ErasureKind.ACCOUNT
     await request_erasure(retained.retention, kind=kind, account="other", user=None, reason="letter", actor="cli")
@@ -120,14 +104,14 @@ async def test_held_calls_of_an_erased_account_are_not_in_the_number(retained: R
 async def test_sums_that_were_purged_and_came_back_are_not_believed(retained: RetainedLedger) -> None:
     """Days that an earlier purge took from the sums hold only what was reported since: their calls are counted."""
     await fill(retained)
-    await compact(retained)
+    await retained.compact()
     tier = LONG.tiers["standard"]
     no_sums = replace(tier, store_days={**tier.store_days, Store.USAGE_DAY: 300})
     retained.ingest.use_policy(replace(LONG, tiers={"standard": no_sums}))
     (taken,) = await retained.purge()
     assert {part.store for part in taken.plan.partitions} == {Store.USAGE_DAY}
     await retained.report(call("late", started_at=OLD.isoformat(), account="other"))
-    await compact(retained)
+    await retained.compact()
     assert (
         await retained.value("SELECT sum(calls) FROM usage_day WHERE bucket_at < $1", YOUNG - timedelta(days=300)) == 1
     )
@@ -139,7 +123,7 @@ async def test_sums_that_were_purged_and_came_back_are_not_believed(retained: Re
 async def test_killed_between_detaches_the_number_is_the_same(retained: RetainedLedger, number: int) -> None:
     """The next purge counts again, though partitions of the sums are detached by then."""
     await fill(retained)
-    await compact(retained)
+    await retained.compact()
     before = await stored(retained)
     seen = 0
 

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import asyncpg
 import pytest
 from ingesting import call
-from retaining import OLD, Killed, RetainedLedger, open_retained
+from retaining import OLD, Killed, RetainedLedger
 
 from policies.policy.model import Store
 from service.retention.holds.holds import holds_locked, page_holds
@@ -32,12 +31,6 @@ CUT_OFF = {
     "its connection is lost": "SELECT pg_terminate_backend($1::integer)",
     "its statement is timed out": "SELECT pg_cancel_backend($1)",
 }
-
-
-@pytest.fixture
-async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(any_database_url, tmp_path) as retained:
-        yield retained
 
 
 async def fill(retained: RetainedLedger) -> list[str]:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from ingesting import call
-from retaining import NOW, SHORT, Killed, RetainedLedger, open_retained
+from retaining import NOW, Killed, RetainedLedger, open_retained
 
 from policies.policy.model import Store
-from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 
 AMOUNT = """
@@ -26,10 +25,6 @@ TWICE = """
 RIGHT = Decimal(6)
 
 
-def compaction_of(retained: RetainedLedger) -> Compaction:
-    return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
-
-
 @pytest.fixture
 async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
     """Four calls on three days, compacted."""
@@ -38,7 +33,7 @@ async def retained(any_database_url: str, tmp_path: Path) -> AsyncIterator[Retai
             moment = (NOW - timedelta(days=days, minutes=5)).isoformat()
             money = {"amount": amount, "currency": "USD", "latency_ms": 5}
             await retained.report(call(f"c{number}", started_at=moment, account="acme", api_key="k", **money))
-        await compaction_of(retained).compact_all()
+        await retained.compact()
         yield retained
 
 
@@ -46,7 +41,7 @@ async def rebuild(retained: RetainedLedger) -> list[tuple[int, int]]:
     """Calls before and after, of each day that was made anew."""
     days = await days_to_rebuild(retained.retention)
     done = [(one.before, one.after) async for one in rebuild_sums(retained.retention, days, actor="cli")]
-    await compaction_of(retained).compact_all()
+    await retained.compact()
     await rebuild_derived_sums(retained.retention)
     return done
 
@@ -115,7 +110,7 @@ async def test_readers_and_writers_go_on_meanwhile(retained: RetainedLedger) -> 
             moment = (NOW - timedelta(days=3, minutes=number)).isoformat()
             row = call(f"n{number}", started_at=moment, account="acme", amount="1", currency="USD")
             await retained.report(row)
-            await compaction_of(retained).compact()
+            await retained.ingest.compaction().compact()
 
     reading, reporting = asyncio.create_task(read()), asyncio.create_task(report())
     await rebuild(retained)

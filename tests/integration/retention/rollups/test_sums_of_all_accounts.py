@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
-from pathlib import Path
 
 import asyncpg
 import pytest
-from retaining import NOW, OLD, SHORT, YOUNG, RetainedLedger, failed, open_retained
+from retaining import NOW, OLD, YOUNG, RetainedLedger, failed
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
@@ -59,12 +58,6 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
         )
         await Compaction(opened.database.owner, rows=12).compact()
         yield opened
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 async def check(ledger: Ledger) -> list[DerivedDifference]:
@@ -249,9 +242,7 @@ async def test_an_erased_account_is_taken_out(retained: RetainedLedger, compacte
         failed("c", YOUNG, model="m2"),
     )
     if compacted:
-        await Compaction(
-            retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs)
-        ).compact_all()
+        await retained.compact()
     await request_erasure(
         retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
     )
@@ -264,9 +255,7 @@ async def test_an_erased_account_is_taken_out(retained: RetainedLedger, compacte
 async def test_a_purge_takes_them_along(retained: RetainedLedger) -> None:
     """With the partition of a rollup go the sums over its time, and no others."""
     await retained.report(failed("a", OLD), failed("b", NOW - timedelta(hours=2)))
-    await Compaction(
-        retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs)
-    ).compact_all()
+    await retained.compact()
     assert await retained.value("SELECT count(*) FROM usage_hour_all") == 2
 
     await retained.purge()

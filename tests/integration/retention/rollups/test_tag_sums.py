@@ -24,7 +24,6 @@ from service.query.usage.report_request import CostRequest
 from service.query.usage.source import UsageReader
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
-from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
 from service.retention.rollups.tag_keys import forget_unlisted, keep_tags, sum_history
@@ -39,13 +38,6 @@ SUMS = "SELECT coalesce(sum(calls), 0)::int FROM usage_tag_day"
 async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
     async with open_retained(database_url, tmp_path, delay=timedelta(hours=72)) as retained:
         yield retained
-
-
-async def compact(retained: RetainedLedger) -> None:
-    partitions, policy = retained.retention.partitions, retained.retention.policy
-    await Compaction(
-        retained.retention.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
-    ).compact_all()
 
 
 async def report(
@@ -98,7 +90,7 @@ async def test_a_tag_that_is_listed_later_shows_no_part_as_the_whole(retained: R
     await keep_tags(retained.retention)
     await report(retained, "ads", days=0)
     await report(retained, "late", None, days=3, start="late")
-    await compact(retained)
+    await retained.compact()
 
     expected = {"ads": 3, "search": 1, "late": 1, None: 2}
     found = await costs(retained)
@@ -113,7 +105,7 @@ async def test_a_tag_that_is_listed_later_shows_no_part_as_the_whole(retained: R
     await asyncio.gather(history, return_exceptions=True)
     assert by_team(await costs(retained)) == expected
     assert await sum_history(retained.retention) > 300
-    await compact(retained)
+    await retained.compact()
     found = await costs(retained)
     assert (by_team(found), found.coverage.source) == (expected, CostSource.ROLLUPS)
     assert await wrong(retained) == []
@@ -133,10 +125,10 @@ async def test_writers_that_do_not_know_the_tag_are_waited_for(retained: Retaine
     await asyncio.sleep(0)
     await keep_tags(retained.retention)
     while not done.is_set():
-        await compact(retained)
+        await retained.compact()
         await asyncio.sleep(0)
     await writing
-    await compact(retained)
+    await retained.compact()
     assert by_team(await costs(retained)) == {"ads": 24}
     assert await wrong(retained) == []
 
@@ -146,7 +138,7 @@ async def test_a_tag_off_the_list_answers_nothing_and_its_sums_go_after_the_dela
     listed = retained.retention.policy()
     await keep_tags(retained.retention)
     await report(retained, "ads", None)
-    await compact(retained)
+    await retained.compact()
     retained.ingest.use_policy(with_dimensions(listed, "project"))
     with pytest.raises(BadInputError, match="`team` is not a tag that the policy allows"):
         await costs(retained)
@@ -182,9 +174,9 @@ async def test_too_many_values_of_a_tag_are_not_summed(retained: RetainedLedger)
     await report(retained, *(f"team-{number}" for number in range(CROWDED_MIN + 1)))
     found = await costs(retained, first=2_000)
     assert (len(found.rows), found.coverage.source) == (CROWDED_MIN + 3, CostSource.ROLLUPS)
-    await compact(retained)
+    await retained.compact()
     await report(retained, "one-more", start="late")
-    await compact(retained)
+    await retained.compact()
 
     assert await retained.value(SUMS) == 1
     assert await retained.value(f"{SUMS}_all") == 1
@@ -223,7 +215,7 @@ async def test_damage_is_found_and_mended(retained: RetainedLedger, damage: str)
     """fsck names it under `usage`, and after `rebuild-sums` sums are those of the calls again."""
     await keep_tags(retained.retention)
     await report(retained, "ads", "search", None)
-    await compact(retained)
+    await retained.compact()
     await report(retained, "ads", start="later")
     right = await costs(retained)
     await retained.retention.owner.execute(damage)
@@ -231,7 +223,7 @@ async def test_damage_is_found_and_mended(retained: RetainedLedger, damage: str)
     assert "sums by tag differ" in (await retained.findings())["usage"]
     days = await days_to_rebuild(retained.retention)
     assert [one async for one in rebuild_sums(retained.retention, days, actor="cli")]
-    await compact(retained)
+    await retained.compact()
     await rebuild_derived_sums(retained.retention)
 
     assert await retained.findings() == {}
@@ -243,7 +235,7 @@ async def test_sums_have_the_windows_of_their_rollups(retained: RetainedLedger) 
     await keep_tags(retained.retention)
     await report(retained, "ads", None, days=500)
     await report(retained, "search", days=1)
-    await compact(retained)
+    await retained.compact()
     assert await retained.value("SELECT sum(calls)::int FROM usage_tag_half_hour") == 2
     await retained.purge()
 
@@ -262,7 +254,7 @@ async def test_a_persons_name_leaves_the_sums(retained: RetainedLedger) -> None:
     await keep_tags(retained.retention)
     await report(retained, "bob@example.com", "ads", days=20)
     await report(retained, "bob@example.com", "ads", days=2)
-    await compact(retained)
+    await retained.compact()
     await report(retained, "bob@example.com", days=1)
     await retained.retention.owner.execute("DELETE FROM call WHERE started_at < $1", MIDNIGHT - 10 * DAY)
 
@@ -286,7 +278,7 @@ async def test_a_scoped_key_reads_its_accounts_alone(retained: RetainedLedger) -
     await keep_tags(retained.retention)
     await report(retained, "ads", "ads")
     await report(retained, "search", account="other")
-    await compact(retained)
+    await retained.compact()
     account = await retained.ingest.accounts.find("other")
     assert account is not None
     request = CostRequest(since(30), tags=["team"])
@@ -306,7 +298,7 @@ async def test_what_sums_by_tag_do_not_have_is_asked_of_the_calls(retained: Reta
     """Another dimension, another tag, another filter, the first token; corrections by their own time are refused."""
     await keep_tags(retained.retention)
     await report(retained, "ads")
-    await compact(retained)
+    await retained.compact()
     others: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         ((), {"dimensions": ["MODEL"]}),
         ((), {"tags": ["team", "project"]}),

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from cold_ledgers import BASE, COSTS, opened
 from ingesting import call
-from retaining import NOW, SHORT, RetainedLedger, open_retained
+from retaining import NOW, SHORT, RetainedLedger
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
@@ -75,12 +75,6 @@ async def either(any_database_url: str) -> AsyncIterator[Ledger]:
     """The same on each version of PostgreSQL."""
     async with open_ledger(any_database_url) as ledger:
         yield ledger
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
 
 
 def sparse(number: int, moment: datetime = EARLIER, models: int = 10_000) -> list[Reported]:
@@ -354,7 +348,7 @@ async def test_maintenance_looks_at_days_that_are_over(retained: RetainedLedger)
             for n in range(120)
         ]
         await retained.report(*rows)
-    await folder(retained).compact_all()
+    await retained.compact()
     assert [await leave_unsummed(retained.retention, settled=settled) for settled in (DAY, AT_ONCE, AT_ONCE)] == [
         0,
         1,
@@ -375,7 +369,7 @@ async def test_sums_that_outlive_calls_are_made_before_calls_go(retained: Retain
     """A purge of a day without sums: the ledger's count is that of the calls, and costs by day stay."""
     moment = NOW - timedelta(days=500)
     await retained.report(*(call(f"{n}", started_at=moment.isoformat(), model=f"m{n}") for n in range(120)))
-    await folder(retained).compact_all()
+    await retained.compact()
     day = moment.replace(hour=0, minute=0, second=0)
     assert {"usage_day", "usage_day_all"} < set(await look_at(retained.retention.owner, 1, day))
 
@@ -425,7 +419,7 @@ async def test_no_day_loses_its_sums_beside_an_older_service(retained: RetainedL
     """One that answers still during an upgrade would not read the calls in their stead."""
     moment = (NOW - timedelta(days=5)).isoformat()
     await retained.report(*(call(f"{n}", started_at=moment, model=f"m{n}") for n in range(120)))
-    await folder(retained).compact_all()
+    await retained.compact()
     older = await asyncpg.connect(retained.ingest.url, server_settings={"application_name": "calledger maintenance"})
     assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
     await older.close()
@@ -448,7 +442,7 @@ async def test_sums_of_calls_in_files_are_not_made_of_no_calls(database_url: str
     """Derived sums that are wrong there are derived again from the rollup; the rest of the day's sums stay."""
     async with opened(database_url, tmp_path) as ledger:
         context = ledger.retention
-        await folder(ledger.kept).compact_all()
+        await ledger.kept.compact()
         await ledger.freeze()
         before, day = await ledger.data(COSTS), BASE.replace(hour=0, minute=0) + DAY
         (file,) = overlapping(await ledger.files(), 1, day, day + DAY)
@@ -461,15 +455,11 @@ async def test_sums_of_calls_in_files_are_not_made_of_no_calls(database_url: str
         assert await ledger.data(COSTS) == before
 
 
-def folder(retained: RetainedLedger) -> Compaction:
-    return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
-
-
 async def test_calls_move_to_files_with_all_of_their_sums(database_url: str, tmp_path: Path) -> None:
     """Costs of days without sums are as before when their calls lie in files, which are not read for sums."""
     async with opened(database_url, tmp_path) as ledger:
         owner = ledger.retention.owner
-        await folder(ledger.kept).compact_all()
+        await ledger.kept.compact()
         days = await owner.fetch("SELECT DISTINCT tier, date_trunc('day', started_at, 'UTC') FROM call")
         before = await ledger.data(COSTS)
         async with owner.acquire() as connection, connection.transaction():

@@ -1,16 +1,13 @@
 """Erasures on days whose sums are left to their calls: nothing of the account or the person stays in what is kept."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from ingesting import call
-from retaining import NOW, SHORT, RetainedLedger, open_retained
+from retaining import NOW, RetainedLedger
 
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
-from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild
 from service.retention.rollups.tag_check import check_tags
 from service.retention.rollups.tag_keys import keep_tags, sum_history
@@ -20,16 +17,6 @@ from service.retention.rollups.unsummed import TABLES, leave, leave_unsummed, lo
 AT_ONCE = timedelta(0)
 ROLLUPS = {"usage_quarter", "usage_day"}
 BY_ACCOUNT = {*ROLLUPS, "usage_half_hour"}
-
-
-@pytest.fixture
-async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedLedger]:
-    async with open_retained(database_url, tmp_path) as retained:
-        yield retained
-
-
-def folder(retained: RetainedLedger) -> Compaction:
-    return Compaction(retained.retention.owner, ensure=lambda needs: retained.retention.partitions.ensure(SHORT, needs))
 
 
 async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: RetainedLedger) -> None:
@@ -43,7 +30,7 @@ async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: Retained
     rows[0] |= {"tags": {"team": "worker-77315"}}
     await retained.report(*rows)
     await sum_history(retained.retention)
-    await folder(retained).compact_all()
+    await retained.compact()
     await look_at(retained.retention.owner, 1, moment.replace(hour=0, minute=0, second=0))
     assert await retained.value("SELECT count(*) FROM usage_tag_day") == 0
     named = "SELECT count(*) FROM {} WHERE tag_value LIKE '%77315%'"
@@ -57,7 +44,7 @@ async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: Retained
         reason="they asked",
         actor="cli",
     )
-    await folder(retained).compact_all()
+    await retained.compact()
 
     for table in (*TAG_TABLES, "usage_tag_delta"):
         assert await retained.value(named.format(table)) == 0, table
@@ -78,7 +65,7 @@ async def test_an_erasure_leaves_derived_sums_to_calls_until_they_are_made_again
     for account in ("acme", "beta"):
         rows = (call(f"{account}{n}", started_at=moment.isoformat(), account=account, model="m") for n in range(120))
         await retained.report(*rows)
-    await folder(retained).compact_all()
+    await retained.compact()
     owner = retained.retention.owner
     async with owner.acquire() as connection, connection.transaction():
         await leave(connection, 1, day, sorted(lost))
@@ -87,7 +74,7 @@ async def test_an_erasure_leaves_derived_sums_to_calls_until_they_are_made_again
     await request_erasure(
         retained.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="they asked", actor="cli"
     )
-    await folder(retained).compact_all()
+    await retained.compact()
 
     left = await retained.value("SELECT sums FROM usage_unsummed WHERE again")
     assert set(left) == set(TABLES)
@@ -108,7 +95,7 @@ async def test_a_persons_name_leaves_derived_sums_of_days_without_rollups(retain
         call("a", started_at=moment.isoformat(), account="acme", **names),
         call("b", started_at=moment.isoformat(), account="beta"),
     )
-    await folder(retained).compact_all()
+    await retained.compact()
     owner, derived = retained.retention.owner, sorted(set(TABLES) - ROLLUPS)
     async with owner.acquire() as connection, connection.transaction():
         await leave(connection, 1, moment.replace(hour=0, minute=0, second=0), sorted(ROLLUPS))

@@ -15,7 +15,7 @@ from service.storage.embedded.data_directory import buffers_mb
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.embedded("how it is run")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from service.storage.embedded.data_directory import Cluster
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import DatabaseError, EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.embedded("how it is run")
 
 # A command: uses the database until its standard input ends, and says what it used.
 COMMAND = """

@@ -17,7 +17,7 @@ from service.storage.embedded import processes
 from service.storage.embedded.supervisor import EmbeddedPostgres, reasons_of
 from service.storage.errors import EmbeddedDatabaseError
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.embedded("how it is run")
 
 # What a parent does that a test kills: starts the database, says where it is, and waits to die.
 PARENT = """

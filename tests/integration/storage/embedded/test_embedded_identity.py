@@ -18,7 +18,7 @@ from service.storage.embedded.processes import Identity
 from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseError
 
-pytestmark = pytest.mark.embedded
+pytestmark = pytest.mark.embedded("how it is run")
 
 START = """
 import asyncio, os, sys

@@ -9,9 +9,3 @@ export function useTheme(): void {
     else document.documentElement.dataset["theme"] = theme;
   }, [theme]);
 }
-
-/** Whether what is shown is dark. */
-export function isDark(): boolean {
-  const chosen = document.documentElement.dataset["theme"];
-  return chosen === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
-}

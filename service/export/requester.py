@@ -9,7 +9,7 @@ from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import get_key
 
 
-async def asker_of(runtime: Runtime, key_id: str, role: Role, accounts: tuple[int, ...] | None) -> Principal | None:
+async def requester_of(runtime: Runtime, key_id: str, role: Role, accounts: tuple[int, ...] | None) -> Principal | None:
     """Who asked, with the role and accounts of then.
 
     None when the key was revoked or has expired, or when it may no longer what it or a session token of it asked for,
