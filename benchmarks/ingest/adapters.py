@@ -12,9 +12,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from benchmarks.data import sample
@@ -63,7 +63,7 @@ def told_natively(report: Report) -> bytes:
         ],
     }
     call |= {name: getattr(report, name) for name in _FACTS}
-    call |= asdict(report.attributes) if report.attributes is not None else {}
+    call |= msgspec.structs.asdict(report.attributes) if report.attributes is not None else {}
     return orjson.dumps({name: value for name, value in call.items() if value not in (None, {}, [])}, default=str)
 
 

@@ -51,13 +51,10 @@ class AttributeAdmission:
         return (
             self._keeps_all
             and _names(attributes) in self._known
-            and all(
-                text is None or is_made_id(text) is not None
-                for text in (
-                    *(attributes.trace_id, attributes.parent_span_id),
-                    *(attributes.session_id, attributes.provider_request_id),
-                )
-            )
+            and (attributes.trace_id is None or is_made_id(attributes.trace_id) is not None)
+            and (attributes.parent_span_id is None or is_made_id(attributes.parent_span_id) is not None)
+            and (attributes.session_id is None or is_made_id(attributes.session_id) is not None)
+            and (attributes.provider_request_id is None or is_made_id(attributes.provider_request_id) is not None)
             and (
                 attributes.units is None
                 or (0 < len(attributes.units) <= UNITS_MAX and self._known_units.issuperset(attributes.units))

@@ -8,6 +8,7 @@ and scoped by them, and a caller who chooses the user's id must not choose what 
 """
 
 import re
+from operator import attrgetter
 from typing import Final, NamedTuple, cast
 
 from policies.admission.admitted import Admitted
@@ -41,6 +42,7 @@ _MORE_TEXTS: Final = {
 }
 _JOINING: Final = ("trace_id", "parent_span_id", "session_id", "provider_request_id")
 _LABELS: Final = ("deployment", "team", "team_id", "organization", "organization_id", "normalized_error")
+_TEXTS_OF: Final = attrgetter(*_JOINING, *_LABELS)
 _PARAMETERS: Final = ("user", "user_id", "end_user", "end_user_id", "safety_identifier")
 # A short value that is part of such an id is there by chance.
 _RANDOM_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
@@ -118,18 +120,21 @@ class PersonalTexts:
         """Whether no clear text of a report without an error names its user; False where that is not certain."""
         if not self._users_alone:
             return False
-        user = report.user
-        if report.attributes is None and not report.persons and (user is None or self._is_in_none_of(report, user)):
+        user, attributes = report.user, report.attributes
+        named = report.persons if user is None else (user, *report.persons)
+        if not named:
             return True
-        shown = f"{report.api_key} {report.source_id} " + " ".join(report.tags.values())
-        if report.attributes is not None:
-            shown += " " + " ".join([getattr(report.attributes, name) or "" for name in (*_JOINING, *_LABELS)])
+        if user is not None and attributes is None and not report.persons and self._is_in_none_of(report, user):
+            return True
+        texts = report.api_key, report.source_id, *report.tags.values()
+        shown = " ".join(filter(None, texts if attributes is None else (*texts, *_TEXTS_OF(attributes))))
         if not is_plain(shown):
             return False
-        data = letters_of_plain(shown)
-        named = report.persons if report.user is None else (report.user, *report.persons)
-        needles = self._needles
-        return not any(needles[value].may_be_in(data) for value in named) or not Persons(named).label_spans(shown)
+        data, needles = letters_of_plain(shown), self._needles
+        for value in named:  # a generator costs as much as what it does
+            if needles[value].may_be_in(data):
+                return not Persons(named).label_spans(shown)
+        return True
 
     def _is_in_none_of(self, report: Report, user: str) -> bool:
         """Whether a user is in no clear text of a report whose names passed before; False where that is uncertain."""

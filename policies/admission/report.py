@@ -3,12 +3,15 @@
 Every moment is an aware datetime in UTC; `started_at` is floored to milliseconds. Optional text that came empty is
 None ("not reported"). Nothing here may be stored, logged or shown: only `Admission.admit` makes it storable. What may
 hold anybody's text is left out of reprs.
+
+Structs of msgspec, and not dataclasses: there is one of each for every row, and of 37 fields most are not given.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
+
+from msgspec import Struct
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value as a JSON parser returns it."""
@@ -37,8 +40,7 @@ AmountUnknown: TypeAlias = Literal["NOT_REPORTED", "NOT_PRICED", "UNREADABLE", "
 """Why a call has no amount; the names are GraphQL's."""
 
 
-@dataclass(slots=True)
-class AmountPart:
+class AmountPart(Struct, gc=False, omit_defaults=True):
     """One part of an amount, quantity x unit price, in the currency of the call.
 
     `price_list`: the version of our list that the unit price is from; None: the part was reported.
@@ -51,8 +53,7 @@ class AmountPart:
     price_list: str | None = None
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(Struct, gc=False):
     """What few gateways report of a call: what it belongs to, how it was routed, what it used beside tokens.
 
     `parent_span_id` is the id of the call or the span that it is a part of, in the trace of `trace_id`. `attempt`
@@ -75,19 +76,29 @@ class Attributes:
     parent_span_id: str | None = None
 
 
-@dataclass(slots=True)
-class ErrorReport:
+class _Shown(Struct, gc=False):
+    """What has a repr without some of its fields."""
+
+    unshown: ClassVar[frozenset[str]] = frozenset()
+
+    def __repr__(self) -> str:
+        names = [name for name in self.__struct_fields__ if name not in self.unshown]
+        return f"{type(self).__name__}({', '.join([f'{name}={getattr(self, name)!r}' for name in names])})"
+
+
+class ErrorReport(_Shown, gc=False):
     """The error of a failed call, as it came."""
+
+    unshown: ClassVar = frozenset(("message", "parameters"))
 
     type: str
     code: str | None = None
-    message: str | None = field(default=None, repr=False)
-    parameters: dict[str, Json] = field(default_factory=dict[str, Json], repr=False)
+    message: str | None = None
+    parameters: dict[str, Json] = {}
     occurred_at: datetime | None = None
 
 
-@dataclass(slots=True)
-class Report:
+class Report(_Shown, gc=False):
     """One call as its gateway reported it.
 
     `user` is the plain id; `persons` are further ids of persons, which are not stored. `content` holds the strings of
@@ -99,6 +110,8 @@ class Report:
     that it began. `within` is the `source_id` of what this call is a part of.
     """
 
+    unshown: ClassVar = frozenset(("user", "tags", "content", "identifiers", "persons"))
+
     source: Source
     source_id: str
     started_at: datetime
@@ -106,7 +119,7 @@ class Report:
     failed: bool
     account: str | None = None
     api_key: str | None = None
-    user: str | None = field(default=None, repr=False)
+    user: str | None = None
     served_model: str | None = None
     provider: str | None = None
     operation: str | None = None
@@ -123,14 +136,14 @@ class Report:
     corrects: str | None = None
     latency_ms: int | None = None
     time_to_first_token_ms: int | None = None
-    tags: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    tags: dict[str, str] = {}
     error: ErrorReport | None = None
-    content: list[str] = field(default_factory=list[str], repr=False)
-    dropped: dict[str, int] = field(default_factory=dict[str, int])
+    content: list[str] = []
+    dropped: dict[str, int] = {}
     attributes: Attributes | None = None
     amount_unknown: AmountUnknown | None = None
-    identifiers: tuple[str, ...] = field(default=(), repr=False)
-    persons: tuple[str, ...] = field(default=(), repr=False)
+    identifiers: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     billed_once: bool = False
     within: str | None = None

@@ -13,7 +13,6 @@ import struct
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, BinaryIO, Final, Self, TypeAlias
@@ -28,12 +27,12 @@ log = get_logger()
 
 _LENGTH: Final = struct.Struct(">Q")
 _PAGE_S: Final = 60.0
-_FIELDS: Final = tuple(field.name for field in fields(Report))
+_FIELDS: Final = Report.__struct_fields__
 _AMOUNT_AT: Final = _FIELDS.index("amount")
 _PARTS_AT: Final = _FIELDS.index("amount_parts")
 _ATTRIBUTES_AT: Final = _FIELDS.index("attributes")
 _VALUES_OF: Final = attrgetter(*_FIELDS)
-_VALUES_OF_ATTRIBUTES: Final = attrgetter(*(field.name for field in fields(Attributes)))
+_VALUES_OF_ATTRIBUTES: Final = attrgetter(*Attributes.__struct_fields__)
 
 _Packed: TypeAlias = "list[Any] | Rejection"
 

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any, Final
 
+from msgspec import structs
+
 from policies import Admitted, AdmittedError
 from policies.admission.segments import masked, unpack_segments
 from service.ingest.formats.opened import Reader
@@ -41,13 +43,15 @@ def _refused(reason: str, code: str | None) -> dict[str, Any]:
 
 
 def _call(admitted: Admitted) -> dict[str, Any]:
-    call = _some({name: value for name, value in _fields(admitted) if name not in _OF_ADMISSION})
+    call = _some(
+        {one.name: getattr(admitted, one.name) for one in dataclasses.fields(admitted) if one.name not in _OF_ADMISSION}
+    )
     if admitted.user is not None:
         call["user"] = PSEUDONYM
     if admitted.attributes is not None:
-        call["attributes"] = _some(dict(_fields(admitted.attributes)))
+        call["attributes"] = _some(structs.asdict(admitted.attributes))
     if admitted.amount_parts is not None:
-        call["amount_parts"] = [_some(dict(_fields(part))) for part in admitted.amount_parts]
+        call["amount_parts"] = [_some(structs.asdict(part)) for part in admitted.amount_parts]
     if admitted.error is not None:
         call["error"] = _error(admitted.error)
     return call
@@ -60,10 +64,6 @@ def _error(error: AdmittedError) -> dict[str, Any]:
     parameters = {} if details is None else details.parameters
     shown = {name: masked(one.value) for name, one in parameters.items() if one.value is not None}
     return _some({"type": error.type, "code": error.code, "message": message, "parameters": shown})
-
-
-def _fields(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - any dataclass
-    return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
 
 
 def _some(values: dict[str, Any]) -> dict[str, Any]:

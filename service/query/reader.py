@@ -345,7 +345,6 @@ class TimedReading(ReadLease):
     __slots__ = ()
     _ANYWHERE = True
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> None:
-        await super().__aexit__(kind, error, where)
+    def _failed_by(self, error: BaseException | None) -> None:
         if isinstance(error, asyncpg.QueryCanceledError):
             raise QueryTimeoutError from None

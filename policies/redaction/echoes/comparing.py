@@ -7,9 +7,10 @@ escaped. What is compared is UTF-8, in which a character takes the more bytes th
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Final
+from itertools import chain, repeat
+from typing import Final, TypeAlias
 
 from policies.redaction.echoes.invisible import FILLERS
 
@@ -18,6 +19,9 @@ LETTER: Final = 4
 
 LAYERS_MAX: Final = 3
 """Layers of escapes that are opened."""
+
+_CHARACTERS_MAX: Final = 8192
+"""Characters that are remembered with what they are: those of a language are few."""
 
 SEPARATOR: Final = "\x00"
 """Stands between texts that are compared in one go; no text may hold it."""
@@ -183,20 +187,26 @@ def _sound(text: str) -> str:
     return _SURROGATES.sub("\ufffd", text)
 
 
+_Escape: TypeAlias = tuple[int, int, int]
+
+
 class UnescapedText:
     """One way to read a text: as it is, or with escapes opened; `origin` leads back to the text."""
 
-    __slots__ = ("_underlying", "text")
+    __slots__ = ("_escapes", "_underlying", "text")
 
     def __init__(self, text: str, underlying: "UnescapedText | None" = None) -> None:
         self.text = text
         self._underlying = underlying
+        self._escapes: list[_Escape] | None = None
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The characters of the text that these characters of this reading stand for."""
         if self._underlying is None:
             return start, end
-        return self._underlying.origin(*_before_opening(self._underlying.text, start, end))
+        if self._escapes is None:
+            self._escapes = list(_escapes(self._underlying.text))
+        return self._underlying.origin(*_before_opening(self._escapes, start, end))
 
     def escape_ends(self) -> Iterator[int]:
         """Where in `text` a stretch of the escapes ends that were opened for it, and no letter follows."""
@@ -240,8 +250,17 @@ def opened_readings(text: str) -> Iterator[UnescapedText]:
         yield reading
 
 
+def holds_marks(text: str) -> bool:
+    """Whether a character of `text` belongs to the one before it."""
+    return any(map(_joins, text))
+
+
 def clusters(text: str) -> Iterator[tuple[int, int]]:
     """Each character of `text` with the marks that belong to it."""
+    return _clusters(text) if holds_marks(text) else zip(range(len(text)), range(1, len(text) + 1), strict=True)
+
+
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for at in range(1, len(text)):
         char = text[at]
@@ -257,8 +276,15 @@ def is_edge(outer: str, inner: str) -> bool:
     return not (outer.isalnum() and inner.isalnum()) or WITHOUT_BLANKS.match(inner) is not None
 
 
+@lru_cache(maxsize=_CHARACTERS_MAX)
 def _joins(char: str) -> bool:
     return unicodedata.combining(char) != 0 or "\u1160" <= char <= "\u11ff" or char in "\uff9e\uff9f"
+
+
+@lru_cache(maxsize=_CHARACTERS_MAX)
+def _size_of(form: Callable[[str], bytes], char: str) -> int:
+    """How many bytes one character is compared by."""
+    return len(form(char))
 
 
 def aligned(text: str, form: Callable[[str], bytes], size: int) -> tuple[list[int], list[int]]:
@@ -268,23 +294,33 @@ def aligned(text: str, form: Callable[[str], bytes], size: int) -> tuple[list[in
         return starts, [at + 1 for at in starts]
     starts: list[int] = []
     ends: list[int] = []
-    for start, end in clusters(text):
-        length = len(form(text[start:end]))
-        starts += [start] * length
-        ends += [end] * length
+    if not holds_marks(text):
+        starts += chain.from_iterable(map(repeat, range(len(text)), map(_size_of, repeat(form), text)))
+        ends += [at + 1 for at in starts]
+    else:
+        for start, end in clusters(text):
+            length = len(form(text[start:end]))
+            starts += [start] * length
+            ends += [end] * length
     if len(starts) == size:
         return starts, ends
     # Composed otherwise as a whole than in parts: the position is unknown, so all of it counts.
     return [0] * size, [len(text)] * size
 
 
-def _before_opening(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span of `text` that `start:end` of its opened form stands for, rounded outwards; `start` is before `end`."""
+def _escapes(text: str) -> Iterator[_Escape]:
+    """Where the escapes of `text` begin and end, and how long each is when it is opened."""
+    for match in _ESCAPES.finditer(text):
+        yield *match.span(), len(_opened_escape(match[0]))
+
+
+def _before_opening(escapes: Iterable[_Escape], start: int, end: int) -> tuple[int, int]:
+    """The span of a text with these escapes that `start:end` of its opened form stands for, rounded outwards; `start`
+    is before `end`.
+    """
     low = high = -1
     shift = 0  # how much longer the text is than its opened form, up to the escape that is looked at
-    for match in _ESCAPES.finditer(text):
-        first, last = match.span()
-        size = len(_opened_escape(match[0]))
+    for first, last, size in escapes:
         at = first - shift
         if low < 0 and start < at + size:
             low = min(start + shift, first)

@@ -11,6 +11,7 @@ from policies.redaction.echoes.comparing import (
     UnescapedText,
     clusters,
     escapes_may_be,
+    holds_marks,
     in_hiragana,
     is_edge,
     opened_readings,
@@ -186,6 +187,10 @@ def fold(text: str) -> str:
     return in_hiragana(text.casefold().translate(_TURKISH))
 
 
+_folded_character: Final = lru_cache(maxsize=8192)(fold)
+"""Of single characters: in a text that holds a person each is folded by itself."""
+
+
 class _Unescaped:
     """A reading without backslashes that escape a quote, a slash or a backslash, and without breaks of lines.
 
@@ -227,12 +232,17 @@ class _Folded:
         self.text = text.lower()
         if all_visible(text):
             return
+        if INVISIBLE.search(text) is None and not holds_marks(text):
+            characters = list(map(_folded_character, text))
+            if all(len(character) == 1 for character in characters):  # as nearly every text
+                self.text = "".join(characters)
+                return
         positions = list(_visible(text))
         seen = "".join([text[at] for at in positions])
         parts: list[str] = []
         self._edges = []
         for start, end in clusters(seen):
-            part = fold(seen[start:end])
+            part = _folded_character(seen[start]) if end - start == 1 else fold(seen[start:end])
             parts.append(part)
             self._edges += [(positions[start], positions[end - 1] + 1)] * len(part)
         self.text = "".join(parts)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from policies.admission.report import AmountPart
 from service.ingest.formats.scalars import PLACES, without_zeros
@@ -13,7 +15,7 @@ _ROUNDED: Final = Decimal(1).scaleb(-6)
 _UNIT_PLACES: Final = Decimal(1).scaleb(-15)
 
 
-class Portion(NamedTuple):
+class Portion(Struct, frozen=True, gc=False):
     """What a report says of one part: its money, and how many units of it there were."""
 
     meter: str

@@ -53,8 +53,8 @@ class FigureReader:
 
     def noted_text(self, name: str, value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
         """As `text`, for a value that stands elsewhere; it is noted under `name`."""
-        if value is None:
-            return None
+        if value is None or (type(value) is str and len(value) <= characters_max and value not in NOTHING):
+            return value
         text = text_of(value, characters_max)
         if text is None and value not in NOTHING:
             self.note(name, f"must be a text of at most {characters_max} characters")
@@ -96,6 +96,8 @@ class FigureReader:
         """
         if not values:
             return None
+        if len(values) == 1 and type(only := values[0]) is int and 0 <= only <= (INTEGER_MAX if most is None else most):
+            return only
         counts = [count for value in values if (count := self.count(name, value)) is not None]
         fitting = max((count for count in counts if most is None or count <= most), default=None)
         if not fitting and any(counts):

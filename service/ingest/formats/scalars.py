@@ -197,7 +197,9 @@ def money_of_decimal(value: Decimal) -> Decimal:
     if not value:
         return _ZERO
     if value.is_finite() and -_SMALLEST_POWER < value.adjusted() < SIGNIFICANT_DIGITS:
-        return _fixed(_FLOAT_NOISE.plus(value).quantize(_QUANTUM, context=_WIDE))
+        rounded = _FLOAT_NOISE.plus(value).quantize(_QUANTUM, context=_WIDE).normalize(_WIDE)
+        # Nearly every amount is below ten: there is nothing more to see to, as in `without_zeros`.
+        return rounded if rounded and rounded.adjusted() < 1 else _fixed(rounded)
     return money_of_number(str(value))
 
 

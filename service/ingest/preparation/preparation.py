@@ -10,7 +10,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import orjson
+from msgspec import structs
 
 from policies import (
     Admitted,
@@ -349,22 +351,20 @@ def _attributes(attributes: Attributes) -> tuple[Any, ...]:
 
 
 def parts_json(amount_parts: list[AmountPart]) -> str:
-    """A list of `{"meter", "quantity", "unit_price", "amount", "price_list"}`; decimals as strings, absent left out."""
-    parts: list[dict[str, str]] = []
-    for part in amount_parts:
-        entry = {"meter": part.meter}
-        if part.quantity is not None:
-            entry["quantity"] = _digits(part.quantity)
-        if part.unit_price is not None:
-            entry["unit_price"] = _digits(part.unit_price)
-        entry["amount"] = _digits(part.amount)
-        if part.price_list is not None:
-            entry["price_list"] = part.price_list
-        parts.append(entry)
-    return orjson.dumps(parts).decode()
+    """A list of `{"meter", "quantity", "unit_price", "amount", "price_list"}`; decimals as strings without exponents,
+    absent left out.
+    """
+    text = msgspec.json.encode(amount_parts).decode()
+    if "E" not in text:
+        return text
+    plain = [
+        structs.replace(
+            part, amount=_plain(part.amount), quantity=_plain(part.quantity), unit_price=_plain(part.unit_price)
+        )
+        for part in amount_parts
+    ]
+    return msgspec.json.encode(plain).decode()
 
 
-def _digits(number: Decimal) -> str:
-    """A number without an exponent, as nearly each is printed anyhow."""
-    text = str(number)
-    return f"{number:f}" if "E" in text else text
+def _plain(number: Decimal | None) -> str | None:
+    return None if number is None else f"{number:f}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ingesting import RECENT, Ingest, body, call
+from msgspec import structs
 
 from policies import Report
 from service.ingest.formats.native.reader import read_native
@@ -109,9 +110,11 @@ async def test_a_token_without_its_key_is_waited_for(ingest: Ingest) -> None:
 def test_the_digest_reads_an_amount_by_its_value(text: str) -> None:
     """Zeros at the end and exponents are spelling: the same amount is the same call, another one is a conflict."""
     identities = Identities(b"p" * 32)
-    report = replace(reports()[0], amount=Decimal(text))
-    spelled = replace(report, amount=Decimal(f"{Decimal(text):f}" + ("0" if "." in f"{Decimal(text):f}" else ".0")))
-    other = replace(report, amount=Decimal(text) + Decimal("0.000000000001"))
+    report = structs.replace(reports()[0], amount=Decimal(text))
+    spelled = structs.replace(
+        report, amount=Decimal(f"{Decimal(text):f}" + ("0" if "." in f"{Decimal(text):f}" else ".0"))
+    )
+    other = structs.replace(report, amount=Decimal(text) + Decimal("0.000000000001"))
 
     assert identities.content_digest(report) == identities.content_digest(spelled)
     assert identities.content_digest(report) != identities.content_digest(other)

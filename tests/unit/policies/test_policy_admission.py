@@ -30,7 +30,7 @@ def test_a_clean_call_is_admitted_as_it_is() -> None:
 
     names = [
         name
-        for name in Report.__dataclass_fields__
+        for name in Report.__struct_fields__
         if name not in ("error", "content", "dropped", "identifiers", "persons", "warnings", "billed_once", "within")
     ]
     assert {name: getattr(admitted, name) for name in names} == {name: getattr(reported, name) for name in names}

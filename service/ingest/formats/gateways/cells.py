@@ -191,7 +191,7 @@ class Cells(FigureReader):
 
     def tags(self, name: str, value: Value) -> dict[str, str]:
         """Tags of an object, or of a list of words; which keys are kept is the policy's affair."""
-        if value is None or value == "" or value == {} or value == []:
+        if not value and (value is None or value == "" or value == {} or value == []):
             return {}
         if isinstance(value, str) and value.lstrip()[:1] == "[":
             try:
@@ -203,7 +203,7 @@ class Cells(FigureReader):
             words = [text for entry in value if (text := text_of(entry))]
             return {word.partition(":")[0]: word.partition(":")[2] or _TAG_ON for word in words[:TAGS_MAX]}
         found: dict[str, str] = {}
-        for key, entry in self.nested(name, value).items():
+        for key, entry in (value if type(value) is dict else self.nested(name, value)).items():
             text = str(entry).lower() if isinstance(entry, bool) else text_of(entry)
             if text is not None and key and len(found) < TAGS_MAX:
                 found[key] = text
@@ -251,11 +251,13 @@ def drop(
     """
     if cells.unreadable:
         warn_of(report, [FieldError(why, name) for name, why in cells.unreadable.items()])
-    contents: list[tuple[str, Raw]] = []
-    for name, raw in zip(content, _values_of(content)(fields), strict=True):
-        if raw is not NOTHING and (len(raw) > _NOTHING_BYTES_MAX or not is_nothing(raw)):
-            contents.append((name, raw))
-            report.dropped[name] = 1
+    contents = [
+        (name, raw)
+        for name, raw in zip(content, _values_of(content)(fields), strict=True)
+        if raw is not NOTHING and (len(raw) > _NOTHING_BYTES_MAX or not is_nothing(raw))
+    ]
+    for name, _ in contents:
+        report.dropped[name] = 1
     unknown = [(name, raw) for name, raw in others.items() if not is_nothing(raw)] if others else []
     if unknown:
         count_dropped(report, "unknown", len(unknown))

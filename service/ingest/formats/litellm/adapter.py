@@ -57,8 +57,6 @@ _LEGACY: Final = (
     "this is LiteLLM's legacy form, whose values are all text: remove `generic_api_use_v1` from its settings"
 )
 _COUNTED: Final = NOT_KEPT | CONTENT
-_NULL: Final = b"null"
-_NULL_BYTES: Final = len(_NULL)
 # Answers of these are long, and say nothing that is wanted.
 _PLAIN: Final = frozenset(("chat", "text_completion", "embeddings", "responses", "generate_content"))
 
@@ -223,7 +221,7 @@ class _PayloadReader:
     def _drop(self, report: Report) -> None:
         """Count what is left out; remember content of a failed call until its echoes are found."""
         payload = self._payload
-        left = [(name, raw) for name, raw in payload.left.items() if len(raw) != _NULL_BYTES or bytes(raw) != _NULL]
+        left = list(payload.left.items())
         for name, _ in left:
             if name in _COUNTED:
                 report.dropped[name] = 1
@@ -279,12 +277,13 @@ class _PayloadReader:
         payload = self._payload
         named = (
             payload.value("end_user"),
-            *(payload.metadata.get(name) for name in PERSONS),
+            *[payload.metadata.get(name) for name in PERSONS],
             payload.parameters.get("user"),
             *(_person_of_budget(payload.object("error_information")) if report.failed else ()),
         )
-        others = [text for value in named if (text := text_of(value)) and text != report.user]
-        report.persons = tuple(dict.fromkeys([*report.persons, *others]))
+        others = [text for value in named if value is not None and (text := text_of(value)) and text != report.user]
+        if others:
+            report.persons = tuple(dict.fromkeys([*report.persons, *others]))
         if report.error is not None:
             address = payload.text("api_base") or text_of(payload.hidden.get("api_base"))
             names = (payload.text("model"), payload.text("model_id"))

@@ -1,6 +1,7 @@
 """Which model was asked for and which one answered, by names that do not change with the path that a call took."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from service.ingest.formats.figures import inside, storable, text_of
@@ -29,6 +30,7 @@ _ALIASES: Final[Mapping[str, str]] = {
 _ROUTES: Final = frozenset(("converse", "converse_like", "invoke", "responses", "chat", "completion"))
 
 
+@lru_cache(maxsize=4096)
 def bare_model(model: str, provider: str | None) -> str:
     """`openai/gpt-4o` of the provider `openai` is `gpt-4o`; what another provider's gateway names stays as it is."""
     prefixes = {provider, _ALIASES.get(provider or "")}

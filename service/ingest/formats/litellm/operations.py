@@ -4,6 +4,7 @@ Where OpenTelemetry's `gen_ai.operation.name` has a name it is taken, else the o
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 OTHER: Final = "other"
@@ -69,6 +70,7 @@ UNBILLED: Final = frozenset(
 """Operations that ask for no work of a model, or for work that may be free: a cost of zero is one."""
 
 
+@lru_cache(maxsize=256)
 def operation_of(call_type: str | None) -> str | None:
     """The operation of a call type; `other` for one that is not in the table, None without one."""
     if call_type is None:

@@ -18,6 +18,7 @@ from service.rfc3339 import MomentError
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _NULL: Final = Raw(b"null")
+_NULL_BYTES: Final = len(_NULL)
 
 
 def _schema() -> "msgspec.json.Decoder[msgspec.Struct]":
@@ -28,11 +29,18 @@ def _schema() -> "msgspec.json.Decoder[msgspec.Struct]":
 
 
 _DECODER: Final = _schema()
-_LEFT: Final = tuple(KNOWN - READ)
+_LEFT: Final = tuple(sorted(KNOWN - READ))
+
+
+def is_null(raw: Raw) -> bool:
+    """Whether a field says nothing."""
+    return len(raw) == _NULL_BYTES and bytes(raw) == b"null"
 
 
 class Payload(FigureReader):
-    """The fields of one entry: `values` by name, a `Raw` until it is asked for; `left` are those that are not read."""
+    """The fields of one entry: `values` by name, a `Raw` until it is asked for; `left` are those that are not read, and
+    not null.
+    """
 
     def __init__(self, values: dict[str, Any], left: Mapping[str, Raw]) -> None:
         super().__init__()
@@ -48,7 +56,7 @@ class Payload(FigureReader):
         """Raises RowError for what is no JSON object."""
         try:
             values = msgspec.structs.asdict(_DECODER.decode(row))
-            return cls(values, {name: raw for name in _LEFT if (raw := values[name]) is not _NULL})
+            return cls(values, {name: raw for name in _LEFT if (raw := values[name]) is not _NULL and not is_null(raw)})
         except (ValueError, RecursionError, ArithmeticError):
             pass
         try:
@@ -58,7 +66,7 @@ class Payload(FigureReader):
                 fields = _FIELDS.decode(repaired(bytes(row)))
             except (ValueError, RecursionError) as error:
                 raise wrong_json(bytes(row), error) from None
-        return cls(dict(fields), {name: raw for name, raw in fields.items() if name not in READ})
+        return cls(dict(fields), {name: raw for name, raw in fields.items() if name not in READ and not is_null(raw)})
 
     def value(self, name: str) -> Value:
         """The field's value; None for one that is absent, or cannot be read and is noted."""

@@ -26,19 +26,20 @@ _REQUEST_IDS: Final = tuple(
 
 def read_routing(payload: Payload, report: Report) -> Attributes | None:
     """The attributes of a call, without its units; None for none."""
-    data = payload.metadata
     error: Object = payload.object("error_information") if report.failed else {}
     headers = _headers(payload)
+    team_id, organization_id = _label(payload, "user_api_key_team_id"), _label(payload, "user_api_key_org_id")
+    alias, bare_alias = _label(payload, "user_api_key_team_alias"), _label(payload, "team_alias")
     attributes = Attributes(
         trace_id=payload.text("trace_id", ID_CHARACTERS_MAX),
         session_id=payload.text("session_id", ID_CHARACTERS_MAX),
         attempt=_attempt(payload, headers),
         cache_hit=payload.flag("cache_hit"),
         deployment=payload.text("model_id") or text_of(payload.hidden.get("model_id")),
-        team=_named(payload, "user_api_key_team_alias", "user_api_key_team_id", "team_alias"),
-        team_id=payload.noted_text("user_api_key_team_id", data.get("user_api_key_team_id")),
-        organization_id=payload.noted_text("user_api_key_org_id", data.get("user_api_key_org_id")),
-        organization=_named(payload, "user_api_key_org_alias", "user_api_key_org_id"),
+        team=alias or team_id or bare_alias,
+        team_id=team_id,
+        organization_id=organization_id,
+        organization=_label(payload, "user_api_key_org_alias") or organization_id,
         normalized_error=text_of(error.get("normalized_error")),
         provider_request_id=_provider_request_id(payload, report, headers, error.get("error_provider_request_id")),
     )
@@ -49,13 +50,10 @@ def _first(*values: Value) -> str | None:
     return next((text for value in values if (text := text_of(value)) is not None), None)
 
 
-def _named(payload: Payload, *names: str) -> str | None:
-    """The first of these fields of the metadata that says anything."""
-    first = None
-    for name in names:
-        text = payload.noted_text(name, payload.metadata.get(name))
-        first = text if first is None else first
-    return first
+def _label(payload: Payload, name: str) -> str | None:
+    """A name in the metadata."""
+    value = payload.metadata.get(name)
+    return None if value is None else payload.noted_text(name, value)
 
 
 def _headers(payload: Payload) -> Object:
@@ -67,12 +65,15 @@ def _headers(payload: Payload) -> Object:
 
 def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
-    counts = [_count(payload, headers[name]) for name in (_RETRIES, _FALLBACKS) if name in headers]
-    before = [count for count in counts if count is not None]
-    if not before:
-        counts = [_count(payload, payload.metadata.get(name)) for name in _ATTEMPTED]
-        before = [count for count in counts if count is not None]
+    before = _counts(payload, headers, (_RETRIES, _FALLBACKS)) if headers else []
+    before = before or _counts(payload, payload.metadata, _ATTEMPTED)
     return min(1 + sum(before), ATTEMPT_MAX) if before else None
+
+
+def _counts(payload: Payload, values: Object, names: tuple[str, str]) -> list[int]:
+    """Those of two counts that are there."""
+    found = [_count(payload, value) for name in names if (value := values.get(name)) is not None]
+    return [count for count in found if count is not None]
 
 
 def _count(payload: Payload, value: Value) -> int | None:

@@ -51,9 +51,10 @@ def usages_of(payload: Payload) -> Usages:
     """Every usage that says anything, the most exact first."""
     found = (payload.metadata.get("usage_object"), payload.hidden.get("usage_object"), payload.value("usage"))
     usages = [usage for usage in found if isinstance(usage, dict) and usage]
-    for value in (*found, *[usage.get(name) for usage in usages for name in _DETAILS]):
-        if value and not isinstance(value, dict) and value not in NOTHING:
-            payload.note("usage", "must be an object, and its details objects")
+    for values in (found, *[[usage.get(name) for name in _DETAILS] for usage in usages]):
+        for value in values:
+            if value and type(value) is not dict and value not in NOTHING:
+                payload.note("usage", "must be an object, and its details objects")
     return usages
 
 

@@ -19,6 +19,8 @@ def read_units(payload: Payload, report: Report, usages: Usages, response: Respo
     """Units by name, those that are zero left out; None for none."""
     found: dict[str, Decimal] = {}
     for name, value in _stated(payload, report, usages, response):
+        if value is None:
+            continue
         quantity = payload.money("units", value)
         if quantity is not None and quantity < 0:
             payload.note("units", "has a quantity below zero")
@@ -29,8 +31,10 @@ def read_units(payload: Payload, report: Report, usages: Usages, response: Respo
 
 def _stated(payload: Payload, report: Report, usages: Usages, response: Response) -> Iterator[tuple[str, Value]]:
     """Statements of units; the first of a name counts."""
-    yield from _each("searches", stated(usages, "server_tool_use", "web_search_requests"))
-    yield from _each("searches", stated(usages, "prompt_tokens_details", "web_search_requests"))
+    for name in ("server_tool_use", "prompt_tokens_details"):
+        for usage in usages:
+            if (details := usage.get(name)) is not None:
+                yield "searches", inside(details, "web_search_requests")
     if payload.value("cache_hit") is True:
         yield "saved_usd", payload.value("saved_cache_cost")
     if report.operation == BATCH:

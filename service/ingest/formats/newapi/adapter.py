@@ -32,7 +32,7 @@ from service.ingest.formats.newapi.names import (
 )
 from service.ingest.formats.newapi.tokens import read_tokens
 from service.ingest.formats.rejections import RowError
-from service.ingest.formats.scalars import moment_of_epoch
+from service.ingest.formats.scalars import moment_of_epoch, moment_of_milliseconds
 from service.ingest.formats.split import Rejection, Row
 from service.ingest.refusals import Refusal
 from service.rfc3339 import MomentError
@@ -110,6 +110,8 @@ def _read_call(row: LogRow, report: Report, ended_at: datetime) -> None:
 def _ended_at(row: LogRow) -> datetime:
     value = row.fields.get("created_at")
     try:
+        if type(value) is int and value >= 0:  # as in each database
+            return moment_of_milliseconds(value * 1000)
         return moment_of_epoch(text_of(value) or "")
     except MomentError:
         given = value is not None and value != ""
@@ -180,8 +182,8 @@ def _attempt(row: LogRow) -> int | None:
 def _drop(row: LogRow, report: Report) -> None:
     """Count what is left out; of a failed call, remember what its text may echo, and whom it may name."""
     others: list[tuple[str, Value]] = []
-    for name, value in row.fields.items():
-        if name in READ or value is None or value in ("", 0, False):
+    for name, value in [(name, value) for name, value in row.fields.items() if name not in READ]:
+        if value is None or value in ("", 0, False):
             continue
         if name == CONTENT:
             if not report.failed:
@@ -202,6 +204,6 @@ def _drop(row: LogRow, report: Report) -> None:
 
 
 def _left_of_other(row: LogRow) -> Iterator[tuple[str, Value]]:
-    for name, value in row.other.items():
-        if name not in READ_OTHERS and value not in (None, "", 0, -1, False):
+    for name, value in [(name, value) for name, value in row.other.items() if name not in READ_OTHERS]:
+        if value not in (None, "", 0, -1, False):
             yield name, value

@@ -28,9 +28,9 @@ _SAID_CHARACTERS: Final = 200
 
 def read_money(row: LogRow, report: Report, quota: int) -> None:
     """Give the report its amount, exactly what the quota is, and its parts where they are known to make it up."""
-    price, exact = _price(row.settings.quota_per_unit)
+    price, places = _price(row.settings.quota_per_unit)
     report.amount = without_zeros(
-        quota * price if exact else _rounded(Decimal(quota) / row.settings.quota_per_unit), _EXACT
+        quota * price if places is not None else _rounded(Decimal(quota) / row.settings.quota_per_unit), _EXACT
     )
     report.currency, report.amount_source = row.settings.currency, "ROUNDED"
     if quota > 0 and report.corrects is None:
@@ -38,16 +38,16 @@ def read_money(row: LogRow, report: Report, quota: int) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _price(per_unit: Decimal, *ratios: Decimal) -> tuple[Decimal, bool]:
-    """What one token costs in money, and whether all of its digits are there."""
+def _price(per_unit: Decimal, *ratios: Decimal) -> tuple[Decimal, int | None]:
+    """What one token costs in money, and its decimal places; None where not all of its digits are there."""
     product = _ONE
     for ratio in ratios:
         product = _EXACT.multiply(product, ratio)
     price = _EXACT.divide(product, per_unit).normalize(_EXACT)
     exponent = price.as_tuple().exponent
     if isinstance(exponent, int) and exponent >= -_UNIT_PLACES:
-        return without_zeros(price, _EXACT), True
-    return price, False
+        return without_zeros(price, _EXACT), max(-exponent, 0)
+    return price, None
 
 
 def _rounded(amount: Decimal) -> Decimal:
@@ -60,7 +60,7 @@ def _parts(row: LogRow, report: Report, amount: Decimal) -> list[AmountPart] | N
         return None
     parts = [part for part in _priced(row, report) if part.amount]
     rounding = amount - sum([part.amount for part in parts], _ZERO)
-    if not parts or abs(rounding) * row.settings.quota_per_unit > _ONE:
+    if not parts or (rounding and abs(rounding) * row.settings.quota_per_unit > _ONE):
         return None
     if rounding:
         parts.append(AmountPart("other", without_zeros(rounding, _EXACT)))
@@ -138,9 +138,9 @@ def _tools(row: LogRow) -> Decimal:
     return total
 
 
-def _part(meter: str, quantity: int, price: tuple[Decimal, bool]) -> AmountPart:
-    each, exact = price
+def _part(meter: str, quantity: int, price: tuple[Decimal, int | None]) -> AmountPart:
+    each, places = price
     amount = _EXACT.multiply(each, quantity)
-    fits = exact and amount == _rounded(amount)
+    fits = places is not None and (places <= PLACES or amount == _rounded(amount))
     amount = without_zeros(amount if fits else _rounded(amount), _EXACT)
     return AmountPart(meter, amount, Decimal(quantity), each if fits else None)

@@ -1,6 +1,7 @@
 """Names in rows of `logs`: types of rows, columns, entries of `other`, and the paths of requests."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 CONSUME: Final = 2
@@ -64,6 +65,9 @@ _PATHS: Final = (
 
 def operation_of(path: object) -> str | None:
     """The operation that a request's path asks for; None for one that is not known."""
-    if not isinstance(path, str):
-        return None
+    return _operation_of(path) if isinstance(path, str) else None
+
+
+@lru_cache(maxsize=256)
+def _operation_of(path: str) -> str | None:
     return next((operation for part, operation in _PATHS if part in path), None)

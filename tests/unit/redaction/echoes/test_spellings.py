@@ -3,12 +3,12 @@
 
 import time
 from base64 import b64encode, urlsafe_b64encode
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 from naming_persons import DEFAULT, MARK, REDACTOR, failed, message_of, native, stored
 
 from policies import Admission, Attributes, Report, load_preset

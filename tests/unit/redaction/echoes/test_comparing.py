@@ -1,0 +1,64 @@
+"""What is compared of a text leads back to the characters that it is of, in every script."""
+
+from collections.abc import Callable
+
+import pytest
+
+from policies.redaction.echoes.comparing import aligned, clusters, compared, opened_readings
+from policies.redaction.echoes.persons import Persons
+from policies.redaction.echoes.spellings import letters
+
+TEXTS = [
+    "",
+    "plain text, 3 words",
+    "用户额度不足, 剩余额度: \uff040.12 of jane",
+    "e\u0301te\u0301 of Zoe\u0308",
+    "カタカナ\uff8a\uff9e\uff76\uff9e か\u3099",
+    "\ufb01le \u2116 7 \u33a1",
+    "\u1100\u1161\u11a8 \uac00 \U0001f600",
+    "\u0301 begins with a mark",
+]
+
+
+@pytest.mark.parametrize("form", [compared, letters])
+@pytest.mark.parametrize("text", TEXTS)
+def test_each_byte_is_of_the_characters_that_it_was_made_of(text: str, form: Callable[[str], bytes]) -> None:
+    """A mark is one with its letter; what has several letters is each of them."""
+    data = form(text)
+    starts, ends = aligned(text, form, len(data))
+    parts = [(start, end, form(text[start:end])) for start, end in clusters(text)]
+    assert "".join(text[start:end] for start, end, _ in parts) == text
+    if sum(len(part) for _, _, part in parts) == len(data):
+        assert starts == [start for start, _, part in parts for _ in part]
+        assert ends == [end for _, end, part in parts for _ in part]
+    else:
+        assert (starts, ends) == ([0] * len(data), [len(text)] * len(data))
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("用户 jane-doe 额度不足", "jane-doe"),
+        ("用户 \uff2a\uff21\uff2e\uff25-doe 额度不足", "\uff2a\uff21\uff2e\uff25-doe"),
+        ("用户 ja\u200bne-doe 额度", "ja\u200bne-doe"),
+        ("\ufb01le of jane-doe", "jane-doe"),
+        ("e\u0301te\u0301 of jane-doe", "jane-doe"),
+        ("status_code=403, 用户 jane-doe, user%3Djane-doe", "jane-doe"),
+    ],
+)
+def test_a_person_is_found_where_it_stands(text: str, named: str) -> None:
+    """Whatever is folded or opened before it and behind it."""
+    spans = Persons(["jane-doe"]).spans(text)
+    assert [text[start:end] for start, end in spans] == [named] * len(spans)
+    assert len(spans) == text.count(named)
+
+
+def test_each_reading_knows_where_it_is_from() -> None:
+    """However often it is asked: three escapes, the second within what the first stands for."""
+    text = "a %41 b %2541 c \\u00e9 d"
+    for reading in opened_readings(text):
+        for word in "abcd":
+            at = reading.text.index(word)
+            for _ in range(2):
+                start, end = reading.origin(at, at + 1)
+                assert text[start:end] == word
