@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -67,9 +67,12 @@ SERVER_OPTIONS = {
 }
 
 
-# How long an example takes says something about the machine, and nothing about what is claimed.
-hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("untimed")
+# How long an example takes says something about the machine, and nothing about what is claimed. A run looks at the same
+# examples as the one before: what it says of a change is what the change did. `--hypothesis-profile=fresh`: at others.
+_UNTIMED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("fresh", _UNTIMED)
+hypothesis.settings.register_profile("same", _UNTIMED, derandomize=True, database=None)
+hypothesis.settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -182,12 +185,22 @@ class Server:
     @contextmanager
     def database(self, *, template: str = "template0") -> Iterator[str]:
         """A new database, as a copy of `template`: its address, for the owner."""
-        name = f"test_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER} STRATEGY {COPY_STRATEGY}")
+        name = self._copied(template)
         try:
             yield self.url(name)
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def filled(self, fill: Callable[[str], None]) -> str:
+        """The name of a migrated database that `fill` has put something into, given its address: a template, too."""
+        name = self._copied(self.template())
+        fill(self.url(name))
+        return name
+
+    def _copied(self, template: str) -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER} STRATEGY {COPY_STRATEGY}")
+        return name
 
 
 @contextmanager

@@ -286,6 +286,26 @@ async def test_an_id_is_copied(demo: Demo) -> None:
         assert await page.page.evaluate("navigator.clipboard.readText()") == id_
 
 
+async def test_filters_are_opened_and_closed_on_a_phone(demo: Demo) -> None:
+    """They lie over the list, take the focus, and go again by their button or Escape, which give the focus back."""
+    async with console(demo, size=PHONE) as page:
+        await page.sign_in("viewer", "logs?range=7d")
+        await shown(page)
+        opens = page.page.get_by_role("button", name="Filters", exact=True)
+        closes = page.page.get_by_role("button", name="Close the filters")
+        await opens.click()
+        await expect(closes).to_be_focused()
+        await page.page.get_by_role("checkbox", name="Failed").check()
+        await expect(page.page.locator(".chips .chip")).to_have_count(1)
+        await closes.click()
+        await expect(page.page.locator(".facets")).to_be_hidden()
+        await expect(opens).to_be_focused()
+        await page.page.keyboard.press("Enter")
+        await expect(closes).to_be_focused()
+        await page.page.keyboard.press("Escape")
+        await expect(page.page.locator(".facets")).to_be_hidden()
+
+
 async def test_a_failed_call_leads_to_errors_like_it(demo: Demo) -> None:
     """The link opens the kind of its error, with its newest ones."""
     query = '{ calls(first: 1, filter: {errorType: {eq: "Timeout"}}) { nodes { id } } }'

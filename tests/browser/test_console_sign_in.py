@@ -27,6 +27,8 @@ async def test_each_role_sees_what_it_may(demo: Demo, role: str) -> None:
         await expect(page.page.locator(".problem")).to_have_count(0)
         if role == "admin":  # by a token, and of every account all the same
             await expect(page.page.locator(".who")).to_contain_text(re.compile("every account.*until"))
+        if role == "auditor":  # which makes no tokens
+            await expect(page.page.locator(".who")).to_contain_text("by its key")
         if role in WITHOUT_CALLS:
             await page.page.evaluate("history.pushState(null, '', 'logs')")
             await expect(page.page.locator("main#page")).to_contain_text(role, ignore_case=True)
@@ -95,15 +97,21 @@ async def test_a_wrong_key_is_told(demo: Demo, key: str) -> None:
         await expect(page.navigation).to_be_visible()
 
 
-async def test_a_session_that_ends_leads_back(demo: Demo) -> None:
-    """When its key is revoked, the page says that the session has ended, and its address stays."""
+@pytest.mark.parametrize("live", [False, True], ids=["asked", "live"])
+async def test_a_session_that_ends_leads_back(demo: Demo, live: bool) -> None:
+    """When its key is revoked, the page says that the session has ended, and its address stays: with the next question,
+    and without one where a page listens for new calls.
+    """
     key = demo.service.new_key("viewer")
     async with console(demo, may_say="401") as page:
-        await page.open("logs?model=gpt-4o")
+        await page.open("logs?model=gpt-4o" + "&live=1" * live)
         await page.enter(key, exchange=False)
         await page.settled()
+        if live:
+            await expect(page.page.locator(".live-live")).to_be_visible()
         assert demo.service.command("keys", "revoke", key.split("_")[1]).returncode == 0
-        await page.page.keyboard.press("r")
+        if not live:
+            await page.page.keyboard.press("r")
         await expect(page.page.locator("input[type=password]")).to_be_visible()
         await expect(page.page.get_by_role("status")).to_contain_text("ended")
         assert "model=gpt-4o" in page.page.url

@@ -134,6 +134,12 @@ class CitusServer:
         finally:
             self._drop(name)
 
+    def filled(self, fill: Callable[[str], None]) -> str:
+        """The name of a migrated database that `fill` has put something into, given its address: a template, too."""
+        url = self.lend()
+        fill(url)
+        return self.keep(url)
+
     def lend(self, template: str | None = None) -> str:
         """The address of a new database that stays until `take_back`: a copy of `template`, or of the migrated one."""
         name = f"lent_{secrets.token_hex(6)}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from policies import Role, load_preset
 from policies.envelope import SealContext, data_key, open_sealed
@@ -155,16 +155,17 @@ def new_writer(
 
 
 @asynccontextmanager
-async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ingest]:
-    """Everything opened, and closed again however the test ends."""
+async def ingesting(url: str, folder: Path, *, id_: UUID | None = None, **options: Any) -> AsyncIterator[Ingest]:
+    """Everything opened, and closed again however the test ends. `id_`: of a ledger that is there."""
     async with AsyncExitStack() as stack:
         database = await Database.open(url)
         stack.push_async_callback(database.close)
         database.cold = ColdTier(ColdFolder(folder / "cold"))
-        create_kek_file(folder / "kek")
-        keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
+        if id_ is None:
+            create_kek_file(folder / "kek")
+        keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=id_ is None)
         stack.push_async_callback(keyring.close)
-        ledger = Ledger(database, keyring, uuid4())
+        ledger = Ledger(database, keyring, id_ or uuid4())
         await keyring.bind(ledger.database_id)
         policy = load_preset("default")
         accounts = Accounts(policy.tiers[policy.default_tier].number)

@@ -1,10 +1,12 @@
 """A ledger that somebody is about to manipulate, and what fsck and the statement say of it."""
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from ingesting import call
 from retaining import NOW, OLD, SHORT, RetainedLedger, failed, open_retained
@@ -72,6 +74,32 @@ async def new_api_key(retained: RetainedLedger, role: Role) -> str:
     facts = {"key": key.prefix, "role": role.value, "accounts": None, "expires_at": None, "mac": mac_digest(key.mac)}
     await retained.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
     return key.prefix
+
+
+@dataclass(frozen=True)
+class MadeCase:
+    """A sound ledger that each test has a copy of: its folder and id, and the names of its keys and holds in `Case`."""
+
+    folder: Path
+    id: UUID
+    names: Mapping[str, str]
+
+
+async def made(url: str, folder: Path) -> MadeCase:
+    """Make the ledger that is copied, in a new database."""
+    async with sound_case(url, folder) as case:
+        names = {name: getattr(case, name) for name in ("live", "revoked", "hold", "lifted")}
+        return MadeCase(folder, case.retained.ledger.database_id, names)
+
+
+@asynccontextmanager
+async def copied(original: MadeCase, url: str, folder: Path) -> AsyncIterator[Case]:
+    """A copy of the ledger, on a copy of its database."""
+    shutil.copytree(original.folder, folder, dirs_exist_ok=True)
+    async with open_retained(url, folder, id_=original.id) as retained:
+        case = Case(retained, folder, **original.names)
+        await case.start()
+        yield case
 
 
 @asynccontextmanager

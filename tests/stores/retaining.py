@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from ingesting import Ingest, call, ingesting
 
@@ -107,8 +108,11 @@ class RetainedLedger:
 
 
 @asynccontextmanager
-async def open_retained(url: str, folder: Path, *, delay: timedelta = timedelta(0)) -> AsyncIterator[RetainedLedger]:
-    async with ingesting(url, folder) as ingest:
+async def open_retained(
+    url: str, folder: Path, *, delay: timedelta = timedelta(0), id_: UUID | None = None
+) -> AsyncIterator[RetainedLedger]:
+    """`id_`: of a ledger that is there."""
+    async with ingesting(url, folder, id_=id_) as ingest:
         ingest.use_policy(SHORT)
         retention = RetentionContext(
             ingest.database,

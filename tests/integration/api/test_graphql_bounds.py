@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from http_server import serve
 from rows import SeededLedger, StoredCall, open_seeded
@@ -23,10 +24,10 @@ from service.settings import Settings
 CALLS = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
 THIRTY = "query($f: CallFilter) {" + " ".join(f"a{n}: calls(filter: $f) {{ totalCount }}" for n in range(30)) + "}"
 REFUSED_CPU_S = 0.005
-WORST_CPU_S = 0.12
-"""Twice what is measured, so that a busy machine fails nothing; without the bounds it is seconds."""
-HELD_CPU_S = 0.02
-"""How long a new document may keep the event loop; it is read in 20 to 40 milliseconds."""
+WORST_CPU_S = 0.5
+"""Twenty times what is measured, so that a busy machine fails nothing; without the bounds it is seconds."""
+HELD_SHARE = 0.5
+"""How much of the work on a new document the event loop may do itself; all but the reading is a fifth of it."""
 
 
 def nested(opening: str, closing: str, depth: int, inside: str = "") -> Any:
@@ -88,15 +89,17 @@ async def seeded(database_url: str, tmp_path: Path) -> AsyncIterator[SeededLedge
 
 @pytest.mark.parametrize("kind", LARGE_BODIES)
 def test_a_large_body_is_refused_before_it_is_parsed(kind: str) -> None:
-    """A megabyte of JSON that holds more than any request may costs a count of its marks."""
+    """A megabyte of JSON that holds more than any request may costs a count of its marks, a third of parsing it."""
     body = json.dumps({"query": CALLS, "variables": LARGE_BODIES[kind]}).encode()
-    took = []
+    took, parsing = [], []
     for _ in range(5):
         began = time.process_time()
         with pytest.raises(BadInputError, match="at most"):
             check_body(body)
         took.append(time.process_time() - began)
-    assert min(took) < REFUSED_CPU_S, took
+        orjson.loads(body)
+        parsing.append(time.process_time() - began - took[-1])
+    assert min(took) < min(parsing), (took, parsing)
 
 
 @pytest.mark.parametrize("kind", VARIABLES)
@@ -222,10 +225,11 @@ async def test_new_documents_leave_the_loop_free(seeded: SeededLedger, kind: str
     """A long document that is another each time is read beside the loop, which goes on meanwhile."""
     held = []
     for number in range(5):
-        async with watched() as gaps:
+        began = time.process_time()
+        async with watched(time.thread_time) as gaps:
             await seeded.ask(f"{NEWS[kind]} # {number}")
-        held.append(max(gaps))
-    assert min(held) < HELD_CPU_S, held
+        held.append(max(gaps) / (time.process_time() - began))
+    assert min(held) < HELD_SHARE, held
 
 
 async def test_reading_a_new_document_is_paid_for_once(seeded: SeededLedger) -> None:

@@ -4,8 +4,7 @@ Each manipulation is done to a ledger that is sound, by plain SQL or on the disk
 `attest` fails by the same words, and what can be told without reading every row is said at start and by `status`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,7 +18,6 @@ from manipulating import (
     restrict_an_erasure,
     revive_key,
     shorten_hold,
-    sound_case,
 )
 from retaining import SHORT
 
@@ -28,12 +26,6 @@ from policies.evidence import LedgerKind
 from service.retention.account_names import record_accounts
 from service.retention.audit.start_check import differences_at_start
 from service.storage.ids import public_id
-
-
-@pytest.fixture
-async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
-    async with sound_case(database_url, tmp_path) as case:
-        yield case
 
 
 async def test_a_sound_ledger_is_sound(case: Case) -> None:

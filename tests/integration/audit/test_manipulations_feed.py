@@ -1,14 +1,13 @@
 """What somebody does to the change feed behind our back, and that `fsck` and the statement of `attest` name it."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from feeding import number
 from ingesting import call
-from manipulating import Case, sound_case
+from manipulating import Case
 from retaining import NOW
 
 from service.query.records import change_sums
@@ -23,23 +22,22 @@ OF = "(SELECT position FROM call_change WHERE position > 0 ORDER BY position DES
 
 
 @pytest.fixture
-async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
+async def case(case: Case) -> Case:
     """Beside the rest: calls, a completion, a correction and two of another account, each with positions of its own."""
-    async with sound_case(database_url, tmp_path) as case:
-        ingest = case.retained.ingest
-        batches = [
-            [call("one", started_at=YESTERDAY, account="acme", amount="2", currency="USD"),
-             call("two", started_at=YESTERDAY, account="acme")],
-            [call("theirs", started_at=YESTERDAY, account="globex")],
-            [call("two", started_at=YESTERDAY, account="acme", input_tokens=5)],
-            [call("less", started_at=YESTERDAY, account="acme", amount="-1", currency="USD", corrects="one")],
-            [call("late", started_at=YESTERDAY, account="globex")],
-            [call("last", started_at=YESTERDAY, account="acme")],
-        ]  # fmt: skip
-        for batch in batches:
-            await case.retained.report(*batch)
-            await number(ingest)
-        yield case
+    ingest = case.retained.ingest
+    batches = [
+        [call("one", started_at=YESTERDAY, account="acme", amount="2", currency="USD"),
+         call("two", started_at=YESTERDAY, account="acme")],
+        [call("theirs", started_at=YESTERDAY, account="globex")],
+        [call("two", started_at=YESTERDAY, account="acme", input_tokens=5)],
+        [call("less", started_at=YESTERDAY, account="acme", amount="-1", currency="USD", corrects="one")],
+        [call("late", started_at=YESTERDAY, account="globex")],
+        [call("last", started_at=YESTERDAY, account="acme")],
+    ]  # fmt: skip
+    for batch in batches:
+        await case.retained.report(*batch)
+        await number(ingest)
+    return case
 
 
 async def look(case: Case) -> Finding:

@@ -1,9 +1,8 @@
 """What somebody does to the catalogue, the columns, the keys and the files behind our back, and how far a look goes."""
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from manipulating import (
     lift_behind,
     restrict_an_erasure,
     revive_key,
-    sound_case,
 )
 from retaining import NOW, SHORT
 
@@ -24,12 +22,6 @@ from service.keyring import HoldKeyName, KeyringUnavailableError
 from service.ledger import Selection, accept_loss
 from service.retention.audit.start_check import differences_at_start
 from service.retention.replay import replay_tombstones
-
-
-@pytest.fixture
-async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
-    async with sound_case(database_url, tmp_path) as case:
-        yield case
 
 
 async def edit_kind(case: Case) -> None:

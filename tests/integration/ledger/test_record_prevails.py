@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from http_server import Served, serve
 from ingesting import call
-from manipulating import KEY, Case, delete_hold, lift_behind, narrow_hold, shorten_hold, sound_case
+from manipulating import KEY, Case, delete_hold, lift_behind, narrow_hold, shorten_hold
 from retaining import OLD
 from rows import open_seeded
 
@@ -20,12 +20,6 @@ from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.holds.hold_condition import open_condition
 from service.retention.holds.holds import lift_hold, release_lifted
-
-
-@pytest.fixture
-async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
-    async with sound_case(database_url, tmp_path) as case:
-        yield case
 
 
 @pytest.fixture

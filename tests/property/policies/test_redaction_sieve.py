@@ -71,7 +71,7 @@ def same(text: str) -> None:
     """
     data = folded(text).data
     opened = unescaped(data)
-    for view in (encode(text), data, opened.data if opened else b""):
+    for view in {encode(text), data, opened.data if opened else b""}:
         found = SCANNER.find(view)
         assert sorted(found) == sorted(ORACLE.find(view)), view
         assert gone_of(found) == gone_of(everything(view)), view

@@ -16,10 +16,12 @@ interface Props {
   choose(name: string, value: string, how: "is" | "not" | null): void;
   bound(name: string, min: string | null, max: string | null): void;
   clear(): void;
+  /** Where it lies over the page. */
+  close(): void;
 }
 
 /** All that calls can be filtered by, with how many calls each value has. */
-export function FacetPanel({ menus, said, filter, choose, bound, clear }: Props) {
+export function FacetPanel({ menus, said, filter, choose, bound, clear, close }: Props) {
   const word = useWords(words);
   const session = useSession();
   const tagsOpen = menus.open.has("tags");
@@ -37,6 +39,9 @@ export function FacetPanel({ menus, said, filter, choose, bound, clear }: Props)
             {word.clear}
           </Button>
         )}
+        <span className="facets-close">
+          <Button kind="quiet" icon="close" aria-label={word.close} onClick={close} />
+        </span>
       </header>
       {menus.problem && menus.problem.code !== "OUT_OF_RETENTION" && menus.problem.code !== said && <ProblemNote problem={menus.problem} again={menus.again} />}
       {plain.map((menu) => (

@@ -4,6 +4,7 @@ export const words = catalogue(
   {
     filters: "Filters",
     clear: "Clear",
+    close: "Close the filters",
     tags: "Tags",
     noTags: "No call in this time has a tag.",
     noValues: "No calls",
@@ -27,6 +28,7 @@ export const words = catalogue(
   {
     filters: "筛选",
     clear: "清除",
+    close: "关闭筛选",
     tags: "标签",
     noTags: "此时间段内的调用都没有标签。",
     noValues: "没有调用",

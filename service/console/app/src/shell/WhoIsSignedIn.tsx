@@ -15,6 +15,7 @@ export function WhoIsSignedIn() {
       <p>
         <strong>{word.role[session.role]}</strong>
         <span title={accounts}>{accounts}</span>
+        {session.kind === "key" && <span>{word.byKey}</span>}
         {session.kind === "token" && session.expiresAt !== null && <span>{word.until(minute(session.expiresAt, zone))}</span>}
       </p>
       <Button kind="quiet" icon="exit" aria-label={word.signOut} onClick={signOut} />

@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo } from "react";
 import { useAddress } from "../../address/address";
 import { Allowed } from "../../filter/Allowed";
 import { useFacets } from "../../filter/useFacets";
@@ -24,6 +24,7 @@ import { Summary } from "./Summary";
 import { useFollow } from "./tail/useFollow";
 import { useTail } from "./tail/useTail";
 import { Toolbar } from "./Toolbar";
+import { useFacetsShown } from "./useFacetsShown";
 
 /** The calls of a time, of a filter that the role may use. */
 export default function LogsPage() {
@@ -41,7 +42,7 @@ function Logs() {
   const [parameters, change] = useAddress();
   const { filter, callFilter, choose, bound, clear } = useFilter();
   const [storedColumns, storeColumns] = useStored("columns");
-  const [facetsShown, setFacetsShown] = useState(false);
+  const [facetsShown, setFacetsShown] = useFacetsShown();
 
   const seen = useMemo(() => COLUMNS.filter((column) => session.view(column.governs) !== "DENIED"), [session]);
   const named = parameters.get("columns") ?? storedColumns;
@@ -58,6 +59,11 @@ function Logs() {
   const live = canTail && parameters.get("live") === "1";
   const tailed = useTail(callFilter, live);
   useFollow(tailed.fresh > 0, live && open === null, refresh);
+  // Why it has ended, the list is told: with its session, or because the service is away.
+  const broken = tailed.state === "broken";
+  useEffect(() => {
+    if (broken) refresh();
+  }, [broken, refresh]);
   const sort = (next: Order) => change({ sort: textOf(next) });
   const again = () => {
     if (rows.problem) rows.again();
@@ -73,7 +79,7 @@ function Logs() {
   return (
     <div className="logs" data-facets={facetsShown} data-open={open !== null}>
       <aside className="logs-facets">
-        <FacetPanel menus={menus} said={counted.problem?.code} filter={filter} choose={choose} bound={bound} clear={clear} />
+        <FacetPanel menus={menus} said={counted.problem?.code} filter={filter} choose={choose} bound={bound} clear={clear} close={() => setFacetsShown(false)} />
       </aside>
       <div className="logs-main">
         <Toolbar

@@ -23,7 +23,7 @@ export function LiveTail({ tailed, on, possible, toggle, show }: Props) {
         </Button>
       )}
       <span className="unseen" role="status">
-        {on && tailed.fresh > 0 ? word.fresh(count(tailed.fresh), tailed.fresh) : ""}
+        {on && tailed.fresh > 0 ? word.fresh(count(tailed.fresh), tailed.fresh) : tailed.state === "broken" ? word.tail.broken : ""}
       </span>
       <Button
         icon={on ? "pause" : "play"}
