@@ -31,6 +31,7 @@ from service.retention.rollups.totals import DERIVED_SUMS, added
 from service.storage.citus.engine import engine_on
 from service.storage.cold.catalogue import AGE_MIN, cold_files, overlapping
 from service.storage.connection import Connection, one_row
+from service.storage.partitioning.sums import beside
 from service.storage.partitions import quoted
 from service.storage.shared.election import older_service_runs
 from service.storage.statements.write import DELTA_COLUMNS, DELTA_NUMBERS, delta_rows_of
@@ -295,11 +296,12 @@ async def _reclaim(context: RetentionContext, days: Collection[tuple[int, dateti
     """Give back the space of deleted rows. Others may be in the way: autovacuum does some of it then."""
     rollups = await context.partitions.catalogue(DERIVED_SUMS, sized=False)
     tables = [
-        part.name
+        name
         for part in rollups.partitions
         if any(part.tier == tier and part.start <= day < part.end for tier, day in days)
+        for name in (part.name, *(own.name for own in beside(part)))
     ]
-    for table in [*tables, *(table for table in EVERY_TABLE if table not in DERIVED_SUMS)]:
+    for table in (*tables, *BY_ACCOUNT):
         with suppress(asyncpg.PostgresError):
             async with context.owner.acquire() as connection:
                 await connection.execute(f"VACUUM (ANALYZE) {quoted(table)}", timeout=3600)
