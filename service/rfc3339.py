@@ -24,6 +24,8 @@ class Moment(NamedTuple):
 
     def floored(self, digits: int) -> datetime:
         """The moment with at most `digits` (up to 6) of its fraction; further ones are cut off, never rounded up."""
+        if not self.fraction:
+            return self.second
         return self.second.replace(microsecond=int(self.fraction[:digits].ljust(6, "0")))
 
 
@@ -34,6 +36,7 @@ def parse(text: str) -> Moment:
         raise MomentError
     day, clock, fraction, offset = match.groups()
     try:
-        return Moment(datetime.fromisoformat(f"{day}T{clock}{offset.upper()}").astimezone(UTC), fraction or "")
+        second = datetime.fromisoformat(f"{day}T{clock}{offset.upper()}")
+        return Moment(second if second.tzinfo is UTC else second.astimezone(UTC), fraction or "")
     except (ValueError, OverflowError):
         raise MomentError from None

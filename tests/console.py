@@ -21,8 +21,10 @@ Theme: TypeAlias = Literal["light", "dark"]
 
 WIDE: Final = (1440, 900)
 PHONE: Final = (390, 844)
-PICTURES: Final = os.environ.get("CALLEDGER_TEST_PICTURES")
-"""The folder in which pictures of pages are kept, to be looked at; without one none are taken."""
+PICTURES: Final = Path(
+    os.environ.get("CALLEDGER_TEST_PICTURES", Path(__file__).resolve().parents[1] / "build/pictures")
+)
+"""The folder in which pictures of pages are kept, to be looked at."""
 WITHIN_MS: Final = 30_000
 """As long as a busy machine needs."""
 LOOKS: Final[tuple[tuple[Language, tuple[int, int]], ...]] = (("en", WIDE), ("zh-CN", PHONE))
@@ -113,7 +115,7 @@ class Console:
         return await self.page.evaluate(_KEPT)
 
     async def picture(self, name: str) -> None:
-        """Wait until all is drawn, and keep a picture of it where one is wanted."""
+        """Wait until all is drawn, and keep a picture of it."""
         await self.painted()
         await picture(self.page, name)
 
@@ -205,9 +207,9 @@ async def _opened(
 
 
 async def picture(page: Page, name: str) -> None:
-    """Keep a picture of what is to be seen, where one is wanted."""
-    if PICTURES:
-        await page.screenshot(path=Path(PICTURES) / f"{name}.png", animations="disabled")
+    """Keep a picture of what is to be seen."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
 
 
 async def assert_accessible(page: Page) -> None:

@@ -15,7 +15,7 @@ from benchmarks.harness.options import calls_of, parser
 from benchmarks.harness.places import say
 from benchmarks.harness.processes import machine
 from service.retention.rollups.tag_sums import EVERY_TABLE
-from service.retention.rollups.totals import DERIVED_SUMS
+from service.storage.partitioning.sums import DERIVED_TABLES
 
 # Partitions without rows are left out: each has a few pages of its own, whatever it holds.
 _SIZES: Final = """
@@ -34,8 +34,8 @@ _SIZES: Final = """
     FROM pg_class WHERE relname = ANY ($2) AND relkind = 'r' AND reltuples > 0
     ORDER BY store
 """
-_STORES: Final = ["call", "call_error", "usage_quarter", "usage_day"]
-_SUMS: Final = [*(sums.table for resting in DERIVED_SUMS.values() for sums in resting), *EVERY_TABLE]
+_STORES: Final = ["call", "call_error", "usage_quarter", "usage_day", *DERIVED_TABLES]
+_SUMS: Final = list(EVERY_TABLE)
 _INDEXES: Final = """
     SELECT
         regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') AS index,

@@ -58,6 +58,8 @@ VALIDATION_STATUS: Final = 400
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName", "documentId", "extensions"}
 _METHODS: Final = {"GET", "POST"}
 _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
+_PLAINLY_JSON: Final = frozenset({JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=UTF-8"})
+"""What clients send: nothing has to be parsed to know these."""
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 # Nobody compresses it, proxies included: the length of what is compressed tells of what is in it.
 _SECRET: Final = {"Cache-Control": "no-store, no-transform"}
@@ -127,7 +129,10 @@ class LedgerView(GraphQLView[Context, None]):
             return explorer.page()
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             return await self._endpoint.socket(request)
-        media_type = EVENTS if _wants_events(request) else _negotiated(request.headers.get("Accept"))
+        accept = request.headers.get(hdrs.ACCEPT, "")
+        media_type = _negotiated(accept)
+        if accept and _wants_events(accept) and request.method in _METHODS:
+            media_type = EVENTS
         if request.method not in _METHODS:
             return error_answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
         if media_type is None:
@@ -140,7 +145,7 @@ class LedgerView(GraphQLView[Context, None]):
         try:
             if media_type == EVENTS:
                 return await self._endpoint.event_stream(request)
-            if _plain_post(request):
+            if request.method == "POST" and _by_one_body(request.headers, accept):
                 return await self._posted(request, media_type)
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
@@ -277,17 +282,14 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
         return json.dumps(answer).encode()
 
 
-def _wants_events(request: web.Request) -> bool:
+def _wants_events(accept: str) -> bool:
     """Whether the answer is to be server-sent events, and nothing else will do as well."""
-    accept = request.headers.get("Accept", "").lower()
-    return accept.partition(",")[0].partition(";")[0].strip() == EVENTS and request.method in _METHODS
+    return accept.lower().partition(",")[0].partition(";")[0].strip() == EVENTS
 
 
-def _plain_post(request: web.Request) -> bool:
-    """A POST that is answered by one body; anything else is for Strawberry's view to tell apart."""
-    accept = request.headers.get("Accept", "")
-    streamed = "Upgrade" in request.headers or "multipart" in accept or "event-stream" in accept
-    return request.method == "POST" and not streamed
+def _by_one_body(headers: Mapping[str, str], accept: str) -> bool:
+    """Whether a POST is answered by one body; anything else is for Strawberry's view to tell apart."""
+    return "Upgrade" not in headers and "multipart" not in accept and "event-stream" not in accept
 
 
 def _request_data(body: bytes) -> dict[str, Any] | None:
@@ -338,10 +340,11 @@ def _all_unavailable(data: Any, errors: list[GraphQLError]) -> bool:  # noqa: AN
 def _body_refusal(request: web.Request) -> tuple[int, Code, str] | None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         return 415, Code.BAD_USER_INPUT, "send the body as it is, without a content encoding"
-    if request.method == "POST" and request.content_type != JSON:
-        return 415, Code.BAD_USER_INPUT, f"send the body as `{JSON}`"
-    if request.method == "POST" and (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
-        return 415, Code.BAD_USER_INPUT, "send the body in UTF-8"
+    if request.method == "POST" and request.headers.get(hdrs.CONTENT_TYPE) not in _PLAINLY_JSON:
+        if request.content_type != JSON:
+            return 415, Code.BAD_USER_INPUT, f"send the body as `{JSON}`"
+        if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+            return 415, Code.BAD_USER_INPUT, "send the body in UTF-8"
     if (request.content_length or 0) > BODY_BYTES_MAX:
         return 413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes"
     return None

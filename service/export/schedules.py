@@ -17,7 +17,7 @@ from service.api.exports.schedules import GRACE, periods_between, time_field_of
 from service.export.sources.rows import ExportEndedError, refuse_ended
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
-from service.query.scan.clock import DatabaseClock
+from service.query.scan.ranges import DatabaseClock
 from service.runtime.runtime import Runtime
 from service.storage.connection import Connection
 from service.storage.control.export_schedules import ScheduleRecord, advance_schedule, due_schedule, end_schedule

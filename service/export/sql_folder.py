@@ -36,7 +36,7 @@ from service.export.files.parquet import columns_said
 from service.export.sources.source import open_source
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scan.clock import DatabaseClock
+from service.query.scan.ranges import DatabaseClock
 from service.runtime.runtime import Runtime
 from service.storage.control.erasures import erasures_so_far
 

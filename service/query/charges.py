@@ -143,7 +143,8 @@ async def _fetch(reader: UsageReader, predicate: Predicate, statement: str, *, c
     cold = None if corrections else reader.cold
     async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
         try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
+            one_snapshot = None if cold is None else "repeatable_read"
+            async with connection.transaction(isolation=one_snapshot, readonly=True):
                 await connection.execute(_TIMEOUT)
                 rows: Sequence[_Sums] = await connection.fetch(f"{text} ORDER BY 1, 2, 3, 4, 5, 6", *params)
                 if cold is not None:

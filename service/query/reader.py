@@ -26,9 +26,9 @@ from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.records.walk import Walk
-from service.query.scan.clock import DatabaseClock
 from service.query.scan.cold import ColdRows, UnsharedError
 from service.query.scan.ranges import (
+    DatabaseClock,
     Density,
     RangeCache,
     scan_range_of,
@@ -345,7 +345,6 @@ class TimedReading(ReadLease):
     __slots__ = ()
     _ANYWHERE = True
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> None:
-        await super().__aexit__(kind, error, where)
+    def _failed_by(self, error: BaseException | None) -> None:
         if isinstance(error, asyncpg.QueryCanceledError):
             raise QueryTimeoutError from None

@@ -22,7 +22,7 @@ from service.ingest.errors import DATABASE_FAULTS
 from service.logs import get_logger
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scan.clock import DatabaseClock
+from service.query.scan.ranges import DatabaseClock
 from service.reconcile.calls import CallRows
 from service.reconcile.kept import keep, keep_failure
 from service.reconcile.recorded import first_served

@@ -12,7 +12,9 @@ from select import PIPE_BUF
 from typing import Any, Final
 
 import orjson
-from aiohttp import ClientConnectionResetError, ClientPayloadError, hdrs, web
+from aiohttp import ClientConnectionResetError, ClientPayloadError, HttpVersion11, hdrs, web
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.http_exceptions import HttpProcessingError
 
 from service.content_coding import COMPRESSED_MIN_BYTES, compress
@@ -24,8 +26,6 @@ from service.server.cors import Cors
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]  # aiohttp says `BaseRequest` of what it gives as a `Request`
 log = get_logger()
 
-HEADERS: Final = web.RequestKey("answer headers", Mapping)
-"""What the answer to a request has besides its own headers."""
 HUNG_UP: Final = 499
 """The status in the log of a request whose client did not wait for its answer: no mistake of ours, as nginx has it."""
 
@@ -37,6 +37,10 @@ _FLUSH_S: Final = 0.05
 class Request(web.Request):
     """A request whose answer gets its headers whoever sends it: handler, dispatcher or a stream that is begun early."""
 
+    ATTRS = web.Request.ATTRS | {"added"}
+    added: Mapping[str, str] = {}
+    """What the answer has besides its own headers."""
+
     async def read(self) -> bytes:
         """The body, as ever. One that came with its head is taken in one step: aiohttp looks for more of it, and has
         the parser look too.
@@ -44,16 +48,24 @@ class Request(web.Request):
         content = self.content
         if self._read_bytes is None and content.is_eof() and content.total_bytes <= self._client_max_size:
             self._read_bytes = content.read_nowait()
+            return self._read_bytes
         return await super().read()
 
+    def clone(self, **changed: Any) -> "Request":  # noqa: ANN401 - aiohttp's
+        """The same with other bounds; its answer has the same headers."""
+        made = super().clone(**changed)
+        assert isinstance(made, Request), "it is of its own class"
+        made.added = self.added
+        return made
+
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        added: Mapping[str, str] | None = self.get(HEADERS)
-        if added is not None:
-            vary = response.headers.get(hdrs.VARY)
-            response.headers.update(added)
-            if vary is not None and hdrs.VARY in added:
-                response.headers[hdrs.VARY] = f"{vary}, {added[hdrs.VARY]}"
-        await super()._prepare_hook(response)
+        headers, added = response.headers, self.added
+        vary = headers.get(hdrs.VARY) if hdrs.VARY in added else None
+        headers.update(added)
+        if vary is not None:
+            headers[hdrs.VARY] = f"{vary}, {added[hdrs.VARY]}"
+        if self._match_info is not None:
+            await super()._prepare_hook(response)
 
 
 class Middleware:
@@ -88,12 +100,12 @@ class Middleware:
                 async with asyncio.timeout(_STOP_TIMEOUT_S):
                     await self._ended.wait()
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, request: Request) -> web.StreamResponse:
         self._under_way += 1
         started, status, route = time.perf_counter(), 500, None
         request_id = _request_id(request)
         REQUEST_ID.set(request_id)
-        request[HEADERS] = {HEADER: request_id, **(self._cors.headers(request) if self._cors else {})}
+        request.added = {HEADER: request_id, **(self._cors.headers(request) if self._cors else {})}
         try:
             path = request.path
             direct = self._direct.get(path)
@@ -129,7 +141,35 @@ class Middleware:
             _log(request, route or _route(request), status, time.perf_counter() - started)
         if self._stopping and not response.prepared:
             response.force_close()
+        if type(response) is web.Response:
+            await _send(request, response)
         return response
+
+
+async def _send(request: Request, response: web.Response) -> None:
+    """Send head and body in one step to a client that keeps its connection. aiohttp takes a dozen, for answers of every
+    kind; it sends what is left here. docs/performance.md says what that is of a page.
+    """
+    body, transport = response.body, request.transport
+    if response.status != 200 or not isinstance(body, bytes) or response.chunked or response.compression:
+        return
+    if (
+        response.prepared
+        or response.keep_alive is not None
+        or not request.keep_alive
+        or request.method == hdrs.METH_HEAD
+    ):
+        return
+    if request.version != HttpVersion11 or transport is None or transport.is_closing():
+        return
+    headers, writer = response.headers, request._payload_writer
+    headers[hdrs.CONTENT_LENGTH] = str(len(body))
+    headers[hdrs.DATE] = rfc822_formatted_time()
+    headers[hdrs.SERVER] = SERVER_SOFTWARE
+    await request._prepare_hook(response)
+    await writer.write_headers("HTTP/1.1 200 OK", headers)
+    await writer.write_eof(body)
+    response._keep_alive = response._eof_sent = True
 
 
 def _request_id(request: web.Request) -> str:

@@ -128,7 +128,7 @@ def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
 
     async def ensure(needs: Iterable[Need]) -> None:
         """Make the partitions that deltas need, under the policy in force."""
-        await runtime.partitions.ensure(runtime.applied.policy, needs)
+        await runtime.partitions.ensure_anew(runtime.applied.policy, needs)
 
     wake = asyncio.Event()
 

@@ -10,7 +10,6 @@ import asyncio
 import random
 import re
 import time
-from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
@@ -23,6 +22,8 @@ from service.storage.citus.detaching import detach_shards, on_this_node
 from service.storage.citus.engine import engine_on
 from service.storage.connection import Connection, one_row
 from service.storage.errors import DatabaseError, PartitionsBusyError
+from service.storage.partitioning.ranges import Ranges
+from service.storage.partitioning.sums import DERIVED_TABLES, beside, left_behind, missing
 
 Need = tuple[Store, int, datetime]
 """A row that needs a partition: its store, its tier and the time by which the store is partitioned."""
@@ -34,6 +35,7 @@ AHEAD: Final = 2
 """Partitions made beyond today's, for each tier and store."""
 
 _LOCK: Final = 0x63616C6C_0002
+_BESIDE_AT_ONCE_MAX: Final = 64
 _MADE_AT_ONCE_MAX: Final = 16  # a transaction can hold few locks, and a long import may need many partitions
 _ATTEMPTS: Final = 8
 _PAUSE_S: Final = 0.2
@@ -60,7 +62,7 @@ _SIZED = """
 _UNSIZED = "SELECT parts.*, 0::bigint AS rows, 0::bigint AS bytes FROM calledger_partitions($1) AS parts"
 _NAMES = """
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = $1::text::regclass
+    WHERE i.inhparent = ANY ($1::text[]::regclass[])
 """
 _DETACHED = """
     SELECT relname FROM pg_class
@@ -127,6 +129,11 @@ class Partitions:
                     await self._retry(lambda wanted=wanted: self._make(policy, wanted))
         self.ensured.update([(store, tier, moment.toordinal()) for store, tier, moment in needs])
 
+    async def ensure_anew(self, policy: Policy, needs: Iterable[Need]) -> None:
+        """The same, and nothing is taken for known: an older service makes a rollup's without those beside it."""
+        self.forget()
+        await self.ensure(policy, needs)
+
     async def make_ahead(self, policy: Policy, now: datetime) -> None:
         """Make today's partition and the next `AHEAD`, for every tier and store."""
         needs = []
@@ -154,29 +161,28 @@ class Partitions:
         """
         return await catalogue_of(self._owner, stores, sized=sized)
 
-    async def foreign(self, store: Store) -> tuple[str, ...]:
+    async def foreign(self) -> tuple[str, ...]:
         """Names of partitions that we did not make: their bounds are not one tier and a time range."""
-        async with self._owner.acquire() as connection:
-            names = {row["name"] for row in await connection.fetch(_NAMES, store.value)}
-            ours = {row["name"] for row in await _ranges(connection, [store])}
-        return tuple(sorted(names - ours))
+        tables = [*Store, *DERIVED_TABLES]
+        names = {row["name"] for row in await self._owner.fetch(_NAMES, tables)}
+        return tuple(sorted(names - {row["name"] for row in await self._owner.fetch(_RANGES, tables)}))
 
     async def finalise_leftovers(self) -> tuple[str, ...]:
         """Finish detaches that were interrupted; until then no other partition can be detached. Returns their names."""
-        async with self._owner.acquire() as connection:
-            rows = await _ranges(connection, Store)
+        rows = await self._owner.fetch(_RANGES, [*Store, *DERIVED_TABLES])
         pending = [(row["store"], row["name"]) for row in rows if row["pending"]]
-        for store, name in pending:
-            await self._retry(lambda store=store, name=name: self._finalise(store, name))
+        for table, name in pending:
+            await self._retry(lambda table=table, name=name: self._detach(table, name))
         return tuple(name for _, name in pending)
 
     async def detach(self, partition: Partition) -> None:
         """Detach the partition from its store, if it is attached. New statements do not see it from the start.
 
         It waits for statements that began before, and no statement waits for it. PartitionsBusyError when they outlast
-        every attempt: the detach is then half done, and the next call continues it.
+        every attempt: the detach is then half done, and the next call continues it. Derived sums go with their rollup.
         """
-        await self._retry(lambda: self._detach(partition))
+        for table, name in ((partition.store.value, partition.name), *beside(partition)):
+            await self._retry(lambda table=table, name=name: self._detach(table, name))
 
     async def drop(
         self, partition: Partition, *, first: InTransaction | None = None, on_index: Callable[[], None] = _do_nothing
@@ -187,14 +193,34 @@ class Partitions:
         try.
 
         One file at a time, because a file system that discards freed blocks keeps the disk busy meanwhile, and each
-        commit waits for that. After each file it pauses for as long as the drop took, up to a second.
+        commit waits for that. After each file it pauses for as long as the drop took, up to a second. Derived sums are
+        dropped before their rollup.
         """
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
+        for table, name in beside(partition):
+            await self._retry(lambda table=table, name=name: self._detach(table, name))
+            await self._drop(name)
+        await self._drop(partition.name, first, on_index)
+
+    async def left_behind(self) -> tuple[str, ...]:
+        """The names of partitions of derived sums whose rollup is gone, as an older service leaves them."""
+        return tuple(name for _, name in await left_behind(self._owner))
+
+    async def drop_left_behind(self) -> None:
+        """Drop those."""
+        for table, name in await left_behind(self._owner):
+            await self._retry(lambda table=table, name=name: self._detach(table, name))
+            await self._drop(name)
+
+    async def _drop(
+        self, name: str, first: InTransaction | None = None, on_index: Callable[[], None] = _do_nothing
+    ) -> None:
+        """Drop a detached table as `drop` does."""
         is_more = True
         while is_more:
             begin = time.monotonic()
-            is_more = await self._retry(lambda: self._drop_next(partition, first))
+            is_more = await self._retry(lambda: self._drop_next(name, first))
             if is_more:
                 on_index()
             await asyncio.sleep(min(time.monotonic() - begin, _YIELD_MAX_S))
@@ -247,17 +273,13 @@ class Partitions:
                     made += 1
                 if made == _MADE_AT_ONCE_MAX:
                     break
-        self._known.update(found)
+            lacking = await missing(connection, stores, _BESIDE_AT_ONCE_MAX)
+            for own, part in lacking:
+                await _attach(connection, own.table, own.name, part.tier, part.start, part.end)
+        if len(lacking) < _BESIDE_AT_ONCE_MAX:
+            self._known.update(found)
 
-    async def _finalise(self, store: str, name: str) -> None:
-        """End a detaching that was interrupted."""
-        found = await self.catalogue([Store(store)], sized=False)
-        for part in found.partitions:
-            if part.name == name and name not in found.attached:
-                await self._detach(part)
-
-    async def _detach(self, partition: Partition) -> None:
-        store, name = partition.store.value, partition.name
+    async def _detach(self, store: str, name: str) -> None:
         async with self._owner.acquire() as connection:
             if engine_on(connection).detaches_concurrently:
                 await _detach_here(connection, store, name)
@@ -269,13 +291,13 @@ class Partitions:
             finally:
                 await detach_shards(connection, store, name)
 
-    async def _drop_next(self, partition: Partition, first: InTransaction | None) -> bool:
+    async def _drop_next(self, name: str, first: InTransaction | None) -> bool:
         """Drop one index, or the table when it has none left; whether there is more to drop."""
-        table = quoted(partition.name)
+        table = quoted(name)
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             state = await one_row(connection, _BEFORE_DROP, table)
             if state["attached"]:
-                raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
+                raise DatabaseError(f"the partition `{name}` is still attached: it is not dropped")
             if state["attached"] is None:
                 return False
             if state["constraint"] is not None:
@@ -288,34 +310,6 @@ class Partitions:
                     await first(connection)
                 await connection.execute(f"DROP TABLE IF EXISTS {table}")
             return state["index"] is not None
-
-
-class Ranges:
-    """Half-open ranges of time that do not overlap, of one store and tier."""
-
-    def __init__(self) -> None:
-        self._starts: list[datetime] = []
-        self._ends: list[datetime] = []
-
-    def add(self, start: datetime, end: datetime) -> None:
-        """Add a range that overlaps none of those there."""
-        index = bisect_right(self._starts, start)
-        self._starts.insert(index, start)
-        self._ends.insert(index, end)
-
-    def contains(self, moment: datetime) -> bool:
-        """Whether one of the ranges contains `moment`."""
-        index = bisect_right(self._starts, moment) - 1
-        return index >= 0 and moment < self._ends[index]
-
-    def gap(self, moment: datetime, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-        """The part of `start` to `end` around `moment` that no range covers: widths change with the policy."""
-        index = bisect_right(self._starts, moment)
-        if index > 0:
-            start = max(start, self._ends[index - 1])
-        if index < len(self._starts):
-            end = min(end, self._starts[index])
-        return start, end
 
 
 async def catalogue_of(
@@ -362,13 +356,18 @@ async def _read(connection: Connection, stores: Iterable[Store]) -> dict[tuple[S
 async def _create(connection: Connection, store: Store, tier: int, start: datetime, end: datetime) -> None:
     """Create one partition and attach it."""
     name = await _free_name(connection, f"{store.value}_t{tier}_{start.astimezone(UTC):%Y%m%d}")
+    await _attach(connection, store.value, name, tier, start, end)
+
+
+async def _attach(connection: Connection, table: str, name: str, tier: int, start: datetime, end: datetime) -> None:
+    """Create a partition of a table under this name, and attach it."""
     await connection.execute(
         f"CREATE TABLE {name} "
-        f"(LIKE {store.value} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)"
+        f"(LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)"
     )
     await connection.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
     await connection.execute(
-        f"ALTER TABLE {store.value} ATTACH PARTITION {name} "
+        f"ALTER TABLE {table} ATTACH PARTITION {name} "
         f"FOR VALUES FROM ({tier:d}, '{start.isoformat()}') TO ({tier:d}, '{end.isoformat()}')"
     )
 

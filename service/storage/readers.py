@@ -77,7 +77,9 @@ class Readers:
 
     def keep(self, connection: PoolConnectionProxy, accounts: tuple[int, ...] | None) -> None:
         """Hand it to who waits, or keep it at hand, as one that sees these accounts."""
-        if not _alive(connection):
+        if not self._waiting:
+            self._idle.append((accounts, connection))  # whether it has ended is looked at when it is wanted
+        elif not _alive(connection):
             self._leave()
         elif not self._hand(connection):
             self._idle.append((accounts, connection))
@@ -232,6 +234,10 @@ class ReadLease:
             self._readers.keep(self._connection, self._accounts)
         else:
             await self._readers.give_back(self._connection)
+            self._failed_by(error)
+
+    def _failed_by(self, error: BaseException | None) -> None:
+        """May raise another error instead."""
 
     def _return_share(self) -> None:
         if self._share is not None:

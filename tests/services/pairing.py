@@ -54,7 +54,7 @@ def two_services(
         yield Pair(*services, url, shared)
 
 
-def settled(ask: Callable[[], Any], wanted: Any, *, times: int = 12, within_s: float = 30) -> None:
+def settled(ask: Callable[[], Any], wanted: Any, *, times: int = 12, within_s: float = 60) -> None:
     """Return when every worker of a service answers so, which so many answers in a row show."""
     answers, until = [], time.monotonic() + within_s
     while answers[-times:] != [wanted] * times:

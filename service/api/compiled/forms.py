@@ -213,11 +213,12 @@ class Template:
             given = get_argument_values(definition, node, marked)
             self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
             self.sized = _marked(self._slicing.first) or _marked(self._slicing.last)
-            self._placed = self.sized or _marked(self._slicing.after) or _marked(self._slicing.before)
+            self._placed = _marked(self._slicing.after) or _marked(self._slicing.before)
+            self._asked = tuple(getattr(self._slicing, name) for name in _SLICING)
             request = arguments.request(table, given)
             assert not isinstance(request.predicate, DecomposedFilter)
             self._filter = _filter_filler(table, request.predicate)
-            self._page = (0, False, None, None) if self._placed else self._slicing.page
+            self._page = (0, False, None, None) if self.sized else self._slicing.page
         except Exception as error:  # the resolver raises the same error, in its own words, when the list is read
             raise NoTemplateError from error
         self._terms = request.terms
@@ -232,11 +233,12 @@ class Template:
 
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
-        page = self._page
-        if self._placed:
-            asked = self._slicing
-            page = Slicing(*[_filled(one, values) for one in (asked.first, asked.after, asked.last, asked.before)]).page
-        return PageRequest(self._filter(values), self._terms, *page)
+        size, from_end, after, before = self._page
+        if self.sized:
+            size, from_end, after, before = Slicing(*[_filled(one, values) for one in self._asked]).page
+        elif self._placed:
+            after, before = _filled(after, values), _filled(before, values)
+        return PageRequest(self._filter(values), self._terms, size, from_end, after, before)
 
 
 def _filter_filler(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | DecomposedFilter]:
@@ -255,7 +257,7 @@ def _filter_filler(table: Table, predicate: Predicate) -> Callable[[Values], Pre
         return DecomposedFilter(
             tuple([part(values) for part in times]),
             tuple([part(values) for part in accounts]),
-            tuple([part(values) for part in ids]),
+            tuple([part(values) for part in ids]) if ids else (),
             rest(values),
             decomposed.users,
             text(values),

@@ -316,6 +316,10 @@ class _CompiledOperation:
 
 async def _charged(priced: Priced, context: Context) -> bool:
     """Whether the key can pay. If not, nothing has happened yet: the ordinary path refuses."""
+    cost = priced.in_advance
+    if cost <= context.max_cost and context.bucket.take_at_once(cost):
+        context.requested_cost = cost
+        return True
     if await charge(priced, context) is None:
         return True
     context.http_headers.pop("Retry-After", None)

@@ -252,9 +252,9 @@ async def run(roots: Roots, requests: Requests, priced: Priced, context: Context
 
 async def _answers(roots: Roots, requests: Requests, context: Context) -> Sequence[Any]:
     """What each root answers, in step: its data, or how it failed; one that fails leaves the others theirs."""
-    work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
     if len(roots) == 1:
-        return [await _root(*work[0], context)]
+        return [await _root(roots[0][1], requests[0], context)]
+    work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
     tasks = [asyncio.ensure_future(_root(root, make, context)) for root, make in work]
     try:
         answers = iter(await asyncio.gather(*tasks))

@@ -85,50 +85,31 @@ def check_variables(variables: Mapping[str, Any]) -> int:
 
     Raises BadInputError for the first thing too many, too long or too deep; what comes behind it is not looked at.
     """
-    count = _Count()
+    objects = values = 0
     pending: list[tuple[Any, int]] = [(variables, 1)]
     while pending:
         value, depth = pending.pop()
         if depth > DEPTH_MAX:
             raise BadInputError(f"lists and objects of `variables` nest at most {DEPTH_MAX} deep")
-        inner = count.entries_of(value)
-        for item in inner:
+        values += len(value)
+        if values > VALUES_MAX:
+            raise BadInputError(f"`variables` hold at most {VALUES_MAX} values: ask in parts")
+        if type(value) is dict:
+            if max(map(len, value), default=0) > NAME_MAX:
+                raise BadInputError(f"a name in `variables` has at most {NAME_MAX} characters")
+            objects += 1
+            # The variables themselves are an object too.
+            if objects > OBJECTS_MAX + 1:
+                raise BadInputError(f"`variables` hold at most {OBJECTS_MAX} objects: ask in parts")
+            value = value.values()
+        for item in value:
             kind = type(item)
             if kind is str:
                 if len(item) > TEXT_MAX:
                     raise BadInputError(f"a text of `variables` has at most {TEXT_MAX} characters")
             elif kind is dict or kind is list:
                 pending.append((item, depth + 1))
-    return count.points
-
-
-class _Count:
-    """How much was met so far."""
-
-    def __init__(self) -> None:
-        self._objects = 0
-        self._values = 0
-
-    @property
-    def points(self) -> int:
-        """The cost of reading what was counted, in points, rounded down."""
-        return int(self._objects * OBJECT_POINTS + self._values * VALUE_POINTS)
-
-    def entries_of(self, value: Any) -> Any:  # noqa: ANN401 - a list or an object of JSON
-        """What is inside of it."""
-        self._values += len(value)
-        if self._values > VALUES_MAX:
-            raise BadInputError(f"`variables` hold at most {VALUES_MAX} values: ask in parts")
-        if isinstance(value, list):
-            return value
-        for name in value:
-            if len(name) > NAME_MAX:
-                raise BadInputError(f"a name in `variables` has at most {NAME_MAX} characters")
-        self._objects += 1
-        # The variables themselves are an object too.
-        if self._objects > OBJECTS_MAX + 1:
-            raise BadInputError(f"`variables` hold at most {OBJECTS_MAX} objects: ask in parts")
-        return value.values()
+    return int(objects * OBJECT_POINTS + values * VALUE_POINTS)
 
 
 def points_of(arguments: Mapping[str, Any]) -> int:
@@ -210,19 +191,19 @@ class Bucket:
         """Whether the database knows of all that was spent here."""
         return not self._unsettled
 
-    async def take(self, cost: int) -> bool:
-        """Whether there is enough; if so it is taken. Raises DatabaseUnavailableError."""
+    def take_at_once(self, cost: int) -> bool:
+        """Whether there is enough by what this process knows alone; if so it is taken."""
         capacity = self.capacity
         if not capacity:
             return True
-        enough = self._now() >= min(cost, capacity)
-        if self._settle is None:
-            self._level -= cost if enough else 0
-            return enough
-        if enough and self._unsettled + cost <= self._alone:
-            self._spend(cost)
-            return True
-        return await self._asked(cost)
+        if self._now() < min(cost, capacity) or (self._settle is not None and self._unsettled + cost > self._alone):
+            return False
+        self._spend(cost)
+        return True
+
+    async def take(self, cost: int) -> bool:
+        """Whether there is enough; if so it is taken. Raises DatabaseUnavailableError."""
+        return self.take_at_once(cost) or (self._settle is not None and await self._asked(cost))
 
     async def settled(self) -> None:
         """Tell the database what was spent. Raises DatabaseUnavailableError."""

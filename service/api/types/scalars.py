@@ -36,7 +36,7 @@ def parse_moment(text: object) -> datetime:
         moment = rfc3339.parse(text)
     except MomentError:
         raise ValueError("a DateTime is RFC 3339 with an offset, such as `2026-11-22T10:00:00Z`") from None
-    if moment.fraction[6:].strip("0"):
+    if len(moment.fraction) > 6 and moment.fraction[6:].strip("0"):
         raise ValueError("a DateTime is exact to the microsecond at most")
     return moment.floored(6)
 

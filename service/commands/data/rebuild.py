@@ -49,7 +49,7 @@ async def _rebuild(runtime: Runtime, *, whole: bool) -> None:
             was, are = (f"{one.before} calls, {one.amount_before}", f"{one.after} calls, {one.amount_after}")
             say(f"tier {one.tier} {one.day:%Y-%m-%d}: {are} (before: {was})")
     await Compaction(
-        context.owner, ensure=lambda needs: context.partitions.ensure(context.policy(), needs)
+        context.owner, ensure=lambda needs: context.partitions.ensure_anew(context.policy(), needs)
     ).compact_all()
     derived = await rebuild_derived_sums(context)
     tagged = await sum_history(context)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
@@ -122,8 +122,7 @@ class OrderTerm:
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """An end of the page: rows after (or before) a position; `inclusive` takes the row there as well."""
 
     position: Position

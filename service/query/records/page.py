@@ -116,10 +116,15 @@ async def read_page(
     ordering = ordering_of(reading.table, request.terms)
     if not ordering.by_time:
         _check_order(reading, ordering)
-    after = _bound(request.after, cursors, reading, after=True)
-    before = _bound(request.before, cursors, reading, after=False)
+    binding = reading.binding
+    after = None if request.after is None else Bound(cursors.open(request.after, binding), after=True)
+    before = None if request.before is None else Bound(cursors.open(request.before, binding), after=False)
+    bounds = [bound for bound in (after, before) if bound is not None]
     fetcher = _Fetcher(connection, reading, ordering, page_selection, columns)
-    rows = await _rows_and_one_more(fetcher, request, [bound for bound in (after, before) if bound is not None])
+    rows: list[Row] = []
+    if fetcher.needs_rows(from_end=request.from_end):
+        # One more shows whether there are more.
+        rows = await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)
     more = len(rows) > request.size
     rows = rows[: request.size]
     if request.from_end:
@@ -134,21 +139,9 @@ async def read_page(
         await count_rows(connection, reading) if page_selection.total else None,
         ordering,
         cursors,
-        reading.binding,
+        binding,
         fetcher.account,
     )
-
-
-def _bound(cursor: str | None, cursors: Cursors, reading: ListRead, *, after: bool) -> Bound | None:
-    """The end of the page that `cursor` sets; None without a cursor. Raises BadInputError for another list's cursor."""
-    return None if cursor is None else Bound(cursors.open(cursor, reading.binding), after=after)
-
-
-async def _rows_and_one_more(fetcher: "_Fetcher", request: PageRequest, bounds: Sequence[Bound]) -> list[Row]:
-    """The page's rows from the asked end, and one more where there is one; no row where the query selects neither."""
-    if not fetcher.needs_rows(from_end=request.from_end):
-        return []
-    return await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)
 
 
 def _check_order(reading: ListRead, ordering: Ordering) -> None:

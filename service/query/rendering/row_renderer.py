@@ -299,7 +299,8 @@ def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
     """The outward ids of calls."""
     if not rows or KEY not in rows[0]:
         return encode_call_ids(list(map(_CALL_KEY, rows)))
-    raw = [key[8:] for key in column_of(rows, KEY)]
+    place = [*rows[0].keys()].index(KEY)
+    raw = [row[place][8:] for row in rows]
     if "account_id" in rows[0]:
         return encode_raw_ids(column_of(rows, "account_id"), raw)
     assert account is not None  # without the column, the page is of one account

@@ -3,25 +3,35 @@
 The account scope is applied to lists here and nowhere else. A scan range never leaves the scope: what a filter says of
 accounts only narrows it. Row-level security checks the same once more, in the database.
 
-`RangeCache` remembers the ranges by scope and accounts, and `time_windows` cuts them into windows that a page is looked
-for in.
+`RangeCache` remembers the ranges by scope and accounts, `time_windows` cuts them into windows that a page is looked
+for in, and `DatabaseClock` gives the moment that the retention cut-offs are worked out for.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
+
+import asyncpg
 
 from policies.policy.fields import ERROR_RECORD
 from policies.policy.model import Action, DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.filters.decomposition import DecomposedFilter
-from service.query.filters.to_sql import accounts_matching
 from service.query.model.catalog import ERRORS, Table
-from service.query.model.errors import BadInputError
-from service.query.model.predicate import Compare, TimeRange, fields_of, operands
+from service.query.model.errors import BadInputError, QueryTimeoutError
+from service.query.model.predicate import Compare, TimeRange, operands
 from service.query.model.scope import Scope
+from service.query.scan.account_filter import all_loaded, matching_account_ids, names_in_scope
+from service.storage.cold import catalogue
+from service.storage.cold.catalogue import ColdFile
+from service.storage.connection import one_row
 from service.storage.control.accounts import Accounts
+from service.storage.database import Database
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
+from service.storage.statements import unsummed
+from service.storage.statements.unsummed import UnsummedDays
+from service.storage.statements.write import LOGS_PARAMETERS
 
 SCAN_RANGES_MAX: Final = 8
 TICK: Final = timedelta(microseconds=1)
@@ -50,54 +60,6 @@ class ScanRange(NamedTuple):
     def readable(self) -> datetime:
         """The oldest time whose hashed values are still shown. Few lists ask for one."""
         return readable_cutoff(self.policy, self.tier, DataClass.PERSONAL, Store.CALL, self.now)
-
-
-async def names_in_scope(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -> Mapping[str, int]:
-    """Account ids by name, of those that the scope may know. The named are read; all, if the filter `_asks_all`."""
-    if scope.accounts is not None:
-        await accounts.look_up(account_ids=scope.accounts)
-    elif _asks_all(decomposed):
-        await accounts.load_all()
-    else:
-        await accounts.look_up(names=_account_names(decomposed), account_ids=_account_ids(decomposed))
-    return accounts.ids(scope.accounts)
-
-
-def all_loaded(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -> bool:
-    """Whether every account that the filter names is loaded, so that another process can have added none of them."""
-    if scope.accounts is not None:
-        return len(accounts.ids(scope.accounts)) == len(set(scope.accounts))
-    return accounts.names().keys() >= _account_ids(decomposed) and accounts.ids(None).keys() >= _account_names(
-        decomposed
-    )
-
-
-def _asks_all(decomposed: DecomposedFilter) -> bool:
-    by_name = [part.operator in ("eq", "in") for part in decomposed.accounts]
-    return not all(by_name) or "account" in fields_of(decomposed.rest) or (bool(decomposed.users) and not by_name)
-
-
-def _account_names(decomposed: DecomposedFilter) -> set[str]:
-    return {name for part in decomposed.accounts if part.operator in ("eq", "in") for name in _values(part)}
-
-
-def _account_ids(decomposed: DecomposedFilter) -> set[int]:
-    return {call.account_id for part in decomposed.ids for call in _calls_of(part)}
-
-
-def _calls_of(part: Compare) -> Iterator[CallKey]:
-    return (_call_of(text) for text in _values(part))
-
-
-def matching_account_ids(
-    scope: Scope, names: Mapping[str, int], decomposed: DecomposedFilter
-) -> tuple[int, ...] | None:
-    """Ids of the accounts that can have matches, ascending; None: any account can."""
-    matching = [accounts_matching(names, part) for part in decomposed.accounts]
-    matching += [{call.account_id for call in _calls_of(part)} for part in decomposed.ids]
-    if scope.accounts is not None:
-        matching.append(set(scope.accounts))
-    return tuple(sorted(matching[0].intersection(*matching[1:]))) if matching else None
 
 
 def time_range_of(table: Table, decomposed: DecomposedFilter) -> TimeRange:
@@ -139,13 +101,6 @@ def _moment(table: Table, text: str) -> datetime:
         return decode_error_id(text).occurred_at if table is ERRORS else decode_call_id(text).started_at
     except (IdError, OverflowError):
         raise BadInputError(f"`{text[:60]}` is not an id of {'an error' if table is ERRORS else 'a call'}") from None
-
-
-def _call_of(text: str) -> CallKey:
-    try:
-        return decode_error_id(text).call if text.startswith("err_") else decode_call_id(text)
-    except (IdError, OverflowError):
-        raise BadInputError(f"`{text[:60]}` is not an id that this ledger gave out") from None
 
 
 def tiers_of(accounts: Accounts, account_ids: tuple[int, ...] | None) -> list[tuple[int, tuple[int, ...] | None]]:
@@ -340,3 +295,62 @@ def time_windows(
                 yield TimeRange(lower, start + width)
                 lower = start + width
         yield TimeRange(lower, end)
+
+
+_NOW: Final = f"""
+    SELECT clock_timestamp() AS now, {catalogue.AS_JSON} AS files, {LOGS_PARAMETERS} AS logs,
+        {unsummed.AS_JSON} AS unsummed
+"""
+"""The database's time, which files of calls there are, whether its log gets the parameters of statements, and which
+tables of sums lack days.
+"""
+_TRUSTED_SECONDS: Final = 10.0
+
+
+class DatabaseClock:
+    """The database's time, from a measurement of at most ten seconds ago and our own monotonic clock.
+
+    It runs behind the database by no more than a round trip; most readings run no statement. `ahead`: by how much it is
+    fast, for who reads what may still be shown then.
+    """
+
+    def __init__(self, database: Database, ahead: timedelta = timedelta()) -> None:
+        self._database = database
+        self._ahead = ahead
+        self._measured: tuple[float, datetime] | None = None
+        self.logs_parameters = False
+        """Whether the server writes parameters into its log: rows of files are no parameters then."""
+        self.files_at = 0.0
+        """When `files` was read, by the monotonic clock."""
+        self.files: tuple[ColdFile, ...] = ()
+        """The files of calls at the last measurement. One is listed for longer than this is trusted before it answers
+        for its rows (`service.retention.cold`)."""
+        self.unsummed: UnsummedDays = {}
+        """Which tables of sums lacked days at the last measurement. Others may by now: who leaves their calls out asks
+        whether that was right (`CostStatement`)."""
+
+    async def now(self) -> datetime:
+        """The time, measured anew when the last measurement is too old. Raises QueryTimeoutError."""
+        return self.cached() or await self.refresh()
+
+    def cached(self) -> datetime | None:
+        """The time by the last measurement; None when that is too old."""
+        if self._measured is None:
+            return None
+        measured_at, moment = self._measured
+        since = time.monotonic() - measured_at
+        return None if since > _TRUSTED_SECONDS else moment + timedelta(0, since)
+
+    async def refresh(self) -> datetime:
+        """The time, measured anew. Raises QueryTimeoutError."""
+        measured_at = time.monotonic()
+        try:
+            async with self._database.reading(None) as connection:
+                moment, files, self.logs_parameters, lacking = await one_row(connection, _NOW)
+        except asyncpg.QueryCanceledError:
+            raise QueryTimeoutError from None
+        moment += self._ahead
+        self.files, self.files_at = catalogue.from_json(files), measured_at
+        self.unsummed = unsummed.from_json(lacking)
+        self._measured = (measured_at, moment)
+        return moment + timedelta(0, time.monotonic() - measured_at)

@@ -15,8 +15,9 @@ from service.query.model.catalog import CALLS
 from service.query.model.predicate import Predicate, TimeRange, fields_of, plain_users
 from service.query.model.scope import Scope
 from service.query.records.ordering import Cursors
+from service.query.scan.account_filter import matching_account_ids, names_in_scope
 from service.query.scan.cold import ColdRows
-from service.query.scan.ranges import matching_account_ids, names_in_scope, scan_ranges_of, time_range_of
+from service.query.scan.ranges import scan_ranges_of, time_range_of
 from service.query.scan.tag_tables import SINCE, TagSums, key_of
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import EPOCH, RetentionWindows, TierPeriod, plan_usage

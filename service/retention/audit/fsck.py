@@ -178,15 +178,14 @@ async def _partitions(run: FsckRun) -> Finding:
     partitions, policy = context.partitions, context.policy()
     catalogue = await partitions.catalogue(sized=False)
     parts = catalogue.partitions
-    foreign = [name for store in Store for name in await partitions.foreign(store)]
-    if foreign:
+    if foreign := await partitions.foreign():
         return Finding("partitions", False, f"not made by calledger, and never purged: {_first_names(foreign)}")
     known = {tier.number for tier in policy.tiers.values()}
     unknown = [part.name for part in parts if part.tier not in known]
     if unknown:
         return Finding("partitions", False, f"of a tier that the policy does not name: {_first_names(unknown)}")
     outside = await detached_partitions(context, catalogue)
-    forgotten = descriptions(one for one in outside if not one.planned)
+    forgotten = [*descriptions(one for one in outside if not one.planned), *await partitions.left_behind()]
     if forgotten:
         return Finding("partitions", False, f"in no purge's plan: {_first_names(forgotten)}; {_FORGOTTEN}")
     return Finding("partitions", True, f"{len(parts)}, each of one tier and time")

@@ -115,7 +115,7 @@ def _delete(store: Store) -> str:
     """  # noqa: S608 - names of our own
 
 
-_DELETE: Final = {store: delete_with_sums(store, _delete(store)) for store in Store}
+_DELETE: Final = {store: delete_with_sums(store, _delete(store), ("$3", "$4", "$5")) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
 """Delete the deltas of usage of an erased account."""
 _DELETE_BUDGETS: Final = "DELETE FROM budget WHERE account_id = $1"

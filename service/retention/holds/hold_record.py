@@ -31,11 +31,7 @@ _RESTORE: Final = """
     INSERT INTO hold (
         id, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_by, expires_at, ledger_index,
         placed_at, name, owner, reason, rows
-    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, (
-        SELECT count(*) FROM call_held WHERE account_id = $2 AND hold_id = $1
-    ) + (
-        SELECT count(*) FROM call_error_held WHERE account_id = $2 AND hold_id = $1
-    ))
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
     ON CONFLICT (id) DO UPDATE SET
         account_id = excluded.account_id, from_at = excluded.from_at, to_at = excluded.to_at, model = excluded.model,
         api_key = excluded.api_key, call_ids = excluded.call_ids, classes = excluded.classes,
@@ -43,6 +39,12 @@ _RESTORE: Final = """
         lifted_at = NULL, lifted_by = NULL, released_at = NULL, ledger_index = excluded.ledger_index,
         name = excluded.name, owner = excluded.owner, reason = excluded.reason
 """
+# By itself: Citus inserts values into a table that every node has, and no queries.
+_COPIES: Final = """
+    SELECT (SELECT count(*) FROM call_held WHERE account_id = $1 AND hold_id = $2)
+        + (SELECT count(*) FROM call_error_held WHERE account_id = $1 AND hold_id = $2)
+"""
+"""How many rows are copied for a hold."""
 _NOTE: Final = "SELECT text FROM ledger_note WHERE index = $1"
 _WAIT_MAX: Final = timedelta(days=1)
 _UNKNOWN: Final = "put back from the ledger"
@@ -104,7 +106,8 @@ async def restore_holds(context: RetentionContext, connection: Connection) -> li
             continue
         named = await open_condition(context.keyring, id_, known.facts)
         note = await connection.fetchval(_NOTE, known.index)
-        await connection.execute(_RESTORE, *_values(id_, known, row, named), *_words(note, row))
+        copies = await connection.fetchval(_COPIES, known.facts["account"], id_)
+        await connection.execute(_RESTORE, *_values(id_, known, row, named), *_words(note, row), copies)
         facts = {"hold": str(id_), "entry": known.index}
         await context.ledger.append(LedgerKind.HOLD_RESTORED, facts, actor=SYSTEM, connection=connection)
         done.append(f"hold `{id_}` was put back as entry {known.index} of the ledger has it")

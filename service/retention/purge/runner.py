@@ -83,6 +83,7 @@ async def run_purge(
             return []
         purge = _Purge(context, on_step)
         purge.now = await context.now()
+        await context.partitions.drop_left_behind()
         await purge.runs.distrust_later_than(purge.now)
         async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
@@ -306,6 +307,7 @@ class _Purge:
 
     async def _verify(self, run: Run) -> Run:
         left = [*await self._partitions.existing(run.plan.partitions)]
+        left += [*await self._partitions.left_behind()]
         live = {tuple(name) for name in await self._keyring.periods()}
         left += [str(PeriodKeyName(*key)) for key in run.plan.keys if tuple(key) in live]
         if left:

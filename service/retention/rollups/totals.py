@@ -46,7 +46,7 @@ DERIVED_SUMS: Final[Mapping[Store, tuple[DerivedSums, ...]]] = {
     ),
     Store.USAGE_DAY: (DerivedSums("usage_day_all", "date_trunc('day', bucket_at, 'UTC')"),),
 }
-"""The sums that are derived from each rollup."""
+"""The sums that are derived from each rollup; `service.storage.partitioning.sums` makes their partitions."""
 
 
 def summed(sums: DerivedSums, rows: str) -> str:
@@ -83,23 +83,27 @@ def added(sums: DerivedSums, rows: str) -> str:
     )"""
 
 
-def subtracted(sums: DerivedSums, rows: str) -> str:
-    """A CTE that subtracts `rows` from `sums`; sums of no calls stay as zeros until `delete_empty_sums`."""
+def subtracted(sums: DerivedSums, rows: str, part: tuple[str, str, str]) -> str:
+    """A CTE that subtracts `rows` from `sums` in one partition: expressions of its tier, start and end. Sums of no
+    calls stay as zeros until `delete_empty_sums`.
+    """
     table = sums.table
     less = ", ".join(f"{name} = {table}.{name} - gone_sums.{name}" for name in sums.names)
     same = " AND ".join(f"{table}.{name} = gone_sums.{name}" for name in ("bucket_at", *sums.key.split(", ")))
+    tier, start, end = part
+    within = f"{table}.tier = {tier} AND {table}.bucket_at >= {start} AND {table}.bucket_at < {end}"
     return f"""
     {table}_done AS (
-        UPDATE {table} SET {less} FROM ({summed(sums, rows)}) AS gone_sums WHERE {same}
+        UPDATE {table} SET {less} FROM ({summed(sums, rows)}) AS gone_sums WHERE {within} AND {same}
     )"""  # noqa: S608 - names of our own
 
 
-def delete_with_sums(store: Store, delete: str) -> str:
-    """A DELETE of rows of any store that also subtracts them from the sums derived from it; returns the number
-    of rows.
+def delete_with_sums(store: Store, delete: str, part: tuple[str, str, str]) -> str:
+    """A DELETE of rows of any store in one partition (as `subtracted` has it) that also subtracts them from the sums
+    derived from it; returns the number of rows.
     """
     ctes = [f"gone AS ({delete} RETURNING *)"]
-    ctes += [subtracted(sums, "gone") for sums in DERIVED_SUMS.get(store, ())]
+    ctes += [subtracted(sums, "gone", part) for sums in DERIVED_SUMS.get(store, ())]
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM gone"  # noqa: S608 - names of our own
 
 
@@ -167,22 +171,18 @@ def derived_regrouped(store: Store, column: str) -> Iterator[str]:
 
 async def delete_empty_sums(connection: Connection, part: Partition) -> None:
     """Delete the derived sums of the partition's time that count no call any more."""
-    await _delete(connection, part, "AND calls = 0")
-
-
-async def delete_sums(connection: Connection, part: Partition) -> None:
-    """Delete the derived sums of the partition's time, in the transaction that drops the partition."""
-    await _delete(connection, part, "")
-    for statement in (*_OTHERS_OF_TIME.get(part.store, ()), *purged_tags(part.store)):
-        await connection.execute(statement, part.tier, part.start, part.end)
-
-
-async def _delete(connection: Connection, part: Partition, which: str) -> None:
-    """A statement that deletes derived sums of some buckets."""
     for sums in DERIVED_SUMS.get(part.store, ()):
         await connection.execute(
-            f"DELETE FROM {sums.table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 {which}",  # noqa: S608
+            f"DELETE FROM {sums.table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND calls = 0",  # noqa: S608
             part.tier,
             part.start,
             part.end,
         )
+
+
+async def delete_sums(connection: Connection, part: Partition) -> None:
+    """Delete what else there is of the partition's time, in the transaction that drops it. Derived sums went before it,
+    with partitions of their own.
+    """
+    for statement in (*_OTHERS_OF_TIME.get(part.store, ()), *purged_tags(part.store)):
+        await connection.execute(statement, part.tier, part.start, part.end)

@@ -28,8 +28,10 @@ from service.retention.rollups.compaction import OF_DELTAS, OF_ROLLUPS, grouped,
 from service.retention.rollups.tag_keys import first_complete_day
 from service.retention.rollups.tag_sums import BY_ACCOUNT, forget_account_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, added
+from service.storage.citus.engine import engine_on
 from service.storage.cold.catalogue import AGE_MIN, cold_files, overlapping
 from service.storage.connection import Connection, one_row
+from service.storage.partitioning.sums import beside
 from service.storage.partitions import quoted
 from service.storage.shared.election import older_service_runs
 from service.storage.statements.write import DELTA_COLUMNS, DELTA_NUMBERS, delta_rows_of
@@ -209,7 +211,11 @@ async def make_tag_sums_of(owner: asyncpg.Pool, account: int) -> None:
     """Make the sums by tag and account of the days on which an account has calls with tags, before what it has there
     is changed.
     """
-    for tier, day in await owner.fetch(_TAGGED_OF_ACCOUNT, account):
+    async with owner.acquire() as connection:
+        if not engine_on(connection).leaves_days_unsummed:  # Citus does not join the days with calls
+            return
+        days = await connection.fetch(_TAGGED_OF_ACCOUNT, account)
+    for tier, day in days:
         await make_sums(owner, TierDays(tier, day, day + _DAY), BY_ACCOUNT)
 
 
@@ -245,6 +251,8 @@ async def leave_derived(connection: Connection, days: Partition | TierDays, acco
     again.
     """
     await connection.execute(_LOCK, COMPACTION_LOCK)
+    if not engine_on(connection).leaves_days_unsummed:
+        return
     for day, sums in await connection.fetch(_OF_ACCOUNT, days.tier, days.start, days.end, list(_DERIVED), account):
         resting = [tables for rollup, tables in _DERIVED.items() if rollup in sums]
         if left := set[str]().union(*resting).difference(sums):
@@ -288,11 +296,12 @@ async def _reclaim(context: RetentionContext, days: Collection[tuple[int, dateti
     """Give back the space of deleted rows. Others may be in the way: autovacuum does some of it then."""
     rollups = await context.partitions.catalogue(DERIVED_SUMS, sized=False)
     tables = [
-        part.name
+        name
         for part in rollups.partitions
         if any(part.tier == tier and part.start <= day < part.end for tier, day in days)
+        for name in (part.name, *(own.name for own in beside(part)))
     ]
-    for table in [*tables, *(table for table in EVERY_TABLE if table not in DERIVED_SUMS)]:
+    for table in (*tables, *BY_ACCOUNT):
         with suppress(asyncpg.PostgresError):
             async with context.owner.acquire() as connection:
                 await connection.execute(f"VACUUM (ANALYZE) {quoted(table)}", timeout=3600)

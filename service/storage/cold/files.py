@@ -8,6 +8,7 @@ from another in its place.
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -109,8 +110,7 @@ class ColdFolder:
 
     def digest(self, name: str) -> str:
         """The SHA-256 of the file, which is on the disk under its name then."""
-        with self.path(name).open("rb") as file:
-            found = file_digest(file, "sha256").hexdigest()
+        found = _digest(self.path(name))
         sync(self.folder)
         return found
 
@@ -119,9 +119,8 @@ class ColdFolder:
         path = self.path(file.name)
         state = _state(path)
         if self._as_written.get(file.name) != (file.sha256, state):
-            with path.open("rb") as opened:
-                found = file_digest(opened, "sha256").hexdigest()
-            if found != file.sha256 or state[0] != file.bytes or _state(path) != state:
+            found = _digest(path) if state[0] == file.bytes else None
+            if found != file.sha256 or _state(path) != state:
                 raise ColdFileError(f"`{file.name}` is not the file that was written")
             self._as_written[file.name] = found, state
         return path, state
@@ -281,6 +280,14 @@ def open_files(settings: Settings, ledger: UUID) -> ColdFiles:
         return ColdFolder(Path(settings.cold) / str(ledger))
     bucket = ObjectBucket(settings.cold, str(ledger), setting="CALLEDGER_COLD", whose="calls")
     return ColdBucket(bucket, settings.cold, settings.cold_folder / "copies", settings.cold_copies_mb * 2**20)
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file, and of no pipe, which nobody would write to. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(EINVAL, "no file", path.name)
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _stats(path: Path) -> Iterator[os.stat_result]:

@@ -25,9 +25,12 @@ from webhook_service import ALLOWED, CREATE, DELIVERIES, WEBHOOKS
 ROOT = Path(__file__).resolve().parents[3]
 CONSUMER = ROOT / "examples" / "feed_consumer.py"
 SOAK_S = float(os.environ.get("CALLEDGER_TEST_SOAK_S", "0"))
-PAUSE_S = 0 if SOAK_S else 0.3
-"""Between the reports of a gateway: what is recorded is sent within seconds, not minutes."""
+PAUSE_S = 0.05 if SOAK_S else 0.3
+"""Between the reports of a gateway: what is recorded is sent within seconds, not minutes, and a consumer that is killed
+all the time is not hours behind at the end.
+"""
 COMPLETE_S = max(SOAK_S, 60)
+"""For the webhook, and ten times as long for the consumer, to come to the end."""
 
 
 class Consumer(threading.Thread):
@@ -56,7 +59,12 @@ class Consumer(threading.Thread):
     def catch_up(self, *options: str) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "CALLEDGER_KEY": self.service.admin_key}
         return subprocess.run(
-            self.command(*options), env=environment, capture_output=True, text=True, timeout=600, check=False
+            self.command(*options),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=10 * COMPLETE_S,
+            check=False,
         )
 
 

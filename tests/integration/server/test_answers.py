@@ -60,6 +60,7 @@ def lines(service: RunningService, request_id: str) -> list[dict[str, Any]]:
         found = [event for event in events if event.get("request_id") == request_id]
         if any(event["event"] == "request" for event in found):
             return found
+        time.sleep(0.01)
     raise AssertionError("the request is in no line of the log")
 
 

@@ -5,10 +5,11 @@ A commit that is on its way is made of what is there: rows are taken away, and p
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -46,7 +47,7 @@ WAITS_IDLE = """
     )
 """
 SUMMED = "SELECT coalesce(sum(calls), 0)::integer FROM {}"
-Remake = Callable[[RetainedLedger], Awaitable[None]]
+Remake = Callable[[RetainedLedger], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What partitions cover, and which stand beside others."""
