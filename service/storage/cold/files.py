@@ -122,7 +122,7 @@ class ColdFolder:
             found = _digest(path) if state[0] == file.bytes else None
             if found != file.sha256 or _state(path) != state:
                 raise ColdFileError(f"`{file.name}` is not the file that was written")
-            self._as_written[file.name] = found, state
+            self._as_written[file.name] = file.sha256, state
         return path, state
 
     def remove(self, name: str) -> None:

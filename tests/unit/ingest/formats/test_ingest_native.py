@@ -267,7 +267,7 @@ def test_halves_of_surrogate_pairs() -> None:
         (b"{", "the row is not valid JSON"),
         (b"{'id': 1}", "the row is not valid JSON"),
         (b'{"id": NaN}', "`id` must be a string of 1 to 512 characters"),
-        (b'{"messages": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "the row is nested too deeply"),
+        (b'{"messages": ' + b"[" * 2_000_000 + b"]" * 2_000_000 + b"}", "the row is nested too deeply"),
         (b'{"id": "\xff"}', "`id` is not valid UTF-8"),
     ],
 )
