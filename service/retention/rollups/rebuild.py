@@ -19,7 +19,7 @@ from service.query.usage.consistency import check_usage
 from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
-from service.retention.rollups.tag_keys import first_complete_day
+from service.retention.rollups.tag_keys import NOTHING_MOVES, first_complete_day
 from service.retention.rollups.tag_sums import derive_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
@@ -33,8 +33,6 @@ from service.storage.statements.write import deltas_of
 
 _DAY: Final = timedelta(days=1)
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
-_NOTHING_MOVES: Final = "SELECT pg_advisory_xact_lock_shared($1)"
-"""Keep calls from moving to files until the transaction ends."""
 _ARE_THERE: Final = """
     SELECT EXISTS (
         SELECT FROM calledger_partitions(ARRAY['call'])
@@ -149,7 +147,7 @@ async def rebuild_sums(
 async def _rebuild_day(context: RetentionContext, tier: int, day: datetime, actor: str) -> RebuiltDay:
     """Rebuild the sums of one day. Raises _CallsGoError where they are to be left as they are."""
     async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-        await connection.execute(_NOTHING_MOVES, COLD_LOCK)
+        await connection.execute(NOTHING_MOVES, COLD_LOCK)
         await connection.execute(_LOCK, COMPACTION_LOCK)
         if (await FrozenTimes.read(connection)).touch(tier, day, day + _DAY):
             raise _CallsGoError

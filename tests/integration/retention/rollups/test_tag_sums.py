@@ -24,13 +24,23 @@ from service.query.usage.report_request import CostRequest
 from service.query.usage.source import UsageReader
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.rollups.compaction import LOCK
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
 from service.retention.rollups.tag_keys import forget_unlisted, keep_tags, sum_history
 from service.retention.rollups.tag_sums import CROWDED_MIN, EVERY_TABLE
+from service.storage.cold.catalogue import ColdFile, add_file
+from service.storage.connection import advisory_lock
 
 MIDNIGHT = NOW.replace(hour=0, minute=0, second=0)
 DAY = timedelta(days=1)
+SINCE = "SELECT summed_from FROM usage_tag_key"
+WAITS = """
+    SELECT EXISTS (
+        SELECT 1 FROM pg_locks WHERE NOT granted AND (classid::bigint << 32) + objid::bigint = $1
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+"""
 SUMS = "SELECT coalesce(sum(calls), 0)::int FROM usage_tag_day"
 
 
@@ -110,6 +120,21 @@ async def test_a_tag_that_is_listed_later_shows_no_part_as_the_whole(retained: R
     assert (by_team(found), found.coverage.source) == (expected, CostSource.ROLLUPS)
     assert await wrong(retained) == []
     assert await sum_history(retained.retention) == 0
+
+
+async def test_calls_that_move_to_files_meanwhile_are_not_missed(retained: RetainedLedger) -> None:
+    """Before each day whoever sums history looks for files anew: of what is in one by then, sums do not answer."""
+    await report(retained, "ads", days=3)
+    await keep_tags(retained.retention)
+    owner, since = retained.retention.owner, await retained.value(SINCE)
+    async with advisory_lock(owner, LOCK):
+        history = asyncio.create_task(sum_history(retained.retention))
+        await eventually(lambda: retained.value(WAITS, LOCK))
+        async with owner.acquire() as connection:
+            moved = ColdFile(0, 1, since - 9 * DAY, since, "call_x", "x", 1, 1, "00" * 32, False)
+            await add_file(connection, moved, "")
+            await connection.execute("UPDATE cold_file SET frozen_at = clock_timestamp()")
+    assert (await history, await retained.value(SINCE)) == (0, since)
 
 
 async def test_writers_that_do_not_know_the_tag_are_waited_for(retained: RetainedLedger) -> None:
