@@ -167,9 +167,11 @@ async def _send(request: Request, response: web.Response) -> None:
     headers[hdrs.DATE] = rfc822_formatted_time()
     headers[hdrs.SERVER] = SERVER_SOFTWARE
     await request._prepare_hook(response)
-    await writer.write_headers("HTTP/1.1 200 OK", headers)
-    await writer.write_eof(body)
-    response._keep_alive = response._eof_sent = True
+    response._eof_sent = True
+    with contextlib.suppress(ConnectionError):  # nobody waits for the rest: no fault of ours, to aiohttp neither
+        await writer.write_headers("HTTP/1.1 200 OK", headers)
+        await writer.write_eof(body)
+        response._keep_alive = True
 
 
 def _request_id(request: web.Request) -> str:

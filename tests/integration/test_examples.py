@@ -9,12 +9,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +42,39 @@ def call(id_: str, **facts: Any) -> dict[str, Any]:
     return {"id": id_, "started_at": now, "account": "acme", "model": "m", "status": "succeeded", **facts}
 
 
-def consume(service: RunningService, key: str, copy: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+@contextmanager
+def refusing_over(longest: timedelta, service: RunningService) -> Iterator[str]:
+    """The address of a service that refuses a time over `longest`, as one does that has too many changes in it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked = json.loads(body)["variables"]
+            if (
+                "since" in asked
+                and datetime.fromisoformat(asked["until"]) - datetime.fromisoformat(asked["since"]) > longest
+            ):
+                answer = json.dumps({"errors": [{"message": "no", "extensions": {"code": "BAD_USER_INPUT"}}]}).encode()
+            else:
+                key = self.headers["Authorization"].removeprefix("Bearer ")
+                answer = service.request("POST", self.path, key=key, body=body)[2]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is said of each request."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def consume(url: str, key: str, copy: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, EXAMPLES / "feed_consumer.py", service.url, copy, *options],
+        [sys.executable, EXAMPLES / "feed_consumer.py", url, copy, *options],
         env={**os.environ, "CALLEDGER_KEY": key},
         capture_output=True,
         text=True,
@@ -52,7 +84,9 @@ def consume(service: RunningService, key: str, copy: Path, *options: str) -> "su
 
 
 def test_the_feed_consumer_keeps_a_copy_that_compares(service: RunningService, tmp_path: Path) -> None:
-    """Calls, a completion and a correction come once each, run after run, and the checksums are the ledger's."""
+    """Calls, a completion and a correction come once each, run after run, and the checksums are the ledger's; an hour
+    with too many changes for one question is compared in parts.
+    """
     copy, moment = tmp_path / "copy.sqlite", datetime.now(UTC).isoformat(timespec="milliseconds")
     first = call("a", started_at=moment)
     service.report(service.admin_key, first, call("b", amount="2", currency="USD"), call("theirs", account="other"))
@@ -62,9 +96,12 @@ def test_the_feed_consumer_keeps_a_copy_that_compares(service: RunningService, t
     service.report(service.admin_key, call("b-back", amount="-1", currency="USD", corrects="b"))
     done = until_changes(service, key, copy, 4)
 
-    compared = consume(service, key, copy, "--compare")
+    compared = consume(service.url, key, copy, "--compare")
+    with refusing_over(timedelta(minutes=10), service) as url:
+        in_parts = consume(url, key, copy, "--compare")
 
     assert (done.returncode, compared.returncode, compared.stdout) == (0, 0, "0 changes\n"), compared.stdout
+    assert (in_parts.returncode, in_parts.stdout) == (0, "0 changes\n"), in_parts.stdout + in_parts.stderr
     with sqlite3.connect(copy) as database:
         kinds = [row[0] for row in database.execute("SELECT kind FROM change ORDER BY number")]
         calls = database.execute("SELECT count(*), count(corrects) FROM call").fetchone()
@@ -72,7 +109,7 @@ def test_the_feed_consumer_keeps_a_copy_that_compares(service: RunningService, t
     assert sorted(kinds[:2]) == ["CALL", "CALL"]
     assert kinds[2:] == ["COMPLETION", "CORRECTION"]
     assert calls == (3, 1)
-    assert consume(service, key, copy, "--compare").returncode == 1  # one is missing now
+    assert consume(service.url, key, copy, "--compare").returncode == 1  # one is missing now
 
 
 def test_the_cost_report_compares_two_times(service: RunningService) -> None:
@@ -109,7 +146,7 @@ def cost_report(service: RunningService, key: str) -> "subprocess.CompletedProce
 def until_changes(service: RunningService, key: str, copy: Path, count: int) -> "subprocess.CompletedProcess[str]":
     """Run the consumer until its copy has so many changes."""
     for _ in range(60):
-        done = consume(service, key, copy)
+        done = consume(service.url, key, copy)
         assert done.returncode == 0, done.stderr
         with sqlite3.connect(copy) as database:
             if database.execute("SELECT count(*) FROM change").fetchone()[0] >= count:

@@ -5,7 +5,7 @@ file is removed right after it; after a crash in between, it is removed by a lat
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -95,6 +95,24 @@ async def thaw_account(context: RetentionContext, account: int, *, actor: str, a
         return found and await thaw(context, file, actor=actor, again=again)
 
     return await _each(files, bring)
+
+
+async def thaw_accounts(context: RetentionContext, accounts: Collection[int], *, actor: str) -> dict[int, Exception]:
+    """Bring back every file that has rows of these accounts, for their erasure; why that of some cannot end: rows do
+    not come back, or a file whose rows did cannot be removed.
+    """
+    failures = dict[int, Exception]()
+    for account in accounts:
+        try:
+            await thaw_account(context, account, actor=actor, again=True)
+        except (ColdFileError, PartitionsBusyError) as error:
+            failures[account] = error
+    try:
+        if accounts:
+            await remove_done(context)
+    except ColdFileError as error:
+        failures = dict.fromkeys(accounts, error) | failures
+    return failures
 
 
 async def thaw_between(

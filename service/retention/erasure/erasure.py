@@ -26,7 +26,7 @@ from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import AccountKeyName, KeyGoneError, PeriodKeyName
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
-from service.retention.cold.thaw import remove_done, thaw_account
+from service.retention.cold.thaw import thaw_accounts
 from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import open_person, seal_person
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure, pending_erasures
@@ -225,31 +225,14 @@ async def carry_out_erasures(context: RetentionContext) -> int:
                 await lock_holds(connection)
                 await restore_holds(context, connection)
         known = await known_erasures(context) if pending else {}
-        unreached = await _bring_back(context, pending)
+        # What is in files is neither searched nor changed there.
+        unreached = await thaw_accounts(context, dict.fromkeys(one.account_id for one in pending), actor=SYSTEM)
         for erasure in pending:
             work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
-            rows += await work(context, erasure, known.get(str(erasure.id)), ends=erasure.id not in unreached)
+            rows += await work(context, erasure, known.get(str(erasure.id)), ends=erasure.account_id not in unreached)
     if unreached:
         raise next(iter(unreached.values()))
     return rows
-
-
-async def _bring_back(context: RetentionContext, pending: Sequence[StoredErasure]) -> dict[UUID, Exception]:
-    """Bring back the calls that are in files, which are neither searched nor changed there; why some erasures cannot
-    end: their calls do not come back, or a file that did cannot be removed.
-    """
-    unreached = dict[UUID, Exception]()
-    for erasure in pending:
-        try:
-            await thaw_account(context, erasure.account_id, actor=SYSTEM, again=True)
-        except (ColdFileError, PartitionsBusyError) as error:
-            unreached[erasure.id] = error
-    try:
-        if pending:
-            await remove_done(context)
-    except ColdFileError as error:
-        unreached = {erasure.id: error for erasure in pending} | unreached
-    return unreached
 
 
 async def _erase_user(

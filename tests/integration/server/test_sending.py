@@ -19,6 +19,10 @@ HEADERS = {
 }
 
 
+made: list[str] = []
+"""What was asked for, of answers that were made."""
+
+
 class Other(web.Response):
     """An answer that is left to aiohttp: no web.Response as it is."""
 
@@ -29,9 +33,12 @@ async def answered(request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse()
         await stream.prepare(request.clone(client_max_size=100))
         return stream
-    kind, _, failing = (await request.text()).partition(" ")
-    made = web.Response if kind == "ours" else Other
-    return made(body=BODY, status=503 if failing else 200, headers=HEADERS)
+    asked = await request.text()
+    made.append(asked)
+    kind, _, more = asked.partition(" ")
+    answer = web.Response if kind == "ours" else Other
+    body = BODY * 4_000 if more == "long" else BODY
+    return answer(body=body, status=503 if more == "unavailable" else 200, headers=HEADERS)
 
 
 @pytest.fixture
@@ -108,3 +115,34 @@ async def test_a_request_with_another_bound_has_the_same_headers_in_its_answer(p
     writer.close()
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert b"X-Request-Id: of-the-client" in head and b"Vary: Origin" in head
+
+
+@pytest.mark.parametrize("kind", ["ours", "other"])
+async def test_a_client_that_hangs_up_within_an_answer_is_no_failure(
+    port: int, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has begun to read an answer that no buffer holds, and resets its connection: nothing is logged as an error."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(posted(f"{kind} long"))
+    async with asyncio.timeout(60):
+        assert await reader.read(1) == b"H"
+    writer.transport.abort()
+    await exchanged(port, posted("ours"))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("kind", ["ours", "other"])
+async def test_who_reads_slowly_has_one_answer_in_memory(port: int, kind: str) -> None:
+    """Answers that wait for their client are not made: of many requests that were sent at once one is answered."""
+    made.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(posted(f"{kind} long") * 5)
+    async with asyncio.timeout(60):
+        assert await reader.read(1) == b"H"
+        await exchanged(port, posted("other"))
+        assert made.count(f"{kind} long") == 1
+        for _ in range(5):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(len(BODY) * 4_000)
+    writer.close()
+    assert made.count(f"{kind} long") == 5

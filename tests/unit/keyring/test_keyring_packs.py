@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from service.keyring import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName
-from service.keyring.stores.packs import Place, is_pack_key, name_at, pack_key_name, pack_slot_of
+from service.keyring.stores.packs import PackSlot, is_pack_key, name_at, pack_key_name, pack_slot_of
 
 PERIODS = [
     PeriodKeyName(tier, name, day)
@@ -41,20 +41,20 @@ def test_few_keys_stand_alone(name: KeyName) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        Place("accounts/x", 0),
-        Place("accounts/-1", 0),
-        Place("periods/1/../2026-11", 1),
-        Place("x/1", 0),
+        PackSlot("accounts/x", 0),
+        PackSlot("accounts/-1", 0),
+        PackSlot("periods/1/../2026-11", 1),
+        PackSlot("x/1", 0),
         # Copies that somebody made beside a pack, and what is behind its last key.
-        Place("accounts/00", 1),
-        Place("accounts/1_0", 1),
-        Place("accounts/٣", 1),
-        Place("accounts/0", 1024),
-        Place("periods/1/personal/2026-11-05", 0),
-        Place("periods/1/personal/2026-11", 32),
+        PackSlot("accounts/00", 1),
+        PackSlot("accounts/1_0", 1),
+        PackSlot("accounts/٣", 1),
+        PackSlot("accounts/0", 1024),
+        PackSlot("periods/1/personal/2026-11-05", 0),
+        PackSlot("periods/1/personal/2026-11", 32),
     ],
 )
-def test_no_place_of_a_key(place: Place) -> None:
+def test_no_place_of_a_key(place: PackSlot) -> None:
     """What lies elsewhere has no key's name: no key is listed that cannot be read."""
     assert name_at(place) is None
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from sys import getsizeof
 from typing import Final, Literal
 
 from msgspec import Raw
@@ -23,6 +24,8 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _TRUE: Final = frozenset(("true", "t", "1"))
 _FALSE: Final = frozenset(("false", "f", "0"))
 _NUMBER_MAX: Final = 10**15
+_REMEMBERED_BYTES: Final = 128
+"""A ratio has few digits; a number in its place may be a whole row long, and must not stay in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ class LogRow(FigureReader):
         value = self.other.get(name)
         if value is None:
             return None
-        known = _known_ratio(value) if isinstance(value, int | Decimal) else None
+        known = None
+        if isinstance(value, int | Decimal) and getsizeof(value) <= _REMEMBERED_BYTES:
+            known = _known_ratio(value)
         return self.money(f"other.{name}", value) if known is None else known
 
     def quota(self) -> int:

@@ -61,13 +61,19 @@ _PATHS: Final = (
     ("embedContent", "embeddings"),
     ("/video", "video_generation"),
 )
+_REMEMBERED_CHARACTERS: Final = 128
+"""Paths of calls are short; what a report puts in their place may be a whole row long, and must not stay in memory."""
 
 
 def operation_of(path: object) -> str | None:
     """The operation that a request's path asks for; None for one that is not known."""
-    return _operation_of(path) if isinstance(path, str) else None
+    if not isinstance(path, str):
+        return None
+    return _known_operation(path) if len(path) <= _REMEMBERED_CHARACTERS else _operation_of(path)
 
 
-@lru_cache(maxsize=256)
 def _operation_of(path: str) -> str | None:
     return next((operation for part, operation in _PATHS if part in path), None)
+
+
+_known_operation: Final = lru_cache(maxsize=256)(_operation_of)

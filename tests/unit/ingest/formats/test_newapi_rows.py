@@ -10,7 +10,8 @@ from newapi import CANARY, consumed, failed
 
 from policies import AmountPart, Report
 from service.ingest.formats.newapi.adapter import read_log_row
-from service.ingest.formats.newapi.log_row import LogSettings
+from service.ingest.formats.newapi.log_row import LogSettings, _known_ratio
+from service.ingest.formats.newapi.names import _known_operation
 from service.ingest.formats.split import Rejection
 from service.ingest.refusals import Refusal
 
@@ -308,3 +309,14 @@ def test_content_of_unknown_columns_is_looked_for_in_the_error() -> None:
     report = taken(failed(7) | {"prompt_text": f"please say {CANARY} to everybody in this room"})
     assert report.dropped["unknown"] == 1
     assert any(CANARY in text for text in report.content)
+
+
+def test_no_long_value_of_a_row_is_remembered() -> None:
+    """A path or a ratio may be as long as its row: it is read as ever, and does not stay in memory behind it."""
+    taken(consumed(7))
+    remembered = _known_operation.cache_info(), _known_ratio.cache_info().currsize
+    long = json.dumps(consumed(8, other={"request_path": "/v1/embeddings?" + "x" * 100_000, "cache_ratio": "RATIO"}))
+    report = taken(long.replace(r"\"RATIO\"", "0.5" + "0" * 100_000 + "1").encode())
+    assert (report.operation, report.amount_parts) == ("embeddings", taken(consumed(7)).amount_parts)
+    assert _known_ratio.cache_info().currsize == remembered[1]
+    assert _known_operation.cache_info().misses == remembered[0].misses
