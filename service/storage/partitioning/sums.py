@@ -34,13 +34,13 @@ _LEFT_BEHIND: Final = """
     WHERE NOT EXISTS (
         SELECT 1 FROM calledger_partitions($3) AS rollup
         WHERE rollup.store = derived.store AND rollup.tier = own.tier AND rollup.start_at = own.start_at
-    ) AND to_regclass(replace(own.name, own.store || '_t', derived.store || '_t')) IS NULL
+    ) AND to_regclass(quote_ident(replace(own.name, own.store || '_t', derived.store || '_t'))) IS NULL
     UNION ALL
     SELECT derived.name, c.relname FROM pg_class AS c
     JOIN unnest($1::text[], $2::text[]) AS derived (name, store)
         ON c.relname ~ ('^' || derived.name || '_t[0-9]+_[0-9]{8}(_[0-9]+)?$')
     WHERE c.relkind = 'r' AND NOT c.relispartition AND c.relnamespace = current_schema()::regnamespace
-        AND to_regclass(replace(c.relname, derived.name || '_t', derived.store || '_t')) IS NULL
+        AND to_regclass(quote_ident(replace(c.relname, derived.name || '_t', derived.store || '_t'))) IS NULL
 """
 """Those of derived tables beside which no partition of their rollup is left: an older service dropped that alone."""
 
