@@ -199,3 +199,17 @@ async def test_a_rollup_that_is_attached_again_has_its_own(retained: RetainedLed
     tables = DERIVED[Store.USAGE_QUARTER]
     assert [await retained.value(f"SELECT sum(calls) FROM {table}") for table in tables] == [1] * len(tables)
     assert "usage" not in await retained.findings()
+
+
+async def test_a_rollup_that_was_made_by_hand_has_its_own(retained: RetainedLedger) -> None:
+    """Whatever it is called: its sums are kept, and other partitions can be made."""
+    await retained.report(call("old", account="acme", started_at=OLD.isoformat()))
+    partitions, owner = retained.retention.partitions, retained.retention.owner
+    bounds = f"FROM (1, '{(OLD - timedelta(days=1)).isoformat()}') TO (1, '{(OLD + timedelta(days=1)).isoformat()}')"
+    await owner.execute('CREATE TABLE "By hand" (LIKE usage_quarter INCLUDING DEFAULTS)')
+    await owner.execute(f'ALTER TABLE usage_quarter ATTACH PARTITION "By hand" FOR VALUES {bounds}')
+    await partitions.ensure_anew(SHORT, [(Store.USAGE_QUARTER, 1, YOUNG)])
+    await retained.compact()
+    tables = DERIVED[Store.USAGE_QUARTER]
+    assert [await retained.value(f"SELECT sum(calls) FROM {table}") for table in tables] == [1] * len(tables)
+    assert await partitions.left_behind() == ()
