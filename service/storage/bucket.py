@@ -50,7 +50,12 @@ class ObjectBucket:
         options = config.Config(
             connect_timeout=_CONNECT_S, read_timeout=_READ_S, retries={"total_max_attempts": 3, "mode": "standard"}
         )
-        self._client = session.Session().client("s3", config=options)
+        try:
+            self._client = session.Session().client("s3", config=options)
+        except (errors.BotoCoreError, ValueError) as error:  # it quotes the address, in which a password may be
+            raise OperatorError(
+                f"`{setting}`: {type(error).__name__}: look at `AWS_ENDPOINT_URL_S3`, `AWS_PROFILE` and AWS's files"
+            ) from None
 
     def put(self, name: str, file: BinaryIO) -> None:
         """Make an object of what is left to be read of `file`."""

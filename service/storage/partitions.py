@@ -47,6 +47,7 @@ _RACES: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.DuplicateTableError,
+    asyncpg.WrongObjectTypeError,  # a table of that name is attached elsewhere
     asyncpg.UniqueViolationError,
     asyncpg.InvalidObjectDefinitionError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # another partition is being detached, or this one just was
@@ -360,14 +361,14 @@ async def _create(connection: Connection, store: Store, tier: int, start: dateti
 
 
 async def _attach(connection: Connection, table: str, name: str, tier: int, start: datetime, end: datetime) -> None:
-    """Create a partition of a table under this name, and attach it."""
+    """Create a partition of a table under this name, or take the table of that name, which was one, and attach it."""
     await connection.execute(
-        f"CREATE TABLE {name} "
+        f"CREATE TABLE IF NOT EXISTS {quoted(name)} "
         f"(LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)"
     )
-    await connection.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    await connection.execute(f"ALTER TABLE {quoted(name)} ENABLE ROW LEVEL SECURITY")
     await connection.execute(
-        f"ALTER TABLE {table} ATTACH PARTITION {name} "
+        f"ALTER TABLE {table} ATTACH PARTITION {quoted(name)} "
         f"FOR VALUES FROM ({tier:d}, '{start.isoformat()}') TO ({tier:d}, '{end.isoformat()}')"
     )
 

@@ -77,8 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
-        if fault == "busy":
-            self.send_response(503)
+        if fault in ("busy", "denied"):
+            self.send_response(503 if fault == "busy" else 403)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

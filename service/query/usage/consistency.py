@@ -130,5 +130,8 @@ async def check_usage(
     for tier, start, end in within(chosen, policy, Store.CALL, now, DAY):
         if frozen.touch(tier, start, end):
             continue
-        for row in await fetch_differences(owner, _STATEMENT, tier, start, end, [store.value for store in _STORES]):
+        rows = await fetch_differences(owner, _STATEMENT, tier, start, end, [store.value for store in _STORES])
+        if rows and (await FrozenTimes.read(owner)).touch(tier, start, end):
+            continue  # the calls have moved since
+        for row in rows:
             yield UsageDifference(Store(row["store"]), row["account_id"], tier, start, *row[2:])

@@ -266,14 +266,28 @@ async def _begin(context: RetentionContext, part: Partition, on_step: OnStep) ->
         sha256, size = await asyncio.to_thread(_sha256, unfinished), unfinished.stat().st_size
         file = ColdFile(0, part.tier, part.start, part.end, part.name, name, rows, size, sha256, False)
         async with context.owner.acquire() as connection:
-            await add_file(connection, file, state["fingerprint"])
+            file = file._replace(id=await add_file(connection, file, state["fingerprint"]))
         on_step("file listed")
-        await asyncio.to_thread(files.keep, name)
+        await _keep(context, files, file)
     except OSError as error:
         raise ColdFileError(f"`{name}` cannot be written: {reason_of(error)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
     on_step("file renamed")
+
+
+async def _keep(context: RetentionContext, files: ColdFiles, file: ColdFile) -> None:
+    """Make the file a complete one while nobody can take it from the list, and not if somebody has: a file that is not
+    listed would be left for ever.
+    """
+    async with context.owner.acquire() as connection, connection.transaction():
+        if await lock_file(connection, file.id) is None:
+            return
+        keeping = asyncio.create_task(asyncio.to_thread(files.keep, file.name))
+        try:
+            await asyncio.shield(keeping)
+        finally:
+            await asyncio.wait([keeping])  # a thread goes on after this was cancelled
 
 
 async def _write(connection: Connection, part: Partition, path: Path) -> int:

@@ -13,17 +13,24 @@ from service.retention.cold.thaw import sweep, thaw_held
 from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
 from service.storage.cold.catalogue import ColdFile, cold_files, end_rewrite, rewrites
+from service.storage.cold.errors import ColdFileError
 from service.storage.partitions import quoted
 
 
 async def keep_cold(context: RetentionContext) -> None:
     """Do one round: move what is past the age that the operator set and what is to be written anew, bring back what
-    holds name, and remove files that nothing lists.
+    holds name, and remove files that nothing lists. Raises ColdTierError, ColdFileError and PartitionsBusyError.
     """
-    await sweep(context)
+    failure: ColdFileError | None = None
+    try:
+        await sweep(context)
+    except ColdFileError as error:  # what cannot be removed keeps nothing else
+        failure = error
     await thaw_held(context)
     if await waiting(context) or context.cold_age is not None:
         await freeze(context, context.cold_age, actor=SYSTEM, most=2)
+    if failure is not None:
+        raise failure
 
 
 async def rewrite(

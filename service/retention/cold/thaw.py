@@ -5,7 +5,7 @@ file is removed right after it; after a crash in between, it is removed by a lat
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +18,7 @@ from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
 from service.storage.cold.catalogue import ColdFile, ask_rewrite, cold_files, lock_file, remove_file
 from service.storage.cold.errors import ColdFileError, reason_of
-from service.storage.cold.files import UNFINISHED
+from service.storage.cold.files import is_draft
 from service.storage.cold.moving import bring_back
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
@@ -97,6 +97,24 @@ async def thaw_account(context: RetentionContext, account: int, *, actor: str, a
     return await _each(files, bring)
 
 
+async def thaw_accounts(context: RetentionContext, accounts: Collection[int], *, actor: str) -> dict[int, Exception]:
+    """Bring back every file that has rows of these accounts, for their erasure; why that of some cannot end: rows do
+    not come back, or a file whose rows did cannot be removed.
+    """
+    failures = dict[int, Exception]()
+    for account in accounts:
+        try:
+            await thaw_account(context, account, actor=actor, again=True)
+        except (ColdFileError, PartitionsBusyError) as error:
+            failures[account] = error
+    try:
+        if accounts:
+            await remove_done(context)
+    except ColdFileError as error:
+        failures = dict.fromkeys(accounts, error) | failures
+    return failures
+
+
 async def thaw_between(
     context: RetentionContext, *, actor: str, start: datetime | None = None, end: datetime | None = None
 ) -> int:
@@ -153,9 +171,8 @@ async def sweep(context: RetentionContext) -> list[str]:
         return []
     try:
         left = await unlisted(context)
-        ledgered = await ledgered_files(context) if any(not name.endswith(UNFINISHED) for name in left) else None
-        done = ledgered.done if ledgered is not None else set[str]()
-        removed = [name for name in left if name.endswith(UNFINISHED) or name in done]
+        done = await _done_with(context, left)
+        removed = [name for name in left if is_draft(name) or name in done]
         for name in removed:
             await asyncio.to_thread(cold.files.remove, name)
         await asyncio.to_thread(cold.files.end_uploads)
@@ -170,11 +187,31 @@ async def sweep(context: RetentionContext) -> list[str]:
     return removed
 
 
-async def unlisted(context: RetentionContext) -> list[str]:
-    """The files that have been there for `ORPHANED_S` without being listed. Raises OSError."""
+async def remove_done(context: RetentionContext) -> None:
+    """Remove the files that a fault or a crash has left behind the end of their listing: until then what is erased can
+    be read there. Raises ColdFileError.
+    """
+    cold = context.database.cold
+    if cold is None:
+        return
+    try:
+        for name in sorted(await _done_with(context, await unlisted(context, at_once=True))):
+            await asyncio.to_thread(cold.files.remove, name)
+    except OSError as error:
+        raise ColdFileError(f"files of calls that are done with cannot be removed: {reason_of(error)}") from error
+
+
+async def _done_with(context: RetentionContext, names: Iterable[str]) -> set[str]:
+    """Those of these names that the ledger says are done with."""
+    named = {name for name in names if not is_draft(name)}
+    return named & (await ledgered_files(context)).done if named else named
+
+
+async def unlisted(context: RetentionContext, *, at_once: bool = False) -> list[str]:
+    """The files that have been there for `ORPHANED_S`, or are there `at_once`, without being listed. Raises OSError."""
     cold = context.database.cold
     if cold is None:
         return []
-    found = [one.name for one in await asyncio.to_thread(cold.files.names) if one.age_s > ORPHANED_S]
+    found = [one.name for one in await asyncio.to_thread(cold.files.names) if at_once or one.age_s > ORPHANED_S]
     listed = {file.name for file in await cold_files(context.owner)} if found else set[str]()
     return [name for name in found if name not in listed]

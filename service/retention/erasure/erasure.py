@@ -26,7 +26,7 @@ from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import AccountKeyName, KeyGoneError, PeriodKeyName
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
-from service.retention.cold.thaw import thaw_account
+from service.retention.cold.thaw import thaw_accounts
 from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import open_person, seal_person
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure, pending_erasures
@@ -216,7 +216,7 @@ async def carry_out_erasures(context: RetentionContext) -> int:
     """Continue every erasure that is not done, and repeat the latest of accounts; how many rows that changed. Raises
     ColdFileError or PartitionsBusyError for calls in files that do not come back, when all else is erased.
     """
-    rows, unreached = 0, list[Exception]()
+    rows = 0
     async with advisory_lock(context.owner, ERASURE):
         pending = await pending_erasures(context.owner, SWEEP)
         if pending:
@@ -225,17 +225,13 @@ async def carry_out_erasures(context: RetentionContext) -> int:
                 await lock_holds(connection)
                 await restore_holds(context, connection)
         known = await known_erasures(context) if pending else {}
+        # What is in files is neither searched nor changed there.
+        unreached = await thaw_accounts(context, dict.fromkeys(one.account_id for one in pending), actor=SYSTEM)
         for erasure in pending:
-            # What is in files is neither searched nor changed there.
-            before = len(unreached)
-            try:
-                await thaw_account(context, erasure.account_id, actor=SYSTEM, again=True)
-            except (ColdFileError, PartitionsBusyError) as error:
-                unreached.append(error)
             work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
-            rows += await work(context, erasure, known.get(str(erasure.id)), ends=len(unreached) == before)
+            rows += await work(context, erasure, known.get(str(erasure.id)), ends=erasure.account_id not in unreached)
     if unreached:
-        raise unreached[0]
+        raise next(iter(unreached.values()))
     return rows
 
 

@@ -19,7 +19,7 @@ from service.query.usage.consistency import check_usage
 from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
-from service.retention.rollups.tag_keys import first_complete_day
+from service.retention.rollups.tag_keys import NOTHING_MOVES, first_complete_day
 from service.retention.rollups.tag_sums import derive_tags, remake_tags
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
@@ -33,8 +33,13 @@ from service.storage.statements.write import deltas_of
 
 _DAY: Final = timedelta(days=1)
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
-_NOTHING_MOVES: Final = "SELECT pg_advisory_xact_lock_shared($1)"
-"""Keep calls from moving to files until the transaction ends."""
+_ARE_THERE: Final = """
+    SELECT EXISTS (
+        SELECT FROM calledger_partitions(ARRAY['call'])
+        WHERE tier = $1 AND start_at <= $2 AND end_at >= $3 AND NOT pending
+    )
+"""
+"""Whether nobody has begun to detach the calls of some time."""
 _TAGS: Final = "SELECT tag_key FROM usage_tag_key ORDER BY tag_key"
 """The tags of which deltas are made."""
 _WINDOW: Final = "tier = $1 AND {time} >= $2 AND {time} < $3"
@@ -121,30 +126,48 @@ async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime
     )
 
 
+class _CallsGoError(Exception):
+    """The calls of a day go, or are gone: its sums are all that is left."""
+
+
 async def rebuild_sums(
     context: RetentionContext, days: list[tuple[int, datetime]], *, actor: str
 ) -> AsyncIterator[RebuiltDay]:
-    """Rebuild the sums of these days, each in a transaction of its own with its entry in the ledger."""
+    """Rebuild the sums of these days, each in a transaction of its own with its entry in the ledger. Days whose calls
+    have been purged or have moved to files since they were chosen are left as they are.
+    """
     for tier, day in days:
-        async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            await connection.execute(_NOTHING_MOVES, COLD_LOCK)
-            await connection.execute(_LOCK, COMPACTION_LOCK)
-            if (await FrozenTimes.read(connection)).touch(tier, day, day + _DAY):
-                continue
-            await settle(connection)
-            row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
-            keys = [row["tag_key"] for row in await connection.fetch(_TAGS)]
-            await remake_tags(connection, tier, day, day + _DAY, keys)
-            facts = {
-                "tier": tier,
-                "day": f"{day:%Y-%m-%d}",
-                "calls_before": row["before"],
-                "calls_after": row["after"],
-                "amount_before": row["amount_before"],
-                "amount_after": row["amount_after"],
-            }
-            await context.ledger.append(LedgerKind.SUMS_REBUILT, facts, actor=actor, connection=connection)
-        yield RebuiltDay(tier, day, *row)
+        try:
+            rebuilt = await _rebuild_day(context, tier, day, actor)
+        except _CallsGoError:
+            continue
+        yield rebuilt
+
+
+async def _rebuild_day(context: RetentionContext, tier: int, day: datetime, actor: str) -> RebuiltDay:
+    """Rebuild the sums of one day. Raises _CallsGoError where they are to be left as they are."""
+    async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+        await connection.execute(NOTHING_MOVES, COLD_LOCK)
+        await connection.execute(_LOCK, COMPACTION_LOCK)
+        if (await FrozenTimes.read(connection)).touch(tier, day, day + _DAY):
+            raise _CallsGoError
+        await settle(connection)
+        row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
+        keys = [row["tag_key"] for row in await connection.fetch(_TAGS)]
+        await remake_tags(connection, tier, day, day + _DAY, keys)
+        # A purge may have begun to detach them at any moment before: then they were not read, or not by all of this.
+        if not await connection.fetchval(_ARE_THERE, tier, day, day + _DAY):
+            raise _CallsGoError
+        facts = {
+            "tier": tier,
+            "day": f"{day:%Y-%m-%d}",
+            "calls_before": row["before"],
+            "calls_after": row["after"],
+            "amount_before": row["amount_before"],
+            "amount_after": row["amount_after"],
+        }
+        await context.ledger.append(LedgerKind.SUMS_REBUILT, facts, actor=actor, connection=connection)
+    return RebuiltDay(tier, day, *row)
 
 
 async def rebuild_derived_sums(context: RetentionContext) -> int:

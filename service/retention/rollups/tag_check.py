@@ -118,9 +118,13 @@ async def check_tags(
     chosen = await every_day(owner, now) if tier_days is None else tier_days
     for tier, day, end in within(chosen, policy, Store.CALL, now, DAY):
         keys = sorted(key for key, begin in since.items() if begin <= day)
-        if keys and not frozen.touch(tier, day, end):
-            for row in await fetch_differences(owner, _DIFFERENCES, tier, day, end, keys):
-                yield TagDifference(row["name"], tier, day, row["keys"])
+        if not keys or frozen.touch(tier, day, end):
+            continue
+        rows = await fetch_differences(owner, _DIFFERENCES, tier, day, end, keys)
+        if rows and (await FrozenTimes.read(owner)).touch(tier, day, end):
+            continue  # the calls have moved since
+        for row in rows:
+            yield TagDifference(row["name"], tier, day, row["keys"])
 
 
 async def check_tags_of_all(

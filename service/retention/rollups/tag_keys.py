@@ -22,6 +22,7 @@ from service.retention.purge_runs import Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.tag_sums import EVERY_TABLE, remake_tags
 from service.storage.citus.settling import settle
+from service.storage.cold.catalogue import LOCK as COLD_LOCK
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import Connection
 from service.storage.statements.tag_deltas import TAGS_LOCK
@@ -33,6 +34,8 @@ EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
 _LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
+NOTHING_MOVES: Final = "SELECT pg_advisory_xact_lock_shared($1)"
+"""Keep calls from moving to files until the transaction ends."""
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 _KEYS: Final = "SELECT tag_key, summed_from, unlisted_at FROM usage_tag_key ORDER BY tag_key"
 """The tags that are summed, or are to be."""
@@ -120,24 +123,31 @@ async def sum_history(context: RetentionContext) -> int:
     After a crash it goes on where it was.
     """
     owner, days = context.owner, 0
-    now: datetime = await owner.fetchval("SELECT now()")
     tiers = [row["tier"] for row in await owner.fetch(_TIERS)]
-    oldest = max((first_complete_day(context.policy(), tier, now) for tier in tiers), default=now)
-    frozen = await FrozenTimes.read(owner)  # of days whose calls are in files nothing can be summed
-    oldest = max([oldest, *(until for tier in tiers if (until := frozen.until(tier)) is not None)])
     while True:
         rows = [row for row in await owner.fetch(_KEYS) if row["summed_from"] and row["unlisted_at"] is None]
         newest = max((row["summed_from"] for row in rows), default=EVER)
-        if newest <= oldest:
-            return days
         keys = [row["tag_key"] for row in rows if row["summed_from"] == newest]
         async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+            await connection.execute(NOTHING_MOVES, COLD_LOCK)
             await connection.execute(_LOCK, COMPACTION_LOCK)
+            if newest <= await _oldest(context, connection, tiers):
+                return days
             await settle(connection)
             for tier in tiers:
                 await remake_tags(connection, tier, newest - _DAY, newest, keys)
             await connection.execute(_SINCE, keys, newest - _DAY)
         days += 1
+
+
+async def _oldest(context: RetentionContext, connection: Connection, tiers: Sequence[int]) -> datetime:
+    """The first UTC day from which on all calls are stored: others are gone or go, or are in files, of which nothing
+    can be summed. That can change from one day to the next.
+    """
+    now: datetime = await connection.fetchval("SELECT now()")
+    frozen = await FrozenTimes.read(connection)
+    complete = [first_complete_day(context.policy(), tier, now) for tier in tiers]
+    return max([*complete, *(until for tier in tiers if (until := frozen.until(tier)) is not None)], default=now)
 
 
 def first_complete_day(policy: Policy, tier: int, now: datetime) -> datetime:

@@ -28,9 +28,11 @@ UNFINISHED: Final = ".part"
 """How the name ends of a file that is being written or fetched."""
 _NAMES: Final = "call_t*"
 _NAME: Final = re.compile(r"call_t[A-Za-z0-9_.-]{1,200}", re.ASCII)
+_ABANDONED_S: Final = 3600.0
+"""How old a file is that nobody writes or fetches any more, though it is unfinished."""
 _FETCH_BYTES: Final = 8 * 2**20
 _PAUSE_S: Final = 10.0
-"""For so long a store that did not answer is not asked again: readers wait for each other."""
+"""For so long a store that did not answer is not asked again, nor for a damaged file: readers wait for each other."""
 
 FileState: TypeAlias = tuple[int, int, int]
 """By what a file in a folder is told from another one, and from itself before it was changed."""
@@ -78,7 +80,7 @@ class ColdFiles(Protocol):
         ...
 
     def retain(self, names: Collection[str]) -> None:
-        """Remove this host's copies of all other files."""
+        """Remove this host's copies of all other files, and what is left of those that were begun."""
         ...
 
     def end_uploads(self) -> None:
@@ -156,6 +158,7 @@ class ColdBucket:
         self._copies = ColdFolder(copies)
         self._read_at: dict[str, float] = {}
         self._silent_until = 0.0
+        self._damaged_until: dict[str, float] = {}
 
     @property
     def where(self) -> str:
@@ -169,9 +172,10 @@ class ColdBucket:
     def keep(self, name: str) -> None:
         """Send what was written, and have it as a copy."""
         with self._copies.draft(name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
             self._bucket.put(name, file)
         self._copies.keep(name)
-        self._make_room(name)
+        self._make_room(name, size)
 
     def digest(self, name: str) -> str:
         """The SHA-256 of the object, all of which is fetched."""
@@ -185,11 +189,14 @@ class ColdBucket:
         self._read_at[file.name] = time.time()
         with suppress(OSError, ColdFileError):
             return self._copies.opened(file)
+        if time.monotonic() < self._damaged_until.get(file.name, 0.0):
+            raise ColdFileError(f"`{file.name}` was not the file that was written a moment ago")
         with self._once_a_while():
             self._fetch(file)
         try:
             return self._copies.opened(file)
         except ColdFileError:
+            self._damaged_until[file.name] = time.monotonic() + _PAUSE_S
             self._copies.remove(file.name)
             raise
 
@@ -205,9 +212,10 @@ class ColdBucket:
         return [StoredName(one.name, one.age_s) for one in self._bucket.objects()] + drafts
 
     def retain(self, names: Collection[str]) -> None:
-        """Remove this host's copies of all other files."""
+        """Remove this host's copies of all other files, and what is left of those that were begun."""
         for one in self._copies.names():
-            if one.name not in names and not one.name.endswith(UNFINISHED):
+            done_with = one.age_s > _ABANDONED_S if is_draft(one.name) else one.name not in names
+            if done_with:
                 self._forget_copy(one.name)
 
     def end_uploads(self) -> None:
@@ -235,7 +243,7 @@ class ColdBucket:
             while data := file.read(_FETCH_BYTES):
                 yield data
 
-    def _make_room(self, kept: str, size: int = 0) -> None:
+    def _make_room(self, kept: str, size: int) -> None:
         """Remove the copies that were read longest ago, but for `kept`, until `size` bytes more find room."""
         found = sorted(
             (self._read_at.get(path.name, state.st_mtime), state.st_size, path)
@@ -280,6 +288,11 @@ def open_files(settings: Settings, ledger: UUID) -> ColdFiles:
         return ColdFolder(Path(settings.cold) / str(ledger))
     bucket = ObjectBucket(settings.cold, str(ledger), setting="CALLEDGER_COLD", whose="calls")
     return ColdBucket(bucket, settings.cold, settings.cold_folder / "copies", settings.cold_copies_mb * 2**20)
+
+
+def is_draft(name: str) -> bool:
+    """Whether a file of ours has this name while it is written or fetched."""
+    return name.endswith(UNFINISHED) and _NAME.fullmatch(name) is not None
 
 
 def _digest(path: Path) -> str:

@@ -20,7 +20,7 @@ from service.logs import get_logger
 from service.offload import OffloadThread
 from service.storage.cold.catalogue import ColdFile, cold_files
 from service.storage.cold.columns import CallsAt
-from service.storage.cold.errors import ColdFileError, PyarrowMissingError, TooManyRowsError
+from service.storage.cold.errors import ColdFileError, PyarrowMissingError, TooManyRowsError, reason_of
 from service.storage.cold.files import ColdFiles, FileState
 from service.storage.connection import Queryable
 
@@ -148,14 +148,20 @@ class ColdTier:
             yield as_array(batch)
 
     async def forget(self, file: ColdFile) -> None:
-        """Remove a file whose rows have come back or were purged; nothing happens if it is gone."""
+        """Remove a file whose rows have come back or were purged; nothing happens if it is gone.
+
+        Raises ColdFileError.
+        """
 
         def remove() -> None:
             """Close it in the thread that reads, and so not while it is read."""
             self._close(file.name)
             self.files.remove(file.name)
 
-        await self._run(remove, [file])
+        try:
+            await self._aside.run(lambda _: remove(), None)
+        except OSError as error:
+            raise ColdFileError(f"`{file.name}` is done with, and cannot be removed: {reason_of(error)}") from error
 
     async def retain(self, names: Collection[str]) -> None:
         """Close all other files, and remove what this host has of them. Raises OSError."""

@@ -53,11 +53,11 @@ class Beside(NamedTuple):
 
 
 def beside(partition: Partition) -> tuple[Beside, ...]:
-    """The partitions of derived sums beside one of a rollup; none beside those of other stores."""
-    store = partition.store
-    return tuple(
-        Beside(table, partition.name.replace(f"{store.value}_t", f"{table}_t", 1)) for table in DERIVED.get(store, ())
-    )
+    """The partitions of derived sums beside one of a rollup, which may have been made by hand under any name; none
+    beside those of other stores.
+    """
+    own = partition.name.removeprefix(f"{partition.store.value}_t")
+    return tuple(Beside(table, f"{table}_t{own}") for table in DERIVED.get(partition.store, ()))
 
 
 async def missing(connection: Connection, stores: Iterable[Store], most: int) -> list[tuple[Beside, Partition]]:

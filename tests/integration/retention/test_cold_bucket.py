@@ -1,6 +1,7 @@
 """Files of calls in an S3-compatible store: answers as from the database, and less than an answer never is one."""
 
 import asyncio
+import os
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,7 +16,10 @@ from service.errors import OperatorError
 from service.ingest.results import Status
 from service.retention.cold import thaw as thawing
 from service.retention.cold.freeze import freeze
+from service.retention.cold.rewrite import keep_cold, waiting
 from service.retention.cold.thaw import sweep, thaw
+from service.retention.erasure.erasure import carry_out_erasures, request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.settings import Settings
 from service.storage.bucket import ObjectBucket
 from service.storage.cold import files as cold_files_module
@@ -162,8 +166,47 @@ async def test_a_file_that_did_not_arrive_takes_no_row(ledger: ColdLedger, way: 
     assert objects(ledger, store).keys() == {file.name for file in await ledger.files()}
 
 
-async def test_objects_that_somebody_changed_are_found_out(ledger: ColdLedger, store: S3Server) -> None:
-    """An edited object, one in the place of another, and an edited copy: neither answers; a good copy is made anew."""
+async def erase_person(ledger: ColdLedger) -> str:
+    """Ask for the erasure of somebody who is in every file; its state."""
+    asked = {"kind": ErasureKind.USER, "account": "acme", "user": "u-1", "reason": "asked", "actor": "cli"}
+    return (await request_erasure(ledger.retention, **asked)).state
+
+
+async def test_no_erasure_ends_before_the_files_are_gone(
+    ledger: ColdLedger, way: UnreliableWay, store: S3Server
+) -> None:
+    """While the store removes nothing, the calls come back and are erased, and the erasure goes on; it ends with the
+    objects that have the person.
+    """
+    await ledger.freeze()
+    old = objects(ledger, store)
+    way.fault = lambda method, _: "denied" if method == "DELETE" else None
+    assert old and await erase_person(ledger) == "REQUESTED" and await ledger.stored() == 121
+    with pytest.raises(ColdFileError, match="cannot be removed"):
+        await carry_out_erasures(ledger.retention)
+    unfinished = "SELECT count(*) FROM erasure WHERE finished_at IS NULL"
+    assert objects(ledger, store) == old and await ledger.kept.value(unfinished) == 1
+    way.fault = lambda _method, _range: None
+    await carry_out_erasures(ledger.retention)
+    assert objects(ledger, store) == {} and await ledger.kept.value(unfinished) == 0
+
+
+async def test_what_cannot_be_listed_keeps_no_file_from_being_written(ledger: ColdLedger, way: UnreliableWay) -> None:
+    """A store that refuses to list what is there stops the removal of old files alone, which says so."""
+    await ledger.freeze()
+    assert await erase_person(ledger) == "DONE" and await waiting(ledger.retention)
+    way.fault = lambda method, range_: "denied" if method == "GET" and not range_ else None
+    with pytest.raises(ColdFileError, match="cannot be removed"):
+        await keep_cold(ledger.retention)
+    assert len(await ledger.files()) == 2
+
+
+async def test_objects_that_somebody_changed_are_found_out(
+    ledger: ColdLedger, store: S3Server, way: UnreliableWay
+) -> None:
+    """An edited object, one in the place of another, and an edited copy: neither answers, nor is fetched again at once;
+    a good copy is made anew.
+    """
     ids = await paged(ledger, 200)
     await ledger.freeze()
     first, second, *_ = objects(ledger, store).values()
@@ -175,9 +218,11 @@ async def test_objects_that_somebody_changed_are_found_out(ledger: ColdLedger, s
         store.client.put_object(Bucket=BUCKET, Key=key, Body=data)
         result = await ledger.ask(IDS)
         assert result.errors is not None and result.errors[0].extensions["code"] == "UNAVAILABLE"
+        way.asked.clear()
+        assert (await ledger.ask(IDS)).errors is not None and "GET" not in way.asked
         assert key.rpartition("/")[2] in (await ledger.kept.findings())["cold tier"]
         store.client.put_object(Bucket=BUCKET, Key=key, Body=kept[key])
-        files_of(ledger)._silent_until = 0.0
+        files_of(ledger)._damaged_until.clear()
     assert await paged(ledger, 50) == ids
     for path in ledger.folder.iterdir():
         data = bytearray(path.read_bytes())
@@ -187,8 +232,8 @@ async def test_objects_that_somebody_changed_are_found_out(ledger: ColdLedger, s
 
 
 async def test_copies_are_few_and_go_with_their_files(ledger: ColdLedger, store: S3Server, tmp_path: Path) -> None:
-    """Copies take no more room than they may; what another host brings back leaves this one too; a lost upload and an
-    object of nobody are told apart.
+    """Copies take no more room than they may; what another host brings back leaves this one too, and so does a copy
+    that a kill has left unfinished.
     """
     ids = await paged(ledger, 200)
     await ledger.freeze()
@@ -204,9 +249,13 @@ async def test_copies_are_few_and_go_with_their_files(ledger: ColdLedger, store:
     for file in listed:
         await other.has_account(file, 1)
     assert len(list((tmp_path / "other").iterdir())) == len(listed)
+    begun, left = (tmp_path / "other" / f"{listed[0].name}.{number}.part" for number in range(2))
+    for path in (begun, left):
+        path.write_bytes(b"PAR1")
+    os.utime(left, (0, 0))
     await thaw(ledger.retention, listed[0], actor="cli")
     await other.retain({file.name for file in await ledger.files()})
-    assert {path.name for path in (tmp_path / "other").iterdir()} == {file.name for file in listed[1:]}
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {begun.name, *(file.name for file in listed[1:])}
     other.close()
 
 
@@ -214,7 +263,7 @@ async def test_what_is_done_with_goes_from_among_thousands(
     ledger: ColdLedger, store: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Among more objects than a store lists at once, one whose rows came back goes with the next round; of the others
-    each is kept and named.
+    each is kept and named, whatever it is called.
     """
     await ledger.freeze()
     first, *others = await ledger.files()
@@ -222,7 +271,8 @@ async def test_what_is_done_with_goes_from_among_thousands(
     data = store.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     await thaw(ledger.retention, first, actor="cli")
     store.client.put_object(Bucket=BUCKET, Key=key, Body=data)  # as a store that was away at that moment has it
-    store.fill(f"{files_of(ledger)._bucket.prefix}call_", 1_100)
+    store.fill(f"{files_of(ledger)._bucket.prefix}call_", 1_099)
+    store.client.put_object(Bucket=BUCKET, Key=f"{files_of(ledger)._bucket.prefix}of/others.part", Body=b"x")
     monkeypatch.setattr(thawing, "ORPHANED_S", -1.0)
     assert len(await asyncio.to_thread(files_of(ledger).names)) == 1_101 + len(others)
     assert await sweep(ledger.retention) == [first.name]
@@ -230,11 +280,31 @@ async def test_what_is_done_with_goes_from_among_thousands(
     assert found >= {file.name for file in others} and first.name not in found and len(found) == 1_100 + len(others)
 
 
-def test_where_the_files_are_is_told_from_a_wrong_place(way: UnreliableWay, tmp_path: Path) -> None:
-    """A folder of its own in a shared one, and a bucket by its address; others are refused by the setting's name."""
+def test_what_was_written_here_takes_no_more_room_than_it_may(way: UnreliableWay, tmp_path: Path) -> None:
+    """Files that are sent leave copies within the bound."""
+    files = open_files(Settings(data=tmp_path, cold=f"s3:{BUCKET}"), uuid4())
+    assert isinstance(files, ColdBucket)
+    files._copies_bytes = 1500
+    for number in range(3):
+        files.draft(f"call_t{number}").write_bytes(bytes(1000))
+        files.keep(f"call_t{number}")
+    copies = list(files._copies.folder.iterdir())
+    assert sum(path.stat().st_size for path in copies) == 1000 and len(files.names()) == 3
+
+
+def test_where_the_files_are_is_told_from_a_wrong_place(
+    way: UnreliableWay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of its own in a shared one, and a bucket by its address; others are refused by the setting's name, and
+    an address that is none is not repeated.
+    """
     ledger = uuid4()
     shared = open_files(Settings(data=tmp_path, cold=str(tmp_path / "shared")), ledger)
     assert isinstance(shared, ColdFolder) and shared.folder == tmp_path / "shared" / str(ledger)
     assert isinstance(open_files(Settings(data=tmp_path, cold=f"s3:{BUCKET}"), ledger), ColdBucket)
     with pytest.raises(OperatorError, match="CALLEDGER_COLD"):
         open_files(Settings(data=tmp_path, cold="s3:Wrong"), ledger)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://one:{SECRET}@:99999")
+    with pytest.raises(OperatorError, match="CALLEDGER_COLD") as raised:
+        open_files(Settings(data=tmp_path, cold=f"s3:{BUCKET}"), ledger)
+    assert SECRET not in "".join(traceback.format_exception(raised.value))

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from cold_ledgers import IDS, NOTHING, NOW, QUERIES, ColdLedger, old_call, opened, paged
 from ingesting import call
@@ -28,6 +31,7 @@ from service.retention.withdrawal import remove_withdrawn
 from service.storage.cold import tier
 from service.storage.cold.catalogue import AGE_MIN, take_lock
 from service.storage.cold.errors import ColdFileError
+from service.storage.cold.files import ColdFolder
 
 
 @pytest.fixture
@@ -52,6 +56,54 @@ async def test_files_that_are_done_with_are_removed(ledger: ColdLedger, monkeypa
     assert await sweep(ledger.retention) == sorted([left.name, first.name])
     assert {path.name for path in ledger.folder.iterdir()} == {kept.name, *(file.name for file in others)}
     assert kept.name in (await ledger.kept.findings())["cold tier"]
+
+
+async def test_a_file_is_kept_only_while_it_is_listed(
+    ledger: ColdLedger, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is taken from the list before it is complete is not left behind, and nobody takes it from there while
+    it is being sent, nor when that was cancelled.
+    """
+
+    def elsewhere(statement: str) -> None:
+        """Execute what another process does meanwhile."""
+
+        async def execute() -> None:
+            connection = await asyncpg.connect(database_url)
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, execute()).result()
+
+    def taken(step: str) -> None:
+        if step == "file listed":
+            elsewhere("DELETE FROM cold_file")
+
+    await freeze(ledger.retention, AGE_MIN, actor="cli", lease=NOTHING, on_step=taken)
+    assert await ledger.files() == [] and list(ledger.folder.iterdir()) == []
+
+    begun, go_on, keep = threading.Event(), threading.Event(), ColdFolder.keep
+
+    def slow(folder: ColdFolder, name: str) -> None:
+        begun.set()
+        go_on.wait(60)
+        keep(folder, name)
+
+    monkeypatch.setattr(ColdFolder, "keep", slow)
+    freezing = asyncio.create_task(freeze(ledger.retention, AGE_MIN, actor="cli", lease=NOTHING))
+    await asyncio.to_thread(begun.wait, 60)
+    freezing.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    with pytest.raises(asyncpg.LockNotAvailableError):
+        await asyncio.to_thread(elsewhere, "SELECT FROM cold_file FOR UPDATE NOWAIT")
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await freezing
+    assert [path.name for path in ledger.folder.iterdir()] == [file.name for file in await ledger.files()]
 
 
 async def test_a_copy_that_is_lost_keeps_nothing(ledger: ColdLedger) -> None:

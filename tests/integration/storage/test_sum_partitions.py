@@ -179,3 +179,37 @@ async def test_what_an_older_service_leaves_is_mended(retained: RetainedLedger) 
     await retained.purge()
     assert await partitions.left_behind() == ()
     assert "partitions" not in await retained.findings()
+
+
+async def test_a_rollup_that_is_attached_again_has_its_own(retained: RetainedLedger) -> None:
+    """Partitions that were detached, of which somebody attaches that of the rollup alone, as fsck has it said: theirs
+    are attached with the sums that they had, and others can be made.
+    """
+    await retained.report(call("young", account="acme", started_at=YOUNG.isoformat()))
+    await retained.compact()
+    partitions, owner = retained.retention.partitions, retained.retention.owner
+    quarters = (await partitions.catalogue([Store.USAGE_QUARTER])).partitions
+    [young] = [part for part in quarters if part.start <= YOUNG < part.end]
+    await partitions.detach(young)
+    assert await retained.value("SELECT sum(calls) FROM usage_half_hour") is None
+    bounds = f"FROM (1, '{young.start.isoformat()}') TO (1, '{young.end.isoformat()}')"
+    await owner.execute(f"ALTER TABLE usage_quarter ATTACH PARTITION {young.name} FOR VALUES {bounds}")
+
+    await partitions.ensure_anew(SHORT, [(Store.USAGE_QUARTER, 1, moment) for moment in (OLD, YOUNG)])
+    tables = DERIVED[Store.USAGE_QUARTER]
+    assert [await retained.value(f"SELECT sum(calls) FROM {table}") for table in tables] == [1] * len(tables)
+    assert "usage" not in await retained.findings()
+
+
+async def test_a_rollup_that_was_made_by_hand_has_its_own(retained: RetainedLedger) -> None:
+    """Whatever it is called: its sums are kept, and other partitions can be made."""
+    await retained.report(call("old", account="acme", started_at=OLD.isoformat()))
+    partitions, owner = retained.retention.partitions, retained.retention.owner
+    bounds = f"FROM (1, '{(OLD - timedelta(days=1)).isoformat()}') TO (1, '{(OLD + timedelta(days=1)).isoformat()}')"
+    await owner.execute('CREATE TABLE "By hand" (LIKE usage_quarter INCLUDING DEFAULTS)')
+    await owner.execute(f'ALTER TABLE usage_quarter ATTACH PARTITION "By hand" FOR VALUES {bounds}')
+    await partitions.ensure_anew(SHORT, [(Store.USAGE_QUARTER, 1, YOUNG)])
+    await retained.compact()
+    tables = DERIVED[Store.USAGE_QUARTER]
+    assert [await retained.value(f"SELECT sum(calls) FROM {table}") for table in tables] == [1] * len(tables)
+    assert await partitions.left_behind() == ()

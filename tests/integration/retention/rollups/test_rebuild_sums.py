@@ -94,6 +94,18 @@ async def test_days_whose_calls_are_gone_keep_their_sums(retained: RetainedLedge
     assert await retained.value(AMOUNT) == RIGHT
 
 
+async def test_days_whose_calls_go_meanwhile_keep_their_sums(retained: RetainedLedger) -> None:
+    """A purge that detaches calls between the choice of days and their turn: sums by day outlive them, and stay."""
+    await retained.retention.owner.execute("DELETE FROM usage_quarter")
+    days = await days_to_rebuild(retained.retention)
+    oldest = (await retained.retention.partitions.list(Store.CALL))[0]
+    await retained.retention.partitions.detach(oldest)
+    done = [(one.tier, one.day) async for one in rebuild_sums(retained.retention, days, actor="cli")]
+    assert done == days[1:]
+    assert await retained.value(AMOUNT) == RIGHT
+    assert (await retained.kinds()).count("SUMS_REBUILT") == len(done)
+
+
 async def test_readers_and_writers_go_on_meanwhile(retained: RetainedLedger) -> None:
     """Calls that come while days are made anew are counted once, and who reads sees the old sums or the right ones."""
     await retained.retention.owner.execute("DELETE FROM usage_day")

@@ -1,7 +1,7 @@
 """Sums by tag through all that happens to them: policies, too many values, damage, purges, erasures, other roles."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,18 +19,29 @@ from service.query.model.errors import BadInputError, OutOfRetentionError
 from service.query.model.predicate import And, Compare, TagMatch
 from service.query.model.scope import Scope
 from service.query.records.ordering import Cursors
+from service.query.usage.consistency import check_usage
 from service.query.usage.report import Costs, CostSource, read_costs
 from service.query.usage.report_request import CostRequest
 from service.query.usage.source import UsageReader
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.rollups.compaction import LOCK
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
 from service.retention.rollups.tag_keys import forget_unlisted, keep_tags, sum_history
 from service.retention.rollups.tag_sums import CROWDED_MIN, EVERY_TABLE
+from service.storage.cold.catalogue import ColdFile, add_file
+from service.storage.connection import Connection, advisory_lock
 
 MIDNIGHT = NOW.replace(hour=0, minute=0, second=0)
 DAY = timedelta(days=1)
+SINCE = "SELECT summed_from FROM usage_tag_key"
+WAITING = """
+    SELECT count(*) FROM pg_locks WHERE NOT granted
+        AND (relation = 'call'::regclass OR (classid::bigint << 32) + objid::bigint = $1)
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+"""How many wait for the lock of compaction or for calls."""
 SUMS = "SELECT coalesce(sum(calls), 0)::int FROM usage_tag_day"
 
 
@@ -110,6 +121,48 @@ async def test_a_tag_that_is_listed_later_shows_no_part_as_the_whole(retained: R
     assert (by_team(found), found.coverage.source) == (expected, CostSource.ROLLUPS)
     assert await wrong(retained) == []
     assert await sum_history(retained.retention) == 0
+
+
+async def waiting(connection: Connection, number: int) -> bool:
+    return await connection.fetchval(WAITING, LOCK) == number
+
+
+async def list_moved(connection: Connection) -> None:
+    """List a file of the calls of ten days."""
+    moved = ColdFile(0, 1, MIDNIGHT - 7 * DAY, MIDNIGHT + 3 * DAY, "call_x", "x", 1, 1, "00" * 32, False)
+    await add_file(connection, moved, "")
+    await connection.execute("UPDATE cold_file SET frozen_at = clock_timestamp()")
+
+
+async def test_calls_that_move_to_files_meanwhile_are_not_missed(retained: RetainedLedger) -> None:
+    """Before each day whoever sums history looks for files anew: of what is in one by then, sums do not answer."""
+    await report(retained, "ads", days=3)
+    await keep_tags(retained.retention)
+    owner, since = retained.retention.owner, await retained.value(SINCE)
+    async with advisory_lock(owner, LOCK) as connection:
+        history = asyncio.create_task(sum_history(retained.retention))
+        await eventually(lambda: waiting(connection, 1))
+        await list_moved(connection)
+    assert (await history, await retained.value(SINCE)) == (0, since)
+
+
+async def test_calls_that_move_to_files_meanwhile_are_no_difference(retained: RetainedLedger) -> None:
+    """Whoever misses calls of a day looks for files again: rows go, and their file is listed, in one transaction."""
+    await keep_tags(retained.retention)
+    await report(retained, "ads", days=0)
+    await retained.compact()
+    owner, policy = retained.retention.owner, retained.retention.policy()
+
+    async def found(check: Callable[..., AsyncIterator[object]]) -> list[object]:
+        return [one async for one in check(owner, policy)]
+
+    async with owner.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE call IN ACCESS EXCLUSIVE MODE")
+        looking = [asyncio.create_task(found(check)) for check in (check_usage, check_tags)]
+        await eventually(lambda: waiting(connection, 2))
+        await connection.execute("DELETE FROM call")
+        await list_moved(connection)
+    assert await asyncio.gather(*looking) == [[], []]
 
 
 async def test_writers_that_do_not_know_the_tag_are_waited_for(retained: RetainedLedger) -> None:
