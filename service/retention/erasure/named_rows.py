@@ -26,6 +26,8 @@ from service.storage.connection import Connection, Queryable
 BATCH_ROWS: Final = 200
 """Rows that are read, and at most changed, at a time, so that work and transaction are short."""
 
+_OWN_MAX: Final = 1024
+"""Letters of the id that are looked for: PostgreSQL refuses patterns of some ten thousands."""
 _LABELS: Final = (
     "error_type", "deployment", "team", "team_id", "organization", "organization_id", "normalized_error",
     "served_model", "operation",
@@ -144,7 +146,7 @@ class NamedRows:
 def _pattern(user: str) -> str:
     """What matches the letters and digits of each plain row that names the person; of all rows for ids beyond ASCII."""
     own, codes = plain_needles(user) if user.isascii() else ("", ())
-    return "|".join((own, *codes)) if own else ""
+    return "|".join((own[:_OWN_MAX], *codes)) if own else ""
 
 
 def _without(row: Row, persons: Persons) -> dict[str, Any]:

@@ -91,6 +91,12 @@ async def test_a_common_word_is_no_persons_name(retained: RetainedLedger) -> Non
     assert message == ("the admin console says: user ", ("reported-person", None), " has no quota")
 
 
+async def test_an_id_without_end_ends_all_the_same(retained: RetainedLedger) -> None:
+    """An id of more letters than PostgreSQL takes in a pattern stops neither its own erasure nor those of others."""
+    await retained.report(call("c", started_at=YOUNG.isoformat(), account="acme"))
+    assert (await erase(retained, user="ab1-" * 20_000)).finished_at is not None
+
+
 async def test_names_of_operations_and_served_models_go_too(retained: RetainedLedger) -> None:
     """Wherever a gateway put the id: in the operation, and in the name of what answered."""
     await retained.report(call("c", started_at=YOUNG.isoformat(), account="acme"))
