@@ -36,6 +36,8 @@ their turn where a machine is busy.
 """
 WARM = 8
 """Requests of the same kind that came before: what is worked out once is worked out."""
+TRACED = 3
+"""Requests that are traced: what runs now and then beside one of them is no part of all."""
 PAGE = """query Page($account: String!) { calls(first: 5, filter: {account: {eq: $account}}) {
   nodes { id startedAt model status inputTokens outputTokens latencyMs amount { amount currency } }
   pageInfo { hasNextPage endCursor } } }"""
@@ -99,14 +101,18 @@ def traced(files: set[str]) -> Iterator[None]:
 
 
 async def walk(step: Callable[[int], Awaitable[None]]) -> set[str]:
-    """The files that the last of several like steps passes."""
-    files = set[str]()
+    """The files that each of the last of several like steps passes."""
     for index in range(WARM):
         await step(index)
-    with traced(files):
-        await step(WARM)
-    print(len(files), *sorted(files), sep="\n")
-    return files
+    walks = list[set[str]]()
+    for index in range(WARM, WARM + TRACED):
+        files = set[str]()
+        with traced(files):
+            await step(index)
+        walks.append(files)
+    common = set.intersection(*walks)
+    print(len(common), *sorted(common), sep="\n")
+    return common
 
 
 def named(heading: str) -> set[str]:
