@@ -15,7 +15,7 @@ CREATE = f"""
 """
 EXPORTED = f"query($id: ID!) {{ export(id: $id) {{ {EXPORT} }} }}"
 CREATE_EXPORT = f"mutation($in: CreateExportInput!) {{ createExport(input: $in) {{ export {{ {EXPORT} }} }} }}"
-READY_S = 60
+READY_S = 120
 
 
 @dataclass(slots=True)
