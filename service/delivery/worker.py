@@ -194,31 +194,41 @@ class DeliveryWorker:
             return _TROUBLE
         try:
             recipient = await recipient_of(self._runtime, await self._opened(), webhook)
-            endpoint = await open_endpoint(self._runtime.keyring, webhook.id, webhook.sealed)
             if recipient is None:
                 await self._disable(webhook, "its key has ended, or may do less than when it asked: make it anew")
                 return _TROUBLE
-            return await self._work(recipient, endpoint)
+            return await self._work(recipient)
         except (SealLostError, AnswerRefusedError) as error:
             if isinstance(error, AnswerRefusedError) and error.code not in _FINAL:
                 raise
             await self._disable(webhook, guarded(str(error)))
             return _TROUBLE
 
-    async def _work(self, recipient: Recipient, endpoint: Endpoint) -> timedelta:
+    async def _work(self, recipient: Recipient) -> timedelta:
         """Find what there is, and make one attempt; after how long to look again."""
         begun, more = time.monotonic(), False
         await self._find(recipient)
         if recipient.receives(WebhookEvent.CALLS_RECORDED):
             more = await find_calls(self._owner, recipient)
         due = await due_deliveries(self._owner, recipient.webhook.id, 1)
-        outcome = await self._attempt(recipient, endpoint, due[0]) if due else None
+        endpoint = await self._endpoint(recipient.webhook.id) if due else None
+        outcome = None if endpoint is None else await self._attempt(recipient, endpoint, due[0])
         if more if outcome is None else outcome.is_delivered:
             waited_s = 0.0 if outcome is None else outcome.ms / 1000
             await asyncio.sleep(self._pace.pause_s(max(time.monotonic() - begun - waited_s, 0.0)))
             return timedelta()
         soon = await seconds_to_next(self._owner, recipient.webhook.id)
         return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
+
+    async def _endpoint(self, id_: UUID) -> Endpoint | None:
+        """Where events go and what signs them now; None for a webhook that was disabled or deleted meanwhile.
+
+        Read after the delivery: an event that was made after a rotation is never signed by the secrets before it.
+        """
+        webhook = await get_webhook(self._owner, id_)
+        if webhook is None or webhook.disabled_at is not None:
+            return None
+        return await open_endpoint(self._runtime.keyring, id_, webhook.sealed)
 
     async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
         """The webhook, if the ledger has it as the table has it; to one that is not nothing is sent.
