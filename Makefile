@@ -16,7 +16,7 @@ test: .venv/installed-for-tests lint
 	sh .ci/chromium
 	sh .ci/mariadb
 	sh .ci/tools
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	sh .ci/pytest $(PYTEST_ARGS)
 
 # The same tests on every Python from 3.11 to 3.14 that is here; PYTHONS names programs instead.
 test-pythons: .venv/installed-for-tests
