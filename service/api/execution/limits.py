@@ -186,11 +186,6 @@ class Bucket:
         """Whether nothing at all is left."""
         return self.capacity > 0 and self._now() < 1
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether the database knows of all that was spent here."""
-        return not self._unsettled
-
     def take_at_once(self, cost: int) -> bool:
         """Whether there is enough by what this process knows alone; if so it is taken."""
         capacity = self.capacity
