@@ -183,6 +183,7 @@ async def test_a_long_list_is_some_rows_of_the_page(demo: Demo) -> None:
             assert len(rows) < ROWS_MAX
             seen.update(rows)
             await grid.evaluate(_SCROLL)
+            await page.settled()
         assert len(seen) > 500
         assert sorted(seen) == list(range(2, len(seen) + 2)), "no row was left out"
         assert len(set(seen.values())) == len(seen), "no call is there twice"

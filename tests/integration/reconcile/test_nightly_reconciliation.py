@@ -84,7 +84,7 @@ async def test_a_night_keeps_no_connection_of_the_owners_pool(runtime: Runtime) 
     async with AsyncExitStack() as stack:
         for _ in range(runtime.database.owner.get_max_size() - 1):
             await stack.enter_async_context(runtime.database.owner.acquire())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await reconcile_due(runtime, AT, TODAY + timedelta(hours=2)) == 2
     assert [failure for *_, failure in await kept(runtime)] == [None, None]
 
