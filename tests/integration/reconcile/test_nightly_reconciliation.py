@@ -16,7 +16,7 @@ from retaining import windows
 from service.imports.registry import AskedSource, add_source
 from service.imports.sealing import SealedAddress
 from service.reconcile.nightly import reconcile_due
-from service.reconcile.recorded import first_served
+from service.reconcile.recorded_calls import first_served
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import NightlyTime, Settings
 
