@@ -205,7 +205,7 @@ class Bucket:
         await self._asked(0)
 
     def spend(self, cost: int) -> None:
-        """Take what cannot be refused any more, and go into debt for it, by what a minute restores at most."""
+        """Take a cost that can no longer be refused, into debt if need be, by at most what a minute restores."""
         if self.capacity:
             self._now()
             self._spend(cost)

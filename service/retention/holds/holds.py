@@ -130,7 +130,7 @@ class StoredHold:
 
 
 def holds_locked(owner: asyncpg.Pool) -> AbstractAsyncContextManager[Connection]:
-    """Lock the holds until the block ends: nobody places or lifts one, and no purge copies for one."""
+    """Lock the holds until the block ends: none is placed or lifted, and no purge copies rows for one."""
     return advisory_lock(owner, _LOCK)
 
 
