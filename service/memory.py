@@ -37,13 +37,19 @@ def collection_paused() -> Iterator[None]:
         gc.enable()
 
 
-def tune_for_serving() -> None:
-    """Set the memory of this process up for requests, once everything that stays until its end has been made.
+def expect_rows() -> None:
+    """Let the collector ignore the objects made so far, which stay until the process ends, and seldom look at new ones.
 
-    The collector ignores what exists by now: each full collection would visit it, during which nothing is answered.
+    Modules and schema are many objects: each full collection would visit them, during which nothing is answered, and
+    free nothing.
     """
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
+
+
+def expect_requests() -> None:
+    """As `expect_rows`, and ask for huge pages for what every request uses."""
+    expect_rows()
     # In a thread, because it takes a while; the system calls release the interpreter.
     Thread(target=use_huge_pages, name="huge pages", daemon=True).start()
 

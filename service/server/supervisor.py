@@ -14,7 +14,7 @@ from service.keyring import KeyGoneError, KeyringUnavailableError
 from service.ledger import LedgerKind
 from service.log_redaction import shared_redactor
 from service.logs import get_logger
-from service.memory import collection_paused, tune_for_serving
+from service.memory import collection_paused, expect_requests
 from service.retention.audit.start_check import log_differences
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
@@ -101,7 +101,7 @@ async def _serve_until(
             port = listener.getsockname()[1]
             await stack.enter_async_context(workers(settings, runtime.database.url, port, stop))
         announce(f"ready http://{address_host(settings.host)}:{listener.getsockname()[1]}")
-        tune_for_serving()
+        expect_requests()
         await stop.wait()
         log.info("stopping")
 
@@ -121,7 +121,7 @@ async def work(settings: Settings, url: str, announce: Announce) -> None:
         (await loading)(runtime, bind(settings, shared=True)),
     ):
         announce(READY)
-        tune_for_serving()
+        expect_requests()
         await stop.wait()
 
 

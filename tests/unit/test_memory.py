@@ -14,13 +14,13 @@ HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 HUGE_BYTES = """
 import threading
 import service.server.application
-from service.memory import tune_for_serving
+from service.memory import expect_requests
 
 def kilobytes():
     return sum(int(line.split()[1]) for line in open("/proc/self/smaps") if line.startswith("AnonHugePages:"))
 
 before = kilobytes()
-tune_for_serving()
+expect_requests()
 for thread in threading.enumerate():
     if thread.name == "huge pages":
         thread.join()
@@ -30,9 +30,9 @@ print(before, kilobytes())
 STARTED = """
 import gc
 import service.server.application
-from service.memory import tune_for_serving
+from service.memory import expect_requests
 
-tune_for_serving()
+expect_requests()
 print(gc.get_threshold()[0], len(gc.get_objects()), gc.get_freeze_count())
 """
 
