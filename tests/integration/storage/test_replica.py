@@ -77,7 +77,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]
 
 
 def test_a_replica_answers_what_was_just_recorded(replicated: Replicated) -> None:
-    """Each query is answered with what was acknowledged before it, by the replica once it has that; scopes hold there."""
+    """Each query is answered with what was acknowledged before it, by the replica once it has that, in scope."""
     service, admin = replicated.service, replicated.service.admin_key
     for number in range(20):
         service.report(admin, call(f"own-{number}", account="own"), call(f"foreign-{number}", account="foreign"))
