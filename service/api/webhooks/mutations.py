@@ -137,7 +137,7 @@ class WebhookMutation:
 
     @strawberry.mutation(directives=[Cost(weight=50)])
     async def delete_webhook(self, info: Info, id: WebhookId) -> DeleteWebhookPayload | None:
-        """Stop sending, and delete the webhook with its secrets and its log."""
+        """Send nothing any more; secrets and log go with the webhook."""
         context = info.context
         reached = await reached_webhook(context, id)
         await webhooks_of(context).delete(reached.id, context.scope.key_id)
