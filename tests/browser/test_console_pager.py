@@ -57,14 +57,13 @@ async def there_and_back(page: Page, rows: Locator, size: int, *, further: str, 
     first = await first_cells(rows)
     await ahead.click()
     await expect(pager).to_contain_text("Page 2")
-    await expect(rows.first.locator("td:first-child")).not_to_have_text(first[0])
     await expect(rows).not_to_have_count(size)
+    await expect(rows.first).to_be_visible()
     other = await first_cells(rows)
     assert other and not set(first) & set(other)
     await expect(ahead).to_be_disabled()
     await behind.click()
     await expect(pager).to_contain_text("Page 1")
-    await expect(rows.first.locator("td:first-child")).to_have_text(first[0])
     await expect(rows).to_have_count(size)
     assert await first_cells(rows) == first
 
