@@ -25,6 +25,9 @@ from service.keyring.stores.key_files import KeyFiles
 from service.keyring.stores.pack_file import read_slot
 from service.keyring.stores.private_files import append, locked, make_directory, publish, read_private, replace
 from service.keyring.stores.protocol import StaleKekError, is_stale, kek_id_of
+from service.logs import get_logger
+
+log = get_logger()
 
 _SEEN_MAX: Final = 16_384
 _HAD_KEY: Final = {"destroyed": True, "barred": False}
@@ -248,7 +251,7 @@ class FileStore:
         return await _in_thread(self._directly_wrapped)
 
     async def recover(self) -> int:
-        """Finish destructions that a crash interrupted. Returns how many destroyed keys were still there."""
+        """Finish destructions that a crash interrupted. Returns how many destroyed keys were still there, or may be."""
         return await _in_thread(self._recover)
 
     async def close(self) -> None:
@@ -319,7 +322,11 @@ class FileStore:
         with locked(self._layout.lock_path):
             self._layout.remove_unfinished()
             present = self._keys.present(self._tombstones.all())
-            self._keys.erase(present)
+            try:
+                self._keys.erase(present)
+            except OSError as error:
+                # Nobody uses a key that has a tombstone, and all others are needed.
+                log.error("keys that were destroyed cannot be overwritten: see to the files", error=str(error))
         return len(present)
 
     def _bind(self, database_id: UUID) -> str:

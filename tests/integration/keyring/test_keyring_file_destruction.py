@@ -194,6 +194,19 @@ class TestDestruction:
         everywhere = b"".join(path.read_bytes() for path in env.root.rglob("*") if path.is_file())
         assert not any(entry[at : at + 16] in everywhere for entry in (one, two) for at in range(9, 53))
 
+    async def test_a_pack_that_cannot_be_read_keeps_no_other(self, env: Environment, keyring: Keyring) -> None:
+        """A keyring opens beside a pack with a destroyed key that cannot be overwritten: that key stays destroyed."""
+        key = await keyring.key(AccountKeyName(42), mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
+        await keyring.destroy([DAY])
+        env.file(DAY).pack.mkdir()
+
+        again = await env.open()
+
+        assert await again.key(AccountKeyName(42), mint=False) == key
+        with pytest.raises(KeyDestroyedError):
+            await again.key(PeriodKeyName(*DAY), mint=True)
+
     async def test_refused_by_the_disk(
         self, env: Environment, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
     ) -> None:
