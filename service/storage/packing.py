@@ -19,13 +19,15 @@ from service.storage.partitions import Partitions, quoted
 PACKED_STORES: Final = (Store.CALL, Store.CALL_ERROR)
 """Stores whose keys have a fixed size, so that the empty part of an index can be computed."""
 
-ROWS_MIN: Final = 10_000
+ROWS_MIN: Final = 500
+"""Smaller partitions have nothing to gain."""
 AT_ONCE_MAX: Final = 4
 """Indexes packed in one round of maintenance: it should not keep a disk busy for long."""
 
 _SETTLED: Final = timedelta(days=1)
 _ENTRY_BYTES: Final = 44 / 0.9  # a tuple of the key and its pointer, in pages that are filled to nine tenths
 _LOOSE_FACTOR: Final = 1.25
+_OWN_BYTES: Final = 3 * 8192  # the first two pages, and a last one that is not full
 _LOCK: Final = 0x63616C6C_0005
 _BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.ObjectInUseError)
 
@@ -72,7 +74,7 @@ async def _pack(connection: Connection, partitions: Partitions, now: datetime) -
             for (name,) in await connection.fetch(_LEFT_BEHIND, quoted(partition.name)):
                 await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {quoted(name)}")
             key = await connection.fetchrow(_KEY, quoted(partition.name))
-            if key is not None and key["bytes"] > _LOOSE_FACTOR * _ENTRY_BYTES * partition.rows_estimate:
+            if key is not None and key["bytes"] > _LOOSE_FACTOR * _ENTRY_BYTES * partition.rows_estimate + _OWN_BYTES:
                 await connection.execute(f"REINDEX INDEX CONCURRENTLY {quoted(key['name'])}", timeout=3600)
                 packed.append(key["name"])
             if len(packed) == AT_ONCE_MAX:

@@ -38,11 +38,11 @@ def partitions(pool: asyncpg.Pool) -> Partitions:
     return Partitions(pool)
 
 
-async def filled(pool: asyncpg.Pool, partitions: Partitions, moment: datetime) -> Partition:
+async def filled(pool: asyncpg.Pool, partitions: Partitions, moment: datetime, rows: int = ROWS) -> Partition:
     """The partition of `moment`, with calls, and with what PostgreSQL knows of it up to date."""
     start, _ = partition_bounds(POLICY, 1, Store.CALL, moment)
     await partitions.ensure(POLICY, [(Store.CALL, 1, moment)])
-    await pool.execute(ARRIVE, start, ROWS)
+    await pool.execute(ARRIVE, start, rows)
     await pool.execute("ANALYZE call")
     return next(part for part in await partitions.list(Store.CALL) if part.start == start)
 
@@ -61,6 +61,18 @@ async def test_a_past_partition_is_packed_once(pool, partitions):
     with pytest.raises(asyncpg.UniqueViolationError):
         await pool.execute(ARRIVE, part.start, 1)
     assert await pool.fetchval("SELECT count(*) FROM call WHERE account_id = 7") == ROWS // 50
+
+
+async def test_a_small_partition_is_packed_once_too(pool, partitions):
+    """As tiers of few calls have many: one of a thousand calls takes less afterwards, and is left alone then."""
+    part = await filled(pool, partitions, PAST, 1_000)
+    before = await pool.fetchval(BYTES, part.name)
+
+    packed = await pack(pool, partitions, NOW)
+    again = await pack(pool, partitions, NOW)
+
+    assert (packed, again) == ([f"{part.name}_pkey"], [])
+    assert await pool.fetchval(BYTES, part.name) < before
 
 
 async def test_a_partition_that_still_grows_is_left_alone(pool, partitions):
