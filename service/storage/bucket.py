@@ -17,7 +17,7 @@ from service.errors import OperatorError
 _URL: Final = re.compile(r"s3:([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9!_.*'()-]{1,200}){0,8})/?", re.ASCII)
 _CODE: Final = re.compile(r"[A-Za-z0-9]{1,40}", re.ASCII)
 _CONNECT_S: Final = 5
-_READ_S: Final = 30
+_READ_S: Final = 15
 _READ_BYTES: Final = 2**20
 _READ_TRIES: Final = 3
 """How often a part is asked for whose bytes break off: a client's own attempts end with the first byte."""
@@ -71,6 +71,10 @@ class ObjectBucket:
         known = found.get("ContentLength")
         if known is None or size not in (None, known):
             return None
+        if not found.get("ETag"):
+            raise OSError(
+                None, f"the store of {self._whose}: an answer without an ETag, by which objects are told apart"
+            )
         return cast("BinaryIO", _ObjectReader(self._part, key, found["ETag"], known, ahead))
 
     def remove(self, name: str) -> None:
@@ -120,7 +124,7 @@ class ObjectBucket:
                     if not tries_left:
                         raise
                     continue
-                if answer["ETag"] != tag or len(data) != last + 1 - first:
+                if answer.get("ETag") != tag or len(data) != last + 1 - first:
                     break
                 return data
         raise OSError(None, f"the store of {self._whose}: another object, or a part of one")

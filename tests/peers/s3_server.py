@@ -77,6 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
+        if fault == "stalled":
+            way.stalled.set()
+            way.goes_on.wait(60)
         if fault in ("busy", "denied"):
             self.send_response(503 if fault == "busy" else 403)
             self.send_header("Content-Length", "0")
@@ -91,6 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
             data = data[: len(data) // 2]
         self.send_response(answer.status)
         for name, text in answer.getheaders():
+            if fault == "nameless" and name.lower() == "etag":
+                continue
             shown = '"0123"' if fault == "another" and name.lower() == "etag" else text
             if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
                 self.send_header(name, shown)
@@ -109,12 +114,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class UnreliableWay:
-    """A way to the store: `fault` says what happens on it, and `asked` has the methods of the requests."""
+    """A way to the store: `fault` says what happens on it, and `asked` has the methods of the requests. `stalled`: a
+    request has, and waits until it `goes_on`.
+    """
 
     def __init__(self, server: S3Server) -> None:
         self.store = int(server.environment["AWS_ENDPOINT_URL_S3"].rpartition(":")[2])
         self.fault: Fault = lambda _method, _range: None
         self.asked: list[str] = []
+        self.stalled, self.goes_on = threading.Event(), threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.way = self  # type: ignore[attr-defined]
@@ -124,5 +132,6 @@ class UnreliableWay:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
+        self.goes_on.set()
         self._server.shutdown()
         self._server.server_close()

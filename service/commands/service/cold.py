@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from service.api.types.public_ids import encode_id
 from service.commands.common import in_runtime, say, table
 from service.commands.options import Data, noun
 from service.errors import RequestError
@@ -14,9 +15,11 @@ from service.retention.cold.freeze import LEASE, candidates, freeze
 from service.retention.cold.rewrite import rewrite, waiting
 from service.retention.cold.thaw import thaw
 from service.retention.erasure.erasure import carry_out_erasures, request_erasure
-from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.erasure.erasure_record import ErasureKind, pending_erasures
 from service.runtime.runtime import Runtime
 from service.storage.cold.catalogue import AGE_MIN, cold_files
+from service.storage.cold.errors import ColdFileError
+from service.storage.errors import PartitionsBusyError
 
 app = noun("Move calls of past partitions to files, and back.")
 _DAYS: int = AGE_MIN.days
@@ -102,7 +105,8 @@ def forget(
     """Erase a person or an account as `calledger erase` does, and write files that had their calls anew at once.
 
     Without an account it goes on with erasures and files that were begun before: after a kill, and for those that the
-    API was asked for. The service's maintenance does so too, in its rounds. Exits with 1 while a file waits.
+    API was asked for. The service's maintenance does so too, in its rounds. Exits with 1 while an erasure has not ended
+    or a file waits.
 
     \b
     Examples: calledger cold forget --account acme --user u-17 --reason "asked by letter"
@@ -117,22 +121,30 @@ def forget(
         raise typer.BadParameter("give a --reason")
 
     async def work(runtime: Runtime) -> list[str]:
-        """Erase, write the files anew, and return the partitions that have none yet."""
-        context = runtime.retention
+        """Erase, write the files anew, and return in words what waits."""
+        context, left = runtime.retention, list[str]()
         if account is not None and reason is not None:
             kind = ErasureKind.ACCOUNT if everything else ErasureKind.USER
             erasure = await request_erasure(context, kind=kind, account=account, user=user, reason=reason, actor="cli")
             held = f": {len(erasure.blocked_by)} holds keep some for their exports" if erasure.blocked_by else " yet"
             say(f"{erasure.rows} rows erased" + ("" if erasure.finished_at else f", not all{held}"))
         else:
-            await carry_out_erasures(context)
+            try:
+                await carry_out_erasures(context)
+            except (ColdFileError, PartitionsBusyError) as error:  # what has been erased is written anew all the same
+                left.append(str(error))
+        pending = await pending_erasures(context.owner, timedelta(0))
+        left += [f"{encode_id('erasure', one.id)}: has not ended" for one in pending if one.state == "REQUESTED"]
         for file in await rewrite(context, actor="cli"):
             say(f"{file.partition}: {file.rows} calls in a new file, {file.bytes} bytes")
-        return await waiting(context)
+        return left + [
+            f"{partition}: has no new file yet, `calledger cold freeze --dry-run` says why"
+            for partition in await waiting(context)
+        ]
 
     left = in_runtime(data, work)
-    for partition in left:
-        typer.echo(f"{partition}: has no new file yet, `calledger cold freeze --dry-run` says why", err=True)
+    for text in left:
+        typer.echo(text, err=True)
     if left:
         raise typer.Exit(1)
 

@@ -21,17 +21,18 @@ _EXISTING: Final = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclas
 @dataclass(slots=True)
 class LedgeredFiles:
     """`frozen`: by partition, the facts of the entry about its file; none of one that came back or was purged.
-    `done`: names of files whose rows came back or were purged. Older entries do not name the file.
+    `done`: the partitions of files whose rows came back or were purged, by the file's name. Older entries do not name
+    the file.
     """
 
     frozen: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    done: set[str] = field(default_factory=set[str])
+    done: dict[str, str] = field(default_factory=dict[str, str])
 
     def end(self, partition: str) -> None:
         """The partition has no file from now on."""
         known = self.frozen.pop(partition, {})
         if "file" in known:
-            self.done.add(known["file"])
+            self.done[known["file"]] = partition
 
 
 async def ledgered_files(context: RetentionContext) -> LedgeredFiles:

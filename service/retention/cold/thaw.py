@@ -5,13 +5,15 @@ file is removed right after it; after a crash in between, it is removed by a lat
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
 from policies.evidence import LedgerKind
+from policies.policy.model import Store
+from policies.retention import Partition
 from service.logs import get_logger
 from service.retention.cold.ledgered import ledgered_files
 from service.retention.context import RetentionContext
@@ -204,7 +206,39 @@ async def remove_done(context: RetentionContext) -> None:
 async def _done_with(context: RetentionContext, names: Iterable[str]) -> set[str]:
     """Those of these names that the ledger says are done with."""
     named = {name for name in names if not is_draft(name)}
-    return named & (await ledgered_files(context)).done if named else named
+    return named & (await ledgered_files(context)).done.keys() if named else named
+
+
+async def files_left(context: RetentionContext, purged: Collection[Partition]) -> list[str]:
+    """The names of the files of purged partitions that are still there, or may be: each is tried once more. What is
+    left is tried again by every round of `sweep`.
+    """
+    partitions = {part.name for part in purged if part.store is Store.CALL}
+    done = (await ledgered_files(context)).done if partitions else {}
+    # The last one of each: those before it were done with long ago.
+    names = sorted({partition: name for name, partition in done.items() if partition in partitions}.values())
+    cold = context.database.cold
+    if cold is None or not names:
+        return names
+    try:
+        there = {one.name for one in await asyncio.to_thread(cold.files.names)}
+    except OSError:
+        return names
+    left = []
+    for name in (name for name in names if name in there):
+        try:
+            await asyncio.to_thread(cold.files.remove, name)
+        except OSError:
+            left.append(name)
+    return left
+
+
+def said_of_left(names: Sequence[str]) -> str | None:
+    """What an operator is told of these files; None: nothing."""
+    if not names:
+        return None
+    log.error("files of purged calls are left: maintenance tries again", files=names[:3], count=len(names))
+    return f"{len(names)} files of purged calls could not be removed, and are tried again: {', '.join(names[:3])}"
 
 
 async def unlisted(context: RetentionContext, *, at_once: bool = False) -> list[str]:

@@ -9,7 +9,7 @@ The states, and the step after each:
 - KEYS_DESTROYED: partitions are detached and counted
 - DETACHED: held rows are copied and the rest dropped, partition by partition, file by file
 - DROPPED: tables and keys are checked to be gone
-- VERIFIED: the result is written to the ledger
+- VERIFIED: the result is written to the ledger, with files of the cold tier that could not be removed yet
 - DONE
 
 From KEYS_DESTROYED on nothing sealed can be opened but what a hold keeps, whatever happens next. The state is written
@@ -19,7 +19,7 @@ a time. A hold that is placed while a purge runs keeps those of its rows that ar
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -33,7 +33,7 @@ from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.query.buckets.tier_days import TierDays
 from service.retention import ledger_entries as entries
 from service.retention.clock_guard import WAIT
-from service.retention.cold.thaw import thaw_into
+from service.retention.cold.thaw import files_left, said_of_left, thaw_into, tier_of
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeClockError, PurgeFailedError
 from service.retention.holds.escrow import ACTIVE, RowsToHold, copy_held, count_copied
@@ -47,6 +47,7 @@ from service.retention.purge_runs import SYSTEM, PurgeState, Run, Runs
 from service.retention.rollups.totals import delete_sums
 from service.retention.rollups.unsummed import OUTLIVING, make_sums
 from service.storage.cold.catalogue import file_of, remove_file
+from service.storage.cold.errors import ColdFileError
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notifications import notify
@@ -156,7 +157,7 @@ class _Purge:
         while (step := steps.get(run.state)) is not None:
             try:
                 run = await step(run)
-            except (PartitionsBusyError, KeyringUnavailableError) as error:
+            except (PartitionsBusyError, KeyringUnavailableError, ColdFileError) as error:
                 await self.runs.note_delay(run, str(error))
                 raise
             except DatabaseError as error:  # the database is not as the record says; later purges must still run
@@ -269,6 +270,9 @@ class _Purge:
         rows = RowsToHold(part.store, part.tier, part.start, part.end, part.name)
         # Done while the table has its primary key, which finds the rows. For a later hold the complete table is read.
         file = await file_of(self._owner, part.name) if part.store is Store.CALL else None
+        if file is not None and not file.frozen:
+            # A copy goes before its listing: one that nothing lists would be left for ever.
+            await tier_of(self._context).forget(file)
         early = await self._copy_held_early(part, rows)
         self._on_step("held rows copied")
 
@@ -281,7 +285,8 @@ class _Purge:
 
         await self._partitions.drop(part, first=keep, on_index=lambda: self._on_step("index dropped"))
         if file is not None and self._context.database.cold is not None:
-            await self._context.database.cold.forget(file)
+            with suppress(ColdFileError):  # `files_left` says so, and nothing of the partition is kept for it
+                await self._context.database.cold.forget(file)
         self._on_step("partition dropped")
         return await count_copied(self._owner, rows)
 
@@ -318,13 +323,14 @@ class _Purge:
         return await self.runs.save(run, expected=run.state, state=PurgeState.VERIFIED)
 
     async def _finish(self, run: Run) -> Run:
-        return await self._end(run, PurgeState.DONE, None)
+        left = await files_left(self._context, run.plan.partitions)
+        return await self._end(run, PurgeState.DONE, said_of_left(left), files_left=len(left))
 
     async def _fail(self, run: Run, reason: str) -> None:
         await self._end(run, PurgeState.FAILED, reason)
 
-    async def _end(self, run: Run, state: PurgeState, failure: str | None) -> Run:
-        facts = {
+    async def _end(self, run: Run, state: PurgeState, failure: str | None, *, files_left: int = 0) -> Run:
+        facts: dict[str, object] = {
             "run": str(run.id),
             "state": state.value,
             "partitions": len(run.plan.partitions),
@@ -333,6 +339,7 @@ class _Purge:
             "held": run.rows_held_back,
             "finished_at": moment(self.now),
         }
+        facts |= {"files_left": files_left} if files_left else {}
         async with self._owner.acquire() as connection, connection.transaction():
             index = await self._context.ledger.append(
                 LedgerKind.PURGE_RESULT, facts, actor=run.requested_by, note=failure, connection=connection

@@ -10,11 +10,13 @@ import re
 import secrets
 import stat
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from errno import EINVAL, ENOENT
 from hashlib import file_digest, sha256
 from pathlib import Path
+from threading import Lock
 from typing import Final, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
@@ -32,7 +34,7 @@ _ABANDONED_S: Final = 3600.0
 """How old a file is that nobody writes or fetches any more, though it is unfinished."""
 _FETCH_BYTES: Final = 8 * 2**20
 _PAUSE_S: Final = 10.0
-"""For so long a store that did not answer is not asked again, nor for a damaged file: readers wait for each other."""
+"""For so long a store that did not answer is not asked again, nor for a damaged file."""
 
 FileState: TypeAlias = tuple[int, int, int]
 """By what a file in a folder is told from another one, and from itself before it was changed."""
@@ -65,9 +67,21 @@ class ColdFiles(Protocol):
         """The SHA-256 of what is kept under the name, in hexadecimal digits, read anew."""
         ...
 
+    def lacks(self, file: ColdFile) -> bool:
+        """Whether `fetch` has to bring the file to this host before it is opened. Waits for no network."""
+        ...
+
+    def fetch(self, file: ColdFile) -> None:
+        """Have the file on this host. Raises ColdFileError for a damaged one."""
+        ...
+
+    def in_use(self, file: ColdFile) -> AbstractContextManager[None]:
+        """Keep this host's copy during the block, whatever else needs its room."""
+        ...
+
     def opened(self, file: ColdFile) -> tuple[Path, FileState]:
-        """A file of this host with what was written, and what tells it from others. Raises ColdFileError for another
-        file than that.
+        """A file of this host with what was written, and what tells it from others. Waits for no network. Raises
+        ColdFileError for another file than that.
         """
         ...
 
@@ -116,6 +130,17 @@ class ColdFolder:
         sync(self.folder)
         return found
 
+    def lacks(self, file: ColdFile) -> bool:  # noqa: ARG002
+        """A folder is on this host."""
+        return False
+
+    def fetch(self, file: ColdFile) -> None:
+        """A folder is on this host."""
+
+    def in_use(self, file: ColdFile) -> AbstractContextManager[None]:  # noqa: ARG002
+        """A folder has no copies."""
+        return nullcontext()
+
     def opened(self, file: ColdFile) -> tuple[Path, FileState]:
         """The file in the folder. Raises ColdFileError for another one than was written."""
         path = self.path(file.name)
@@ -126,6 +151,12 @@ class ColdFolder:
                 raise ColdFileError(f"`{file.name}` is not the file that was written")
             self._as_written[file.name] = file.sha256, state
         return path, state
+
+    def is_as_written(self, file: ColdFile) -> bool:
+        """Whether the file is as it was when its digest was taken."""
+        with suppress(OSError):
+            return self._as_written.get(file.name) == (file.sha256, _state(self.path(file.name)))
+        return False
 
     def remove(self, name: str) -> None:
         """Remove the file, or a draft."""
@@ -159,6 +190,8 @@ class ColdBucket:
         self._read_at: dict[str, float] = {}
         self._silent_until = 0.0
         self._damaged_until: dict[str, float] = {}
+        self._used = Counter[str]()
+        self._room = Lock()
 
     @property
     def where(self) -> str:
@@ -174,8 +207,9 @@ class ColdBucket:
         with self._copies.draft(name).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             self._bucket.put(name, file)
-        self._copies.keep(name)
-        self._make_room(name, size)
+        with self._room:
+            self._copies.keep(name)
+            self._make_room(name, size)
 
     def digest(self, name: str) -> str:
         """The SHA-256 of the object, all of which is fetched."""
@@ -184,21 +218,40 @@ class ColdBucket:
             found.update(data)
         return found.hexdigest()
 
-    def opened(self, file: ColdFile) -> tuple[Path, FileState]:
-        """A copy of the object, fetched where there is none that is as it was written. Raises ColdFileError."""
-        self._read_at[file.name] = time.time()
+    def lacks(self, file: ColdFile) -> bool:
+        """Whether there is no copy of it, or none that is as when it was looked at last."""
+        return not self._copies.is_as_written(file)
+
+    def fetch(self, file: ColdFile) -> None:
+        """Have a copy of the object, unless there is one that is as it was written. Raises ColdFileError."""
         with suppress(OSError, ColdFileError):
-            return self._copies.opened(file)
+            self._copies.opened(file)
+            return
         if time.monotonic() < self._damaged_until.get(file.name, 0.0):
             raise ColdFileError(f"`{file.name}` was not the file that was written a moment ago")
         with self._once_a_while():
             self._fetch(file)
         try:
-            return self._copies.opened(file)
+            self._copies.opened(file)
         except ColdFileError:
             self._damaged_until[file.name] = time.monotonic() + _PAUSE_S
             self._copies.remove(file.name)
             raise
+
+    @contextmanager
+    def in_use(self, file: ColdFile) -> Iterator[None]:
+        """Keep the copy during the block, whatever else needs its room."""
+        self._used[file.name] += 1
+        try:
+            yield
+        finally:
+            self._used[file.name] -= 1
+            self._used += Counter()  # those of whom nobody is left
+
+    def opened(self, file: ColdFile) -> tuple[Path, FileState]:
+        """The copy of the object. Raises ColdFileError, and OSError where there is none."""
+        self._read_at[file.name] = time.time()
+        return self._copies.opened(file)
 
     def remove(self, name: str) -> None:
         """Remove the object, and this host's copy."""
@@ -230,8 +283,9 @@ class ColdBucket:
             with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as into:
                 for data in self._data(file.name, file.bytes):
                     into.write(data)
-            self._make_room(file.name, file.bytes)
-            path.rename(self._copies.path(file.name))
+            with self._room:
+                self._make_room(file.name, file.bytes)
+                path.rename(self._copies.path(file.name))
         finally:
             path.unlink(missing_ok=True)
 
@@ -244,7 +298,9 @@ class ColdBucket:
                 yield data
 
     def _make_room(self, kept: str, size: int) -> None:
-        """Remove the copies that were read longest ago, but for `kept`, until `size` bytes more find room."""
+        """Remove the copies that were read longest ago, but for `kept` and those that are being read, until `size`
+        bytes more find room.
+        """
         found = sorted(
             (self._read_at.get(path.name, state.st_mtime), state.st_size, path)
             for path in self._copies.folder.glob(_NAMES)
@@ -255,8 +311,9 @@ class ColdBucket:
         for _, bytes_, path in found:
             if room >= 0:
                 return
-            self._forget_copy(path.name)
-            room += bytes_
+            if not self._used[path.name]:
+                self._forget_copy(path.name)
+                room += bytes_
 
     def _forget_copy(self, name: str) -> None:
         self._read_at.pop(name, None)

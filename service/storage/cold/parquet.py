@@ -141,6 +141,7 @@ class CallFile:
     """A file that is open for reading. Raises OSError or pyarrow's errors where it is not what it should be."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = pq.ParquetFile(path)  # not mapped: a process whose mapped file is cut off is killed
         metadata = self._file.schema_arrow.metadata or {}
         self.types: dict[str, str] = orjson.loads(metadata[_NAMED])

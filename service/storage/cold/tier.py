@@ -21,10 +21,13 @@ from service.offload import OffloadThread
 from service.storage.cold.catalogue import ColdFile, cold_files
 from service.storage.cold.columns import CallsAt
 from service.storage.cold.errors import ColdFileError, PyarrowMissingError, TooManyRowsError, reason_of
+from service.storage.cold.fetching import Fetching
 from service.storage.cold.files import ColdFiles, FileState
 from service.storage.connection import Queryable
 
 if TYPE_CHECKING:  # it loads pyarrow
+    from pyarrow import Table
+
     from service.storage.cold.parquet import CallFile, FoundKeys
 
 log = get_logger()
@@ -70,6 +73,7 @@ class ColdTier:
     def __init__(self, files: ColdFiles) -> None:
         self.files = files
         self._aside = OffloadThread()
+        self._fetching = Fetching()
         self._has_account: dict[tuple[str, int], bool] = {}
         self._open: OrderedDict[str, tuple[FileState, CallFile]] = OrderedDict()
 
@@ -79,36 +83,33 @@ class ColdTier:
         """Where these rows lie. Raises ColdFileError, and TooManyRowsError for more than `most` (None: than a part of a
         list may have; of single calls there are never too many).
         """
+        tables, left = list["Table"](), LOOKED_AT_MAX if most is None else most
+        for file, accounts, start, end, calls in reads:
+            few = sys.maxsize if calls is not None else left
+            looked_for = (accounts, start, end, calls, few)
+            tables.append(await self._run(file, lambda opened, looked_for=looked_for: opened.keys(*looked_for)))
+            left -= tables[-1].num_rows
 
-        def look() -> FoundRows:
-            """Read the keys of each file."""
+        def order(tables: "Sequence[Table]") -> FoundRows:
+            """Put the rows of all files into one order."""
             from service.storage.cold.parquet import FoundKeys
 
-            tables, left = [], LOOKED_AT_MAX if most is None else most
-            for file, accounts, start, end, calls in reads:
-                few = sys.maxsize if calls is not None else left
-                tables.append(self._opened(file).keys(accounts, start, end, calls, few))
-                left -= tables[-1].num_rows
             return FoundRows(reads, FoundKeys(tables, newest_first=newest_first))
 
-        return await self._run(look, [one.file for one in reads])
+        return await self._aside.run(order, tables)
 
     async def give(self, found: FoundRows, first: int, last: int, columns: Collection[str] | None) -> GivenRows:
         """The rows from the `first` to before the `last` that were found, with these columns (None: all).
 
         Raises ColdFileError.
         """
-
-        def read() -> GivenRows:
-            """Read the rows of each file."""
-            rows: list[bytes] = []
-            for number, one in enumerate(found.reads):
-                keys = found.keys.of_file(number, first, last)
-                if keys.num_rows:
-                    rows += self._opened(one.file).records(keys, columns)
-            return GivenRows(tuple(sorted({one.file.id for one in found.reads})), as_array(rows))
-
-        return await self._run(read, [one.file for one in found.reads])
+        rows: list[bytes] = []
+        for number, one in enumerate(found.reads):
+            keys = await self._aside.run(lambda number: found.keys.of_file(number, first, last), number)
+            if keys.num_rows:
+                rows += await self._run(one.file, lambda opened, keys=keys: [*opened.records(keys, columns)])
+        files = tuple(sorted({one.file.id for one in found.reads}))
+        return await self._aside.run(lambda rows: GivenRows(files, as_array(rows)), rows)
 
     async def has_account(self, file: ColdFile, account: int) -> bool:
         """Whether any row of the file is of the account. Raises ColdFileError.
@@ -118,7 +119,7 @@ class ColdTier:
         asked = (file.sha256, account)
         known = self._has_account.get(asked)
         if known is None:
-            known = await self._run(lambda: self._opened(file).has_account(account), [file])
+            known = await self._run(file, lambda opened: opened.has_account(account))
             if len(self._has_account) >= _ANSWERS_MAX:
                 self._has_account.clear()
             self._has_account[asked] = known
@@ -127,39 +128,38 @@ class ColdTier:
     async def survey(self, read: ColdRead) -> tuple[int, datetime | None]:
         """How many such rows a file has, and the oldest of them. Raises ColdFileError."""
         file, accounts, start, end, _ = read
-        return await self._run(lambda: self._opened(file).survey(accounts, start, end), [file])
+        return await self._run(file, lambda opened: opened.survey(accounts, start, end))
 
     async def parts(self, read: ColdRead, columns: Collection[str]) -> AsyncIterator[GivenRows]:
         """All rows that are asked for, with these columns, some thousand at a time. Raises ColdFileError."""
         file, accounts, start, end, _ = read
-        for group in await self._run(lambda: self._opened(file).groups_near(accounts, start, end), [file]):
-
-            def look(group: int = group) -> list[bytes]:
-                """The rows of the group."""
-                return self._opened(file).of_group(group, accounts, start, end, columns)
-
-            if rows := await self._run(look, [file]):
+        for group in await self._run(file, lambda opened: opened.groups_near(accounts, start, end)):
+            looked_for = (group, accounts, start, end, columns)
+            if rows := await self._run(file, lambda opened, looked_for=looked_for: opened.of_group(*looked_for)):
                 yield GivenRows((file.id,), as_array(rows))
 
     async def batches(self, file: ColdFile, rows: int) -> AsyncIterator[str]:
-        """All rows of a file with all columns, so many at a time, as JSON arrays. Raises ColdFileError."""
-        batches = await self._run(lambda: self._opened(file).every_record(rows), [file])
-        while (batch := await self._run(lambda: next(batches, None), [file])) is not None:
-            yield as_array(batch)
+        """All rows of a file with all columns, so many at a time, as JSON arrays. Raises ColdFileError, also where they
+        are not as many as the file is listed with.
+        """
+        left = file.rows
+        with self.files.in_use(file):
+            batches = await self._run(file, lambda opened: opened.every_record(rows))
+            while (batch := await self._run(file, lambda _: next(batches, None))) is not None:
+                left -= len(batch)
+                yield as_array(batch)
+        if left:
+            raise ColdFileError(f"`{file.name}` has other rows than it is listed with")
 
     async def forget(self, file: ColdFile) -> None:
         """Remove a file whose rows have come back or were purged; nothing happens if it is gone.
 
         Raises ColdFileError.
         """
-
-        def remove() -> None:
-            """Close it in the thread that reads, and so not while it is read."""
-            self._close(file.name)
-            self.files.remove(file.name)
-
+        # It is closed in the thread that reads, and so not while it is read.
+        await self._aside.run(self._close, file.name)
         try:
-            await self._aside.run(lambda _: remove(), None)
+            await asyncio.to_thread(self.files.remove, file.name)
         except OSError as error:
             raise ColdFileError(f"`{file.name}` is done with, and cannot be removed: {reason_of(error)}") from error
 
@@ -175,22 +175,25 @@ class ColdTier:
         await self._aside.run(lambda _: remove(), None)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
+        self._fetching.close()
         self._aside.close()
 
-    async def _run(self, work: Callable[[], _Made], files: Iterable[ColdFile]) -> _Made:
+    async def _run(self, file: ColdFile, work: "Callable[[CallFile], _Made]") -> _Made:
+        """What `work` makes of an open file, in the thread that reads, when the file is on this host."""
         try:
-            return await self._aside.run(lambda _: work(), None)
+            with self.files.in_use(file):
+                if self.files.lacks(file):
+                    await self._fetching.wait_for(file, lambda: self.files.fetch(file))
+                return await self._aside.run(lambda file: work(self._opened(file)), file)
         except TooManyRowsError:
             raise
         except Exception as error:  # pyarrow has many, and what is in a damaged file may be anything
             UNREADABLE.inc()
-            names = sorted({file.name for file in files})
-            log.error("a file of the cold tier cannot be read", files=names[:3], error=type(error).__name__)
-            days = ", ".join(sorted({f"{file.start:%Y-%m-%d}" for file in files})[:3])
+            log.error("a file of the cold tier cannot be read", file=file.name, error=type(error).__name__)
             raise ColdFileError(
-                f"calls of the partition of {days} are in a file that cannot be read here: nothing is answered of its "
-                "time; `calledger cold status` names it"
+                f"calls of the partition of {file.start:%Y-%m-%d} are in a file that cannot be read here: nothing is "
+                "answered of its time; `calledger cold status` names it"
             ) from error
 
     def _opened(self, file: ColdFile) -> "CallFile":
@@ -203,14 +206,19 @@ class ColdTier:
         known = self._open.get(file.name)
         if known is None or known[0] != state:
             self._close(file.name)
-            known = state, CallFile(path)
-            if known[1].rows != file.rows:
-                raise ColdFileError(f"`{file.name}` has other rows than it is listed with")
-            self._open[file.name] = known
+            self._close_gone()
+            known = self._open[file.name] = state, CallFile(path)
             if len(self._open) > _OPEN_MAX:
                 self._close(next(iter(self._open)))
+        if known[1].rows != file.rows:
+            raise ColdFileError(f"`{file.name}` has other rows than it is listed with")
         self._open.move_to_end(file.name)
         return known[1]
+
+    def _close_gone(self) -> None:
+        """Close the copies that had to go for others: the disk has their room while they are open."""
+        for name in [name for name, (_, opened) in self._open.items() if not opened.path.exists()]:
+            self._close(name)
 
     def _close(self, name: str) -> None:
         known = self._open.pop(name, None)

@@ -1,5 +1,6 @@
 """Every command, as a shell sees it: on a ledger with calls, while the service runs and while it doesn't."""
 
+import asyncio
 import base64
 import json
 import re
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from running import PYTHON_PATH, RunningService, bare_command, command, fresh_command
 
@@ -371,11 +373,39 @@ def test_the_version_is_said() -> None:
     assert re.fullmatch(r"calledger \d+\.\d+\.\d+\S*\n", fresh_command("--version").stdout)
 
 
+LOST_FILE = """
+    INSERT INTO cold_file
+        (tier, start_at, end_at, partition, name, rows, bytes, sha256, fingerprint, copied_at, frozen_at)
+    VALUES (1, '2001-01-01', '2001-02-01', 'call_t1_20010101', 'call_t1_20010101-0.parquet', 1, 1, '\\x00', '', now(),
+        now())
+"""
+"""A file that is listed, and nowhere."""
+
+
+def execute(service: RunningService, statement: str) -> None:
+    """Execute a statement in the database of a service."""
+
+    async def once() -> None:
+        connection = await asyncpg.connect((service.data / "database.url").read_text().strip())
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(once())
+
+
 def test_files_are_written_anew_on_request(service: RunningService) -> None:
-    """`cold forget` erases as `erase` does, goes on without an account, and refuses what names nobody."""
+    """`cold forget` erases as `erase` does, goes on without an account, and refuses what names nobody. It exits with 1
+    while an erasure waits for a file.
+    """
     service.report(service.admin_key, call(5, user="u-17", account="globex"))
     done = command(service.data, "cold", "forget", "--account", "globex", "--user", "u-17", "--reason", "by letter")
     assert (done.returncode, done.stdout) == (0, "1 rows erased\n"), done.stderr
+    assert command(service.data, "cold", "forget").returncode == 0
+    execute(service, LOST_FILE)
+    left = command(service.data, "cold", "forget", "--account", "globex", "--user", "u-18", "--reason", "by letter")
+    assert (left.returncode, left.stdout) == (1, "0 rows erased, not all yet\n") and "has not ended" in left.stderr
+    assert command(service.data, "cold", "forget").returncode == 1
+    execute(service, "DELETE FROM cold_file")
     assert command(service.data, "cold", "forget").returncode == 0
     for wrong in (["--all"], ["--account", "globex", "--reason", "r"], ["--account", "globex", "--all"]):
         assert command(service.data, "cold", "forget", *wrong).returncode == 2

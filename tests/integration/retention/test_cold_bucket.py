@@ -4,6 +4,8 @@ import asyncio
 import os
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,21 +14,27 @@ from cold_ledgers import IDS, NOTHING, QUERIES, ColdLedger, old_call, opened, pa
 from ingesting import call
 from s3_server import BUCKET, S3Server, UnreliableWay, running_s3
 
+from policies.evidence import LedgerKind
+from policies.policy.model import Store
 from service.errors import OperatorError
 from service.ingest.results import Status
+from service.ledger import Selection
 from service.retention.cold import thaw as thawing
 from service.retention.cold.freeze import freeze
 from service.retention.cold.rewrite import keep_cold, waiting
 from service.retention.cold.thaw import sweep, thaw
 from service.retention.erasure.erasure import carry_out_erasures, request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.purge.planning import plan_purge
+from service.retention.purge_runs import PurgeState
 from service.settings import Settings
 from service.storage.bucket import ObjectBucket
+from service.storage.cold import fetching
 from service.storage.cold import files as cold_files_module
 from service.storage.cold.catalogue import AGE_MIN
 from service.storage.cold.errors import ColdFileError
 from service.storage.cold.files import ColdBucket, ColdFolder, open_files
-from service.storage.cold.tier import ColdTier
+from service.storage.cold.tier import ColdRead, ColdTier
 
 SECRET = "not-to-be-logged-4711"
 ROOM = 2**30
@@ -66,6 +74,15 @@ def objects(ledger: ColdLedger, store: S3Server) -> dict[str, str]:
 
 def files_of(ledger: ColdLedger) -> ColdBucket:
     return ledger.retention.database.cold.files
+
+
+def held() -> list[str]:
+    """Where the files lie that this process has open."""
+    found = []
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(path.readlink()))
+    return found
 
 
 def forget_copies(ledger: ColdLedger) -> None:
@@ -191,6 +208,76 @@ async def test_no_erasure_ends_before_the_files_are_gone(
     assert objects(ledger, store) == {} and await ledger.kept.value(unfinished) == 0
 
 
+async def test_a_purge_says_which_files_are_left(
+    ledger: ColdLedger, way: UnreliableWay, store: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store removes nothing, calls are purged all the same: the purge and the ledger say that files are left,
+    and how many, and the maintenance removes them when it can.
+    """
+    await ledger.freeze()
+    policy, old = ledger.kept.ingest.applied.policy, objects(ledger, store)
+    tier = policy.tiers["standard"]
+    days = dict(tier.store_days) | {Store.CALL: 40, Store.CALL_ERROR: 30, Store.USAGE_QUARTER: 40}
+    ledger.kept.ingest.use_policy(replace(policy, tiers={"standard": replace(tier, store_days=days)}))
+    way.fault = lambda method, _: "denied" if method == "DELETE" else None
+
+    (run,) = await ledger.kept.purge(plan_digest=(await plan_purge(ledger.retention)).digest())
+
+    assert old and objects(ledger, store) == old and await ledger.files() == [] and await ledger.stored() == 1
+    assert run.state is PurgeState.DONE and f"{len(old)} files" in (run.failure or "")
+    entries = [one async for one in ledger.retention.ledger.every(Selection(kinds=(LedgerKind.PURGE_RESULT,)))]
+    assert entries[-1].facts["files_left"] == len(old)
+    monkeypatch.setattr(thawing, "ORPHANED_S", -1.0)
+    with pytest.raises(ColdFileError, match="cannot be removed"):
+        await keep_cold(ledger.retention)
+    way.fault = lambda _method, _range: None
+    await keep_cold(ledger.retention)
+    assert objects(ledger, store) == {}
+
+
+async def test_a_store_that_stalls_holds_nobody_else(
+    ledger: ColdLedger, way: UnreliableWay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who needs its files waits, a few at a time and not for ever; files that are here answer meanwhile, and so does
+    what arrives at last.
+    """
+    ids = await paged(ledger, 200)
+    await ledger.freeze()
+    forget_copies(ledger)
+    here, away = await ledger.files()
+    cold = ledger.retention.database.cold
+    await cold.has_account(here, 1)
+    monkeypatch.setattr(fetching, "WAITING_MAX", 1)
+    monkeypatch.setattr(fetching, "WAIT_S", 3600.0)
+    way.fault = lambda method, _: "stalled" if method == "GET" else None
+    waiting = asyncio.create_task(paged(ledger, 200))
+    await asyncio.to_thread(way.stalled.wait, 60)
+
+    with pytest.raises(ColdFileError):
+        await cold.survey(ColdRead(away, None, away.start, away.end))
+    rows, _ = await cold.survey(ColdRead(here, None, here.start, here.end))
+    assert rows == here.rows and not waiting.done()
+    way.fault = lambda _method, _range: None
+    way.goes_on.set()
+    assert await waiting == ids
+
+    forget_copies(ledger)
+    way.goes_on.clear()
+    way.fault = lambda method, _: "stalled" if method == "GET" else None
+    monkeypatch.setattr(fetching, "WAIT_S", 0.05)
+    late = await ledger.ask(IDS)
+    assert late.errors is not None and late.errors[0].extensions["code"] == "UNAVAILABLE"
+
+
+async def test_an_object_without_a_tag_is_a_clear_error(ledger: ColdLedger, way: UnreliableWay) -> None:
+    """A store that does not say which object it gives out is not read from, and is told why."""
+    await ledger.freeze()
+    file, *_ = await ledger.files()
+    way.fault = lambda _method, _range: "nameless"
+    with pytest.raises(OSError, match="without an ETag"):
+        await asyncio.to_thread(files_of(ledger)._bucket.open, file.name)
+
+
 async def test_what_cannot_be_listed_keeps_no_file_from_being_written(ledger: ColdLedger, way: UnreliableWay) -> None:
     """A store that refuses to list what is there stops the removal of old files alone, which says so."""
     await ledger.freeze()
@@ -243,6 +330,7 @@ async def test_copies_are_few_and_go_with_their_files(ledger: ColdLedger, store:
     forget_copies(ledger)
     assert len(listed) > 1 and await paged(ledger, 50) == ids
     assert sum(path.stat().st_size for path in ledger.folder.iterdir()) <= files._copies_bytes
+    assert not [path for path in held() if path.startswith(str(ledger.folder)) and path.endswith("(deleted)")]
     files._copies_bytes = ROOM
     assert await paged(ledger, 50) == ids
     other = ColdTier(ColdBucket(files._bucket, "", tmp_path / "other", ROOM))

@@ -18,7 +18,9 @@ from policies import canonical, digest
 from policies.policy.model import Action, Store
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
+from service.query.records.feed.check import check_feed
 from service.query.scan import cold as cold_scan
+from service.retention.audit.incremental.feed import settled
 from service.retention.audit.incremental.states import States
 from service.retention.cold import thaw as thawing
 from service.retention.cold.check import check_cold
@@ -28,7 +30,7 @@ from service.retention.erasure.erasure import carry_out_erasures, request_erasur
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.cold import tier
-from service.storage.cold.catalogue import AGE_MIN, take_lock
+from service.storage.cold.catalogue import AGE_MIN, FrozenTimes, take_lock
 from service.storage.cold.errors import ColdFileError
 from service.storage.cold.files import ColdFolder
 
@@ -103,6 +105,31 @@ async def test_a_file_is_kept_only_while_it_is_listed(
     with pytest.raises(asyncio.CancelledError):
         await freezing
     assert [path.name for path in ledger.folder.iterdir()] == [file.name for file in await ledger.files()]
+
+
+async def test_rows_come_back_as_many_as_are_listed(ledger: ColdLedger) -> None:
+    """A file of other rows than the list has of it does not come back, also when it was read before."""
+    ids = await paged(ledger, 200)
+    await ledger.freeze()
+    file, *_ = await ledger.files()
+    assert await paged(ledger, 200) == ids
+    await ledger.retention.owner.execute("UPDATE cold_file SET rows = rows + 1 WHERE id = $1", file.id)
+    with pytest.raises(ColdFileError):
+        await thaw(ledger.retention, file, actor="cli")
+    assert file.id in {one.id for one in await ledger.files()}
+    await ledger.retention.owner.execute("UPDATE cold_file SET rows = rows - 1 WHERE id = $1", file.id)
+    assert await thaw(ledger.retention, file, actor="cli")
+
+
+async def test_calls_may_move_while_the_feed_is_checked(ledger: ColdLedger) -> None:
+    """What is found because calls have moved to files since the check began is no finding."""
+    before = FrozenTimes(())
+    await ledger.freeze()
+    owner, policy = ledger.retention.owner, ledger.retention.policy()
+    parts = (await ledger.retention.partitions.catalogue([Store.CALL], sized=False)).partitions
+    assert (await check_feed(owner, policy, parts, before))[0] != []
+    wrong, _ = await settled(owner, before, lambda frozen: check_feed(owner, policy, parts, frozen))
+    assert wrong == []
 
 
 async def test_a_copy_that_is_lost_keeps_nothing(ledger: ColdLedger) -> None:

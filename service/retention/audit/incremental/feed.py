@@ -1,6 +1,9 @@
 """The change feed, block by block: what of it is as it was in an earlier run is left out."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+
+import asyncpg
 
 from policies.policy.model import Store
 from service.query.records.feed.check import check_feed
@@ -37,10 +40,25 @@ class _Memory:
 async def check_changes(run: FsckRun) -> tuple[list[str], str]:
     """What is wrong with the feed, in words, and what was looked at."""
     owner, results = run.context.owner, run.results
-    frozen = await FrozenTimes.read(owner)
-    parts = await run.partitions(Store.CALL)
+    parts, frozen = await run.partitions(Store.CALL), await FrozenTimes.read(owner)
     if not results.stored:
-        return await check_feed(owner, run.context.policy(), parts, frozen)
-    wrong, looked_at = await check_feed(owner, run.context.policy(), parts, frozen, _Memory(run))
+        return await settled(owner, frozen, lambda frozen: check_feed(owner, run.context.policy(), parts, frozen))
+    wrong, looked_at = await settled(
+        owner, frozen, lambda frozen: check_feed(owner, run.context.policy(), parts, frozen, _Memory(run))
+    )
     await results.end(_CHECK)
     return wrong, f"{looked_at}; {results.said(_CHECK, 'blocks of it and partitions')}"
+
+
+async def settled(
+    owner: asyncpg.Pool, frozen: FrozenTimes, check: Callable[[FrozenTimes], Awaitable[tuple[list[str], str]]]
+) -> tuple[list[str], str]:
+    """What a check finds that no calls moved beside: one that found something while calls moved to files, or came back,
+    is done again with the times of which they are in files by then.
+    """
+    while True:
+        wrong, looked_at = await check(frozen)
+        now = await FrozenTimes.read(owner)
+        if not wrong or {*now.times} == {*frozen.times}:
+            return wrong, looked_at
+        frozen = now
