@@ -20,26 +20,33 @@ _SCOPED = "account_id = ANY (nullif(current_setting('calledger.accounts', true),
 _LOCKS = (0x63616C6C_0004, 0x63616C6C_0016, 0x63616C6C_0003)
 
 
+def _is_by_account(key: str) -> bool:
+    return key.startswith("account_id, ")
+
+
 def _made(table: str, key: str, parted: str) -> str:
     """Statements of PL/pgSQL that make the table that takes the place of `table`."""
     brin = f"CREATE INDEX {table}_new_bucket_at ON {table}_new USING brin (bucket_at) WITH (pages_per_range = 32);"
-    scoped = f"CREATE POLICY scoped ON {table}_new FOR SELECT TO calledger_app USING ({_SCOPED});"
-    of_accounts = table == "usage_half_hour"
+    scoped = f"""
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'calledger_app') THEN
+            CREATE POLICY scoped ON {table}_new FOR SELECT TO calledger_app USING ({_SCOPED});
+            GRANT SELECT ON {table}_new TO calledger_app;
+        END IF;
+    """
     return f"""
         CREATE TABLE {table}_new (LIKE {table} INCLUDING DEFAULTS, PRIMARY KEY ({key})) {parted};
-        {brin if of_accounts else ""}
         ALTER TABLE {table}_new ENABLE ROW LEVEL SECURITY;
-        IF (SELECT count(*) FROM pg_roles WHERE rolname IN ('calledger_app', 'calledger_app_all')) = 2 THEN
-            {scoped if of_accounts else ""}
+        {brin + scoped if _is_by_account(key) else ""}
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'calledger_app_all') THEN
             CREATE POLICY everything ON {table}_new TO calledger_app_all USING (true) WITH CHECK (true);
-            GRANT SELECT ON {table}_new TO {"calledger_app, calledger_app_all" if of_accounts else "calledger_app_all"};
+            GRANT SELECT ON {table}_new TO calledger_app_all;
         END IF;
     """
 
 
-def _changed_places(table: str) -> str:
+def _changed_places(table: str, key: str) -> str:
     """Statements of PL/pgSQL that put the new table in the place of the old."""
-    brin = f"ALTER INDEX {table}_new_bucket_at RENAME TO {table}_bucket_at;" if table == "usage_half_hour" else ""
+    brin = f"ALTER INDEX {table}_new_bucket_at RENAME TO {table}_bucket_at;" if _is_by_account(key) else ""
     return f"""
         DROP TABLE {table};
         ALTER TABLE {table}_new RENAME TO {table};
@@ -48,19 +55,20 @@ def _changed_places(table: str) -> str:
     """
 
 
-def _moved(parted: str, copied: str) -> str:
+def _moved(derived: dict[str, tuple[str, str]], parted: str, copied: str) -> str:
     """A block that makes new tables, has them filled by `copied`, and puts them in the place of the old, unless that
     was done before and not recorded.
     """
-    tables = ", ".join(f"'{table}'" for table in DERIVED)
+    tables = ", ".join(f"'{table}'" for table in derived)
     return f"""
     DO $block$
     DECLARE
         part record;
         its_table text;
         its_part text;
+        pause double precision := 0.1;
     BEGIN
-        IF (SELECT relkind FROM pg_class WHERE oid = 'usage_half_hour'::regclass) = '{"p" if parted else "r"}' THEN
+        IF (SELECT relkind FROM pg_class WHERE oid = '{next(iter(derived))}'::regclass) = '{"p" if parted else "r"}' THEN
             RETURN;
         END IF;
         {" ".join(f"PERFORM pg_advisory_lock({lock});" for lock in _LOCKS)}
@@ -73,34 +81,41 @@ def _moved(parted: str, copied: str) -> str:
             END LOOP;
             EXECUTE format('DROP TABLE IF EXISTS %I', its_table || '_new');
         END LOOP;
-        {"".join(_made(table, key, parted) for table, (_, key) in DERIVED.items())}
+        {"".join(_made(table, key, parted) for table, (_, key) in derived.items())}
         COMMIT;
         {copied}
         LOOP
             BEGIN
-                -- Shorter than a deadlock is waited for: a reader that has one table and waits for another goes on.
-                SET LOCAL lock_timeout = '500ms';
-                LOCK TABLE {", ".join(DERIVED)} IN ACCESS EXCLUSIVE MODE;
+                -- Who reads waits behind this lock while it is waited for: briefly, and then not for ten times as long.
+                SET LOCAL lock_timeout = '50ms';
+                LOCK TABLE {", ".join(derived)} IN ACCESS EXCLUSIVE MODE;
                 EXIT;
             EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-                PERFORM pg_sleep(0.2);
+                PERFORM pg_sleep(pause);
+                pause := least(pause * 2, 2);
             END;
         END LOOP;
-        {"".join(map(_changed_places, DERIVED))}
+        {"".join(_changed_places(table, key) for table, (_, key) in derived.items())}
         COMMIT;
         {" ".join(f"PERFORM pg_advisory_unlock({lock});" for lock in _LOCKS)}
     END $block$
     """
 
 
-# What is of a partition that a purge has begun to detach goes with it.
-_IN_PARTS = f"""
+def _in_parts(derived: dict[str, tuple[str, str]]) -> str:
+    """Statements of PL/pgSQL that fill partitions. What is of one that a purge has begun to detach goes with it. A
+    rollup's may have been made by hand, under any name.
+    """
+    rollups = ", ".join(f"('{table}', '{rollup}')" for table, (rollup, _) in derived.items())
+    return f"""
     FOR part IN
-        SELECT own.sums, replace(rollup.name, rollup.store || '_t', own.sums || '_t') AS own_name, rollup.tier,
-            rollup.start_at, to_char(rollup.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS start_text,
-            rollup.end_at, to_char(rollup.end_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS end_text
-        FROM (VALUES {", ".join(f"('{table}', '{rollup}')" for table, (rollup, _) in DERIVED.items())})
-            AS own (sums, rollup)
+        SELECT own.sums, own.sums || '_t' || CASE
+                WHEN starts_with(rollup.name, rollup.store || '_t') THEN substr(rollup.name, length(rollup.store) + 3)
+                ELSE rollup.name
+            END AS own_name, rollup.tier,
+            rollup.start_at, to_char(rollup.start_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS start_text,
+            rollup.end_at, to_char(rollup.end_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS end_text
+        FROM (VALUES {rollups}) AS own (sums, rollup)
         JOIN calledger_partitions(ARRAY['usage_quarter', 'usage_day']) AS rollup ON rollup.store = own.rollup
         WHERE NOT rollup.pending
     LOOP
@@ -116,8 +131,19 @@ _IN_PARTS = f"""
         );
         COMMIT;
     END LOOP;
-"""
-_AS_ONE = "".join(f"INSERT INTO {table}_new SELECT * FROM {table}; COMMIT;" for table in DERIVED)
+    """
+
+
+def forward(derived: dict[str, tuple[str, str]]) -> list[str]:
+    """What puts these tables, each with its rollup and its key, into partitions."""
+    return [_moved(derived, "PARTITION BY RANGE (tier, bucket_at)", _in_parts(derived))]
+
+
+def back(derived: dict[str, tuple[str, str]]) -> list[str]:
+    """What makes one table of each again."""
+    return [
+        _moved(derived, "", "".join(f"INSERT INTO {table}_new SELECT * FROM {table}; COMMIT;" for table in derived))
+    ]
 
 
 class Migration(migrations.Migration):
@@ -127,8 +153,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("calledger", "0044_cold_rewriting")]
 
-    operations = [
-        ops.RunSQL(
-            [_moved("PARTITION BY RANGE (tier, bucket_at)", _IN_PARTS)], reverse_sql=[_moved("", _AS_ONE)], atomic=False
-        )
-    ]
+    operations = [ops.RunSQL(forward(DERIVED), reverse_sql=back(DERIVED), atomic=False)]

@@ -14,7 +14,6 @@ from benchmarks.harness.calledger import Calledger
 from benchmarks.harness.options import calls_of, parser
 from benchmarks.harness.places import say
 from benchmarks.harness.processes import machine
-from service.retention.rollups.tag_sums import EVERY_TABLE
 from service.storage.partitioning.sums import DERIVED_TABLES
 
 # Partitions without rows are left out: each has a few pages of its own, whatever it holds.
@@ -28,14 +27,9 @@ _SIZES: Final = """
     JOIN pg_class AS part ON part.oid = inhrelid
     WHERE parent.relname = ANY ($1) AND part.relkind = 'r' AND part.reltuples > 0
     GROUP BY parent.relname
-    UNION ALL
-    SELECT
-        relname, pg_relation_size(oid), pg_indexes_size(oid), pg_total_relation_size(oid), reltuples::bigint
-    FROM pg_class WHERE relname = ANY ($2) AND relkind = 'r' AND reltuples > 0
     ORDER BY store
 """
 _STORES: Final = ["call", "call_error", "usage_quarter", "usage_day", *DERIVED_TABLES]
-_SUMS: Final = list(EVERY_TABLE)
 _INDEXES: Final = """
     SELECT
         regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') AS index,
@@ -47,7 +41,7 @@ _INDEXES: Final = """
 
 async def sizes(calledger: Calledger) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     owner = await fill.connect(calledger)
-    stores = [dict(row) for row in await owner.fetch(_SIZES, _STORES, _SUMS)]
+    stores = [dict(row) for row in await owner.fetch(_SIZES, _STORES)]
     indexes = [dict(row) for row in await owner.fetch(_INDEXES)]
     await owner.close()
     return stores, indexes

@@ -49,6 +49,7 @@ _OF_ACCOUNT: Final = (
     f"query($of: String!) {{ calls(first: 50, filter: {{account: {{eq: $of}}}}) {{ nodes {{ {_FIELDS} }} }} }}"
 )
 _COSTS: Final = "{ costs(groupBy: [%s], bucket: DAY) { totals { calls } rows { calls } } }"
+_BY_TAG: Final = '{ costs(groupBy: [%s], groupByTags: ["team"], bucket: DAY) { totals { calls } rows { calls } } }'
 _TIER: Final = """
 [tiers."tier{number}"]
 number = {number}
@@ -125,6 +126,10 @@ def _latencies(calledger: Calledger, shape: Shape) -> dict[str, float]:
         "costs by model and day, ms": _median(costs, lambda: viewer.post("/graphql", {"query": _COSTS % "MODEL"})[0]),
         "costs by API key and day, ms": _median(
             costs, lambda: viewer.post("/graphql", {"query": _COSTS % "API_KEY"})[0]
+        ),
+        "costs by tag and day, ms": _median(costs, lambda: viewer.post("/graphql", {"query": _BY_TAG % ""})[0]),
+        "costs by account, tag and day, ms": _median(
+            costs, lambda: viewer.post("/graphql", {"query": _BY_TAG % "ACCOUNT"})[0]
         ),
     }
 

@@ -34,7 +34,7 @@ async def stream_records(reader: UsageReader, request: CostRequest, size: int) -
             try:
                 async with connection.transaction(readonly=True, isolation="repeatable_read"):
                     await connection.execute(_TIMEOUT)
-                    if not await _is_complete(connection, reading, by_account="ACCOUNT" in request.dimensions):
+                    if not await _is_complete(connection, reading):
                         continue
                     cursor = await connection.cursor(sql, *params.values)
                     while rows := await cursor.fetch(size):
@@ -44,10 +44,10 @@ async def stream_records(reader: UsageReader, request: CostRequest, size: int) -
         return
 
 
-async def _is_complete(connection: Connection, reading: UsageRead, *, by_account: bool) -> bool:
+async def _is_complete(connection: Connection, reading: UsageRead) -> bool:
     """Whether what is read has every call, in the snapshot of the transaction; single calls always have."""
     if reading.tag is None:
         return True
     params = Params()
-    whole = complete_tag_sums(reading, params, over_all=reading.overall and not by_account)
+    whole = complete_tag_sums(reading, params)
     return bool(await connection.fetchval(whole, *params.values))

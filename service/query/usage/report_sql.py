@@ -10,6 +10,7 @@ from service.query.buckets.edges_sql import bounds
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
 from service.query.records.ordering import Position
+from service.query.scan.tag_tables import OF_CALL
 from service.query.usage.plan import floor_to
 from service.query.usage.row_order import ORDERS, POSITION, RowOrder
 from service.query.usage.union_sql import MILLISECONDS, Column, UsageRead, UsageUnion
@@ -22,26 +23,13 @@ LACKING: `calls` is 1 where sums have not, though they were taken to (`UsageRead
 FILLED_MAX: Final = 100_000
 """Rows that filling buckets may lead to."""
 
-_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _NO_TAG: Final = """''::text COLLATE "C" """
-_AMOUNT: Final = "coalesce(amount, 0)"
-
-
-def _sum(name: str, rollup: str, call: str) -> Column:
-    return Column(rollup, call, name, name, name)
-
-
+_OF_FAILED: Final = {
+    "errors": "CASE WHEN failed THEN calls ELSE 0 END",
+    "wasted": "CASE WHEN failed THEN amount ELSE 0 END",
+}
 SUMS: Final[Mapping[str, Column]] = {
-    # A correction is no call: it adds to amounts, and to nothing else.
-    "calls": _sum("calls", "calls", "(correction_of IS NULL)::integer::bigint"),
-    "errors": _sum(
-        "errors", "CASE WHEN failed THEN calls ELSE 0 END", "(failed AND correction_of IS NULL)::integer::bigint"
-    ),
-    **{name: _sum(name, name, f"coalesce({name}, 0)::bigint") for name in _TOKENS},
-    "priced": _sum("priced", "priced", "(amount IS NOT NULL AND correction_of IS NULL)::integer::bigint"),
-    "amount": _sum("amount", "amount", _AMOUNT),
-    "estimated": _sum("estimated", "estimated", f"CASE WHEN amount_source = 3 THEN {_AMOUNT} ELSE 0 END"),
-    "wasted": _sum("wasted", "CASE WHEN failed THEN amount ELSE 0 END", f"CASE WHEN failed THEN {_AMOUNT} ELSE 0 END"),
+    name: Column(_OF_FAILED.get(name, name), call, name, name, name) for name, call in OF_CALL.items()
 }
 """What is added up, by alias."""
 
@@ -169,8 +157,7 @@ class CostStatement:
         if self.before and self.after is not None:
             parts.append(self._fact(BEFORE, "count(*)", aliases, f"({beyond}) IS NOT TRUE"))
         if reading.tag is not None and self.limit is not None:
-            over_all = reading.overall and all(column.overall for column in self.grouping.columns.values())
-            whole = complete_tag_sums(reading, params, over_all=over_all)
+            whole = complete_tag_sums(reading, params)
             parts.append(self._fact(WHOLE, f"({whole})", aliases, "true", "(SELECT) AS one"))
         if union.assumed:
             # In their order, so that equal questions have equal statements.
@@ -242,9 +229,9 @@ class CostStatement:
         return f", NULL::text[] AS {POSITION}" if self.positions else ""
 
 
-def complete_tag_sums(reading: UsageRead, params: Params, *, over_all: bool) -> str:
-    """A SELECT of 1 where sums by tag (`over_all` accounts, or by account) have every call of the range, and of 0 where
-    single calls must answer.
+def complete_tag_sums(reading: UsageRead, params: Params) -> str:
+    """A SELECT of 1 where sums by tag, with the calls of days that have none, have every call of the range, and of 0
+    where single calls must answer.
     """
     assert reading.tag is not None, "only sums by tag can have less than the calls"
     of_tag, crowded = f"tag_key = {params.bind(reading.tag.key, 'text')}", "true"
@@ -252,12 +239,10 @@ def complete_tag_sums(reading: UsageRead, params: Params, *, over_all: bool) -> 
         crowded = f"account_id = ANY ({params.bind(reading.accounts, 'integer[]')})"
     since, end = (params.bind(moment, "timestamptz") for moment in (reading.tag.since, reading.plan.end))
     start = params.bind(floor_to(reading.plan.start, timedelta(days=1)), "timestamptz")
-    unsummed = f"'usage_tag_day' = ANY (sums) AND of_day >= {start} AND of_day < {end}"
-    summed = "" if over_all else f" AND NOT EXISTS (SELECT 1 FROM usage_unsummed WHERE {unsummed})"  # noqa: S608
     return (
         f"SELECT count(*) FROM usage_tag_key WHERE {of_tag} AND summed_from <= {since} AND unlisted_at IS NULL "  # noqa: S608
         f"AND NOT EXISTS (SELECT 1 FROM usage_tag_crowded WHERE {of_tag} AND {crowded} "
-        f"AND day >= {start} AND day < {end}){summed}"
+        f"AND day >= {start} AND day < {end})"
     )
 
 

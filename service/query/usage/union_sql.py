@@ -162,7 +162,11 @@ class UsageRead:
         return fields - {"tags"} if self.tag is not None else fields
 
 
-_OF_VALUES: Final = frozenset({tagged.DELTAS, *tagged.BY_ACCOUNT.values(), *tagged.OVER_ALL.values()})
+_VALUES: Final = {
+    **dict.fromkeys((tagged.DELTAS, *tagged.BY_ACCOUNT.values(), *tagged.OVER_ALL.values()), "tag_value"),
+    tagged.UNSUMMED: tagged.VALUE_OF_CALL,
+}
+"""The value of a tag, by the table whose rows have one."""
 
 
 class UsageUnion:
@@ -323,16 +327,26 @@ class UsageUnion:
         return f"{of_tier} AND {self._range('of_day', floor_to(start, _DAY), end)}"
 
     def _tagged(self, tag: tagged.TagSums, *, less: bool = False) -> Iterator[tuple[str, str]]:
-        """The sums by tag and their deltas; `less`: what they take out of the sums of calls without the tag."""
+        """The sums by tag and their deltas, and the calls of days without such sums; `less`: what they take out of the
+        sums of calls without the tag.
+        """
         over_all = self._reading.overall and all(column.overall for column in self._keys.values())
         tables = tagged.OVER_ALL if over_all else tagged.BY_ACCOUNT
-        ranges: dict[int, list[str]] = {}
+        deltas: dict[int, list[str]] = {}
         for segment in self._reading.plan.segments:
             for tier, start in self._reading.windows.tiers(segment) if segment.store is not Store.CALL else ():
-                times = self._range("bucket_at", start, segment.end)
-                ranges.setdefault(tier, []).append(f"({times})")
-                yield self._of_tag(tag, tables[segment.store], tier, times, less)
-        for tier, alternatives in ranges.items():
+                table, times = tables[segment.store], self._range("bucket_at", start, segment.end)
+                yield self._of_tag(tag, table, tier, times, less)
+                kept, lacks = "", f"{self._days(tier, start, segment.end)} AND '{table}' = ANY (sums)"
+                if self._reading.may_lack((table,), start, segment.end):
+                    kept = f" AND NOT {is_unsummed(table)}"
+                    calls = tagged.UNSUMMED_LESS if less else tagged.UNSUMMED
+                    own = self._of_tag(tag, calls, tier, self._range("started_at", start, segment.end), less=False)
+                    yield calls, calls_of_days(lacks, own[1])
+                elif self._reading.unsummed:
+                    self.assumed.add(lacks)
+                deltas.setdefault(tier, []).append(f"({times}{kept})")
+        for tier, alternatives in deltas.items():
             yield self._of_tag(tag, tagged.DELTAS, tier, f"({' OR '.join(alternatives)})", less)
 
     def _of_tag(self, tag: tagged.TagSums, name: str, tier: int, times: str, less: bool) -> tuple[str, str]:
@@ -362,7 +376,7 @@ class UsageUnion:
     def _where(self, table: str, tier: int) -> str:
         reading = self._reading
         readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
-        value = None if table == "call" else "tag_value" if table in _OF_VALUES else ""
+        value = None if table == "call" else _VALUES.get(table, "")
         filters = CALL_FILTERS if table in ("call", UNSUMMED_CALLS) else ROLLUP_FILTERS
         branch = Branch(tier, lambda: readable, reading.names, reading.users, reading.policy.tag_keys, value)
         return Where(filters, self._params, branch).render(reading.predicate)

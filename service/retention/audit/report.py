@@ -38,6 +38,7 @@ from service.retention.purge.detached import (
     descriptions,
     detached_partitions,
     detached_rows,
+    detached_sums,
 )
 from service.retention.purge.oldest_row import OLDEST
 from service.storage.connection import Connection
@@ -162,7 +163,8 @@ async def report(
         classes = await survey.classes(parts, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
-    return RetentionReport(now, classes, upcoming, tuple(missing), tuple(descriptions(outside)), keys_known)
+    detached = (*descriptions(outside), *await detached_sums(context))
+    return RetentionReport(now, classes, upcoming, tuple(missing), detached, keys_known)
 
 
 class _Survey:

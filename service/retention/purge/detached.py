@@ -17,6 +17,7 @@ from policies.retention import Partition, partition_bounds
 from service.retention.context import RetentionContext
 from service.retention.purge_runs import Runs
 from service.storage.connection import Connection, one_row
+from service.storage.partitioning.sums import outside
 from service.storage.partitions import Catalogue, quoted
 
 TIMES: Final = {
@@ -41,8 +42,7 @@ class Detached:
 
     def describe(self) -> str:
         """Its name and state, in words."""
-        state = "its detach is pending" if self.pending else "detached and not dropped"
-        return f"{self.partition.name} ({state})"
+        return _described(self.partition.name, self.pending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,15 @@ async def detached_rows(connection: Connection, partition: Partition, accounts: 
 def descriptions(found: Iterable[Detached]) -> list[str]:
     """The description of each."""
     return [one.describe() for one in found]
+
+
+async def detached_sums(context: RetentionContext) -> list[str]:
+    """The descriptions of partitions of derived sums that are outside their tables: they go with their rollup's."""
+    return [_described(name, pending) for name, pending in await outside(context.owner)]
+
+
+def _described(name: str, pending: bool) -> str:
+    return f"{name} ({'its detach is pending' if pending else 'detached and not dropped'})"
 
 
 def _from_name(context: RetentionContext, name: str) -> Partition:

@@ -133,7 +133,11 @@ def _moved(store: Store, column: str, which: str) -> str:
     """  # noqa: S608 - names of our own
 
 
-_DAYS_OF_DELTAS = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
+_DAYS_OF_DELTAS: Final = """
+    SELECT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta
+    UNION SELECT tier, date_trunc('day', bucket_at, 'UTC') FROM usage_tag_delta ORDER BY tier, day
+"""
+"""The days of which something waits to be summed."""
 
 
 class Compaction:

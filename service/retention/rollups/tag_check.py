@@ -26,10 +26,17 @@ _EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in NAMES)
 _WHERE: Final = "tier = $1 AND bucket_at >= $2 AND bucket_at < $3"
 _CALLS: Final[LiteralString] = "(SELECT * FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3) AS kept"
 _MADE: Final = tag_rows_of(_CALLS, corrections=True, chosen="tag_key = ANY ($4::text[])")
-# Of a day of which there are no sums by account, those over all accounts are compared with the calls.
-_UNSUMMED: Final = """EXISTS (
-    SELECT 1 FROM usage_unsummed WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3 AND 'usage_tag_day' = ANY (sums)
-)"""
+
+
+def _of_all_of_calls(by_account: str, over_all: str) -> str:
+    """Of a day of which there are no sums by account, those over all accounts are compared with the calls."""
+    return f"""
+        UNION ALL SELECT '{over_all}', 1, bucket_at, 0, {_KEY_OF_ALL}, {_LISTED}, latency
+        FROM {over_all} WHERE {_WHERE} AND tag_key = ANY ($4::text[])
+            AND '{by_account}' IN (SELECT name FROM unsummed) AND '{over_all}' NOT IN (SELECT name FROM unsummed)
+    """  # noqa: S608 - names of our own
+
+
 # Every side is read in one statement, so that neither a compaction nor a writer can come between them.
 _DIFFERENCES: Final = f"""
     WITH both_have AS MATERIALIZED (
@@ -51,16 +58,16 @@ _DIFFERENCES: Final = f"""
         FROM usage_tag_half_hour WHERE {_WHERE} AND tag_key = ANY ($4::text[])
         UNION ALL SELECT 'usage_tag_day', 1, bucket_at, {_KEY}, {_LISTED}, latency
         FROM usage_tag_day WHERE {_WHERE} AND tag_key = ANY ($4::text[])
+    ), unsummed AS MATERIALIZED (
+        SELECT unnest(sums) AS name FROM usage_unsummed WHERE of_tier = $1 AND of_day >= $2 AND of_day < $3
     ), asked AS (
-        SELECT * FROM sides WHERE NOT {_UNSUMMED} AND account_id <> ALL (
+        SELECT * FROM sides WHERE name NOT IN (SELECT name FROM unsummed) AND account_id <> ALL (
             ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL)
         )
         UNION ALL SELECT name || '_all', side, bucket_at, 0, {_KEY_OF_ALL}, {_LISTED}, latency
-        FROM sides WHERE {_UNSUMMED}
-        UNION ALL SELECT 'usage_tag_half_hour_all', 1, bucket_at, 0, {_KEY_OF_ALL}, {_LISTED}, latency
-        FROM usage_tag_half_hour_all WHERE {_WHERE} AND tag_key = ANY ($4::text[]) AND {_UNSUMMED}
-        UNION ALL SELECT 'usage_tag_day_all', 1, bucket_at, 0, {_KEY_OF_ALL}, {_LISTED}, latency
-        FROM usage_tag_day_all WHERE {_WHERE} AND tag_key = ANY ($4::text[]) AND {_UNSUMMED}
+        FROM sides
+        WHERE name IN (SELECT name FROM unsummed) AND name || '_all' NOT IN (SELECT name FROM unsummed)
+        {" ".join(_of_all_of_calls(*tables) for tables in TABLES.values())}
     ), wrong AS (
         SELECT name FROM asked
         GROUP BY name, bucket_at, {_KEY} HAVING NOT ({_EQUAL})
@@ -77,7 +84,8 @@ def _of_all(by_account: str, over_all: str) -> str:
         WITH sides AS (
             SELECT 1 AS side, bucket_at, {key}, {_LISTED}, latency FROM {over_all}
             WHERE {_WHERE} AND NOT {is_unsummed(by_account)}
-            UNION ALL SELECT -1, bucket_at, {key}, {_LISTED}, latency FROM {by_account} WHERE {_WHERE}
+            UNION ALL SELECT -1, bucket_at, {key}, {_LISTED}, latency FROM {by_account}
+            WHERE {_WHERE} AND NOT {is_unsummed(over_all)}
         ), wrong AS (
             SELECT bucket_at FROM sides GROUP BY bucket_at, {key} HAVING NOT ({_EQUAL})
         )

@@ -5,12 +5,14 @@ sums stay few whatever clients report. The mark `usage_tag_crowded` says so, and
 Everything here wants the lock of compaction.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from policies.policy.model import Store
-from service.storage.connection import Connection
+from policies.retention import Partition
+from service.storage.connection import Connection, affected
 from service.storage.statements.tag_deltas import tag_deltas_of
 from service.storage.statements.unsummed import is_unsummed
 
@@ -89,24 +91,25 @@ _COMPACT: Final = f"""
             FROM kept GROUP BY bucket_at, {_BY_ACCOUNT}
         ) AS plain LEFT JOIN sketches USING (bucket_at, {_BY_ACCOUNT})
     ), {_added("usage_tag_half_hour", "bucket_at", _BY_ACCOUNT, _summed_rows("usage_tag_half_hour"))},
-    {_added("usage_tag_half_hour_all", "bucket_at", _ALL, "summed")},
+    {_added("usage_tag_half_hour_all", "bucket_at", _ALL, _summed_rows("usage_tag_half_hour_all"))},
     {_added("usage_tag_day", _DAY, _BY_ACCOUNT, _summed_rows("usage_tag_day"))},
-    {_added("usage_tag_day_all", _DAY, _ALL, "summed")}
+    {_added("usage_tag_day_all", _DAY, _ALL, _summed_rows("usage_tag_day_all"))}
     SELECT deltas, account_id, tier, tag_key, bucket_at AS day
     FROM (SELECT count(*) AS deltas FROM gone) AS counted
     LEFT JOIN (SELECT DISTINCT account_id, tier, tag_key, bucket_at FROM usage_tag_day_done) AS days ON true
 """  # noqa: S608 - names of our own
 """Compacts deltas; how many, and the days of accounts and tags that have more now."""
+# The bounds of the time choose the partitions.
 _CROWDED: Final = """
-    SELECT account_id, tier, tag_key, day
-    FROM unnest($1::integer[], $2::smallint[], $3::text[], $4::timestamptz[]) AS found (account_id, tier, tag_key, day)
+    SELECT account_id, tag_key, day
+    FROM unnest($4::integer[], $5::text[], $6::timestamptz[]) AS found (account_id, tag_key, day)
     WHERE (
         SELECT count(DISTINCT tag_value) FROM usage_tag_day AS sums
-        WHERE sums.account_id = found.account_id AND sums.tier = found.tier AND sums.tag_key = found.tag_key
-            AND sums.bucket_at = found.day
-    ) > $5
+        WHERE sums.tier = $1 AND sums.bucket_at >= $2 AND sums.bucket_at <= $3 AND sums.bucket_at = found.day
+            AND sums.account_id = found.account_id AND sums.tag_key = found.tag_key
+    ) > $7
 """
-"""Which of these days of accounts have too many values of a tag."""
+"""Which of these days of accounts of a tier have too many values of a tag."""
 _MARK: Final = "INSERT INTO usage_tag_crowded (account_id, tier, tag_key, day) VALUES ($1, $2, $3, $4)"
 _OF_DAY: Final = (
     "account_id = $1 AND tier = $2 AND tag_key = $3 AND bucket_at >= $4 AND bucket_at < $4 + interval '1 day'"
@@ -121,7 +124,8 @@ _DERIVE: Final = tuple(
         f"DELETE FROM {over_all} WHERE {_SOME_TAGS} AND NOT {is_unsummed(by_account)}",  # noqa: S608
         f"""
         INSERT INTO {over_all} (bucket_at, {_ALL}, {_LISTED}) SELECT bucket_at, {_ALL}, {_SUMMED}
-        FROM {by_account} WHERE {_SOME_TAGS} GROUP BY bucket_at, {_ALL} ORDER BY bucket_at
+        FROM {by_account} WHERE {_SOME_TAGS} AND NOT {is_unsummed(over_all)}
+        GROUP BY bucket_at, {_ALL} ORDER BY bucket_at
         """,  # noqa: S608
     )
 )
@@ -146,36 +150,37 @@ _REMAKE: Final = f"""
 _LESS: Final = ", ".join(f"{name} = sums.{name} - gone_sums.{name}" for name in NAMES)
 _SAME: Final = " AND ".join(f"sums.{name} = gone_sums.{name}" for name in ("bucket_at", *_ALL.split(", ")))
 _NOTHING_LEFT: Final = " AND ".join(f"{name} = 0" for name in NAMES)
-_FORGET_ACCOUNT: Final = (
+_FORGET_WAITING: Final = (
     "DELETE FROM usage_tag_delta WHERE account_id = $1",
     "DELETE FROM usage_tag_crowded WHERE account_id = $1",
-    *(
-        f"""
-        WITH gone AS (DELETE FROM {by_account} WHERE account_id = $1 RETURNING *), gone_sums AS (
+)
+_FORGET_ACCOUNT: Final = {
+    store: f"""
+        WITH gone AS (DELETE FROM {by_account} WHERE {_OF_TIME} AND account_id = $4 RETURNING *), gone_sums AS (
             SELECT bucket_at, {_ALL}, {_SUMMED} FROM gone GROUP BY bucket_at, {_ALL}
         )
-        UPDATE {over_all} AS sums SET {_LESS} FROM gone_sums WHERE {_SAME}
-        """  # noqa: S608
-        for by_account, over_all in TABLES.values()
-    ),
-)
-_FORGET_EMPTY: Final = tuple(f"DELETE FROM {over_all} WHERE {_NOTHING_LEFT}" for _, over_all in TABLES.values())  # noqa: S608
-_PURGED: Final[Mapping[Store, tuple[str, ...]]] = {
-    store: tuple(f"DELETE FROM {table} WHERE {_OF_TIME}" for table in tables)  # noqa: S608
-    for store, tables in TABLES.items()
+        UPDATE {over_all} AS sums SET {_LESS} FROM gone_sums
+        WHERE sums.tier = $1 AND sums.bucket_at >= $2 AND sums.bucket_at < $3 AND {_SAME}
+    """  # noqa: S608
+    for store, (by_account, over_all) in TABLES.items()
 }
-_PURGE_MARKS: Final = "DELETE FROM usage_tag_crowded WHERE tier = $1 AND day >= $2 AND day < $3"
-"""Delete the marks of days whose sums are purged."""
+_FORGET_EMPTY: Final = {
+    store: f"DELETE FROM {over_all} WHERE {_OF_TIME} AND {_NOTHING_LEFT}"  # noqa: S608
+    for store, (_, over_all) in TABLES.items()
+}
 
 
 async def compact_tags(connection: Connection, rows: int, *, crowded_min: int = CROWDED_MIN) -> int:
     """Compact at most `rows` deltas in the transaction of `connection`; how many."""
     found = await connection.fetch(_COMPACT, rows)
-    days = [tuple(row)[1:] for row in found if row["account_id"] is not None]
-    if days:
-        columns = [list(column) for column in zip(*days, strict=True)]
-        for row in await connection.fetch(_CROWDED, *columns, crowded_min):
-            account, tier, key, day = row
+    days = defaultdict[int, list[tuple[int, str, datetime]]](list)
+    for row in found:
+        if row["account_id"] is not None:
+            days[row["tier"]].append((row["account_id"], row["tag_key"], row["day"]))
+    for tier, of_tier in days.items():
+        accounts, keys, moments = (list(column) for column in zip(*of_tier, strict=True))
+        values = (tier, min(moments), max(moments), accounts, keys, moments, crowded_min)
+        for account, key, day in await connection.fetch(_CROWDED, *values):
             await connection.execute(_MARK, account, tier, key, day)
             for statement in _FORGET_DAY:
                 await connection.execute(statement, account, tier, key, day)
@@ -194,16 +199,14 @@ async def remake_tags(connection: Connection, tier: int, start: datetime, end: d
     await connection.execute(_REMAKE, tier, start, end, keys)
 
 
-async def forget_account_tags(connection: Connection, account: int) -> None:
-    """Delete all that is summed by tag of an account."""
-    for statement in _FORGET_ACCOUNT:
+async def forget_waiting_tags(connection: Connection, account: int) -> None:
+    """Delete what of an account waits to be summed by tag, and its marks."""
+    for statement in _FORGET_WAITING:
         await connection.execute(statement, account)
-    for statement in _FORGET_EMPTY:
-        await connection.execute(statement)
 
 
-def purged_tags(store: Store) -> Iterator[str]:
-    """Statements that delete the sums of a rollup's partition: of its tier, from its beginning to its end."""
-    yield from _PURGED.get(store, ())
-    if store is Store.USAGE_DAY:
-        yield _PURGE_MARKS
+async def forget_account_tags(connection: Connection, part: Partition, account: int) -> None:
+    """Delete what is summed by tag of an account in the time of a rollup's partition."""
+    of_time = part.tier, part.start, part.end
+    if affected(await connection.execute(_FORGET_ACCOUNT[part.store], *of_time, account)):
+        await connection.execute(_FORGET_EMPTY[part.store], *of_time)

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from policies.policy.model import Store
 from policies.retention import Partition
-from service.retention.rollups.tag_sums import purged_tags
 from service.storage.connection import Connection
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -136,6 +135,7 @@ _OTHERS_OF_TIME: Final[Mapping[Store, tuple[str, ...]]] = {
     Store.USAGE_DAY: (
         "DELETE FROM correction WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3",
         "DELETE FROM bill_claim WHERE tier = $1 AND started_at >= $2 AND started_at < $3",
+        "DELETE FROM usage_tag_crowded WHERE tier = $1 AND day >= $2 AND day < $3",
     ),
 }
 FORGET_ACCOUNT: Final = """
@@ -184,5 +184,5 @@ async def delete_sums(connection: Connection, part: Partition) -> None:
     """Delete what else there is of the partition's time, in the transaction that drops it. Derived sums went before it,
     with partitions of their own.
     """
-    for statement in (*_OTHERS_OF_TIME.get(part.store, ()), *purged_tags(part.store)):
+    for statement in _OTHERS_OF_TIME.get(part.store, ()):
         await connection.execute(statement, part.tier, part.start, part.end)

@@ -26,19 +26,28 @@ from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import OF_DELTAS, OF_ROLLUPS, grouped, merged
 from service.retention.rollups.tag_keys import first_complete_day
-from service.retention.rollups.tag_sums import BY_ACCOUNT, forget_account_tags, remake_tags
+from service.retention.rollups.tag_sums import (
+    BY_ACCOUNT,
+    COMPACT_ROWS,
+    compact_tags,
+    forget_account_tags,
+    forget_waiting_tags,
+    remake_tags,
+)
+from service.retention.rollups.tag_sums import EVERY_TABLE as TAG_TABLES
+from service.retention.rollups.tag_sums import TABLES as BY_STORE
 from service.retention.rollups.totals import DERIVED_SUMS, added
 from service.storage.citus.engine import engine_on
 from service.storage.cold.catalogue import AGE_MIN, cold_files, overlapping
 from service.storage.connection import Connection, one_row
 from service.storage.partitioning.sums import beside
-from service.storage.partitions import quoted
+from service.storage.partitions import catalogue_of, quoted
 from service.storage.shared.election import older_service_runs
 from service.storage.statements.write import DELTA_COLUMNS, DELTA_NUMBERS, delta_rows_of
 
 CALLS_A_ROW: Final = 3
 """Sums that are kept have a row for so many calls, or for more."""
-CALLS_MIN: Final = 100
+CALLS_MIN: Final = 20
 """Days of fewer calls keep their sums, which are few."""
 WORK_S: Final = 60.0
 """How long a round of maintenance looks at days."""
@@ -51,7 +60,9 @@ _MARGIN: Final = timedelta(days=7)
 _EMPTY_BYTES: Final = 2**20
 _ENTRY_BYTES: Final = 200
 _IS_SETTLED: Final = """
-    SELECT EXISTS (SELECT 1 FROM tortoise_migrations WHERE name = '0043_unsummed_days' AND applied_at + $1 <= now())
+    SELECT EXISTS (
+        SELECT 1 FROM tortoise_migrations WHERE name = '0046_tag_sum_partitions' AND applied_at + $1 <= now()
+    )
 """
 """Whether the migration was so long ago."""
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
@@ -60,9 +71,13 @@ TABLES: Final = tuple(
     table for store, resting in DERIVED_SUMS.items() for table in (store.value, *(sums.table for sums in resting))
 )
 """The tables of sums that may have no rows of a day, each by itself."""
-EVERY_TABLE: Final = (*TABLES, *BY_ACCOUNT)
-"""The same and those by tag and account, which a day is without together."""
-OUTLIVING: Final = (Store.USAGE_DAY.value, *(sums.table for sums in DERIVED_SUMS[Store.USAGE_DAY]), *BY_ACCOUNT)
+EVERY_TABLE: Final = (*TABLES, *TAG_TABLES)
+"""The same and those by tag."""
+OUTLIVING: Final = (
+    Store.USAGE_DAY.value,
+    *(sums.table for sums in DERIVED_SUMS[Store.USAGE_DAY]),
+    *BY_STORE[Store.USAGE_DAY],
+)
 """Those to be made before calls go: by day, because they are kept for longer."""
 _DERIVED: Final = {store.value: {sums.table for sums in resting} for store, resting in DERIVED_SUMS.items()}
 _IN_FILE: Final = """
@@ -75,7 +90,7 @@ _OF_DAY: Final = "tier = $1 AND bucket_at >= $2 AND bucket_at < $2::timestamptz 
 _STARTED: Final = _OF_DAY.replace("bucket_at", "started_at")
 _ROWS: Final = f"SELECT (SELECT count(*) FROM call WHERE {_STARTED}) AS calls, " + ", ".join(  # noqa: S608
     f"(SELECT count(*) FROM {table} WHERE {_OF_DAY}) AS {table}"  # noqa: S608
-    for table in (*TABLES, "usage_tag_half_hour")
+    for table in EVERY_TABLE
 )
 """How many calls a day has, and how many rows each table of sums has of it."""
 _TAGGED: Final = f"SELECT coalesce(sum(calls), 0)::bigint FROM usage_tag_day WHERE {_OF_DAY}"  # noqa: S608
@@ -83,7 +98,7 @@ _TAGGED: Final = f"SELECT coalesce(sum(calls), 0)::bigint FROM usage_tag_day WHE
 _TAG_KEYS: Final = "SELECT tag_key FROM usage_tag_key ORDER BY tag_key"
 """The tags of which deltas are made."""
 _TAGGED_OF_ACCOUNT: Final = """
-    SELECT of_tier, of_day FROM usage_unsummed WHERE 'usage_tag_day' = ANY (sums) AND EXISTS (
+    SELECT of_tier, of_day FROM usage_unsummed WHERE sums && $2::text[] AND EXISTS (
         SELECT 1 FROM call
         WHERE account_id = $1 AND tier = of_tier AND started_at >= of_day AND started_at < of_day + interval '1 day'
             AND tags IS NOT NULL
@@ -199,10 +214,13 @@ async def look_at(owner: asyncpg.Pool, tier: int, day: datetime) -> tuple[str, .
             await _make(connection, tier, day, set[str]().union(*_DERIVED.values()).intersection(row["sums"]))
         rows = dict(await one_row(connection, _ROWS, tier, day))
         calls = rows.pop("calls")
-        tag_rows, tagged = rows.pop("usage_tag_half_hour"), await connection.fetchval(_TAGGED, tier, day)
-        dear = tuple(table for table, count in rows.items() if calls >= CALLS_MIN and count * CALLS_A_ROW > calls)
-        if tagged >= CALLS_MIN and tag_rows * CALLS_A_ROW > tagged:
-            dear += BY_ACCOUNT
+        tagged: int = await connection.fetchval(_TAGGED, tier, day)
+        dear = tuple(
+            table
+            for table, count in rows.items()
+            for of in [tagged if table in TAG_TABLES else calls]
+            if of >= CALLS_MIN and count * CALLS_A_ROW > of
+        )
         await leave(connection, tier, day, dear)
         return dear
 
@@ -214,7 +232,7 @@ async def make_tag_sums_of(owner: asyncpg.Pool, account: int) -> None:
     async with owner.acquire() as connection:
         if not engine_on(connection).leaves_days_unsummed:  # Citus does not join the days with calls
             return
-        days = await connection.fetch(_TAGGED_OF_ACCOUNT, account)
+        days = await connection.fetch(_TAGGED_OF_ACCOUNT, account, list(BY_ACCOUNT))
     for tier, day in days:
         await make_sums(owner, TierDays(tier, day, day + _DAY), BY_ACCOUNT)
 
@@ -224,7 +242,11 @@ async def forget_tags_of(owner: asyncpg.Pool, account: int) -> None:
     await make_tag_sums_of(owner, account)
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, COMPACTION_LOCK)
-        await forget_account_tags(connection, account)
+        await forget_waiting_tags(connection, account)
+    for part in (await catalogue_of(owner, BY_STORE, sized=False)).partitions:
+        async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+            await connection.execute(_LOCK, COMPACTION_LOCK)
+            await forget_account_tags(connection, part, account)
 
 
 async def make_sums(owner: asyncpg.Pool, days: TierDays, tables: Collection[str] = EVERY_TABLE) -> int:
@@ -276,12 +298,14 @@ async def _make(connection: Connection, tier: int, day: datetime, tables: Collec
         for table in plain:
             await connection.execute(_FORGET[table], tier, day)
         await connection.execute(_made(plain), tier, day)
-    if any(table in tables for table in BY_ACCOUNT):
-        keys = [key for (key,) in await connection.fetch(_TAG_KEYS)]
-        await remake_tags(connection, tier, day, day + _DAY, keys)
-        tables = {*tables, *BY_ACCOUNT}
     if tables:
         await connection.execute(_SUMMED, tier, day, list(tables))
+    if any(table in tables for table in TAG_TABLES):
+        keys = [key for (key,) in await connection.fetch(_TAG_KEYS)]
+        await remake_tags(connection, tier, day, day + _DAY, keys)
+        # At once: of what waits, a purge may have dropped the partitions by then.
+        while await compact_tags(connection, COMPACT_ROWS):
+            pass
 
 
 def _days(part: Partition, first: datetime, last: datetime) -> Iterable[datetime]:
@@ -301,7 +325,7 @@ async def _reclaim(context: RetentionContext, days: Collection[tuple[int, dateti
         if any(part.tier == tier and part.start <= day < part.end for tier, day in days)
         for name in (part.name, *(own.name for own in beside(part)))
     ]
-    for table in (*tables, *BY_ACCOUNT):
+    for table in tables:
         with suppress(asyncpg.PostgresError):
             async with context.owner.acquire() as connection:
                 await connection.execute(f"VACUUM (ANALYZE) {quoted(table)}", timeout=3600)

@@ -10,10 +10,16 @@ from policies.retention import Partition
 from service.storage.connection import Connection, Queryable
 
 DERIVED: Final[Mapping[Store, tuple[str, ...]]] = {
-    Store.USAGE_QUARTER: ("usage_quarter_all", "usage_hour_all", "usage_half_hour"),
-    Store.USAGE_DAY: ("usage_day_all",),
+    Store.USAGE_QUARTER: (
+        "usage_quarter_all",
+        "usage_hour_all",
+        "usage_half_hour",
+        "usage_tag_half_hour",
+        "usage_tag_half_hour_all",
+    ),
+    Store.USAGE_DAY: ("usage_day_all", "usage_tag_day", "usage_tag_day_all"),
 }
-"""The tables that are derived from each rollup."""
+"""The tables that are derived from each rollup, and those by tag that are kept as long."""
 DERIVED_TABLES: Final = tuple(table for tables in DERIVED.values() for table in tables)
 
 _ROLLUPS: Final = [store.value for store, tables in DERIVED.items() for _ in tables]
@@ -43,6 +49,15 @@ _LEFT_BEHIND: Final = """
         AND to_regclass(quote_ident(replace(c.relname, derived.name || '_t', derived.store || '_t'))) IS NULL
 """
 """Those of derived tables beside which no partition of their rollup is left: an older service dropped that alone."""
+_OUTSIDE: Final = """
+    SELECT store AS table, name, true AS pending FROM calledger_partitions($1) WHERE pending
+    UNION ALL
+    SELECT derived.name, c.relname, false FROM pg_class AS c
+    JOIN unnest($1::text[]) AS derived (name) ON c.relname ~ ('^' || derived.name || '_t[0-9]+_[0-9]{8}(_[0-9]+)?$')
+    WHERE c.relkind = 'r' AND NOT c.relispartition AND c.relnamespace = current_schema()::regnamespace
+    ORDER BY name
+"""
+"""Partitions of derived tables that no query sees any more and that are still on the disk."""
 
 
 class Beside(NamedTuple):
@@ -72,6 +87,13 @@ async def missing(connection: Connection, stores: Iterable[Store], most: int) ->
         rollup = Partition(Store(store), name, tier, start, end)
         found.append((next(one for one in beside(rollup) if one.table == table), rollup))
     return found
+
+
+async def outside(source: Queryable) -> list[tuple[str, bool]]:
+    """The names of partitions of derived sums that are still on the disk outside their table, each with whether its
+    detach is pending.
+    """
+    return [(row["name"], row["pending"]) for row in await source.fetch(_OUTSIDE, list(DERIVED_TABLES))]
 
 
 async def left_behind(source: Queryable) -> list[Beside]:

@@ -1,7 +1,6 @@
 """Days whose sums do not pay: calls answer instead, exactly and at every moment, and are summed before they go."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ from service.query.reader import Reader
 from service.query.records.account_list import count_calls
 from service.query.usage.consistency import check_usage
 from service.query.usage.facets import read_facets
-from service.query.usage.report import CostSource, read_costs, reading_of, statement_of
+from service.query.usage.report import read_costs, reading_of, statement_of
 from service.query.usage.report_request import CostRequest
 from service.query.usage.source import UsageReader
 from service.query.usage.total_count import count_rows
@@ -35,9 +34,6 @@ from service.retention.audit.fsck import check_ledger
 from service.retention.locks import ERASURE, PURGE
 from service.retention.rollups.compaction import LOCK, Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
-from service.retention.rollups.tag_check import check_tags, check_tags_of_all
-from service.retention.rollups.tag_sums import BY_ACCOUNT as BY_ACCOUNT_AND_TAG
-from service.retention.rollups.tag_sums import derive_tags
 from service.retention.rollups.totals_check import check_derived_sums
 from service.retention.rollups.unsummed import (
     OUTLIVING,
@@ -115,7 +111,7 @@ async def differences(ledger: Ledger) -> list[object]:
         (sparse(200), set[str]()),
         (sparse(200, models=1), {"usage_hour_all", "usage_day_all", "usage_day"}),
         (dense(200), set(TABLES)),
-        (sparse(50), set(TABLES)),
+        (sparse(15), set(TABLES)),
     ],
     ids=["sparse", "sparse, of one model", "dense", "few"],
 )
@@ -290,53 +286,6 @@ async def test_calls_are_not_planned_where_sums_have_their_days(ledger: Ledger) 
     assert planned == dict(zip(known, [False] * 4 + [True] * 3, strict=True))
 
 
-async def test_sums_by_tag_and_account_go_and_those_over_all_accounts_stay(either: Ledger) -> None:
-    """Where each account's calls have a row of their own: what a tag cost is as before, by account too, and fsck sees
-    damage to what is left. Made again, sums by account are as they were.
-    """
-    await either.sum_tags("team")
-    await either.report(replace(one, tags={"team": "ads"} if one.latency_ms else {}) for one in sparse(200))
-    await either.compaction.compact_all()
-    owner, reader = either.database.owner, either.reader(await either.now())
-
-    async def by_team(*dimensions: str) -> dict[tuple[str | None, ...], int]:
-        within = And((Compare("startedAt", "gte", EARLIER), Compare("startedAt", "lt", EARLIER + DAY)))
-        report = await read_costs(reader, CostRequest(within, dimensions, tags=["team"], first=10_000))
-        assert report.coverage.source is (CostSource.CALLS if dimensions and unsummed else CostSource.ROLLUPS)
-        found = Counter[tuple[str | None, ...]]()
-        for row in report.rows:
-            found[*row.key.values.values(), (row.key.tags or {})["team"]] += int(row.figures.sums["calls"])
-        return found
-
-    unsummed = False
-    before = [await by_team(), await by_team("ACCOUNT")]
-    assert set(BY_ACCOUNT_AND_TAG) <= set(await look_at(owner, 1, EARLIER))
-    unsummed = True
-    await either.report([Reported(EARLIER, account="account-0", tags={"team": "late"})])
-    await Compaction(owner).compact_all()
-    after = [await by_team(), await by_team("ACCOUNT")]
-
-    assert before[0] == {("ads",): 199, (None,): 1}
-    assert after == [before[0] | {("late",): 1}, before[1] | {("account-0", "late"): 1}]
-    assert [await owner.fetchval(f"SELECT count(*) FROM {table}") for table in BY_ACCOUNT_AND_TAG] == [0, 0]
-    assert await tag_differences(either) == []
-    await owner.execute("UPDATE usage_tag_day_all SET calls = calls + 1 WHERE tag_value = 'late'")
-    assert await tag_differences(either) == ["usage_tag_day_all"]
-    await owner.execute("UPDATE usage_tag_day_all SET calls = calls - 1 WHERE tag_value = 'late'")
-
-    await make_sums(owner, OF_DAY)
-    await either.compaction.compact_all()
-    unsummed = False
-    assert [await by_team(), await by_team("ACCOUNT")] == after
-    assert await tag_differences(either) == [] == await differences(either)
-
-
-async def tag_differences(ledger: Ledger) -> list[str]:
-    owner, policy = ledger.database.owner, ledger.policy
-    checks = (check_tags(owner, policy), check_tags_of_all(owner, policy))
-    return [found.table for check in checks async for found in check]
-
-
 async def test_maintenance_looks_at_days_that_are_over(retained: RetainedLedger) -> None:
     """From a day after the migration on, and once each: not at today, nor at days that are soon past their window.
     Accounts count their calls all the same.
@@ -423,19 +372,6 @@ async def test_no_day_loses_its_sums_beside_an_older_service(retained: RetainedL
     older = await asyncpg.connect(retained.ingest.url, server_settings={"application_name": "calledger maintenance"})
     assert await leave_unsummed(retained.retention, settled=AT_ONCE) == 0
     await older.close()
-
-
-async def test_sums_over_all_accounts_are_never_made_of_no_sums_by_account(ledger: Ledger) -> None:
-    """Of a day whose sums by tag and account are left to calls: who would derive from these leaves what there is."""
-    await ledger.sum_tags("team")
-    await ledger.report(replace(one, tags={"team": "ads"}) for one in sparse(200))
-    await ledger.compaction.compact_all()
-    owner = ledger.database.owner
-    assert set(BY_ACCOUNT_AND_TAG) <= set(await look_at(owner, 1, EARLIER))
-    async with owner.acquire() as connection, connection.transaction():
-        await derive_tags(connection, 1, EARLIER, ["team"])
-    assert await owner.fetchval("SELECT sum(calls) FROM usage_tag_day_all") == 200
-    assert await tag_differences(ledger) == []
 
 
 async def test_sums_of_calls_in_files_are_not_made_of_no_calls(database_url: str, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: Retained
     moment = NOW - timedelta(days=5)
     await keep_tags(retained.retention)
     rows = [
-        call(f"{n}", started_at=moment.isoformat(), account="acme" if n < 2 else f"a{n}", tags={"team": f"t{n}"})
+        call(f"{n}", started_at=moment.isoformat(), account="acme" if n < 2 else f"a{n}", tags={"team": f"t{n % 5}"})
         for n in range(150)
     ]
     rows[0] |= {"tags": {"team": "worker-77315"}}
