@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import Any, BinaryIO, Final, Self, TypeAlias
 
 from policies import AmountPart, Attributes, Report
+from service.gc_tuning import expect_rows
 from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection, Row
 from service.ingest.pipeline.long_rows import drained
@@ -149,6 +150,7 @@ def _framed(value: object) -> bytes:
 def serve(given: BinaryIO, taken: BinaryIO) -> None:
     """Read rows from `given` and write what they are to `taken`, until there are no more."""
     read: Reader = _next(given)
+    expect_rows()
     while (rows := _next(given)) is not None:
         taken.write(_framed([packed(read(row)) for row in rows]))
         taken.flush()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.commands.service import huge_pages
-from service.commands.service.memory import YOUNG_MAX
+from service.gc_tuning import YOUNG_MAX
 
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 HUGE_BYTES = """

@@ -27,6 +27,7 @@ from service.commands.data.source_options import (
 )
 from service.commands.options import Data, verb
 from service.errors import OperatorError
+from service.gc_tuning import expect_rows
 from service.imports.addresses import open_source
 from service.imports.column_maps import check_columns, form_of, load_map, suggest
 from service.imports.counts import ImportCounts
@@ -125,6 +126,7 @@ async def _import(
 ) -> int:
     """Import, and say what became of the rows; how many were refused. `which`: account, whether anew, since when."""
     account, restart, since = which
+    expect_rows()
     progress = Progress(
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
