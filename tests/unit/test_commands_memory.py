@@ -26,6 +26,15 @@ for thread in threading.enumerate():
 print(before, kilobytes())
 """
 
+READING = """
+import gc
+import io
+from service.imports.reading import serve
+
+serve(io.BytesIO(), io.BytesIO())
+print(gc.get_threshold()[0], len(gc.get_objects()))
+"""
+
 STARTED = """
 import gc
 import service.server.application
@@ -43,6 +52,15 @@ def test_the_collector_leaves_alone_what_the_start_made() -> None:
     ready, young, seen, frozen = said
     assert (ready, int(young)) == ("ready", YOUNG_MAX)
     assert int(seen) < 1_000 < 50_000 < int(frozen)
+
+
+def test_so_it_does_where_rows_of_an_import_are_read() -> None:
+    """In the process that reads them, from the first one on."""
+    said = subprocess.run([sys.executable, "-c", READING], capture_output=True, text=True, check=True).stdout.split()
+
+    young, seen = map(int, said)
+    assert young == YOUNG_MAX
+    assert seen < 1_000
 
 
 @pytest.mark.skipif(not HUGE_PAGES.is_file() or "[never]" in HUGE_PAGES.read_text(), reason="Linux has no huge pages")
