@@ -192,6 +192,7 @@ async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
             assert "LIMIT" in branch
 
 
+@pytest.mark.plain("watches which methods of a driver are called")
 async def test_only_what_is_asked_for_is_selected(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query of two fields selects their columns and the key, and a count selects no row at all."""
     spied = Spied(seeded, monkeypatch)
