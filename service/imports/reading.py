@@ -18,11 +18,11 @@ from operator import attrgetter
 from typing import Any, BinaryIO, Final, Self, TypeAlias
 
 from policies import AmountPart, Attributes, Report
-from service.gc_tuning import expect_rows
 from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection, Row
 from service.ingest.pipeline.long_rows import drained
 from service.logs import get_logger
+from service.memory import expect_rows
 
 log = get_logger()
 

@@ -27,7 +27,6 @@ from service.commands.data.source_options import (
 )
 from service.commands.options import Data, verb
 from service.errors import OperatorError
-from service.gc_tuning import expect_rows
 from service.imports.addresses import open_source
 from service.imports.column_maps import check_columns, form_of, load_map, suggest
 from service.imports.counts import ImportCounts
@@ -35,6 +34,7 @@ from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
 from service.ingest.results import Status
+from service.memory import expect_rows
 from service.runtime.runtime import Runtime
 
 app = verb()
