@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                     checks integer NOT NULL,
                     checks_done integer NOT NULL,
                     id uuid NOT NULL PRIMARY KEY,
-                    whole boolean NOT NULL,
+                    is_full boolean NOT NULL,
                     state text COLLATE "C" NOT NULL,
                     requested_by text COLLATE "C" NOT NULL,
                     failure text COLLATE "C",

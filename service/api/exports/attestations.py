@@ -60,7 +60,7 @@ class Attestation(Node):
     requested_at: datetime = described("When it was asked for, or begun.")
     requested_by: str = described("Key id, or `cli` for `calledger attest`.")
     days: int = described("How many days it looks back on.")
-    whole: bool = described("Whether all partitions and days were checked: none was left out as unchanged.")
+    full: bool = described("Whether all partitions and days were checked: none was left out as unchanged.")
     checks: int | None = described("How many checks it makes; null before it has begun.")
     checks_done: int | None = described("How many of them are done.")
     ended_at: datetime | None = described("When it was made, or failed.")
@@ -190,7 +190,7 @@ def attestation_node(record: AttestationRecord) -> Attestation:
         requested_at=record.requested_at,
         requested_by=record.requested_by,
         days=record.days,
-        whole=record.whole,
+        full=record.is_full,
         checks=record.checks or None,
         checks_done=record.checks_done if record.checks else None,
         ended_at=record.ended_at,

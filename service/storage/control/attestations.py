@@ -43,7 +43,7 @@ _ALIVE: Final = f"""
     )
 """
 _COLUMNS: Final = f"""
-    id, requested_by, requested_at, days, whole, checks, checks_done, ended_at, failure, ledger_index,
+    id, requested_by, requested_at, days, is_full, checks, checks_done, ended_at, failure, ledger_index,
     (SELECT leaf FROM ledger_entry WHERE index = ledger_index) AS leaf, octet_length(statement) AS bytes,
     (SELECT min(size) FROM ledger_checkpoint WHERE size > ledger_index) AS checkpoint_size,
     CASE WHEN state = 'RUNNING' AND NOT {_ALIVE} THEN 'FAILED' ELSE state END AS state
@@ -60,7 +60,7 @@ _RECENT: Final = """
 """
 """How many statements keys have asked for lately, and in how many seconds the first of them counts no more."""
 _ADD: Final = """
-    INSERT INTO attestation (id, state, requested_by, requested_at, days, whole, checks, checks_done)
+    INSERT INTO attestation (id, state, requested_by, requested_at, days, is_full, checks, checks_done)
     VALUES ($1, $2, $3, clock_timestamp(), $4, $5, 0, 0)
 """
 _ONE: Final = f"SELECT {_COLUMNS} FROM attestation WHERE id = $1"  # noqa: S608
@@ -115,7 +115,7 @@ class AttestationBusyError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class AttestationRecord:
-    """One statement, made or asked for. `whole`: of all partitions and days, none left out.
+    """One statement, made or asked for. `is_full`: of all partitions and days, none left out.
 
     `digest` (`sha256:...`), `unmet` (how many of its requirements are not met) and `ledger_index` are those of the
     ledger's entry, and None before there is one. `checkpoint_size`: of the first checkpoint that covers that entry;
@@ -127,7 +127,7 @@ class AttestationRecord:
     requested_by: str
     requested_at: datetime
     days: int
-    whole: bool
+    is_full: bool
     checks: int
     checks_done: int
     ended_at: datetime | None
@@ -152,17 +152,17 @@ async def queue_attestation(connection: Connection, requested_by: str, *, days: 
     if recent["number"] >= REQUESTS_MAX:
         message = f"{REQUESTS_MAX} statements were asked for within a day: `calledger attest` makes one at once"
         raise AttestationBusyError(message, seconds=max(1, recent["seconds"]))
-    return await _added(connection, AttestationState.QUEUED, requested_by, days=days, whole=False)
+    return await _added(connection, AttestationState.QUEUED, requested_by, days=days, is_full=False)
 
 
-async def begin_attestation(connection: Connection, *, days: int, whole: bool) -> UUID:
+async def begin_attestation(connection: Connection, *, days: int, is_full: bool) -> UUID:
     """Record a statement that the command line makes from now on; its id. The caller has `LOCK`."""
-    return await _added(connection, AttestationState.RUNNING, CLI, days=days, whole=whole)
+    return await _added(connection, AttestationState.RUNNING, CLI, days=days, is_full=is_full)
 
 
-async def _added(connection: Connection, state: AttestationState, requested_by: str, *, days: int, whole: bool) -> UUID:
+async def _added(connection: Connection, state: AttestationState, requested_by: str, *, days: int, is_full: bool) -> UUID:
     id_ = uuid4()
-    await connection.execute(_ADD, id_, state, requested_by, days, whole)
+    await connection.execute(_ADD, id_, state, requested_by, days, is_full)
     return id_
 
 

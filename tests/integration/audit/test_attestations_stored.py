@@ -144,7 +144,7 @@ async def test_what_is_past_its_time_is_forgotten(retained: RetainedLedger) -> N
     """The next run removes it; what waits and what is young stays."""
     await made(retained)
     await retained.retention.owner.execute(
-        "INSERT INTO attestation (id, state, requested_by, requested_at, days, whole, checks, checks_done) "
+        "INSERT INTO attestation (id, state, requested_by, requested_at, days, is_full, checks, checks_done) "
         "SELECT gen_random_uuid(), 'FAILED', 'cli', now() - interval '401 days', 1, false, 0, 0"
     )
     assert len(await listed(retained)) == 2
@@ -192,7 +192,7 @@ async def empty(case: Case) -> None:
 async def add(case: Case) -> None:
     await case.sql(
         "INSERT INTO attestation SELECT requested_at, ended_at, ledger_index, days, checks, checks_done, "
-        "gen_random_uuid(), whole, state, requested_by, failure, statement FROM attestation LIMIT 1"
+        "gen_random_uuid(), is_full, state, requested_by, failure, statement FROM attestation LIMIT 1"
     )
 
 

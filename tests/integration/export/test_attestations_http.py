@@ -20,7 +20,7 @@ from service.retention.audit.attestation.making import Attestation, attest
 
 ROOT = Path(__file__).parents[3]
 FIELDS = """
-    id state requestedBy days whole checks checksDone unmet digest ledgerIndex checkpointSize bytes url signedUrl
+    id state requestedBy days full checks checksDone unmet digest ledgerIndex checkpointSize bytes url signedUrl
     failure
 """
 LISTED = f"query($first: Int, $after: String) {{ attestations(first: $first, after: $after) {{ totalCount nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}"  # noqa: E501

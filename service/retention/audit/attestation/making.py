@@ -62,7 +62,7 @@ async def attest(
     `again` and `full` are those of `check_ledger`. Raises AttestationBusyError while another one is being made.
     """
     async with _alone(context):
-        id_ = await begin(context, days=days, whole=full)
+        id_ = await begin(context, days=days, is_full=full)
         return await _made(context, ledger, applied, id_, actor=CLI, days=days, again=again, full=full)
 
 

@@ -21,10 +21,10 @@ async def request_attestation(context: RetentionContext, *, days: int, actor: st
     return id_
 
 
-async def begin(context: RetentionContext, *, days: int, whole: bool) -> UUID:
+async def begin(context: RetentionContext, *, days: int, is_full: bool) -> UUID:
     """Record that the command line makes a statement from now on; its id. A run that ends without one stays seen."""
     async with context.owner.acquire() as connection, connection.transaction():
-        id_ = await begin_attestation(connection, days=days, whole=whole)
+        id_ = await begin_attestation(connection, days=days, is_full=is_full)
         await _ledgered(context, connection, id_, days=days, actor=CLI)
     return id_
 
