@@ -95,7 +95,7 @@ class StatementDownload:
         async with self._runtime.database.reading(None) as connection:
             stored = await statement_of(connection, record.id)
         if stored is None or f"sha256:{sha256(stored).hexdigest()}" != record.digest:
-            log.error("a stored statement of retention is not as the ledger has it", attestation=str(record.id))
+            log.error("a stored statement of retention is not as the ledger has it", run=str(record.id))
             raise AlteredError
         return stored
 

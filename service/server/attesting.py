@@ -49,7 +49,7 @@ async def _make(runtime: Runtime, id_: UUID) -> None:
         await _end(process)
     # Nothing happens to one that was made.
     await end_unmade(runtime.database.owner, id_, _ENDED)
-    log.info("a statement of retention was worked at", attestation=str(id_), code=code)
+    log.info("a statement of retention was worked at", run=str(id_), code=code)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

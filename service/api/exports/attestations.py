@@ -68,7 +68,7 @@ class Attestation(Node):
     digest: Digest | None = described("SHA-256 of what it says, by the ledger's entry; null unless DONE.")
     ledger_index: BigInt | None = described("The ledger's entry of it; null unless DONE.")
     checkpoint_size: BigInt | None = described(
-        "Size of the first signed checkpoint that covers the entry: `checkpoint(size:)` has it. The file has the newest."
+        "Size of the first checkpoint that covers the entry: `checkpoint(size:)` has it. The file has the newest."
     )
     bytes: BigInt | None = described("Size of what it says, without proofs; null unless DONE.")
     url: str | None = described(

@@ -10,7 +10,7 @@ import typer
 from service.commands.common import in_runtime, say
 from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, verb
-from service.retention.audit.attestation.making import Attestation, attest_queued
+from service.retention.audit.attestation.making import MadeAttestation, attest_queued
 from service.retention.audit.attestation.making import attest as make_attestation
 from service.retention.audit.attestation.page import page
 from service.retention.audit.attestation.proofs import attestation_lines, covering_checkpoint
@@ -25,7 +25,9 @@ _QUEUED = typer.Option("--queued", hidden=True, help="Make the statement of this
 def attest(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="The JSON to write, with a page for people next to it.", show_default=False),
+        typer.Argument(
+            metavar="[FILE]", help="The JSON to write, with a page for people next to it.", show_default=False
+        ),
     ] = None,
     days: Annotated[
         int, typer.Option(min=1, max=PERIOD_DAYS_MAX, help="Period that the statement looks back on.")
@@ -63,7 +65,7 @@ async def _attest(runtime: Runtime, file: Path | None, days: int, full: bool, qu
     return unmet(made.statement) == 0
 
 
-async def _write(runtime: Runtime, file: Path, made: Attestation) -> Path:
+async def _write(runtime: Runtime, file: Path, made: MadeAttestation) -> Path:
     """Write the statement, and its page, whose path is returned."""
     page_file = file.with_suffix(".html")
     if page_file == file:

@@ -34,9 +34,7 @@ def attestations(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str
             yield f"statement `{id_}` is in entry {known.index} of the ledger and not here"
 
 
-def _statement_differences(
-    record: Record, name: str, known: RecordedAttestation, row: asyncpg.Record
-) -> Iterable[str]:
+def _statement_differences(record: Record, name: str, known: RecordedAttestation, row: asyncpg.Record) -> Iterable[str]:
     if (known.actor, known.days) != (row["requested_by"], row["days"]):
         yield f"{name} was asked for by another key or for other days by entry {known.index} of the ledger"
     if known.made is None:

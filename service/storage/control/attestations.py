@@ -160,7 +160,9 @@ async def begin_attestation(connection: Connection, *, days: int, is_full: bool)
     return await _added(connection, AttestationState.RUNNING, CLI, days=days, is_full=is_full)
 
 
-async def _added(connection: Connection, state: AttestationState, requested_by: str, *, days: int, is_full: bool) -> UUID:
+async def _added(
+    connection: Connection, state: AttestationState, requested_by: str, *, days: int, is_full: bool
+) -> UUID:
     id_ = uuid4()
     await connection.execute(_ADD, id_, state, requested_by, days, is_full)
     return id_

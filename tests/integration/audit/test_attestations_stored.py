@@ -13,7 +13,7 @@ from retaining import SHORT, RetainedLedger, open_retained
 from policies import digest
 from policies.evidence.attestation import canonical, statement_digest
 from service.ledger import Checkpoints, LedgerKind
-from service.retention.audit.attestation.making import Attestation, NotQueuedError, attest, attest_queued
+from service.retention.audit.attestation.making import MadeAttestation, NotQueuedError, attest, attest_queued
 from service.retention.audit.attestation.requests import request_attestation
 from service.retention.audit.attestation.statement import unmet
 from service.retention.audit.start_check import differences_at_start
@@ -42,7 +42,7 @@ async def retained(database_url: str, tmp_path: Path) -> AsyncIterator[RetainedL
         yield retained
 
 
-async def made(retained: RetainedLedger) -> Attestation:
+async def made(retained: RetainedLedger) -> MadeAttestation:
     return await attest(retained.retention, retained.ledger, APPLIED, days=92)
 
 
@@ -170,7 +170,9 @@ async def edit(case: Case) -> None:
 
 
 async def swap(case: Case) -> None:
-    await case.sql("UPDATE attestation SET statement = (SELECT statement FROM attestation ORDER BY ledger_index LIMIT 1)")
+    await case.sql(
+        "UPDATE attestation SET statement = (SELECT statement FROM attestation ORDER BY ledger_index LIMIT 1)"
+    )
 
 
 async def lead_elsewhere(case: Case) -> None:

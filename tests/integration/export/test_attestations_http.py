@@ -16,7 +16,7 @@ from http_server import Served
 from policies.evidence.verify import EvidenceError, verify_attestation
 from policies.policy.model import Role
 from service.ledger import LedgerKind
-from service.retention.audit.attestation.making import Attestation, attest
+from service.retention.audit.attestation.making import MadeAttestation, attest
 
 ROOT = Path(__file__).parents[3]
 FIELDS = """
@@ -25,11 +25,13 @@ FIELDS = """
 """
 LISTED = f"query($first: Int, $after: String) {{ attestations(first: $first, after: $after) {{ totalCount nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}"  # noqa: E501
 ONE = f"query($id: ID!) {{ attestation(id: $id) {{ {FIELDS} }} node(id: $id) {{ id }} }}"
-REQUEST = f"mutation($in: RequestAttestationInput!) {{ requestAttestation(input: $in) {{ attestation {{ {FIELDS} }} }} }}"
+REQUEST = (
+    f"mutation($in: RequestAttestationInput!) {{ requestAttestation(input: $in) {{ attestation {{ {FIELDS} }} }} }}"
+)
 KEY = "{ checkpoint { publicKey } }"
 
 
-async def made(served: Served) -> Attestation:
+async def made(served: Served) -> MadeAttestation:
     return await attest(served.runtime.retention, served.runtime.ledger, served.runtime.applied, days=92)
 
 

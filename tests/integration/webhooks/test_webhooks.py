@@ -30,7 +30,9 @@ from yarl import URL
 from service.delivery.attempts import FIRST_S
 from service.storage.embedded.connection import database as embedded_database
 
-LOOKING = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' AND query LIKE '%FROM reconciliation%made_at >=%'"
+LOOKING = (
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' AND query LIKE '%FROM reconciliation%made_at >=%'"
+)
 PAUSE = """
     SELECT next_at - (attempts #>> '{-1,at}')::timestamptz FROM webhook_delivery WHERE attempts @> '[{"status": 500}]'
 """

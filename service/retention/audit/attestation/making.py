@@ -16,6 +16,7 @@ from policies.evidence import LedgerKind
 from policies.evidence.attestation import canonical, statement_digest
 from service.errors import CalledgerError, RequestError
 from service.ledger import Checkpoints, Ledger
+from service.log_redaction import guarded
 from service.retention.audit.attestation.requests import begin
 from service.retention.audit.attestation.statement import make_statement, unmet
 from service.retention.context import RetentionContext
@@ -40,7 +41,7 @@ class NotQueuedError(RequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Attestation:
+class MadeAttestation:
     """A statement that was made: its id, the index of its entry in the ledger, and what it says."""
 
     id: UUID
@@ -56,7 +57,7 @@ async def attest(
     days: int,
     again: bool = False,
     full: bool = False,
-) -> Attestation:
+) -> MadeAttestation:
     """Make and store a statement of the last `days` days, for the command line, with a checkpoint that covers it.
 
     `again` and `full` are those of `check_ledger`. Raises AttestationBusyError while another one is being made.
@@ -68,7 +69,7 @@ async def attest(
 
 async def attest_queued(
     context: RetentionContext, ledger: Ledger, applied: AppliedPolicy, id_: UUID
-) -> Attestation:
+) -> MadeAttestation:
     """Make and store a statement that a key has asked for. Partitions and days that are unchanged since an earlier run
     are left out.
 
@@ -103,7 +104,7 @@ async def _made(
     days: int,
     again: bool,
     full: bool,
-) -> Attestation:
+) -> MadeAttestation:
     async def noted(checks: int, done: int) -> None:
         """Say how far it is."""
         await note_progress(context.owner, id_, checks, done)
@@ -114,10 +115,11 @@ async def _made(
     except BaseException as error:
         # Where the database is away, it is seen by the lock that nobody makes it any more.
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await fail_attestation(context.owner, id_, str(error) if isinstance(error, CalledgerError) else _UNKNOWN)
+            reason = guarded(str(error)) if isinstance(error, CalledgerError) else _UNKNOWN
+            await fail_attestation(context.owner, id_, reason)
         raise
     await Checkpoints(ledger).sign()
-    return Attestation(id_, index, statement)
+    return MadeAttestation(id_, index, statement)
 
 
 async def _stored(context: RetentionContext, ledger: Ledger, id_: UUID, statement: dict[str, Any], actor: str) -> int:
