@@ -31,7 +31,7 @@ from service.delivery.attempts import FIRST_S
 from service.storage.embedded.connection import database as embedded_database
 
 LOOKING = (
-    "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' AND query LIKE '%FROM reconciliation%made_at >=%'"
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' AND query LIKE '%FROM reconciliation%WHERE made_at%'"
 )
 PAUSE = """
     SELECT next_at - (attempts #>> '{-1,at}')::timestamptz FROM webhook_delivery WHERE attempts @> '[{"status": 500}]'
@@ -150,19 +150,22 @@ async def test_secrets_overlap_and_tests_are_sent(sending: WebhookService) -> No
 
 async def test_a_rotation_holds_for_what_is_asked_after_it(sending: WebhookService) -> None:
     """A worker that was looking for events while a secret was rotated signs what it then finds by the new one alone."""
+    id_, _ = await sending.webhook("RECONCILIATION_FINISHED", "CALLS_RECORDED", fields=["sourceId"])
+    await sending.ask(TEST, id=id_)
+    await sending.receiver.until(1)
     async with embedded_database(data=sending.service.data, database_url=None, serving=False) as url:
         connection, other = await asyncpg.connect(url), await asyncpg.connect(url)
         async with connection.transaction():
             await connection.execute("LOCK TABLE reconciliation IN ACCESS EXCLUSIVE MODE")
-            id_, _ = await sending.webhook("RECONCILIATION_FINISHED")
-            while not await other.fetchval(LOOKING):  # noqa: ASYNC110 - another process waits
+            await sending.report(call("a"))
+            while not await other.fetchval(LOOKING):  # noqa: ASYNC110 - another process looks
                 await asyncio.sleep(0.05)
             new = (await sending.ask(ROTATE, **{"in": {"id": id_, "overlapHours": 0}}))["rotateWebhookSecret"]["secret"]
             await sending.ask(TEST, id=id_)
         await asyncio.gather(connection.close(), other.close())
-    [one] = await sending.receiver.until(1)
-    assert len(one.headers["webhook-signature"].split()) == 1
-    assert one.verified(new)["type"] == "webhook.test"
+    received = (await sending.receiver.until(3))[1:]
+    assert [len(one.headers["webhook-signature"].split()) for one in received] == [1, 1]
+    assert {one.verified(new)["type"] for one in received} == {"webhook.test", "calls.recorded"}
 
 
 async def test_secrets_and_addresses_are_nowhere_but_sealed(sending: WebhookService) -> None:
