@@ -25,9 +25,7 @@ _QUEUED = typer.Option("--queued", hidden=True, help="Make the statement of this
 def attest(
     file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[FILE]", help="The JSON to write, with a page for people next to it.", show_default=False
-        ),
+        typer.Argument(metavar="[FILE]", help="JSON to write, with a page for people next to it.", show_default=False),
     ] = None,
     days: Annotated[
         int, typer.Option(min=1, max=PERIOD_DAYS_MAX, help="Period that the statement looks back on.")

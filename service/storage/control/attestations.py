@@ -41,7 +41,7 @@ _ALIVE: Final = f"""
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND (classid::bigint << 32) | objid::bigint = {LOCK}
     )
-"""
+"""  # noqa: S608 - a number of our own
 _COLUMNS: Final = f"""
     id, requested_by, requested_at, days, is_full, checks, checks_done, ended_at, failure, ledger_index,
     (SELECT leaf FROM ledger_entry WHERE index = ledger_index) AS leaf, octet_length(statement) AS bytes,
@@ -55,7 +55,8 @@ _UNDER_WAY: Final = f"""
 """  # noqa: S608
 """The statement that is being made, or is the next."""
 _RECENT: Final = """
-    SELECT count(*) AS number, ceil(extract(epoch FROM min(requested_at) + $1::interval - clock_timestamp()))::integer AS seconds
+    SELECT count(*) AS number,
+        ceil(extract(epoch FROM min(requested_at) + $1::interval - clock_timestamp()))::integer AS seconds
     FROM attestation WHERE requested_by <> 'cli' AND requested_at > clock_timestamp() - $1::interval
 """
 """How many statements keys have asked for lately, and in how many seconds the first of them counts no more."""

@@ -178,9 +178,7 @@ async def test_what_an_auditor_takes_away_verifies_without_us(
 async def test_the_page_says_what_came_of_statements(
     service: RunningService, auditor: str, browser: Browser, tmp_path: Path
 ) -> None:
-    """The newest first: who made it, what of it is not met, its entry and the digest of what its file says; and that the
-    list is what the operator kept.
-    """
+    """The newest first: who made it, what of it is not met, its entry and digest; and that it is what somebody kept."""
     file = tmp_path / "statement.json"
     await asyncio.to_thread(service.command, "attest", str(file))
     statement = json.loads(file.read_text())

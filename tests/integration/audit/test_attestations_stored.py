@@ -1,4 +1,4 @@
-"""Statements of retention that are stored: what the ledger knows of them, those that failed, and what somebody changes."""
+"""Stored statements of retention: what the ledger knows of them, those that failed, and what somebody changes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -58,6 +58,7 @@ async def test_what_is_stored_is_what_the_ledger_has(retained: RetainedLedger) -
     [record] = await listed(retained)
     stored = await statement_of(retained.retention.owner, one.id)
 
+    assert stored is not None
     assert stored == canonical(one.statement)
     assert record.digest == statement_digest(one.statement) == f"sha256:{sha256(stored).hexdigest()}"
     assert (record.id, record.state, record.requested_by) == (one.id, AttestationState.DONE, "cli")

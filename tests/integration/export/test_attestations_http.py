@@ -1,4 +1,4 @@
-"""Stored statements of retention by HTTP: who may have them, what their files prove, and what an altered one is answered."""
+"""Stored statements of retention by HTTP: who may have them, what their files prove, and what is altered."""
 
 import asyncio
 import base64
@@ -23,11 +23,14 @@ FIELDS = """
     id state requestedBy days full checks checksDone unmet digest ledgerIndex checkpointSize bytes url signedUrl
     failure
 """
-LISTED = f"query($first: Int, $after: String) {{ attestations(first: $first, after: $after) {{ totalCount nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}"  # noqa: E501
+LISTED = f"""
+    query($first: Int, $after: String) {{ attestations(first: $first, after: $after) {{
+        totalCount nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}
+"""
 ONE = f"query($id: ID!) {{ attestation(id: $id) {{ {FIELDS} }} node(id: $id) {{ id }} }}"
-REQUEST = (
-    f"mutation($in: RequestAttestationInput!) {{ requestAttestation(input: $in) {{ attestation {{ {FIELDS} }} }} }}"
-)
+REQUEST = f"""
+    mutation($in: RequestAttestationInput!) {{ requestAttestation(input: $in) {{ attestation {{ {FIELDS} }} }} }}
+"""
 KEY = "{ checkpoint { publicKey } }"
 
 
