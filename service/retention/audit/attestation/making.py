@@ -118,16 +118,19 @@ async def _made(
             reason = guarded(str(error)) if isinstance(error, CalledgerError) else _UNKNOWN
             await fail_attestation(context.owner, id_, reason)
         raise
-    await Checkpoints(ledger).sign()
     return MadeAttestation(id_, index, statement)
 
 
 async def _stored(context: RetentionContext, ledger: Ledger, id_: UUID, statement: dict[str, Any], actor: str) -> int:
-    """Append the entry and store what it is about, both or none; the entry's index."""
+    """Append the entry, sign a checkpoint that ends with it, and store what it is about, all or nothing; its index."""
     data = canonical(statement)
     facts = {"attestation": str(id_), "statement": statement_digest(statement), "unmet": unmet(statement)}
+    checkpoints = Checkpoints(ledger)
+    # The signer is fetched before the lock is taken, because the keyring may be on another host.
+    await checkpoints.signer()
     async with context.owner.acquire() as connection, connection.transaction():
         index = await ledger.append(LedgerKind.ATTESTED, facts, actor=actor, connection=connection)
+        await checkpoints.issue(connection, index + 1, await checkpoints.signer())
         if not await finish_attestation(connection, id_, index, data):
             raise NotQueuedError("the statement was ended while it was made: ask for it again")
     return index
