@@ -78,12 +78,7 @@ function StatementTable({ rows }: { rows: readonly Statement[] }) {
       keyOf={({ id }) => id}
       columns={[
         { name: "asked", title: word.asked, cell: ({ requestedAt }) => <Moment at={requestedAt} /> },
-        { name: "by", title: word.by, cell: ({ requestedBy }) => <code>{requestedBy}</code> },
-        { name: "days", title: word.lookedBack, figures: true, cell: ({ days }) => word.days(count(String(days))) },
         { name: "result", title: word.result, wide: true, cell: (row) => <Result row={row} /> },
-        { name: "entry", title: word.entry, figures: true, cell: ({ ledgerIndex }) => (ledgerIndex == null ? "–" : `#${ledgerIndex}`) },
-        { name: "checkpoint", title: word.checkpoint, figures: true, cell: ({ checkpointSize }) => (checkpointSize == null ? "–" : count(checkpointSize)) },
-        { name: "digest", title: word.digest, cell: ({ digest }) => (digest == null ? "–" : <Copied text={digest} shown={digest.slice(7, 19)} />) },
         {
           name: "file",
           title: <span className="unseen">{word.file}</span>,
@@ -94,6 +89,11 @@ function StatementTable({ rows }: { rows: readonly Statement[] }) {
               </a>
             ),
         },
+        { name: "by", title: word.by, cell: ({ requestedBy }) => <code>{requestedBy}</code> },
+        { name: "days", title: word.lookedBack, figures: true, cell: ({ days }) => word.days(count(String(days))) },
+        { name: "entry", title: word.entry, figures: true, cell: ({ ledgerIndex }) => (ledgerIndex == null ? "–" : `#${ledgerIndex}`) },
+        { name: "checkpoint", title: word.checkpoint, figures: true, cell: ({ checkpointSize }) => (checkpointSize == null ? "–" : count(checkpointSize)) },
+        { name: "digest", title: word.digest, cell: ({ digest }) => (digest == null ? "–" : <Copied text={digest} shown={digest.slice(7, 19)} />) },
       ]}
     />
   );
