@@ -64,6 +64,7 @@ _ADD: Final = """
     INSERT INTO attestation (id, state, requested_by, requested_at, days, is_full, checks, checks_done)
     VALUES ($1, $2, $3, clock_timestamp(), $4, $5, 0, 0)
 """
+"""Add a statement that is to be made."""
 _ONE: Final = f"SELECT {_COLUMNS} FROM attestation WHERE id = $1"  # noqa: S608
 _PAGE: Final = f"""
     SELECT {_COLUMNS} FROM attestation WHERE (requested_at, id) < ($1, $2) ORDER BY requested_at DESC, id DESC LIMIT $3
