@@ -61,7 +61,7 @@ _EMPTY_BYTES: Final = 2**20
 _ENTRY_BYTES: Final = 200
 _IS_SETTLED: Final = """
     SELECT EXISTS (
-        SELECT 1 FROM tortoise_migrations WHERE name = '0046_tag_sum_partitions' AND applied_at + $1 <= now()
+        SELECT 1 FROM tortoise_migrations WHERE name = '0047_tag_sum_partitions' AND applied_at + $1 <= now()
     )
 """
 """Whether the migration was so long ago."""

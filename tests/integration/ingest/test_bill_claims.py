@@ -13,13 +13,13 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from bodies import read_litellm
 from ingesting import ANYONE, RECENT, Ingest, eventually
-from running import RunningService
+from running import RunningService, database_url
 
 from policies import Report, Role
 from service.access.principal import Principal
 from service.ingest.amendments.bills import _near_in_time
-from service.ingest.formats.litellm.adapter import read_litellm
 from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.results import RowResult, Status
 from service.retention.rollups.totals import FORGET_ACCOUNT
@@ -226,7 +226,7 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
 
 
 async def delete_claim(service: RunningService, key: UUID) -> None:
-    owner = await asyncpg.connect((service.data / "database.url").read_text().strip())
+    owner = await asyncpg.connect(database_url(service.data))
     try:
         assert await owner.execute("DELETE FROM bill_claim WHERE key = $1", key) == "DELETE 1"
         await owner.execute("UPDATE schema_program SET applied_at = '2001-01-01Z'")  # since when bills have claims

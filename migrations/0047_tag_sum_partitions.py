@@ -23,6 +23,6 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies = [("calledger", "0045_sum_partitions")]
+    dependencies = [("calledger", "0046_attestations")]
 
     operations = [ops.RunSQL(_partitioning.forward(DERIVED), reverse_sql=_partitioning.back(DERIVED), atomic=False)]
