@@ -306,6 +306,25 @@ async def test_filters_are_opened_and_closed_on_a_phone(demo: Demo) -> None:
         await expect(page.page.locator(".facets")).to_be_hidden()
 
 
+async def test_what_stands_above_the_list_leads_to_more_of_it(demo: Demo) -> None:
+    """Failures lead to their kinds, and a sum to its costs: of the calls that the list is filtered by."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=7d&account=huaxing&sort=amount")
+        await shown(page)
+        summary = page.page.locator(".summary")
+        await expect(summary).to_contain_text("tokens")
+        amount = texts([await summary.get_by_role("link", name="CNY").inner_text()])[0]
+        await summary.get_by_role("link", name="CNY").click()
+        await expect(page.page.locator(".figure", has_text="Cost").first).to_contain_text(amount)
+        asked = {"range": ["7d"], "account": ["huaxing"], "money": ["CNY"]}
+        assert parameters(page) == asked
+        await page.page.go_back()
+        await shown(page)
+        await summary.get_by_role("link", name="failed").click()
+        await expect(page.page.get_by_role("heading", name="Errors", exact=True)).to_be_visible()
+        assert parameters(page) == {"range": ["7d"], "account": ["huaxing"]}
+
+
 async def test_a_failed_call_leads_to_errors_like_it(demo: Demo) -> None:
     """The link opens the kind of its error, with its newest ones."""
     query = '{ calls(first: 1, filter: {errorType: {eq: "Timeout"}}) { nodes { id } } }'

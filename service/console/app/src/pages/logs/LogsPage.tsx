@@ -8,6 +8,7 @@ import { FilterChips } from "../../filter/FilterChips";
 import "../../filter/filter.css";
 import { useStored } from "../../preferences/preferences";
 import { useSession } from "../../session/SessionContext";
+import { endsNow } from "../../time/range";
 import { useRange } from "../../time/RangeContext";
 import { CallDrawer } from "./call/CallDrawer";
 import { HistogramChart } from "./histogram/HistogramChart";
@@ -55,7 +56,7 @@ function Logs() {
   const open = parameters.get("call");
   const show = useCallback((id: string | null) => change({ call: id }, { replace: new URLSearchParams(location.search).has("call") }), [change]);
 
-  const canTail = session.mayAsk("callRecorded") && (range.kind === "relative" || range.to === null) && textOf(order) === textOf(NEWEST_FIRST);
+  const canTail = session.mayAsk("callRecorded") && endsNow(range) && textOf(order) === textOf(NEWEST_FIRST);
   const live = canTail && parameters.get("live") === "1";
   const tailed = useTail(callFilter, live);
   useFollow(tailed.fresh > 0, live && open === null, refresh);
