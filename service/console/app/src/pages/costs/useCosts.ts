@@ -114,7 +114,8 @@ function useTimeline(filter: CallFilter, { dimension, bucket }: Grouping, groupe
   const answer = useAnswer(CostsOverTime, { filter, top: narrow, ...groupVariables(dimension), bucket, timeZone: zone }, { wanted });
   const was = useAnswer(CostsBefore, { filter: past, bucket, timeZone: zone, ...figures }, { wanted });
   const { all, shown } = answer.data ?? {};
-  const before = was.data?.costs;
+  const totalBefore = ofCurrency(was.data?.costs?.totals, currency);
+  const before = totalBefore === null ? null : was.data?.costs; // of nothing before there is nothing to compare with
   const timeline = useMemo(
     () =>
       all && currency !== null && (dimension === DAY ? !shown : shown && areOf(shown.nodes, dimension))
@@ -122,7 +123,7 @@ function useTimeline(filter: CallFilter, { dimension, bucket }: Grouping, groupe
         : null,
     [all, shown, before, dimension, top, currency],
   );
-  return { answer, timeline, totalBefore: ofCurrency(before?.totals, currency) };
+  return { answer, timeline, totalBefore };
 }
 
 /** Costs of the time and filter of the page, grouped as the address says. */

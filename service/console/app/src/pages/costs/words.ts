@@ -43,7 +43,7 @@ export const words = catalogue(
     truncated: "Only the thousand with the most calls are shown. An export has all of them.",
     equal: (currency: string) => `Models at equal tokens, ${currency}`,
     equalWhy:
-      "What each model's calls came to per token, applied to the same number of tokens. Output costs more than input, so look at the share of output too.",
+      "What each model's calls came to per token, applied to the same number of tokens. Output costs more than input, so look at the share of output too. Latencies are within 5%: what half of the calls, and 95% of them, did not exceed.",
     model: "Model",
     perMillion: "Per million tokens",
     forAll: "All tokens of this time",
@@ -100,7 +100,7 @@ export const words = catalogue(
     notCrossed: (dimension: string) => `此时间段内有费用的调用都没有“${dimension}”的值。`,
     truncated: "仅显示调用最多的一千项，导出可获得全部。",
     equal: (currency: string) => `同等 token 下的模型对比（${currency}）`,
-    equalWhy: "按各模型实际的每 token 费用，换算到相同的 token 数。输出比输入更贵，请同时参考输出占比。",
+    equalWhy: "按各模型实际的每 token 费用，换算到相同的 token 数。输出比输入更贵，请同时参考输出占比。延迟误差在 5% 以内：分别为 50% 和 95% 的调用不超过的时间。",
     model: "模型",
     perMillion: "每百万 token",
     forAll: "本时间段全部 token",

@@ -23,6 +23,8 @@ export function GroupTable({ costs, currency }: { costs: Costs; currency: string
   const name = text.name(dimension);
   const amount = (value: string | null | undefined) => (value == null ? "–" : <Amount amount={value} currency={currency} />);
   const part = (value: number | null | undefined) => (value == null ? "–" : percent(value));
+  // Of many days each is a small part of the whole: their bars are beside each other's.
+  const most = dimension === DAY ? Math.max(...groups.map(({ share }) => share ?? 0)) : 1;
   const tokens = groups[0]?.row.inputTokens !== undefined;
   const derived = groups[0]?.row.averageCost !== undefined;
   /** A figure of each group, and of all of them. */
@@ -36,7 +38,7 @@ export function GroupTable({ costs, currency }: { costs: Costs; currency: string
   const columns: (PlainColumn<Group> | false)[] = [
     { name: "value", title: name, foot: word.total, cell: (group) => <Value group={group} dimension={dimension} currency={currency} /> },
     { name: "cost", title: word.cost, figures: true, cell: (group) => amount(group.amount), foot: amount(total?.amount?.amount) },
-    { name: "share", title: word.share, figures: true, cell: ({ share }) => <ShareBar share={share} /> },
+    { name: "share", title: word.share, figures: true, cell: ({ share }) => <ShareBar share={share} most={most} /> },
     figure("calls", word.calls, (row) => count(row.calls)),
     figure("failed", word.failed, (row) => part(shareOf(row.errors, row.calls))),
     tokens && figure("input", word.input, (row) => count(row.inputTokens ?? "0")),
@@ -71,12 +73,13 @@ function Value({ group: { value, end }, dimension, currency }: { group: Group; d
   return linkable(dimension, value) ? <Link href={linkTo("logs", changed(search, { ...WITHOUT, currency, ...of }))}>{shown}</Link> : shown;
 }
 
-function ShareBar({ share }: { share: number | null }) {
+function ShareBar({ share, most }: { share: number | null; most: number }) {
   if (share === null) return "–";
+  const width = most > 0 ? Math.max(0, Math.min(1, share / most)) : 0;
   return (
     <span className="share">
       <span className="share-bar" aria-hidden="true">
-        <span style={{ width: `${Math.max(0, Math.min(1, share)) * 100}%` }} />
+        <span style={{ width: `${width * 100}%` }} />
       </span>
       <span className="share-figure">{percent(share)}</span>
     </span>
