@@ -14,8 +14,10 @@ export const ORDERED_DAYS_MAX = 31;
 const DAY_MS = 86_400_000;
 
 /** The filter without its bounds of amounts. */
-export function withoutAmount({ amount: _, ...filter }: CallFilter): CallFilter {
-  return filter;
+export function withoutAmount(filter: CallFilter): CallFilter {
+  const rest = { ...filter };
+  delete rest.amount;
+  return rest;
 }
 
 /** What is in the way of a list; null: nothing is. */
