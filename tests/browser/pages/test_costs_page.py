@@ -163,7 +163,7 @@ async def test_costs_are_filtered_and_exported_where_they_stand(service: Running
         await page.keyboard.press("Enter")
         await expect(cost).to_contain_text("0.10 USD")
         await page.keyboard.press("Escape")
-        await page.get_by_role("link", name="Export").click()
+        await page.get_by_role("link", name="Export", exact=True).click()
         await expect(page.get_by_role("radio", name="Costs")).to_be_checked()
         await expect(page.locator(".chips .chip")).to_contain_text("gpt-4o-mini")
 
