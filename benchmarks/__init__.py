@@ -1,1 +1,1 @@
-"""Programs that measure what Calledger must reach, each beside its contenders. `python -m benchmarks --help`."""
+"""Programs that measure Calledger beside its contenders, against set bars. `python -m benchmarks --help`."""

@@ -37,9 +37,6 @@ _NAME_BYTES_MAX: Final = 255
 _NONCE: Final = bytes(12)
 _ZEROS: Final = tuple(bytes(count) for count in range(PADDING_STEP_BYTES))
 
-OVERHEAD_BYTES: Final = _HEADER_BYTES + _LENGTH_BYTES + _TAG_BYTES
-"""What sealing adds, besides padding: 77 bytes."""
-
 
 class EnvelopeError(PolicyError):
     """the value cannot be sealed"""

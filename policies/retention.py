@@ -211,7 +211,7 @@ def deadline(policy: Policy, partition: Partition, earlier: Iterable[Earlier] = 
 
 
 def kept_at_most_days(policy: Policy, tier_number: int, store: Store) -> int:
-    """Days after which no row of the store is in the database any more: window, one partition and grace."""
+    """Days after which the database holds no row of the store: window, one partition and grace."""
     days = _kept_days(policy, tier_number, store)
     return days + _WIDEST_DAYS[width(days)] + GRACE.days
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from service.commands.options import HELP_NAMES, Data, remember_data
-from service.gc_tuning import collection_paused
+from service.memory import collection_paused
 
 
 class CommandEntry(NamedTuple):

@@ -1,4 +1,4 @@
-"""Entity tags (RFC 9110, section 8.8.3): whether a client has already what it asks for."""
+"""Entity tags (RFC 9110, section 8.8.3): whether the client already has the representation that it asks for."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Long work off the event loop's other work: in a thread, or in turns.
+"""Long work that leaves the event loop free for others: in a thread, or in short turns.
 
 The thread shares the interpreter with the event loop and gives it up every millisecond, so that the loop waits a
 millisecond and not for the whole computation. There is one thread for each kind of work, since two would only

@@ -45,7 +45,7 @@ def _log_failure(task: "asyncio.Task[None]") -> None:
 
 
 class Notifier:
-    """Wakes everybody who waits, again and again. `count` says how often it did, so that nobody sleeps through one."""
+    """Wakes all waiting tasks, any number of times. `count`: how often, so that a task sees that it missed one."""
 
     def __init__(self) -> None:
         self.count = 0

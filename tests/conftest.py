@@ -1,4 +1,4 @@
-"""What every test stands on: a clean environment and real PostgreSQL servers.
+"""Fixtures for all tests: a clean environment and real PostgreSQL servers.
 
 `database_url` is a fresh, migrated database on PostgreSQL 18, the programs that calledger brings along.
 `any_database_url` is the same once more on Debian's PostgreSQL 15, the oldest that calledger supports.

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, expect
@@ -25,7 +26,7 @@ PICTURES: Final = Path(
     os.environ.get("CALLEDGER_TEST_PICTURES", Path(__file__).resolve().parents[1] / "build/pictures")
 )
 """The folder in which pictures of pages are kept, to be looked at."""
-WITHIN_MS: Final = 30_000
+WITHIN_MS: Final = 60_000
 """As long as a busy machine needs."""
 LOOKS: Final[tuple[tuple[Language, tuple[int, int]], ...]] = (("en", WIDE), ("zh-CN", PHONE))
 THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
@@ -165,9 +166,10 @@ async def signed_in(
     language: Language = "en",
     theme: Theme = "light",
     size: tuple[int, int] = WIDE,
+    zone: str = "Europe/Vienna",
 ) -> AsyncIterator[Page]:
     """A page of the console of the service at `url`, which is clean at the end."""
-    async with _opened(browser, url, {"given": key}, language, theme, size, "Europe/Vienna") as made:
+    async with _opened(browser, url, {"given": key}, language, theme, size, zone) as made:
         # What a tab keeps from a sign-in, so that each test need not type it.
         await made.page.add_init_script(f"sessionStorage.setItem('calledger.credential', {key!r})")
         await made.open(path)
@@ -228,6 +230,25 @@ async def assert_accessible_everywhere(browser: Browser, url: str, key: str, pat
             for theme in THEMES:
                 await page.emulate_media(color_scheme=theme)
                 await assert_accessible(page)
+
+
+def parameters(url: str) -> dict[str, list[str]]:
+    """The parameters of an address."""
+    return parse_qs(urlsplit(url).query)
+
+
+async def has_parameters(page: Page, wanted: Mapping[str, list[str] | None]) -> dict[str, list[str]]:
+    """Wait until the address has these parameters, and none of those that are None; all that it has then.
+
+    A browser tells of an address after the page shows what belongs to it: one look is too early now and then.
+    """
+
+    def has(url: str) -> bool:
+        found = parameters(url)
+        return all(found.get(name) == values for name, values in wanted.items())
+
+    await page.wait_for_url(has)
+    return parameters(page.url)
 
 
 def _said(said: list[str]) -> Callable[[ConsoleMessage], None]:

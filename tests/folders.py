@@ -1,4 +1,4 @@
-"""Where the files of a run live: in memory, if that has room for them.
+"""The folder for the files of a test run: in memory, where there is room.
 
 Nearly all tests make a database or a whole cluster, and what that costs is the making of some hundred files.
 """

@@ -1,4 +1,4 @@
-"""`calledger` commands, `serve` too, without what importing the service costs: forks of a process that has done so.
+"""Runs `calledger` commands, also `serve`, as forks of a process that has imported the service: importing it is dear.
 
 Each is a process of its own, with its arguments, streams, folder, environment and exit code. What a fork cannot show,
 that a command imports all that it needs, `running.fresh_command` and `RunningService(is_fresh=True)` do.

@@ -1,1 +1,1 @@
-"""What the benchmarks store and what they ask."""
+"""The data of the benchmarks: the calls that they store, and the operations that they ask."""

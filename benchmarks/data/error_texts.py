@@ -1,4 +1,4 @@
-"""Error messages as gateways write them, 500 characters each: no two are alike, for chance makes the ids in them."""
+"""Error messages as gateways write them, 500 characters each; random ids make every one different."""
 
 import random
 import string

@@ -1,4 +1,4 @@
-"""What the cost benchmark asks: each question as GraphQL, and as the scan of single calls that it spares."""
+"""The questions of the cost benchmark: each as GraphQL, and as the scan of single calls that it replaces."""
 
 from dataclasses import dataclass
 from datetime import timedelta

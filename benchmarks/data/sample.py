@@ -1,4 +1,4 @@
-"""What the calls of the benchmarks look like: 50 accounts, 200 API keys, 30 models, 3 % failures, gateway-made ids.
+"""The distribution of the calls of the benchmarks: 50 accounts, 200 API keys, 30 models, 3 % failures, random ids.
 
 An API key belongs to one account and calls a few models only (`MODELS_PER_KEY`), one of them most of the time: that is
 how applications are. It matters to rollups, which have a row for each combination that occurs.

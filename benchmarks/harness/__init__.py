@@ -1,1 +1,1 @@
-"""What every benchmark uses: the service and the load, processes and their figures, options and places."""
+"""What all benchmarks share: the service, the load generator, figures of processes, options and paths."""

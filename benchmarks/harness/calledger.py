@@ -1,4 +1,4 @@
-"""A Calledger of the benchmarks' own: its data folder, its service as users run it, its database and its keys."""
+"""The service that is measured: its data directory, its processes as users run them, its database and its keys."""
 
 import json
 import os

@@ -1,1 +1,1 @@
-"""What comes in: how fast, from whom, and on how many machines."""
+"""Benchmarks of ingest: the rate, imports, the change feed, several workers and machines."""

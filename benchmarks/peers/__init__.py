@@ -1,1 +1,1 @@
-"""What users would otherwise pick: each contender as its users run it, over the same PostgreSQL and the same rows."""
+"""The contenders: each alternative as its users run it, over the same PostgreSQL and the same rows."""

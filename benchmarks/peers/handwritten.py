@@ -1,4 +1,4 @@
-"""What an expert writes by hand for exactly this page: aiohttp, asyncpg, orjson. No GraphQL, no policy, no scope."""
+"""The page as an expert writes it by hand: aiohttp, asyncpg, orjson. No GraphQL, no policy, no scope."""
 
 import base64
 from datetime import datetime

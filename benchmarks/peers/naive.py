@@ -1,4 +1,4 @@
-"""What the two libraries' own tutorials lead to: Strawberry types, resolvers over Tortoise models, no caches."""
+"""The page as the two libraries' tutorials build it: Strawberry types, resolvers over Tortoise models, no caches."""
 
 import base64
 import os

@@ -1,1 +1,1 @@
-"""The pure parts: redaction and sealing."""
+"""Benchmarks of the pure parts: redaction and sealing."""

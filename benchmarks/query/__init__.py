@@ -1,1 +1,1 @@
-"""What is asked: pages, costs, exports, the console, and whether one client keeps others waiting."""
+"""Benchmarks of reading: pages, costs, exports, the console, and the delay that one client causes others."""

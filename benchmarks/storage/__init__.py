@@ -1,1 +1,1 @@
-"""What lies there: bytes, the purge, the ledger, the start, and how all of it grows."""
+"""Benchmarks of storage: bytes per call, the purge, the ledger, the start, and growth."""

@@ -1,4 +1,4 @@
-"""What a disk by itself makes a flush wait while a large file is given back: no database takes part.
+"""How long a flush waits on this disk while a large file is deleted in steps; no database takes part.
 
 A file system that discards what it frees (ext4 mounted with `discard`) has the disk busy with an extent, of up to
 128 MB, until it is done, and a flush of any other file waits behind it.

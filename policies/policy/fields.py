@@ -122,9 +122,6 @@ _CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag", "Unit"})
 _ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup", "ErrorGroupBucket"})
 _FACET_TYPES: Final = frozenset({"Facets", "TagFacet", "FacetValue"})
 
-DATA_TYPES: Final = frozenset(_TYPES)
-"""Types whose every field needs an entry in the policy."""
-
 DATA_FIELDS: Final = tuple(f"{name}.{field}" for name, fields in _TYPES.items() for field in fields.split())
 """Every field of the data types as `Type.field`, in the order of the schema."""
 

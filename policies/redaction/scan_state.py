@@ -1,4 +1,4 @@
-"""One text while its rules are asked about it."""
+"""The state of one scan: a text, its normalized forms, and the matches that rules have found so far."""
 
 import sys
 from bisect import bisect_right

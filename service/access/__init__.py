@@ -1,1 +1,1 @@
-"""Who asks: API keys, and the principal that a key stands for."""
+"""Authentication: API keys, session tokens, and the principal that each stands for."""

@@ -1,4 +1,4 @@
-"""Requests that are carried out once, by the `Idempotency-Key` that the client gives each of them.
+"""Requests that are carried out once: the client names each by an `Idempotency-Key`.
 
 (IETF draft-ietf-httpapi-idempotency-key-header.) Key and request are stored as digests under a secret of the keyring,
 since a client types what names people; answers are sealed under it, and open only while the same policy is in force.

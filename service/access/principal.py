@@ -1,4 +1,4 @@
-"""The one who asks."""
+"""The principal of a request: the role, the accounts and the key that it was authenticated by."""
 
 from dataclasses import dataclass
 from datetime import datetime

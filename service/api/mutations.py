@@ -1,4 +1,4 @@
-"""The root of what changes something."""
+"""The root type `Mutation`."""
 
 import strawberry
 

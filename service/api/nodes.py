@@ -1,4 +1,4 @@
-"""Things by their ids, whatever they are: the prefix of an id says what it is an id of."""
+"""`node` and `nodes`: objects by their ids. The prefix of an id names the type."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The root of the schema. Every field of it may be null: one that fails leaves the others their data."""
+"""The root type `Query`. Each of its fields may be null: one that fails leaves the others their data."""
 
 from typing import Annotated
 

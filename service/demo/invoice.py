@@ -13,7 +13,7 @@ from service.demo.calls import sample_calls
 from service.imports.sources.pages import RowPage
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.reconcile.kept import keep
+from service.reconcile.results import keep
 from service.reconcile.run import ReconcileRequest, reconcile
 from service.runtime.runtime import Runtime
 from service.storage.gateways.reconciliations import count_reconciliations

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 from uuid import UUID
 
-from service.export.draft import CountedFile
+from service.export.counted_file import CountedFile
 from service.storage.bucket import ObjectBucket
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from uuid import UUID
 
-from service.export.draft import CountedFile
+from service.export.counted_file import CountedFile
 
 NAME: Final = "exports"
 _PART: Final = ".part"

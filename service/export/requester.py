@@ -1,4 +1,4 @@
-"""Who stands behind what a key, or a session token of it, asked for earlier."""
+"""The scope of a key, or of one of its session tokens, for what it asked for earlier."""
 
 from datetime import UTC, datetime
 

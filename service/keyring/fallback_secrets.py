@@ -1,5 +1,5 @@
-"""What this host needs to start while the keyring, or the key that wraps it, is unreachable or lost: the pepper and the
-cursor key.
+"""The pepper and the cursor key, which let this host start while the keyring, or the key that wraps it, is unreachable
+or lost.
 
 They are kept in one file of mode 0600 in the data directory, next to the admin's key. Neither opens anything that is
 sealed, and neither signs the ledger: the signer and all data keys are in the keyring alone.

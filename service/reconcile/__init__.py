@@ -1,1 +1,1 @@
-"""Comparisons with what others say was used: an invoice, a provider's usage, a gateway's own log."""
+"""Reconciliation: recorded calls compared with an invoice, a provider's usage export or a gateway's own log."""

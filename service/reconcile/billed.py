@@ -1,4 +1,4 @@
-"""What the other side says: sums by day, model and currency, and what each single call costs by its id.
+"""The billed side of a comparison: sums by day, model and currency, and the cost of each call by its id.
 
 Of an id 8 bytes of its hash are kept, so that a million calls take some tens of megabytes.
 """

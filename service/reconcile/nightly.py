@@ -24,8 +24,8 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.scan.ranges import DatabaseClock
 from service.reconcile.calls import CallRows
-from service.reconcile.kept import keep, keep_failure
-from service.reconcile.recorded import first_served
+from service.reconcile.recorded_calls import first_served
+from service.reconcile.results import keep, keep_failure
 from service.reconcile.run import ReconcileRequest, Reconciliation, reconcile
 from service.runtime.runtime import Runtime
 from service.settings import NightlyTime

@@ -21,7 +21,7 @@ from service.query.reader import Reader
 from service.reconcile.billed import Billed, Keys
 from service.reconcile.comparison import Differences, SingleComparison, Tolerance, compare_sums
 from service.reconcile.layouts import BilledRow, BilledRowError, StatementLayout, billed_row, flattened, layout_of
-from service.reconcile.recorded import Recorded
+from service.reconcile.recorded_calls import Recorded
 
 _SHOWN_NAMES: Final = 12
 Seen = Callable[[int, int], None]

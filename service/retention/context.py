@@ -1,4 +1,4 @@
-"""What retention works with, in one value: the stores, the policy in force, and the operator's settings."""
+"""`RetentionContext`: the stores, the policy in force and the operator's settings, which all of retention takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""The objects that a process works with, opened in order and closed in reverse."""
+"""The runtime of a process, its first start, and the replacement of a lost keyring."""

@@ -55,7 +55,7 @@ from service.storage.embedded import connection as address
 from service.storage.notifications import notify
 from service.storage.schema.installed import installation, starting_alone
 from service.storage.schema.migrate import migrate
-from service.storage.sealed import sealed_with
+from service.storage.sealed_keys import sealed_with
 
 _NAMES_MAX: Final = 500
 _ACTOR: Final = "cli"

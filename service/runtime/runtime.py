@@ -1,4 +1,4 @@
-"""The objects that a process of calledger works with, opened in order and closed in reverse."""
+"""The runtime of a process: its database, keyring, ledger and policy, opened in order and closed in reverse."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -10,11 +10,11 @@ from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any
 
-from service.gc_tuning import collection_paused
 from service.keyring import KeyGoneError, KeyringUnavailableError
 from service.ledger import LedgerKind
 from service.log_redaction import shared_redactor
 from service.logs import get_logger
+from service.memory import collection_paused, expect_requests
 from service.retention.audit.start_check import log_differences
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
@@ -101,6 +101,7 @@ async def _serve_until(
             port = listener.getsockname()[1]
             await stack.enter_async_context(workers(settings, runtime.database.url, port, stop))
         announce(f"ready http://{address_host(settings.host)}:{listener.getsockname()[1]}")
+        expect_requests()
         await stop.wait()
         log.info("stopping")
 
@@ -120,6 +121,7 @@ async def work(settings: Settings, url: str, announce: Announce) -> None:
         (await loading)(runtime, bind(settings, shared=True)),
     ):
         announce(READY)
+        expect_requests()
         await stop.wait()
 
 

@@ -1,4 +1,4 @@
-"""What runs a statement, one connection to PostgreSQL, opened alone or acquired from a pool; and what comes of it."""
+"""The type of a connection to PostgreSQL, opened alone or acquired from a pool, and helpers for its results."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress

@@ -98,7 +98,7 @@ def _do_nothing() -> None:
 
 
 class Catalogue(NamedTuple):
-    """The partitions at one time, by store, tier and time. `attached`: names of those that nobody began to detach."""
+    """The partitions at one time, by store, tier and time. `attached`: names of those whose detaching has not begun."""
 
     partitions: list[Partition]
     attached: frozenset[str]

@@ -8,7 +8,7 @@ from service.errors import RequestError
 from service.ledger import Ledger, LedgerKind
 from service.storage.control.budgets import BudgetOf, BudgetRecord, remove_budget, set_budget
 from service.storage.database import Database
-from service.webhooks.facts import budget_facts
+from service.webhooks.ledger_facts import budget_facts
 
 THRESHOLDS: Final = (50, 80, 100)
 _THRESHOLDS_MAX: Final = 10

@@ -32,7 +32,7 @@ from service.storage.control.webhooks import (
 from service.storage.database import Database
 from service.webhooks.addresses import AddressGuard, shown
 from service.webhooks.events import WebhookEvent
-from service.webhooks.facts import webhook_facts
+from service.webhooks.ledger_facts import webhook_facts
 from service.webhooks.sealing import Endpoint, open_endpoint, seal_endpoint
 from service.webhooks.signatures import SigningSecret, new_secret, rotated
 

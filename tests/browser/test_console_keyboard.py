@@ -25,7 +25,7 @@ async def test_logs_by_keyboard_alone(demo: Demo) -> None:
         await expect(page.page.get_by_role("listbox").get_by_role("option").first).to_be_visible()
         await keys.press("Enter")
         await expect(page.page.locator(".chips .chip")).to_have_count(1)
-        assert "model=gpt-4o-mini" in page.page.url
+        await expect(page.page).to_have_url(re.compile("model=gpt-4o-mini"))
         await keys.press("Escape")
         await page.settled()
 
@@ -44,6 +44,7 @@ async def test_logs_by_keyboard_alone(demo: Demo) -> None:
         for key in ("ArrowDown", "ArrowDown", "Enter"):
             await keys.press(key)
         await expect(page.page.locator("aside.call")).to_be_visible()
+        await expect(page.page).to_have_url(re.compile("call="))
         first = page.page.url
         await keys.press("j")
         await expect(page.page).not_to_have_url(first)
@@ -75,7 +76,7 @@ async def test_g_and_a_letter_lead_to_each_page(demo: Demo) -> None:
             await page.page.keyboard.press(key)
             await expect(page.page).to_have_title(re.compile(re.escape(title)))
             await page.settled()
-            assert "range=7d" in page.page.url
+            await expect(page.page).to_have_url(re.compile("range=7d"))
 
 
 async def test_the_first_tab_skips_the_navigation(demo: Demo) -> None:
@@ -88,4 +89,4 @@ async def test_the_first_tab_skips_the_navigation(demo: Demo) -> None:
         await expect(page.page.locator("a.skip")).to_be_focused()
         await page.page.keyboard.press("Enter")
         await expect(page.page.locator("main#page")).to_be_focused()
-        assert "range=7d" in page.page.url
+        await expect(page.page).to_have_url(re.compile("range=7d"))

@@ -58,6 +58,7 @@ async def there_and_back(page: Page, rows: Locator, size: int, *, further: str, 
     await ahead.click()
     await expect(pager).to_contain_text("Page 2")
     await expect(rows).not_to_have_count(size)
+    await expect(rows.first).to_be_visible()
     other = await first_cells(rows)
     assert other and not set(first) & set(other)
     await expect(ahead).to_be_disabled()

@@ -1,4 +1,4 @@
-"""What tests of several rooms share."""
+"""Fixtures that several folders of tests use."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -27,7 +27,7 @@ from service.query.scan.user_tokens import period_label
 from service.retention.context import RetentionContext
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
-from service.storage.ids import call_uuid, encode_call_id, encode_error_id
+from service.storage.ids import call_uuid_hex, encode_call_id, encode_error_id
 from service.storage.partitions import Partitions
 from service.storage.schema.models import Account, AccountTier
 
@@ -275,6 +275,11 @@ def _delta(row: Mapping[str, Any]) -> dict[str, Any]:
         "estimated": (row["amount"] or 0) if row["amount_source"] == 3 else 0,
         "latency_buckets": [],
     }
+
+
+def call_uuid(account_id: int, source: str, source_id: str, started_at: datetime) -> UUID:
+    """The id that the service gives a call."""
+    return UUID(hex=call_uuid_hex(account_id, source, source_id, started_at))
 
 
 def error_id(number: int, call: StoredCall) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 import orjson
+from rows import call_uuid
 
 from policies.policy.document import load_preset
 from policies.policy.model import Policy, Role, Store, Tier
@@ -19,7 +20,6 @@ from service.query.usage.source import UsageReader
 from service.retention.rollups.compaction import Compaction
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
-from service.storage.ids import call_uuid
 from service.storage.partitions import Partitions
 from service.storage.schema.models import Account, AccountTier
 from service.storage.statements.write import CREATE_STAGED, STAGED_COLUMNS, STAGED_TABLE, STORE_STAGED

@@ -7,11 +7,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from rows import SeededLedger, StoredCall, StoredError
+from rows import SeededLedger, StoredCall, StoredError, call_uuid
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Policy, Role, View
-from service.storage.ids import call_uuid
 
 DETAILS = ErrorDetails(
     ("limit for ", ("email", "canary@example.org"), ' "ä" \\ 😀 \u2028'),

@@ -342,6 +342,42 @@ def test_a_class_name_means_one_thing() -> None:
     assert {name: where for name, where in found.items() if len(where) > 1} == {}
 
 
+FOR_OTHERS = {"verify_consistency", "read_litellm"}
+"""What others call: whoever verifies the ledger by `policies.evidence`."""
+
+
+def uses(tree: ast.Module) -> Iterator[str]:
+    """Names that a module uses, by whatever it calls them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if alias.asname)
+
+
+def offers(tree: ast.Module) -> Iterator[str]:
+    """Functions and methods that a module has for others. Decorators and base classes call what they know of."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module) and not (
+            isinstance(node, ast.ClassDef) and not node.bases and not shown(node)
+        ):
+            continue
+        for one in node.body:
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and not one.name.startswith("__"):
+                known = {"property", "staticmethod", "classmethod", "contextmanager", "asynccontextmanager"}
+                if {ast.unparse(decorator) for decorator in one.decorator_list} <= known:
+                    yield one.name
+
+
+def test_what_the_code_has_it_uses() -> None:
+    """No function or method of service/ and policies/ is there for tests alone."""
+    used = {name for path in [*CODE, *modules("migrations", "benchmarks")] for name in uses(tree_of(path))}
+
+    assert findings(CODE, lambda tree: sorted({*offers(tree)} - used - FOR_OTHERS)) == {}
+
+
 def test_every_folder_at_the_top_is_on_the_map() -> None:
     """Each top-level folder that holds tracked work is in the map of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

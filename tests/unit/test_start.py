@@ -1,12 +1,7 @@
 """What a start loads, and when."""
 
-import gc
 import subprocess
 import sys
-
-import pytest
-
-from service.gc_tuning import collection_paused
 
 COMMAND_LOADED = """
 import sys
@@ -40,15 +35,3 @@ def test_the_database_does_not_wait_for_what_answers() -> None:
 def test_no_source_is_parsed_to_load_the_models() -> None:
     """Tortoise's search for comments in our models, the dearest part of loading them, is left out."""
     assert output(MODELS_LOADED) == "hold"
-
-
-def test_the_collector_rests_only_while_modules_load() -> None:
-    """It is off inside the block and on behind it, where it leaves alone what is there; also when a module fails."""
-    with collection_paused():
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    assert gc.get_freeze_count() > 10_000
-    with pytest.raises(ImportError), collection_paused():
-        raise ImportError
-    assert gc.isenabled()
-    gc.unfreeze()

@@ -82,7 +82,7 @@ Info = strawberry.Info[Context, Any]
 
 
 def reading(context: Context) -> TimedReading:
-    """A connection that PostgreSQL itself keeps to the accounts of the one who asks."""
+    """A connection that row-level security limits to the requester's accounts."""
     return context.reader.connection(context.scope)
 
 

@@ -186,11 +186,6 @@ class Bucket:
         """Whether nothing at all is left."""
         return self.capacity > 0 and self._now() < 1
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether the database knows of all that was spent here."""
-        return not self._unsettled
-
     def take_at_once(self, cost: int) -> bool:
         """Whether there is enough by what this process knows alone; if so it is taken."""
         capacity = self.capacity
@@ -210,7 +205,7 @@ class Bucket:
         await self._asked(0)
 
     def spend(self, cost: int) -> None:
-        """Take what cannot be refused any more, and go into debt for it, by what a minute restores at most."""
+        """Take a cost that can no longer be refused, into debt if need be, by at most what a minute restores."""
         if self.capacity:
             self._now()
             self._spend(cost)

@@ -1,4 +1,4 @@
-"""What an operation selects under a field, and what a connection's selection needs to be read."""
+"""The fields that an operation selects under a field, and the columns that a connection needs for them."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""API keys as the schema shows them: by what services take them for, never with what would recognise them."""
+"""API keys as the schema shows them: role, accounts and dates, never the secret or its MAC."""
 
 import re
 from collections.abc import Sequence

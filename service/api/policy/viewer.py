@@ -1,4 +1,4 @@
-"""Who asks, what they may see, and what they may still spend."""
+"""`viewer`: the role and accounts of the key, what they may see, and what is left of its budget."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final

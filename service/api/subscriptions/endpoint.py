@@ -1,4 +1,4 @@
-"""The way in to subscriptions: who may open a stream, said before anything is switched to."""
+"""The endpoint of subscriptions: authenticates a request before it is upgraded to a stream."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -39,7 +39,7 @@ class EventStream:
     async def serve(
         self, request: web.Request, schema: CalledgerSchema, asked: Asked, *, read_only: bool
     ) -> web.StreamResponse:
-        """Answer until the stream ends, or nobody reads any more."""
+        """Answer until the stream ends or its client is gone."""
         outcome = await begun(schema, asked, self._context, read_only=read_only)
         await self._response.prepare(request)
         leave = None

@@ -1,4 +1,4 @@
-"""What waits to be sent on one connection: bounded, and sent by one task.
+"""The messages that wait to be sent on one connection: their number is bounded, and one task sends them.
 
 A reader that does not keep up gets the reason why it gets no more, if it still reads.
 """

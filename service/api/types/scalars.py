@@ -47,7 +47,7 @@ def moment_text(moment: datetime) -> str:
 
 
 def parse_decimal(text: object) -> Decimal:
-    """An exact decimal. A JSON float is refused: it is not exact any more when it arrives."""
+    """An exact decimal. A JSON float is refused, because it is no longer exact when it arrives."""
     if isinstance(text, bool) or not isinstance(text, str | int) or not _DECIMAL.fullmatch(str(text)):
         raise ValueError('a Decimal is a string such as "0.0031", with twelve places at most')
     try:

@@ -20,9 +20,9 @@ from service.imports.sources.file import FileSource
 from service.imports.sources.pages import RowSource
 from service.query.reader import Reader
 from service.reconcile.calls import CallRows
-from service.reconcile.kept import keep
 from service.reconcile.layouts import LAYOUTS
 from service.reconcile.report import COLUMNS, as_json, csv_text, html_text, json_text
+from service.reconcile.results import keep
 from service.reconcile.run import ReconcileRequest, Reconciliation
 from service.reconcile.run import reconcile as compare
 from service.runtime.runtime import Runtime

@@ -6,9 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from service.commands.common import run, settings_for
+from service.commands.common import run, say, settings_for
 from service.commands.options import Data, verb
-from service.commands.service.memory import say_ready
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
 from service.server import supervisor as server
@@ -49,7 +48,7 @@ def serve(
     """
     settings = settings_for(data, host=host, port=port, workers=workers)
     _warn_of_unknown_settings()
-    run(lambda: server.serve(settings, say_ready, _load_demo if demo else None), serving=True)
+    run(lambda: server.serve(settings, say, _load_demo if demo else None), serving=True)
 
 
 async def _load_demo(runtime: Runtime) -> None:

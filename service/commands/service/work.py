@@ -4,9 +4,8 @@ import os
 
 import typer
 
-from service.commands.common import run, settings_for
+from service.commands.common import run, say, settings_for
 from service.commands.options import Data, verb
-from service.commands.service.memory import say_ready
 from service.server import supervisor as server
 
 app = verb()
@@ -19,4 +18,4 @@ def work(data: Data = None) -> None:
     if url is None:
         raise typer.BadParameter("only `calledger serve --workers` can start this")
     settings = settings_for(data)
-    run(lambda: server.work(settings, url, say_ready), serving=True)
+    run(lambda: server.work(settings, url, say), serving=True)

@@ -63,7 +63,7 @@ class HeldRows:
 async def held_rows(
     runtime: Runtime, connection: Connection, hold: StoredHold, *, reveal: bool, reason: str | None, actor: str
 ) -> HeldRows:
-    """What `hold` keeps, once the ledger says that somebody got it: EXPORTED, with the hold and how many rows.
+    """The copies that `hold` keeps, after the ledger has an entry EXPORTED with the hold and the number of rows.
 
     `connection` has a transaction of one snapshot, in which the lines are read. Raises HoldError for a hold that keeps
     nothing any more, and for a revealing without a reason.

@@ -61,7 +61,7 @@ def _refuse_changed(runtime: Runtime, record: ExportRecord) -> None:
 
 
 async def refuse_ended(runtime: Runtime, asked: RequestedByKey) -> Principal:
-    """Who asked, with the rights of then. Raises ExportEndedError as `requester_of` finds nobody."""
+    """The requester, with the rights of the time of the request. Raises ExportEndedError if the key has ended."""
     found = await requester_of(runtime, asked.requested_by, Role(asked.role), asked.accounts)
     if found is None:
         raise ExportEndedError

@@ -81,17 +81,13 @@ class Writer:
         )
         self._gate = AdmissionGate(accounts=accounts, keyring=keyring, rules=rules, prices=prices, now=self._store.now)
         self._queue = JobQueue(batch_rows)
-        self._rows = 0
+        # Rows that were taken and are not answered yet.
+        self.waiting_rows = 0
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()
         self._closing = False
         self._long_rows = LongRows()
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def waiting_rows(self) -> int:
-        """Rows that were taken and are not answered yet."""
-        return self._rows
 
     async def start(self) -> None:
         """Fetch the pepper and begin to store."""
@@ -197,20 +193,20 @@ class Writer:
 
     async def _reserve(self, rows: int, *, wait_for_room: bool) -> None:
         # One part always passes when nothing else waits, however small the queue is.
-        while not self._closing and self._rows and self._rows + rows > self._queue_rows:
+        while not self._closing and self.waiting_rows and self.waiting_rows + rows > self._queue_rows:
             if not wait_for_room:
                 raise QueueFullError
             self._left.clear()
             await self._left.wait()
         if self._closing:
             raise WriterClosedError
-        self._rows += rows
-        QUEUED_ROWS.set(self._rows)
+        self.waiting_rows += rows
+        QUEUED_ROWS.set(self.waiting_rows)
 
     def _free(self, rows: int) -> None:
         if rows:
-            self._rows -= rows
-            QUEUED_ROWS.set(self._rows)
+            self.waiting_rows -= rows
+            QUEUED_ROWS.set(self.waiting_rows)
             self._left.set()
             self._arrived.set()  # the writer's task also ends by this, once nothing waits
 
@@ -243,7 +239,7 @@ class Writer:
         while True:
             jobs = self._queue.take()
             if not jobs:
-                if self._closing and not self._rows:
+                if self._closing and not self.waiting_rows:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()

@@ -169,7 +169,7 @@ class FileStore:
         return await _in_thread(self._layout.metadata)
 
     async def replace_metadata(self, metadata: Metadata, *, expected: Metadata) -> bool:
-        """Replace `keyring.json` under the lock; False if it is not `expected` any more."""
+        """Replace `keyring.json` under the lock; False if it is no longer `expected`."""
         return await _in_thread(self._replace_metadata, metadata, expected)
 
     async def bind(self, database_id: UUID) -> str:

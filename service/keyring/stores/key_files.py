@@ -52,7 +52,7 @@ class KeyFiles:
             publish(Path(alone), entry, scratch=self._layout.root)
 
     def replace(self, name: KeyName, entry: bytes) -> None:
-        """Write another entry of a key that there is; one that is packed now has no file of its own any more."""
+        """Write another entry of an existing key. A key that is packed by now no longer has a file of its own."""
         pack, slot, alone = self.where(name)
         if not is_packed(entry):
             replace(Path(alone), entry, scratch=self._layout.root)

@@ -123,7 +123,7 @@ class PostgresStore:
             return self._decode(await connection.fetchval(sql.METADATA))
 
     async def replace_metadata(self, metadata: Metadata, *, expected: Metadata) -> bool:
-        """Replace the metadata in one transaction; False if it is not `expected` any more."""
+        """Replace the metadata in one transaction; False if it is no longer `expected`."""
         async with self._acquired() as connection, connection.transaction():
             if self._decode(await connection.fetchval(sql.METADATA_FOR_UPDATE)) != expected:
                 return False

@@ -57,7 +57,7 @@ class KeyStore(Protocol):
         ...
 
     async def replace_metadata(self, metadata: Metadata, *, expected: Metadata) -> bool:
-        """Replace the metadata. Returns False if it is not `expected` any more."""
+        """Replace the metadata. Returns False if it is no longer `expected`."""
         ...
 
     async def bind(self, database_id: UUID) -> str:

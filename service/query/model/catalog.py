@@ -1,4 +1,4 @@
-"""What can be filtered, selected and ordered, and the SQL that stands for it.
+"""The columns that can be filtered, selected and ordered by, and the SQL of each.
 
 Names are those of the GraphQL filters and types. Every piece of SQL that a query is assembled from stands here or in
 the modules beside it; nothing of a caller's ever becomes part of a statement but as a bound parameter.

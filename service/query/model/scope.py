@@ -1,4 +1,4 @@
-"""What one reader may see: accounts, role and the policy's views."""
+"""The scope of a request: the accounts, the role and the policy's views that bound what it may read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -59,7 +59,7 @@ def checksum_of(kind: str, call_ids: Sequence[str]) -> int:
 async def sum_changes(
     connection: Connection, scope: Scope, since: datetime, until: datetime
 ) -> tuple[list[HourlySum], bool]:
-    """The sums of [since, until) by hour and account, and whether none of them can change any more.
+    """The sums of [since, until) by hour and account, and whether all of them are final.
 
     Raises BadInputError for a time that is empty, too long, or holds too many changes.
     """

@@ -1,4 +1,4 @@
-"""A list read to its end, oldest first, in pages of a statement each, with no transaction that stays open between them.
+"""Reads a list to its end, oldest first, in pages of a statement each, and no transaction stays open between them.
 
 Rows of one account come out of the index in order. Those of several lie in the order of time on the disk and are sorted
 page by page: each statement reads a window of time that holds about a page, so that each row is read about once however

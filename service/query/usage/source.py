@@ -1,4 +1,4 @@
-"""What costs and facets begin with: whose usage, which part of time, which stores."""
+"""The source of costs and facets: the accounts, the time range and the stores that a report reads."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from policies.evidence.record import Record, RecordedSetting, RecordedWebhook
 from service.storage.control.budgets import EVERY_BUDGET, budget_of
 from service.storage.control.webhooks import EVERY_WEBHOOK, WebhookRecord, webhook_of
 from service.storage.gateways.pull_sources import EVERY_SOURCE, source_facts, source_of
-from service.webhooks.facts import budget_facts, webhook_facts
+from service.webhooks.ledger_facts import budget_facts, webhook_facts
 
 WEBHOOKS: Final = EVERY_WEBHOOK
 BUDGETS: Final = EVERY_BUDGET

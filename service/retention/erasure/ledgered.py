@@ -20,7 +20,7 @@ async def known_erasures(context: RetentionContext) -> dict[str, RecordedErasure
 
 
 async def still_blocking(source: Queryable, known: RecordedErasure | None) -> set[UUID]:
-    """The holds that restrict the erasure by its entry, and have not let go of their copies."""
+    """The holds that restrict the erasure by its entry, and still have their copies."""
     if known is None or not known.holds:
         return set()
     rows = await source.fetch(_UNRELEASED, [UUID(hold) for hold in known.holds])

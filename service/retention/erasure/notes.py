@@ -76,7 +76,7 @@ async def erase_notes(context: RetentionContext, indexes: Collection[int], *, re
 
 
 async def erase_notes_naming(context: RetentionContext, name: str, *, reason: str, actor: str) -> ErasedNotes:
-    """Erase the notes that name somebody, whatever they are about: `name` as a separate word, in any case."""
+    """Erase the notes that contain `name` as a separate word, in any case."""
     if not name.strip():
         raise NotesError("say whom the notes name")
     async with context.owner.acquire() as connection:

@@ -26,7 +26,7 @@ class DetailKeys:
         self._keys: dict[str, DataKey | None] = {}
 
     async def of(self, row: Row) -> DataKey | None:
-        """The key of a row; None when it is gone, so that nobody can open what the row has sealed.
+        """The key of a row; None when it is destroyed, and the sealed value can no longer be opened.
 
         Raises KeyringUnavailableError while the keyring is away.
         """

@@ -38,8 +38,8 @@ _REASON_MAX: Final = 1500  # together with both names it fits into a note of the
 _IDS_MAX: Final = 10_000
 _BATCH_ROWS: Final = 5_000
 _COLUMNS: Final = (
-    "id, name, owner, reason, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_at, placed_by, "
-    "expires_at, lifted_at, lifted_by, released_at, rows, ledger_index"
+    "id, name, owner, reason, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_at, expires_at, "
+    "lifted_at, lifted_by, rows, ledger_index"
 )
 _INSERT: Final = """
     INSERT INTO hold (
@@ -108,11 +108,9 @@ class StoredHold:
     call_ids: tuple[UUID, ...] | None
     classes: tuple[DataClass, ...]
     placed_at: datetime
-    placed_by: str
     expires_at: datetime | None
     lifted_at: datetime | None
     lifted_by: str | None
-    released_at: datetime | None
     copies: int
     ledger_index: int | None
 
@@ -132,7 +130,7 @@ class StoredHold:
 
 
 def holds_locked(owner: asyncpg.Pool) -> AbstractAsyncContextManager[Connection]:
-    """Lock the holds until the block ends: nobody places or lifts one, and no purge copies for one."""
+    """Lock the holds until the block ends: none is placed or lifted, and no purge copies rows for one."""
     return advisory_lock(owner, _LOCK)
 
 

@@ -170,7 +170,7 @@ def derived_regrouped(store: Store, column: str) -> Iterator[str]:
 
 
 async def delete_empty_sums(connection: Connection, part: Partition) -> None:
-    """Delete the derived sums of the partition's time that count no call any more."""
+    """Delete the derived sums of the partition's time that no longer count a call."""
     for sums in DERIVED_SUMS.get(part.store, ()):
         await connection.execute(
             f"DELETE FROM {sums.table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND calls = 0",  # noqa: S608

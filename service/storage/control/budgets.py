@@ -57,7 +57,7 @@ class BudgetOf:
 
 @dataclass(frozen=True, slots=True)
 class BudgetRecord:
-    """One budget. `thresholds`: percents of the amount at which somebody wants to be notified, ascending."""
+    """One budget. `thresholds`: percents of the amount at which webhooks are notified, ascending."""
 
     id: UUID
     of: BudgetOf

@@ -167,7 +167,7 @@ async def get_webhook(source: Queryable, id_: UUID) -> WebhookRecord | None:
 
 
 async def locked_webhook(connection: Connection, id_: UUID) -> WebhookRecord | None:
-    """One webhook, which nobody else changes until the transaction of `connection` ends."""
+    """One webhook, locked until the transaction of `connection` ends."""
     row = await connection.fetchrow(_FOR_UPDATE, id_)
     return None if row is None else webhook_of(row)
 
@@ -218,7 +218,7 @@ async def wake_webhook(source: Queryable, id_: UUID) -> None:
 
 
 async def disable_webhook(source: Queryable, id_: UUID, failure: str) -> bool:
-    """Send nothing to a webhook any more, and say why; whether it was live."""
+    """Disable a webhook with a reason; whether it was enabled."""
     return affected(await source.execute(_DISABLE, id_, failure)) > 0
 
 

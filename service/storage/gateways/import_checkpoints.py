@@ -40,5 +40,5 @@ async def end_checkpoint(owner: asyncpg.Pool, source: bytes) -> None:
 
 
 async def forget_checkpoints(connection: "asyncpg.Pool | Connection") -> None:
-    """Delete the checkpoints that nobody went on from."""
+    """Delete the checkpoints that no import has continued from."""
     await connection.execute(_FORGET, KEPT)

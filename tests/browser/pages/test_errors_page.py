@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from console import assert_accessible_everywhere, signed_in
+from console import assert_accessible_everywhere, has_parameters, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
 
@@ -57,7 +56,7 @@ async def test_errors_are_grouped_and_lead_to_their_calls(service: RunningServic
         await page.get_by_role("button", name="RateLimitError").click()
         await page.get_by_role("link", name="Its calls in the logs").click()
         await expect(page.get_by_role("heading", name="Logs")).to_be_visible()
-        asked = parse_qs(urlsplit(page.url).query)
+        asked = await has_parameters(page, {"errorType": ["RateLimitError"]})
         assert asked == {
             "range": ["24h"],
             "status": ["FAILED"],

@@ -110,7 +110,7 @@ async def test_who_waits_for_a_connection_is_handed_one_with_its_own_scope(any_d
         assert [found[index] for index in range(15) if index not in gone] == [
             rows[accounts] for index, accounts in enumerate(asked) if index not in gone
         ]
-    async with asyncio.timeout(20), database.reading((2,)) as one, database.reading((1,)) as other:
+    async with asyncio.timeout(60), database.reading((2,)) as one, database.reading((1,)) as other:
         assert (await one.fetchval(COUNT), await other.fetchval(COUNT)) == (1, 2)
     await database.close()
 

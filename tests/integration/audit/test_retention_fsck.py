@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from rows import call_uuid
 
 from policies.admission.segments import ErrorDetails, pack_segments
 from policies.policy.document import load_preset
@@ -23,7 +24,6 @@ from service.retention.purge.runner import run_purge
 from service.retention.purge_runs import Runs
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
-from service.storage.ids import call_uuid
 from service.storage.partitions import Partitions
 
 NOW = datetime.now(UTC).replace(microsecond=0)

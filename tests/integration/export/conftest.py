@@ -1,4 +1,4 @@
-"""What tests of exports and evidence share."""
+"""Fixtures of the tests of exports and evidence."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from feeding import SELECTION, Consumer, account_id, number, scope_of
 from ingesting import ANYONE, RECENT, Ingest, body, call, eventually, ingesting
+from rows import call_uuid
 
 from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
@@ -16,7 +17,6 @@ from service.query.model.predicate import Compare
 from service.query.records.changes import SCANNED_MAX, ChangesRequest
 from service.query.records.ordering import CursorError
 from service.storage.database import Database
-from service.storage.ids import call_uuid
 from service.storage.numbering import number_changes, unnumbered
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -1,4 +1,4 @@
-"""What tests of the way in share."""
+"""Fixtures of the tests of ingest."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

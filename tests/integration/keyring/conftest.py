@@ -1,4 +1,4 @@
-"""What tests of keyrings in a directory share."""
+"""Fixtures of the tests of keyrings in a directory."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -156,7 +156,7 @@ class TestKeys:
         await wrapping.verify()
         wrapping.adopt(wrapping.metadata.current, ForTwo())
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(wrapping.wrap_key(AccountKeyName(number), bytes(32)) for number in (1, 2, 5000)))
 
     async def test_private(self, env: Environment, keyring: Keyring) -> None:

@@ -1,4 +1,4 @@
-"""What tests of operations share."""
+"""Fixtures of the tests of GraphQL operations."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What tests of costs and facets share."""
+"""Fixtures of the tests of costs and facets."""
 
 from collections.abc import AsyncIterator
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -128,9 +127,8 @@ async def test_a_late_report_waits_for_no_move(ledger: ColdLedger) -> None:
     late = old_call(0, started_at=file.start.isoformat(), id="late")
     async with ledger.kept.ingest.database.owner.acquire() as connection, connection.transaction():
         await take_lock(connection)
-        began = time.monotonic()
-        outcomes = await ledger.kept.report(late, call("fresh", account="acme"))
-    assert time.monotonic() - began < 10
+        async with asyncio.timeout(60):
+            outcomes = await ledger.kept.report(late, call("fresh", account="acme"))
     assert [one.status for one in outcomes] == [Status.REJECTED, Status.ACCEPTED]
     assert "are being moved" in str(outcomes[0].reason) and outcomes[0].code is Refusal.NOT_STORED
     assert [one.status for one in await ledger.kept.report(late)] == [Status.ACCEPTED]

@@ -203,7 +203,7 @@ async def test_a_held_account_keeps_its_key_and_its_held_rows(retained: Retained
     assert await retained.column("SELECT source_id FROM call_held") == ["a"]
     assert await retained.retention.keyring.key(AccountKeyName(number), mint=False)
     assert await retained.findings() == {}
-    async with retained.retention.owner.acquire(), asyncio.timeout(20):  # of three connections two are left
+    async with retained.retention.owner.acquire(), asyncio.timeout(60):  # of three connections two are left
         await carry_out_erasures(retained.retention)
 
     await lift_hold(retained.retention, hold.id, reason="settled", actor="cli")

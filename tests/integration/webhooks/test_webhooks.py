@@ -301,13 +301,12 @@ async def test_receivers_that_hang_keep_nobody_else_waiting(sending: WebhookServ
     await sending.receiver.until(4)
     async with receiving() as other:
         id_, secret = await sending.webhook("POLICY_APPLIED", url=other.url)
-        begun = asyncio.get_running_loop().time()
         await sending.ask(TEST, id=id_)
         [one] = await other.until(1)
-        took_s = asyncio.get_running_loop().time() - begun
+    tried = len(sending.receiver.received)
     hang.set()
     assert one.verified(secret)["type"] == "webhook.test"
-    assert took_s < 10  # an attempt at a receiver that hangs takes 15 s
+    assert tried < len(made), "it waited for none of the events that came before it, but for those under way"
     assert await sending.code(CREATE, partner, **{"in": {"url": other.url, "events": ["EXPORT_READY"]}}) == (
         "BAD_USER_INPUT"
     )  # a key has twenty at most

@@ -6,13 +6,12 @@ from uuid import RFC_4122, UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import call_uuid
 
 from service.storage.ids import (
     CallKey,
     ErrorKey,
     IdError,
-    call_uuid,
-    call_uuid_hex,
     decode_call_id,
     decode_error_id,
     encode_call_id,
@@ -59,12 +58,6 @@ def test_ids_are_the_same_for_ever() -> None:
 
     assert str(call_uuid(7, "native", "req-8f2", moment)) == "01a202b2-c57b-8046-9a59-5bf1878f8a9f"
     assert str(call_uuid(7, "litellm", "\ud83d\u00fc", moment)) == "01a202b2-c57b-8462-a6ce-4ff86cb888f5"
-
-
-@given(accounts, sources, source_ids, moments)
-def test_the_writer_spells_the_same_id(account: int, source: str, source_id: str, moment: datetime) -> None:
-    """The hexadecimal form is the UUID's own."""
-    assert UUID(hex=call_uuid_hex(account, source, source_id, moment)) == call_uuid(account, source, source_id, moment)
 
 
 def test_parts_of_the_identity_do_not_run_into_each_other() -> None:

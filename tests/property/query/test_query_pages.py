@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rows import EPOCH, SeededLedger, StoredCall, open_seeded
+from rows import EPOCH, SeededLedger, StoredCall, call_uuid, open_seeded
 
 from policies.policy.document import load_preset
 from policies.policy.model import Role, Store, Tier
@@ -20,7 +20,6 @@ from service.query.model.catalog import CALLS
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch
 from service.query.records.ordering import OrderTerm
 from service.query.records.page import PageRequest, PageSelection
-from service.storage.ids import call_uuid
 from service.storage.sources import AMOUNT_SOURCE_NAMES
 
 SHORT = Tier("short", 2, {Store.CALL: 20, Store.CALL_ERROR: 5, Store.USAGE_QUARTER: 20, Store.USAGE_DAY: 60}, {})

@@ -12,8 +12,8 @@ from policies.retention import Partition, cutoff
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.records.change_sums import HourlySum, checksum_of, sum_changes
+from service.query.records.feed.checked_blocks import FeedMemory
 from service.query.records.feed.days import FeedDays
-from service.query.records.feed.memory import FeedMemory
 from service.query.records.feed.positions import FeedPositions, Wrong, calls_of, changes_of
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row

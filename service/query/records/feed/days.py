@@ -17,7 +17,7 @@ import msgspec
 
 from policies.policy.model import Policy, Store
 from policies.retention import EPOCH, Partition, cutoff
-from service.query.records.feed.memory import BLOCK, FeedMemory
+from service.query.records.feed.checked_blocks import BLOCK, FeedMemory
 from service.query.records.feed.positions import AHEAD, Wrong
 from service.storage.citus.settling import fetch_differences
 

@@ -14,7 +14,7 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.logs import get_logger
-from service.query.records.feed.memory import BLOCK, DIGEST, Block, FeedMemory, block_of
+from service.query.records.feed.checked_blocks import BLOCK, DIGEST, Block, FeedMemory, block_of
 from service.storage.cold.catalogue import FrozenTimes
 from service.storage.connection import one_row
 from service.storage.ids import from_milliseconds

@@ -73,7 +73,7 @@ class Results:
 
     @property
     def seed(self) -> int:
-        """A number that nobody knows who does not have the keyring, for hashes: 62 bits; 0 when nothing is stored."""
+        """A secret seed for hashes, derived from the keyring: 62 bits; 0 when nothing is stored."""
         return 0 if self._secret is None else int.from_bytes(hmac.digest(self._secret, b"seed", sha256)[:8], "big") >> 2
 
     async def recall(self, check: str, part: str, state: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What tests of ingest over HTTP share."""
+"""Fixtures of the tests of ingest over HTTP."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What tests of the purge share."""
+"""Fixtures of the tests of the purge."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What tests of the embedded PostgreSQL share."""
+"""Fixtures of the tests of the embedded PostgreSQL."""
 
 import asyncio
 from collections.abc import Iterator

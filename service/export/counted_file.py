@@ -1,4 +1,4 @@
-"""What is written of an export, counted while it is written."""
+"""A file of an export with its size and SHA-256, which are computed while it is written."""
 
 import hashlib
 from typing import BinaryIO

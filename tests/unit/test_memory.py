@@ -1,25 +1,26 @@
-"""What a process that serves spares the garbage collector, and the processor."""
+"""How a process that serves uses its memory: what the garbage collector leaves alone, and pages of 2 MiB."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from service.commands.service import huge_pages
-from service.commands.service.memory import YOUNG_MAX
+from service import memory
+from service.memory import YOUNG_MAX, collection_paused
 
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 HUGE_BYTES = """
 import threading
 import service.server.application
-from service.commands.service.memory import say_ready
+from service.memory import expect_requests
 
 def kilobytes():
     return sum(int(line.split()[1]) for line in open("/proc/self/smaps") if line.startswith("AnonHugePages:"))
 
 before = kilobytes()
-say_ready("ready")
+expect_requests()
 for thread in threading.enumerate():
     if thread.name == "huge pages":
         thread.join()
@@ -29,30 +30,42 @@ print(before, kilobytes())
 STARTED = """
 import gc
 import service.server.application
-from service.commands.service.memory import say_ready
+from service.memory import expect_requests
 
-say_ready("ready")
+expect_requests()
 print(gc.get_threshold()[0], len(gc.get_objects()), gc.get_freeze_count())
 """
 
 
+def figures(program: str) -> list[int]:
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    return list(map(int, said.split()))
+
+
+def test_the_collector_rests_only_while_modules_load() -> None:
+    """It is off inside the block and on behind it, where it leaves alone what is there; also when a module fails."""
+    with collection_paused():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000
+    with pytest.raises(ImportError), collection_paused():
+        raise ImportError
+    assert gc.isenabled()
+    gc.unfreeze()
+
+
 def test_the_collector_leaves_alone_what_the_start_made() -> None:
     """Once ready, nearly all objects are out of the collector's sight, and young ones are looked at less often."""
-    said = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=True).stdout.split()
-
-    ready, young, seen, frozen = said
-    assert (ready, int(young)) == ("ready", YOUNG_MAX)
-    assert int(seen) < 1_000 < 50_000 < int(frozen)
+    young, seen, frozen = figures(STARTED)
+    assert young == YOUNG_MAX
+    assert seen < 1_000 < 50_000 < frozen
 
 
 @pytest.mark.skipif(not HUGE_PAGES.is_file() or "[never]" in HUGE_PAGES.read_text(), reason="Linux has no huge pages")
 def test_what_the_start_made_lies_in_huge_pages() -> None:
     """Once ready, most of the heap is in pages of 2 MiB."""
-    said = subprocess.run([sys.executable, "-c", HUGE_BYTES], capture_output=True, text=True, check=True).stdout.split()
-
-    ready, before, after = said
-    assert ready == "ready"
-    assert int(after) >= int(before) + 16 * 1024
+    before, after = figures(HUGE_BYTES)
+    assert after >= before + 16 * 1024
 
 
 @pytest.mark.parametrize(
@@ -60,12 +73,12 @@ def test_what_the_start_made_lies_in_huge_pages() -> None:
 )
 def test_only_whole_huge_pages_of_the_heap_are_asked_for(mapped: str) -> None:
     """Nothing of a file, and nothing that is smaller than a page."""
-    assert list(huge_pages._heap(mapped)) == []
+    assert list(memory._heap(mapped)) == []
     heap = "00201000-00a00fff rw-p 00000000 00:00 0 [heap]\n"
-    assert list(huge_pages._heap(mapped + heap)) == [(0x400000, 0xA00000)]
+    assert list(memory._heap(mapped + heap)) == [(0x400000, 0xA00000)]
 
 
 def test_a_system_without_them_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No `/proc` and no `madvise`: the service starts all the same."""
-    monkeypatch.setattr(huge_pages, "_MAPPED", tmp_path / "missing")
-    huge_pages.use_huge_pages()
+    monkeypatch.setattr(memory, "_MAPPED", tmp_path / "missing")
+    memory.use_huge_pages()

@@ -1,4 +1,4 @@
-"""Comparisons as they are kept: for `reconciliations`, and for webhooks that are sent them."""
+"""Stores the results of comparisons, for `reconciliations` and for webhooks."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What an earlier check of the feed found, block by block: a block that is as it was is not checked again."""
+"""Blocks of the feed that an earlier check found right: one that has not changed is not checked again."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

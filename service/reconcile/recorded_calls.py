@@ -1,4 +1,4 @@
-"""Our side, as the role of whoever asks sees it: through the exports, which ask what GraphQL answers."""
+"""The recorded side of a comparison: calls and costs as the requester's role sees them, read as exports are."""
 
 import re
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""Which keys the stored sealed details need."""
+"""The keys that the sealed details in the database were sealed with."""
 
 from typing import Final
 

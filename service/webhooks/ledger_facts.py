@@ -1,4 +1,4 @@
-"""What the ledger says of a webhook and of a budget: written when it is made, and held against the tables later."""
+"""The facts of a webhook and of a budget in the ledger: written when it is made, and later compared with the tables."""
 
 from collections.abc import Mapping
 from hashlib import sha256
