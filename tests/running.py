@@ -206,6 +206,11 @@ def lent_to(data: Path | str, environment: Mapping[str, str] | None) -> dict[str
     return {"CALLEDGER_DATABASE_URL": RunningService.lent[str(data)]}
 
 
+def database_url(data: Path) -> str:
+    """The address of the database that a service works on which was given none."""
+    return RunningService.lent.get(str(data)) or (data / "database.url").read_text().strip()
+
+
 def command(
     data: Path, *arguments: str, stdin: str | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

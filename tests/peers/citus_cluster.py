@@ -10,6 +10,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count, islice
 from pathlib import Path
@@ -166,12 +167,15 @@ class CitusServer:
             self._drop(name)
 
     def _copy(self, name: str, template: str) -> None:
-        for node in self.nodes:
-            node.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {self._owner[0]} STRATEGY FILE_COPY")
+        self._at_once(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {self._owner[0]} STRATEGY FILE_COPY")
 
     def _drop(self, name: str) -> None:
-        for node in self.nodes:
-            node.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self._at_once(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _at_once(self, statement: str) -> None:
+        """Run a statement as superuser on all nodes, none of which waits for another's disk."""
+        with ThreadPoolExecutor(len(self.nodes)) as threads:
+            list(threads.map(lambda node: node.execute(statement), self.nodes))
 
     def _template(self, kind: str, fill: Callable[[str], None]) -> str:
         if kind not in self._templates:

@@ -10,13 +10,9 @@ from typing import Any
 
 import asyncpg
 import forked
-from running import surroundings
+from running import database_url, surroundings
 
 _CHECKPOINT = "SELECT rows FROM import_checkpoint"
-
-
-def database_url(data: Path) -> str:
-    return (data / "database.url").read_text().strip()
 
 
 def fetch(data: Path, statement: str, *values: Any) -> list[Any]:
@@ -36,7 +32,7 @@ def killed_import(data: Path, *arguments: str, environment: Mapping[str, str] | 
     """Run an import, and kill it as a power cut would once a page of it is saved; how many rows were saved."""
     with Path(os.devnull).open("ab") as log:
         given = ["import", *arguments, "--data", str(data)]
-        process = forked.start(given, environment=surroundings(environment), log=log)
+        process = forked.start(given, environment=surroundings(environment, given), log=log)
     try:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:

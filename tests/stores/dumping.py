@@ -1,23 +1,17 @@
 """PostgreSQL's own backups of a test's database."""
 
 import asyncio
-import os
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from conftest import PASSWORD, Server
+from conftest import Server
 
 
 async def pg(server: Server, program: str, url: str, *arguments: str | Path) -> None:
     """Run one of PostgreSQL's programs on a database."""
-    parts = urlsplit(url)
-    where = ["-h", parse_qs(parts.query)["host"][0], "-p", "5432", "-U", "postgres", "-d", parts.path.lstrip("/")]
+    superuser = server.url(urlsplit(url).path.lstrip("/"), user="postgres")
     done = await asyncio.create_subprocess_exec(
-        server.programs / program,
-        *where,
-        *arguments,
-        env={**os.environ, "PGPASSWORD": PASSWORD},
-        stderr=asyncio.subprocess.PIPE,
+        server.programs / program, "-d", superuser, *arguments, stderr=asyncio.subprocess.PIPE
     )
     _, errors = await done.communicate()
     assert done.returncode == 0, errors.decode()

@@ -59,11 +59,13 @@ _SINGLE: Final = """
         SELECT facet, value, sum(counted)::bigint AS count, row_number() OVER (
             PARTITION BY facet ORDER BY sum(counted) DESC, nullif(value, '') NULLS LAST
         ) AS rank
-        FROM ({hits}) AS hit, LATERAL ({values}) AS found (facet, value)
-        GROUP BY facet, value HAVING sum(counted) <> 0
+        FROM ({hits}) AS hit, LATERAL (VALUES {values}) AS found (facet, value)
+        WHERE value IS NOT NULL GROUP BY facet, value HAVING sum(counted) <> 0
     ) AS ranked WHERE rank <= {first}
 """
-"""Values of several facets, counted in one pass over single calls."""
+"""Values of several facets, counted in one pass over single calls. Of a call that is in none of a facet it is null: a
+SELECT for each would be no part of what Citus' workers count.
+"""
 _COLUMNS: Final = (
     "operation, served_model, error_type, error_code, tags, failed, (correction_of IS NULL)::integer AS counted"
 )
@@ -202,14 +204,13 @@ def _counts(facet: str, first: int, params: Params) -> str:
 
 def _single(reading: UsageRead, facets: Sequence[str], first: int, params: Params) -> str:
     """The statement that counts the values of facets by single calls."""
-    values = [
-        f'SELECT {params.bind(name, "text")}, {SINGLE[name]} COLLATE "C"{" WHERE failed" if name in _OF_FAILED else ""}'
-        for name in facets
-        if name in SINGLE
-    ]
-    keys = tuple(name.partition(".")[2] for name in facets if name not in SINGLE)
-    if keys:
-        name, listed = f"{params.bind(f'{TAGS}.', 'text')} || key", params.bind(keys, "text[]")
-        values.append(f'SELECT {name}, value COLLATE "C" FROM jsonb_each_text(tags) WHERE key = ANY ({listed})')  # noqa: S608
+    values = [f'({params.bind(name, "text")}, ({_value(name, params)}) COLLATE "C")' for name in facets]
     hits = UsageUnion(reading, {}, params).rows(_COLUMNS)
-    return _SINGLE.format(hits=hits, values=" UNION ALL ".join(values), first=params.bind(first, "bigint"))
+    return _SINGLE.format(hits=hits, values=", ".join(values), first=params.bind(first, "bigint"))
+
+
+def _value(facet: str, params: Params) -> str:
+    """A call's value of a facet, null where it has none."""
+    if facet not in SINGLE:
+        return f"tags ->> {params.bind(facet.partition('.')[2], 'text')}"
+    return f"CASE WHEN failed THEN {SINGLE[facet]} END" if facet in _OF_FAILED else SINGLE[facet]

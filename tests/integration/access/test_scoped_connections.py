@@ -89,7 +89,7 @@ async def test_who_waits_for_a_connection_is_handed_one_with_its_own_scope(any_d
     async def counted(accounts: tuple[int, ...], *, ends: bool = False) -> int:
         async with database.reading(accounts) as connection:
             if ends:
-                await database.owner.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+                await database.owner.execute("SELECT pg_terminate_backend($1::integer)", connection.get_server_pid())
             return await connection.fetchval(COUNT)
 
     rows = {(1,): 2, (2,): 1, (1, 3): 3}

@@ -26,6 +26,8 @@ from service.retention.audit.incremental.run import FsckRun
 from service.storage.control.policies import AppliedPolicy
 from service.storage.embedded import processes
 
+pytestmark = pytest.mark.plain("fsck leaves out what nothing has changed in")
+
 PARTWISE = ("rows", "errors", "usage", "feed", "ids", "bills")
 FLUSH = "SELECT pg_stat_force_next_flush()"
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from running import PYTHON_PATH, RunningService, bare_command, command
 
+pytestmark = pytest.mark.embedded("begins with it")
+
 VIEWER = b'{"query": "{ viewer { role } }"}'
 
 

@@ -137,6 +137,7 @@ def received(copy: Path) -> list[tuple[str, str]]:
         return database.execute("SELECT kind, call_id FROM change ORDER BY number").fetchall()
 
 
+@pytest.mark.embedded("ends it")
 def test_a_consumer_misses_and_doubles_nothing_under_kills(tmp_path: Path) -> None:
     """Each acknowledged call is in the copy once, and the ledger's checksums are those of the copy. A webhook is sent
     the same, in the same order; what comes again has the id that it had.

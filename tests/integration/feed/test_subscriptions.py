@@ -331,6 +331,7 @@ async def test_a_reader_that_does_not_keep_up_is_dropped_with_a_reason(service: 
     assert len(messages) < 5_000
 
 
+@pytest.mark.embedded("ends it")
 async def test_a_stream_goes_on_when_the_database_was_away(tmp_path: Path) -> None:
     """What was recorded before and after comes once each: nothing is lost between."""
     service = RunningService(tmp_path / "data")

@@ -11,10 +11,10 @@ from typing import Any, Final
 import asyncpg
 import pytest
 from aiohttp import web
-from importing import database_url, fetch
+from importing import fetch
 from newapi import NOW, consumed, sqlite_of
 from newapi_server import TOKEN, USER, LogServer
-from running import RunningService
+from running import RunningService, database_url
 from served import serving
 
 WAIT_S: Final = 60

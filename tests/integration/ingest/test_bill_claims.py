@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from ingesting import ANYONE, RECENT, Ingest, eventually
-from running import RunningService
+from running import RunningService, database_url
 
 from policies import Report, Role
 from service.access.principal import Principal
@@ -226,7 +226,7 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
 
 
 async def delete_claim(service: RunningService, key: UUID) -> None:
-    owner = await asyncpg.connect((service.data / "database.url").read_text().strip())
+    owner = await asyncpg.connect(database_url(service.data))
     try:
         assert await owner.execute("DELETE FROM bill_claim WHERE key = $1", key) == "DELETE 1"
         await owner.execute("UPDATE schema_program SET applied_at = '2001-01-01Z'")  # since when bills have claims

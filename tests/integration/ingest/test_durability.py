@@ -31,7 +31,7 @@ def await_acknowledged(reporters: list[Reporter], calls: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("victim", ["service", "database"])
+@pytest.mark.parametrize("victim", ["service", pytest.param("database", marks=pytest.mark.embedded("ends it"))])
 def test_nothing_acknowledged_is_lost_and_nothing_counted_twice(service: RunningService, victim: str) -> None:
     """Three kills -9 under load: every acknowledged call is there, none twice, and the sums are the calls' own."""
     key = service.new_key("ingest")

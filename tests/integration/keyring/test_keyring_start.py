@@ -15,7 +15,7 @@ import pytest
 from conftest import Server
 from keks import kek_home
 from keyring_folder import slot_of
-from running import RunningService, command
+from running import RunningService, command, database_url
 from vault_server import TOKEN, TransitKey, VaultServer
 
 import service.keyring.deferred
@@ -308,7 +308,7 @@ def forget_keys(service: RunningService) -> None:
     """Have the service drop the keys that it holds in memory, as a purge does."""
 
     async def notify() -> None:
-        connection = await asyncpg.connect((service.data / "database.url").read_text())
+        connection = await asyncpg.connect(database_url(service.data))
         await connection.execute("SELECT pg_notify('calledger_control', 'purge')")
         await connection.close()
 

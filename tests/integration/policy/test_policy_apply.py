@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from running import RunningService, command
+from running import RunningService, command, database_url
 
 from policies import digest, parse, preset_text
 
@@ -168,7 +168,7 @@ def sql(service: RunningService, statement: str) -> None:
     """As somebody with the owner's access to the database."""
 
     async def run() -> None:
-        connection = await asyncpg.connect((service.data / "database.url").read_text().strip())
+        connection = await asyncpg.connect(database_url(service.data))
         await connection.execute(statement)
         await connection.close()
 

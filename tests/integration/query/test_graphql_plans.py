@@ -70,6 +70,7 @@ def _scanned(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [node for node in _nodes(plan) if "Relation Name" in node]
 
 
+@pytest.mark.plain("reads a plan")
 async def test_a_page_of_an_account_touches_few_partitions(
     seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ async def test_a_page_of_an_account_touches_few_partitions(
     assert not any(node["Node Type"] == "Sort" for node in _nodes(plan))
 
 
+@pytest.mark.plain("reads a plan")
 async def test_a_cursor_far_back_prunes_what_is_newer(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Going on from a cursor never touches the partitions that were read before."""
     number = await seeded.accounts.find("acme")
@@ -146,6 +148,7 @@ INSERT INTO call SELECT (made.one).* FROM (
 """
 
 
+@pytest.mark.plain("reads a plan")
 @pytest.mark.parametrize("among", [Compare("model", "eq", "none-such"), Compare("model", "in", ("none-such",))])
 async def test_a_rare_model_is_looked_for_where_it_can_be(
     seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch, among: Compare
@@ -189,6 +192,7 @@ async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
             assert "LIMIT" in branch
 
 
+@pytest.mark.plain("watches which methods of a driver are called")
 async def test_only_what_is_asked_for_is_selected(seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query of two fields selects their columns and the key, and a count selects no row at all."""
     spied = Spied(seeded, monkeypatch)
@@ -287,6 +291,7 @@ async def _rows_read(seeded: SeededLedger, statements: list[tuple[str, tuple[Any
     return rows
 
 
+@pytest.mark.plain("reads a plan")
 @pytest.mark.parametrize("age", [timedelta(), timedelta(minutes=5)])
 async def test_the_newest_page_of_all_calls_reads_about_a_page(
     seeded: SeededLedger, monkeypatch: pytest.MonkeyPatch, age: timedelta

@@ -28,6 +28,8 @@ from service.storage.cold.errors import ColdFileError
 from service.storage.cold.files import ColdBucket, ColdFolder, open_files
 from service.storage.cold.tier import ColdTier
 
+pytestmark = pytest.mark.plain("calls in files of the cold tier")
+
 SECRET = "not-to-be-logged-4711"
 ROOM = 2**30
 

@@ -23,6 +23,8 @@ from service.storage.cold import parquet
 from service.storage.cold.catalogue import AGE_MIN
 from service.storage.cold.errors import ColdFileError, ColdTierError
 
+pytestmark = pytest.mark.plain("calls in files of the cold tier")
+
 PARTS = [{"meter": "input", "quantity": "7", "amount": "0.10"}, {"meter": "output", "quantity": "3", "amount": "0.2"}]
 
 

@@ -32,6 +32,8 @@ from service.storage.cold.catalogue import AGE_MIN, take_lock
 from service.storage.cold.errors import ColdFileError
 from service.storage.cold.files import ColdFolder
 
+pytestmark = pytest.mark.plain("calls in files of the cold tier")
+
 
 @pytest.fixture
 async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[ColdLedger]:

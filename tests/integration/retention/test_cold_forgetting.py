@@ -15,6 +15,8 @@ from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
 
+pytestmark = pytest.mark.plain("calls in files of the cold tier")
+
 PERSON = {"kind": ErasureKind.USER, "account": "acme", "user": "u-1", "reason": "asked", "actor": "cli"}
 ACCOUNT = {"kind": ErasureKind.ACCOUNT, "account": "acme", "user": None, "reason": "asked", "actor": "cli"}
 

@@ -21,6 +21,8 @@ from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.purge.planning import plan_purge
 from service.storage.cold.catalogue import AGE_MIN
 
+pytestmark = pytest.mark.plain("calls in files of the cold tier")
+
 
 @pytest.fixture
 async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[ColdLedger]:

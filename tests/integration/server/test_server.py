@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from running import PYTHON_PATH, RunningService, command
+from running import PYTHON_PATH, RunningService, command, database_url
 
 from service.demo.calls import sample_calls
 
@@ -179,7 +179,7 @@ def loaded(service: RunningService) -> int:
     """How many calls the demo has, by what it is made of: those of the thirty days before its ledger was made."""
 
     async def made_at() -> datetime:
-        connection = await asyncpg.connect((service.data / "database.url").read_text().strip())
+        connection = await asyncpg.connect(database_url(service.data))
         try:
             return await connection.fetchval("SELECT created_at FROM installation")
         finally:
@@ -227,7 +227,7 @@ async def test_a_ledger_in_use_is_no_demo_because_its_table_says_so(tmp_path: Pa
     of by fsck."""
     service = RunningService(tmp_path / "data")
     service.report(service.admin_key, call(1))
-    connection = await asyncpg.connect((service.data / "database.url").read_text().strip())
+    connection = await asyncpg.connect(database_url(service.data))
     await connection.execute("UPDATE installation SET demo = true")
     await connection.close()
     assert "no sample calls are loaded by the ledger" in service.command("fsck").stdout

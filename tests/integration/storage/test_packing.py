@@ -13,6 +13,8 @@ from policies.retention import Partition, partition_bounds
 from service.storage.packing import pack
 from service.storage.partitions import Partitions
 
+pytestmark = pytest.mark.plain("packs the indexes of past partitions")
+
 POLICY = load_preset("default")
 PAST, TODAY = datetime(2026, 11, 3, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -20,6 +20,8 @@ from service.keyring import create_kek_file
 from service.storage.database import Database
 from service.storage.embedded import processes
 
+pytestmark = pytest.mark.plain("a replica of one PostgreSQL")
+
 COUNT = "query($f: CallFilter) { calls(filter: $f, first: 5) { totalCount nodes { sourceId } } }"
 REVEALING = "{ costs { rows { calls } } }"
 

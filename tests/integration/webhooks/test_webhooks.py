@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from receiving import receiving
+from running import database_url
 from webhook_service import (
     CREATE,
     DELETE,
@@ -28,7 +29,6 @@ from webhook_service import (
 from yarl import URL
 
 from service.delivery.attempts import FIRST_S
-from service.storage.embedded.connection import database as embedded_database
 
 LOOKING = (
     "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' AND query LIKE '%FROM reconciliation%WHERE made_at%'"
@@ -97,11 +97,10 @@ async def test_a_killed_service_delivers_what_it_was_at(sending: WebhookService)
     hold.set()
     await asyncio.to_thread(sending.service.start)
     await sending.report(call("b"))
-    async with embedded_database(data=sending.service.data, database_url=None, serving=False) as url:
-        connection = await asyncpg.connect(url)
-        while not (pause := await connection.fetchval(PAUSE)):  # noqa: ASYNC110 - another process notes it
-            await asyncio.sleep(0.1)
-        await connection.close()
+    connection = await asyncpg.connect(database_url(sending.service.data))
+    while not (pause := await connection.fetchval(PAUSE)):  # noqa: ASYNC110 - another process notes it
+        await asyncio.sleep(0.1)
+    await connection.close()
     received = await sending.receiver.until(4)
 
     assert pause < timedelta(seconds=FIRST_S * 1.5)
@@ -153,16 +152,16 @@ async def test_a_rotation_holds_for_what_is_asked_after_it(sending: WebhookServi
     id_, _ = await sending.webhook("RECONCILIATION_FINISHED", "CALLS_RECORDED", fields=["sourceId"])
     await sending.ask(TEST, id=id_)
     await sending.receiver.until(1)
-    async with embedded_database(data=sending.service.data, database_url=None, serving=False) as url:
-        connection, other = await asyncpg.connect(url), await asyncpg.connect(url)
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE reconciliation IN ACCESS EXCLUSIVE MODE")
-            await sending.report(call("a"))
-            while not await other.fetchval(LOOKING):  # noqa: ASYNC110 - another process looks
-                await asyncio.sleep(0.05)
-            new = (await sending.ask(ROTATE, **{"in": {"id": id_, "overlapHours": 0}}))["rotateWebhookSecret"]["secret"]
-            await sending.ask(TEST, id=id_)
-        await asyncio.gather(connection.close(), other.close())
+    url = database_url(sending.service.data)
+    connection, other = await asyncpg.connect(url), await asyncpg.connect(url)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE reconciliation IN ACCESS EXCLUSIVE MODE")
+        await sending.report(call("a"))
+        while not await other.fetchval(LOOKING):  # noqa: ASYNC110 - another process looks
+            await asyncio.sleep(0.05)
+        new = (await sending.ask(ROTATE, **{"in": {"id": id_, "overlapHours": 0}}))["rotateWebhookSecret"]["secret"]
+        await sending.ask(TEST, id=id_)
+    await asyncio.gather(connection.close(), other.close())
     received = (await sending.receiver.until(3))[1:]
     assert [len(one.headers["webhook-signature"].split()) for one in received] == [1, 1]
     assert {one.verified(new)["type"] for one in received} == {"webhook.test", "calls.recorded"}
@@ -269,11 +268,10 @@ async def test_a_scheduled_export_is_told_when_its_file_is_there(sending: Webhoo
     made = (await sending.ask(SCHEDULE, partner, **{"in": asked}))["createExportSchedule"]["schedule"]
     await sending.report(call("a"))
     start = datetime.fromisoformat(made["periodStart"])
-    async with embedded_database(data=sending.service.data, database_url=None, serving=False) as url:
-        connection = await asyncpg.connect(url)
-        due = "UPDATE export_schedule SET period_start = $1, due_at = $2"
-        await connection.execute(due, start - timedelta(days=1), start)
-        await connection.close()
+    connection = await asyncpg.connect(database_url(sending.service.data))
+    due = "UPDATE export_schedule SET period_start = $1, due_at = $2"
+    await connection.execute(due, start - timedelta(days=1), start)
+    await connection.close()
     await asyncio.to_thread(sending.service.kill)  # a start looks at what is due at once, and a minute is long
     await asyncio.to_thread(sending.service.start)
     [body] = await bodies(sending, 1, secret)
@@ -376,10 +374,9 @@ async def test_hours_in_which_no_service_ran_are_looked_at_later(sending: Webhoo
     before = (hour - timedelta(days=1)).isoformat()
     await sending.report(*rows, *(call(f"b{number}", started_at=before) for number in range(60)))
     _, secret = await sending.webhook("ERROR_RATE_SPIKE")
-    async with embedded_database(data=sending.service.data, database_url=None, serving=False) as url:
-        connection = await asyncpg.connect(url)
-        await connection.execute("UPDATE webhook SET created_at = created_at - interval '10 hours'")
-        await connection.close()
+    connection = await asyncpg.connect(database_url(sending.service.data))
+    await connection.execute("UPDATE webhook SET created_at = created_at - interval '10 hours'")
+    await connection.close()
     assert sending.receiver.received == []
     await asyncio.to_thread(sending.service.kill)
     await asyncio.to_thread(sending.service.start)

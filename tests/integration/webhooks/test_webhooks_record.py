@@ -108,6 +108,7 @@ async def test_what_somebody_wrote_into_the_tables_is_named(case: Case, statemen
     assert words in (await case.attested())[f"fsck, {check}"]
 
 
+@pytest.mark.embedded("puts back its files")
 async def test_a_webhook_that_was_deleted_does_not_come_back_with_an_old_backup(tmp_path: Path) -> None:
     """It is sent nothing and deleted again; one that was kept goes on where it was in the backup."""
     async with open_webhook_service(tmp_path / "data") as sending:

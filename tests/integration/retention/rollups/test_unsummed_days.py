@@ -56,6 +56,8 @@ from service.storage.connection import advisory_lock
 from service.storage.errors import DatabaseError
 from service.storage.statements.unsummed import UnsummedDays
 
+pytestmark = pytest.mark.plain("leaves days without sums to their calls")
+
 DAY, AT_ONCE = timedelta(days=1), timedelta(0)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 EARLIER = TODAY - 9 * DAY
