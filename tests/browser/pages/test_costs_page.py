@@ -135,7 +135,7 @@ async def test_a_month_is_that_of_the_calendar(service: RunningService, browser:
         await expect(days.first).to_have_text(re.compile(r"^\d{4}-\d\d-01$"))
         shown = await days.all_inner_texts()
         assert [int(day[-2:]) for day in shown] == list(range(1, len(shown) + 1))
-        assert parse_qs(urlsplit(page.url).query)["range"] == ["month"]
+        await has_parameters(page, {"range": ["month"]})
 
 
 async def test_the_table_of_the_chart_is_hidden_by_choice(service: RunningService, browser: Browser) -> None:
