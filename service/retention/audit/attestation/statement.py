@@ -1,20 +1,18 @@
-"""The attestation: what is kept, that nothing older exists, and what was destroyed in the period.
+"""What a statement of retention says: what is kept, that nothing older exists, and what was destroyed in the period.
 
 It answers the questions of auditors: GDPR 5(1)(e) (is anything older than its window still stored), 30(1)(f) (which
 windows are there), PCI DSS 3.2.1 (checked at least every three months), and SOC 2 (the population to sample from, each
 item with its proof).
 """
 
-import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from policies.evidence import LedgerKind, moment
-from policies.evidence.attestation import ATTESTATION, statement_digest
-from service.ledger import Checkpoints, Entry, Ledger, Selection, check, read_record
+from service.ledger import Entry, Ledger, Selection, check, read_record
 from service.ledger.checks.check import LedgerCheck
-from service.retention.audit.fsck import Finding, check_ledger
+from service.retention.audit.fsck import CHECKS, Finding, check_ledger
 from service.retention.audit.report import ClassState, RetentionReport, report
 from service.retention.context import RetentionContext
 from service.retention.lost_keys import lost_keys
@@ -22,10 +20,13 @@ from service.retention.purge_runs import Runs
 from service.storage.control.policies import AppliedPolicy
 
 PERIOD_DAYS: Final = 92
-POPULATION: Final = tuple(kind for kind in LedgerKind if kind not in (LedgerKind.STARTED, LedgerKind.ATTESTED))
+PERIOD_DAYS_MAX: Final = 3660
+Progress = Callable[[int, int], Awaitable[None]]
+_NOT_SAMPLED: Final = (LedgerKind.STARTED, LedgerKind.ATTESTATION_REQUESTED, LedgerKind.ATTESTED)
+POPULATION: Final = tuple(kind for kind in LedgerKind if kind not in _NOT_SAMPLED)
 _NAMED_MAX: Final = 10
 STORAGE: Final = ("clocks", "deadlines", "partitions", "purges", "rows")
-"""The checks of fsck that must succeed before the attestation can say that nothing is past its deadline."""
+"""The checks of fsck that must succeed before a statement can say that nothing is past its deadline."""
 _FAILED_PURGES: Final = "SELECT count(*) FROM purge_run WHERE state = 'FAILED' AND planned_at >= $1"
 """How many purges failed since a moment."""
 _ACTIVE_HOLDS: Final = """
@@ -33,25 +34,30 @@ _ACTIVE_HOLDS: Final = """
 """
 
 
-async def attest(
+async def make_statement(
     context: RetentionContext,
     ledger: Ledger,
     applied: AppliedPolicy,
     *,
     days: int,
-    actor: str,
     again: bool = False,
     full: bool = False,
+    noted: Progress | None = None,
 ) -> dict[str, Any]:
-    """The attestation of the last `days` days as JSON, with its entry in the ledger and a checkpoint over it.
+    """The statement of the last `days` days, as JSON. It is in no ledger yet.
 
-    `again` and `full` are those of `check_ledger`; what was left out is said in the findings that rest on it.
+    `again` and `full` are those of `check_ledger`; what was left out is said in the findings that rest on it. `noted`
+    is called with how many checks of fsck there are, and how many are done.
     """
     found = await report(context)
     since = found.as_of - timedelta(days=days)
     entries = [entry async for entry in ledger.every(Selection(kinds=POPULATION, recorded_from=since))]
-    checked, fsck = await check(ledger), [one async for one in check_ledger(context, again=again, full=full)]
-    statement = {
+    checked, fsck = await check(ledger), list[Finding]()
+    async for one in check_ledger(context, again=again, full=full):
+        fsck.append(one)
+        if noted is not None:
+            await noted(len(CHECKS), len(fsck))
+    return {
         "as_of": moment(found.as_of),
         "period": {"from": moment(since), "to": moment(found.as_of), "days": days},
         "policy": _policy(applied),
@@ -63,29 +69,11 @@ async def attest(
         "detached": list(found.detached),
         "entries": [_entry(entry) for entry in entries],
     }
-    index = await ledger.append(LedgerKind.ATTESTED, {"statement": statement_digest(statement)}, actor=actor)
-    return {
-        "format": ATTESTATION,
-        "statement": statement,
-        "evidence": await _evidence(ledger, index, [entry.index for entry in entries]),
-    }
 
 
-async def _evidence(ledger: Ledger, statement: int, items: Sequence[int]) -> dict[str, Any]:
-    issued = await Checkpoints(ledger).sign()
-    return {
-        "checkpoint": issued.note,
-        "key": issued.public_key,
-        "statement": await _item(ledger, statement, issued.size),
-        "items": [await _item(ledger, index, issued.size) for index in items],
-    }
-
-
-async def _item(ledger: Ledger, index: int, size: int) -> dict[str, Any]:
-    entry = await ledger.entry(index)
-    assert entry is not None
-    proof = await ledger.inclusion_proof(index, size)
-    return {"index": index, "leaf": _base64(entry.leaf), "proof": [_base64(value) for value in proof.hashes]}
+def unmet(statement: Mapping[str, Any]) -> int:
+    """How many of its requirements a statement says are not met."""
+    return sum(not one["holds"] for one in statement["checks"])
 
 
 async def _checks(
@@ -179,7 +167,3 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "recorded_at": moment(entry.recorded_at),
         "facts": dict(entry.facts),
     }
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
