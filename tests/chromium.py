@@ -26,7 +26,8 @@ def program() -> str:
 async def browsing() -> AsyncIterator[Browser]:
     """A browser without a window."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program(), args=[*OPTIONS])
+        # As long as a service may take: where it fails, every test of the worker does.
+        browser = await playwright.chromium.launch(executable_path=program(), args=[*OPTIONS], timeout=120_000)
         try:
             yield browser
         finally:

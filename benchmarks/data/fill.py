@@ -167,6 +167,7 @@ SELECT
     CASE WHEN failed THEN ($16::text[])[1 + (bits >> 24 & 3)::integer] END, CASE WHEN failed THEN '429' END,
     CASE WHEN bits >> 30 & 1 = 1 THEN jsonb_build_object('team', ($19::text[])[1 + (bits >> 31 & 3)::integer]) END
 FROM hashed
+ORDER BY started_at  -- as they are reported, and as the peers' plain table has them
 """
 _FEED: Final[str] = import_module("migrations.0029_change_feed").EARLIER_CALLS
 """Gives calls their places in the change feed."""

@@ -46,8 +46,9 @@ from benchmarks.storage.giving_back import describe, worst_flushes
 from policies import Role, Store
 from policies.retention import Partition, partition_bounds
 from service.access.principal import Principal
-from service.ingest.formats.native.reader import read_native
-from service.ingest.pipeline.writer import Writer, as_read
+from service.ingest.formats.native.reader import native_reader
+from service.ingest.formats.split import split_rows
+from service.ingest.pipeline.writer import Writer
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_file import shipped_prices
 from service.ingest.prices.price_list import Prices
@@ -239,7 +240,7 @@ async def _write(writer: Writer, waits: list[Wait], ended: asyncio.Event) -> Non
         ]  # fmt: skip
         body = json.dumps(rows).encode()
         begin = time.perf_counter()
-        verdicts = await writer.submit(read_native(body), as_read, principal, source="native")
+        verdicts = await writer.submit(split_rows(body), native_reader(body), principal, source="native")
         waits.append((begin, time.perf_counter() - begin))
         assert all(verdict.status == "accepted" for verdict in verdicts)
         await asyncio.sleep(_THINK_S)

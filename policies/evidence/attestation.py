@@ -14,7 +14,7 @@ from typing import Any
 
 from policies.evidence.verify import ATTESTATION, canonical, verify_attestation
 
-__all__ = ["ATTESTATION", "statement_digest", "verify_attestation"]
+__all__ = ["ATTESTATION", "canonical", "statement_digest", "verify_attestation"]
 
 
 def statement_digest(statement: Mapping[str, Any]) -> str:

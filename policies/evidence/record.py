@@ -2,16 +2,26 @@
 
 The database has tables of the same things, for speed and for what an entry must not hold (names, reasons). Whoever can
 write to the database can change a row; nobody can change an entry unseen. So the rows are held against this.
-
-Entries grew facts with time: what an older one does not say is None here, and is not compared.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Final
 
 from policies.evidence.entry import Leaf, LedgerKind, moment
+from policies.evidence.recorded import (
+    RecordedAccount,
+    RecordedAttestation,
+    RecordedErasure,
+    RecordedExport,
+    RecordedHold,
+    RecordedIdlePurges,
+    RecordedKey,
+    RecordedPolicy,
+    RecordedPurge,
+    RecordedSetting,
+    RecordedWebhook,
+)
 
 RECORDED: Final = (
     *(LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_ROTATED, LedgerKind.API_KEY_REVOKED),
@@ -23,6 +33,7 @@ RECORDED: Final = (
     *(LedgerKind.STARTED, LedgerKind.FIELD_REMOVED),
     *(LedgerKind.WEBHOOK_CREATED, LedgerKind.WEBHOOK_DELETED, LedgerKind.BUDGET_SET),
     *(LedgerKind.SOURCE_ADDED, LedgerKind.SOURCE_REMOVED),
+    *(LedgerKind.ATTESTATION_REQUESTED, LedgerKind.ATTESTED, LedgerKind.RESTORED),
 )
 """Kinds of which a record is made; others change nothing in it."""
 KEY_KINDS: Final = (
@@ -34,126 +45,6 @@ WEBHOOK_KINDS: Final = (
     *(LedgerKind.WEBHOOK_CREATED, LedgerKind.WEBHOOK_DELETED, LedgerKind.API_KEY_ROTATED, LedgerKind.ERASURE_INTENT),
 )
 """Kinds that say which webhooks there are, and whose."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedKey:
-    """An API key. `accounts` None: every account; `mac`: SHA-256 of the MAC that recognises it; `ended`: the entry that
-    revoked it, and `ended_at` when; `sessions_hour`: the last one in which it gave out session tokens.
-    """
-
-    index: int
-    role: str
-    accounts: tuple[int, ...] | None
-    expires_at: str | None
-    mac: str | None
-    ended: int | None = None
-    ended_at: datetime | None = None
-    sessions_hour: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedHold:
-    """A hold as it was placed: the facts of its entry, and when that was written. `lifted`: the entry that ended it."""
-
-    index: int
-    actor: str
-    placed_at: datetime
-    facts: Mapping[str, Any]
-    lifted: int | None = None
-    lifted_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedErasure:
-    """An erasure. `rows` is None until it is done; `periods`: in how many the person has a pseudonym.
-
-    `restricted_at` is the time of the entry that says which `holds` keep copies; `holds` None: too many.
-    """
-
-    index: int
-    actor: str
-    kind: str | None
-    account: int | None
-    rows: int | None = None
-    periods: int | None = None
-    restricted_at: datetime | None = None
-    holds: tuple[str, ...] | None = ()
-    unreadable_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedExport:
-    """A file of rows or evidence that a key asked for. `facts` are those of the entry, written at `recorded_at`."""
-
-    index: int
-    actor: str
-    recorded_at: datetime
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedPurge:
-    """A purge: the digest of its plan, and the facts of its result (None: it has not ended)."""
-
-    index: int
-    actor: str
-    plan: str | None
-    result: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedIdlePurges:
-    """Purges in a row that found nothing due: from when, and until when at least; as many moments as entries."""
-
-    index: int
-    actor: str
-    plan: str
-    planned_at: str
-    finished_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAccount:
-    """The salted digest of an account's name, and when it was written down."""
-
-    index: int
-    name: str
-    recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedWebhook:
-    """A webhook: its key, which may have taken the place of another, and the facts of its entry. `ended`: the entry
-    that deleted it.
-    """
-
-    index: int
-    key: str
-    facts: Mapping[str, Any]
-    ended: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedSetting:
-    """A budget or a source: the facts of its newest entry, and who wrote that. `ended`: the entry that removed it."""
-
-    index: int
-    actor: str
-    facts: Mapping[str, Any]
-    ended: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedPolicy:
-    """A policy that was put in force, by whom and approved by whom."""
-
-    index: int
-    applied_by: str
-    version: int
-    digest: str
-    approved_by: str | None
-    applied_at: str | None
 
 
 @dataclass(slots=True)
@@ -180,6 +71,9 @@ class Record:
     sources: dict[str, RecordedSetting] = field(default_factory=dict[str, RecordedSetting])
     removals: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict[tuple[str, int], tuple[int, int]])
     """Of fields that were removed since a version of the policy: the entry, and how many rows."""
+    attestations: dict[str, RecordedAttestation] = field(default_factory=dict[str, RecordedAttestation])
+    replayed: list[range] = field(default_factory=list[range])
+    """Entries that came back from the mirror when an older database was restored: rows of them may be gone."""
     demo: bool = False
     """Whether an entry says that sample calls were loaded."""
 
@@ -321,6 +215,22 @@ def _field_removed(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]
     record.removals[facts["field"], facts["version"]] = (index, facts["rows"])
 
 
+def _attestation_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    asked = RecordedAttestation(index, leaf.actor, leaf.recorded_at, facts["days"])
+    record.attestations[facts["attestation"]] = asked
+
+
+def _attested(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    known = record.attestations.get(facts.get("attestation", ""))  # older statements are not stored
+    if known is not None and known.made is None:
+        record.attestations[facts["attestation"]] = replace(known, made=index, digest=facts["statement"])
+
+
+def _restored(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+    if "from" in facts:
+        record.replayed.append(range(facts["from"], facts["to"]))
+
+
 def _started(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
     record.demo = record.demo or facts.get("demo") is True
 
@@ -376,4 +286,7 @@ _STEPS: Final = {
     LedgerKind.KEY_DESTROYED: _keys_destroyed,
     LedgerKind.POLICY_APPLIED: _policy_applied,
     LedgerKind.TIER_CHANGED: _tier_changed,
+    LedgerKind.ATTESTATION_REQUESTED: _attestation_requested,
+    LedgerKind.ATTESTED: _attested,
+    LedgerKind.RESTORED: _restored,
 }

@@ -34,7 +34,13 @@ _READING: Final = (
 ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError", "setBudget"}
 """Every field of Query, Mutation and Subscription."""
 
-IMPLIED: Final[Mapping[str, str]] = {"nodes": "node", "account": "accounts"}
+IMPLIED: Final[Mapping[str, str]] = {
+    "nodes": "node",
+    "account": "accounts",
+    "attestation": "ledger",
+    "attestations": "ledger",
+    "requestAttestation": "createEvidence",
+}
 """Root fields that are granted with another: the same right, asked for in another form."""
 
 CEILINGS: Final[Mapping[Role, frozenset[str]]] = {

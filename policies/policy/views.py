@@ -16,18 +16,19 @@ from policies.policy.roots import IMPLIED, PLAIN_USER_FILTER, ROOT_FIELDS, SHOWS
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
 _NODES: Final = (
-    "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule "
-    "Webhook WebhookDelivery Source Reconciliation ReconciliationDifference"
+    "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry Attestation ApiKey Account Export "
+    "ExportSchedule Webhook WebhookDelivery Source Reconciliation ReconciliationDifference"
 )
 _PAYLOADS: Final = (
     "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RotateApiKey "
     "RevokeApiKey CreateSessionToken CreateExport CancelExport CreateExportSchedule DeleteExportSchedule "
-    "CreateEvidence CreateWebhook RotateWebhookSecret EnableWebhook DeleteWebhook WebhookDelivery SetBudget"
+    "RequestAttestation CreateEvidence CreateWebhook RotateWebhookSecret EnableWebhook DeleteWebhook "
+    "WebhookDelivery SetBudget"
 )
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
-    "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof ApiKey Account Source "
-    "Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums Webhook WebhookDelivery "
+    "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof Attestation ApiKey Account "
+    "Source Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums Webhook WebhookDelivery "
     "WebhookAttempt Budget BudgetTag Reconciliation ReconciliationTotal ReconciliationKind ReconciliationUnread "
     "ReconciliationDifference"
 )

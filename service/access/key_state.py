@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from policies.evidence.record import RecordedKey
+from policies.evidence.recorded import RecordedKey
 from service.access.keys import mac_digest
 from service.storage.control.api_keys import KeyRecord
 

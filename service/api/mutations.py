@@ -3,6 +3,7 @@
 import strawberry
 
 from service.api.calls.reveal import RevealMutation
+from service.api.exports.attestations import AttestationMutation
 from service.api.exports.evidence import EvidenceMutation
 from service.api.exports.mutations import ExportMutation
 from service.api.exports.schedules import ExportScheduleMutation
@@ -18,6 +19,7 @@ class Mutation(
     RevealMutation,
     RetentionMutation,
     EvidenceMutation,
+    AttestationMutation,
     ExportMutation,
     ExportScheduleMutation,
     KeyMutation,

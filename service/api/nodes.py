@@ -6,6 +6,7 @@ from typing import Any, Final
 from service.api.calls.objects import objects_of
 from service.api.execution.context import Context, Info
 from service.api.execution.selection import tree_of
+from service.api.exports.attestations import resolve_attestation
 from service.api.exports.queries import resolve_export
 from service.api.gateways.reconciliations import PREFIX as RECONCILIATION
 from service.api.gateways.reconciliations import resolve_reconciliation
@@ -21,12 +22,14 @@ from service.query.authorization.selection_set import Tree
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.errors import BadInputError
 from service.query.records.page import Row
+from service.storage.control.attestations import PREFIX as ATTESTATION
 from service.storage.control.exports import PREFIX as EXPORT
 
 NODES_MAX: Final = 100
 _ERROR: Final = "err_"
 _RESOLVERS: Final[Mapping[str, Callable[[Context, str], Awaitable[Node | None]]]] = {
     EXPORT: resolve_export,
+    ATTESTATION: resolve_attestation,
     API_KEY: resolve_key,
     WEBHOOK: resolve_webhook,
     SOURCE: resolve_source,

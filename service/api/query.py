@@ -9,6 +9,7 @@ from service.api.calls.changes import ChangeQuery
 from service.api.calls.ingest_report import RefusalQuery
 from service.api.execution.context import Info
 from service.api.execution.selection import tree_of
+from service.api.exports.attestations import AttestationQuery
 from service.api.exports.queries import ExportQuery
 from service.api.exports.schedules import ExportScheduleQuery
 from service.api.gateways.reconciliations import ReconciliationQuery
@@ -71,6 +72,7 @@ PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its diges
 class Query(
     RetentionQuery,
     LedgerQuery,
+    AttestationQuery,
     ExportQuery,
     ExportScheduleQuery,
     RefusalQuery,

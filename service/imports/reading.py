@@ -22,6 +22,7 @@ from service.ingest.formats.opened import Reader
 from service.ingest.formats.split import Rejection, Row
 from service.ingest.pipeline.long_rows import drained
 from service.logs import get_logger
+from service.memory import expect_rows
 
 log = get_logger()
 
@@ -149,6 +150,7 @@ def _framed(value: object) -> bytes:
 def serve(given: BinaryIO, taken: BinaryIO) -> None:
     """Read rows from `given` and write what they are to `taken`, until there are no more."""
     read: Reader = _next(given)
+    expect_rows()
     while (rows := _next(given)) is not None:
         taken.write(_framed([packed(read(row)) for row in rows]))
         taken.flush()

@@ -20,6 +20,7 @@ from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.tag_keys import keep_tags_for_ever
 from service.runtime.runtime import Runtime, open_runtime
+from service.server.attesting import attest_for_ever
 from service.server.sockets import address_host, bind, listen
 from service.server.workers import READY, workers
 from service.settings import Settings
@@ -132,16 +133,21 @@ def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         """Make the partitions that deltas need, under the policy in force."""
         await runtime.partitions.ensure_anew(runtime.applied.policy, needs)
 
-    wake = asyncio.Event()
+    wake, attestation_asked = asyncio.Event(), asyncio.Event()
 
     async def wake_up() -> None:
         """Start a round of maintenance."""
         wake.set()
 
+    async def make_attestations() -> None:
+        """Make the statements of retention that wait."""
+        attestation_asked.set()
+
     reactions = {
         "policy": runtime.reload_policy,
         "accounts": runtime.accounts.refresh,
         "purge": wake_up,
+        "attestations": make_attestations,
         "ledger": runtime.publisher.settle,
     }
 
@@ -151,6 +157,7 @@ def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
             maintain_for_ever(runtime.retention, wake=wake),
             Compaction(runtime.database.owner, ensure=ensure).compact_for_ever(),
             keep_tags_for_ever(runtime.retention),
+            attest_for_ever(runtime, attestation_asked),
         ]
 
     return [

@@ -25,7 +25,7 @@ UNAVAILABLE: Final = (
     asyncpg.InternalClientError,
 )
 """What a connection of our own may fail with while the database is away."""
-Topic = Literal["keys", "policy", "accounts", "purge", "ledger", "changes"]
+Topic = Literal["keys", "policy", "accounts", "purge", "ledger", "changes", "attestations"]
 
 log = get_logger()
 

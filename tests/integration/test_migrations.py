@@ -32,7 +32,7 @@ INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() A
 STORES = ["call", "call_error", "usage_quarter", "usage_day", "usage_delta", "call_held", "call_error_held"]
 STORES += [*OVER_ALL_ACCOUNTS, BY_KEY.several, "ingest_refusal", "correction", "bill_claim", "idempotency_key"]
 STORES += ["import_checkpoint", "source", "key_spending", "reconciliation", "reconciliation_difference", "cold_file"]
-STORES += ["fsck_result", "stored_on_worker", "usage_unsummed", "cold_rewrite"]
+STORES += ["fsck_result", "stored_on_worker", "usage_unsummed", "cold_rewrite", "attestation"]
 STORES += ["call_change", "call_change_new", "change_head", "change_epoch", "change_floor"]
 STORES += [*EVERY_TABLE, "usage_tag_key", "usage_tag_delta", "usage_tag_crowded"]
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from bodies import read_native
+
 from policies import Role, load_preset
 from policies.envelope import SealContext, data_key, open_sealed
 from policies.policy.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_file import shipped_prices

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.retention.audit.attestation_page import page
+from service.retention.audit.attestation.page import page
 
 CLASS = {
     "class": "personal", "tier": "standard", "store": "call_error", "window_days": 30, "kept_at_most_days": 32,

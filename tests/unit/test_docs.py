@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from bodies import read_native
 from graphql import build_schema, parse, validate
 from typer.core import TyperGroup
 
@@ -165,7 +166,7 @@ def test_the_example_is_read_as_it_says() -> None:
     body = "\n".join(line for line in lines if line.startswith('{"id"')).encode()
     answer = json.loads(next(line for line in lines if line.startswith('{"accepted"')))
 
-    results = list(native.read_native(body))
+    results = list(read_native(body))
 
     assert [isinstance(result, Report) for result in results] == [True, True, False]
     assert [result["status"] for result in answer["results"]] == ["accepted", "accepted", "rejected"]

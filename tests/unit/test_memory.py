@@ -27,6 +27,15 @@ for thread in threading.enumerate():
 print(before, kilobytes())
 """
 
+READING = """
+import gc
+import io
+from service.imports.reading import serve
+
+serve(io.BytesIO(), io.BytesIO())
+print(gc.get_threshold()[0], len(gc.get_objects()))
+"""
+
 STARTED = """
 import gc
 import service.server.application
@@ -59,6 +68,13 @@ def test_the_collector_leaves_alone_what_the_start_made() -> None:
     young, seen, frozen = figures(STARTED)
     assert young == YOUNG_MAX
     assert seen < 1_000 < 50_000 < frozen
+
+
+def test_so_it_does_where_rows_of_an_import_are_read() -> None:
+    """In the process that reads them, from the first one on."""
+    young, seen = figures(READING)
+    assert young == YOUNG_MAX
+    assert seen < 1_000
 
 
 @pytest.mark.skipif(not HUGE_PAGES.is_file() or "[never]" in HUGE_PAGES.read_text(), reason="Linux has no huge pages")

@@ -35,9 +35,11 @@ _SEPARATED: Final = LOWER.replace(SEPARATOR.encode(), END, 1)
 _SIGNS_BUT_SEPARATORS: Final = SIGNS.replace(SEPARATOR.encode(), b"")
 _FOREIGN_SIGNS: Final = re.compile(rf"(?:[^\w\x00-\x7f]|[{FILLERS}])+")
 # What mail writes in hexadecimal (RFC 2045): the signs of names, letters beyond ASCII, and ends of lines within a word.
-# Any other `=42` is more likely a number.
+# Any other `=42` is more likely a number, and so is `status_code=403`, with which many a gateway begins its errors.
+_HTTP_STATUS: Final = r"(?<=[Cc]ode=40|atus=40)[0-9](?![.-]?\w)"
 _QUOTED_PRINTABLE: Final = (
-    r"=(?:(?:2[BDEF]|3[AD]|40|5F)(?=\w)|[CD][0-9A-F]=[89AB][0-9A-F]|E[0-9A-F](?:=[89AB][0-9A-F]){2}|\r?\n(?=\w))"
+    rf"=(?:(?:2[BDEF]|3[AD]|40(?!{_HTTP_STATUS})|5F)(?=\w)|[CD][0-9A-F]=[89AB][0-9A-F]"
+    r"|E[0-9A-F](?:=[89AB][0-9A-F]){2}|\r?\n(?=\w))"
 )
 _QUOTED: Final = re.compile(rf"{_QUOTED_PRINTABLE}|(?:=[2-9A-F][0-9A-F]){{3}}")
 # Repeats are bounded: a text of nothing but backslashes is walked once, not once a backslash.

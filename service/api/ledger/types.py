@@ -64,7 +64,8 @@ class LedgerKind(Enum):
     REPRICE_INTENT = value("REPRICE_INTENT", "Calls are about to be priced anew, by the lists that are named.")
     REPRICE_RESULT = value("REPRICE_RESULT", "Calls were priced anew: how many, and what it changed.")
     RESTORED = value("RESTORED", "The database was restored from a backup, or lost entries were given up.")
-    ATTESTED = value("ATTESTED", "A statement of attestation was made.")
+    ATTESTATION_REQUESTED = value("ATTESTATION_REQUESTED", "A statement of retention was asked for, or begun.")
+    ATTESTED = value("ATTESTED", "A statement of retention was made: its digest, and how much of it is not met.")
 
 
 @strawberry.type

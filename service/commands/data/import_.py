@@ -34,6 +34,7 @@ from service.imports.formats import FORMATS, ImportFormat, ImportOptions
 from service.imports.run import import_rows, try_rows
 from service.imports.sources.pages import RowSource
 from service.ingest.results import Status
+from service.memory import expect_rows
 from service.runtime.runtime import Runtime
 
 app = verb()
@@ -125,6 +126,7 @@ async def _import(
 ) -> int:
     """Import, and say what became of the rows; how many were refused. `which`: account, whether anew, since when."""
     account, restart, since = which
+    expect_rows()
     progress = Progress(
         TextColumn("{task.description}"),
         TimeElapsedColumn(),

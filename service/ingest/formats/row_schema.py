@@ -4,17 +4,18 @@ A gateway spells one field in several ways: `start_time` in its table, `startTim
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
 
+from policies import Report
 from service.ingest.formats.figures import decode
-from service.ingest.formats.rejections import wrong_json
+from service.ingest.formats.rejections import RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
-from service.ingest.formats.split import Row
+from service.ingest.formats.split import Rejection, Row
 
 _Fields = TypeVar("_Fields", bound=msgspec.Struct)
 Spelling: TypeAlias = Literal["camel", "pascal"]
@@ -38,7 +39,14 @@ class RowSchema(Generic[_Fields]):
         self._raw = {field.name for field in msgspec.structs.fields(fields) if field.type is Raw}
         self._known = frozenset(field.name for field in msgspec.structs.fields(fields))
 
-    def read(self, row: Row) -> tuple[_Fields, Mapping[str, Raw]]:
+    def outcome(self, row: Row, made: Callable[[_Fields, Mapping[str, Raw]], Report | Rejection]) -> Report | Rejection:
+        """What is made of a row's fields and of those that are not known, or why the row is refused; never raises."""
+        try:
+            return made(*self._read(row))
+        except RowError as error:
+            return Rejection(str(error), error.code)
+
+    def _read(self, row: Row) -> tuple[_Fields, Mapping[str, Raw]]:
         """The fields that are known, and those that are not. Raises RowError for what is no JSON object."""
         for decoder in self._decoders:
             try:

@@ -6,7 +6,8 @@ from typing import Final
 from uuid import UUID
 
 from policies.evidence import EntryError, LedgerKind, read_leaf
-from policies.evidence.record import KEY_KINDS, RECORDED, WEBHOOK_KINDS, Record, RecordedKey, RecordedWebhook
+from policies.evidence.record import KEY_KINDS, RECORDED, WEBHOOK_KINDS, Record
+from policies.evidence.recorded import RecordedKey, RecordedWebhook
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError
 from service.ledger.store import Ledger

@@ -8,7 +8,8 @@ from typing import Final
 import asyncpg
 
 from policies.evidence import moment
-from policies.evidence.record import Record, RecordedErasure
+from policies.evidence.record import Record
+from policies.evidence.recorded import RecordedErasure
 
 ERASURES: Final = """
     SELECT id, kind, account_id, tokens, requested_by, requested_at, finished_at, rows, blocked_by, unreadable_at,

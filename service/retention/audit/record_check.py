@@ -1,5 +1,5 @@
 """The tables compared with the ledger: API keys, holds, erasures, purges, policies, tiers, accounts, exports, webhooks,
-budgets and sources are as the entries say.
+budgets, sources and statements of retention are as the entries say.
 
 Each function yields the differences in words: which row, what the ledger says, what the table says.
 """
@@ -12,10 +12,12 @@ from typing import Final, TypeVar
 import asyncpg
 
 from policies.evidence import moment
-from policies.evidence.record import Record, RecordedExport, RecordedIdlePurges
+from policies.evidence.record import Record
+from policies.evidence.recorded import RecordedExport, RecordedIdlePurges
 from service.access.keys import mac_digest
 from service.ledger import read_record
 from service.retention.account_names import name_digest
+from service.retention.audit.attestation_check import ATTESTATIONS, attestations
 from service.retention.audit.erasure_check import ERASURES, erasure_differences
 from service.retention.audit.webhook_check import BUDGETS, SOURCES, WEBHOOKS, budgets, sources, webhooks
 from service.retention.context import RetentionContext
@@ -362,5 +364,6 @@ COMPARED: Final = {
     "webhooks": (WEBHOOKS, webhooks),
     "budgets": (BUDGETS, budgets),
     "sources": (SOURCES, sources),
+    "attestations": (ATTESTATIONS, attestations),
 }
 """The tables that are compared, by the name of the check: the statement for the rows, and the comparison."""

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from policies.evidence.record import Record, RecordedSetting, RecordedWebhook
+from policies.evidence.record import Record
+from policies.evidence.recorded import RecordedSetting, RecordedWebhook
 from service.storage.control.budgets import EVERY_BUDGET, budget_of
 from service.storage.control.webhooks import EVERY_WEBHOOK, WebhookRecord, webhook_of
 from service.storage.gateways.pull_sources import EVERY_SOURCE, source_facts, source_of

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from policies.evidence import LedgerKind, moment
-from policies.evidence.record import RecordedErasure
+from policies.evidence.recorded import RecordedErasure
 from policies.policy.model import DataClass, Store
 from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds

@@ -4,7 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from policies.evidence import LedgerKind
-from policies.evidence.record import RecordedErasure
+from policies.evidence.recorded import RecordedErasure
 from service.ledger import read_record
 from service.retention.context import RetentionContext
 from service.storage.connection import Queryable

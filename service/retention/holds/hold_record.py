@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from policies.evidence import LedgerKind
-from policies.evidence.record import RecordedHold
+from policies.evidence.recorded import RecordedHold
 from service.ledger import read_record
 from service.logs import get_logger
 from service.retention import ledger_entries as entries

@@ -109,6 +109,8 @@ GUARDS: Final = (
     # Keys that may do more than the one who asks are not for it.
     Guard("api_key", _WRITE, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("purge_run", _READ),
+    # About every account: who is bound to some reads none. Written by the owner alone.
+    Guard("attestation", _READ),
     # Levels by API key, of no account.
     Guard("key_spending", _WRITE, secured=False),
     # Written and read by the owner alone.

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,19 +136,103 @@ async def test_an_auditor_finds_what_is_kept_destroyed_and_held(
         assert json.loads(path.read_text().splitlines()[0])["format"] == "calledger-evidence/1"
 
 
-async def test_a_statement_is_the_operators_and_the_ledger_knows_it(
+async def downloaded(page: Page, name: str) -> Path:
+    """The file behind a link of this name, as the browser has saved it."""
+    async with page.expect_download() as waiting:
+        await page.get_by_role("link", name=re.compile(name)).first.click()
+    return await (await waiting.value).path()
+
+
+async def verified_alone(service: RunningService, folder: Path, file: Path, *given: str) -> tuple[int, str]:
+    """Exit code and words of the verifier that is one file, which has nothing of ours but what is in it."""
+    program = folder / "verify.py"
+    if not program.exists():
+        program.write_text((await asyncio.to_thread(service.command, "ledger", "verifier")).stdout)
+    command = [sys.executable, "-I", str(program), str(file), *given]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_what_an_auditor_takes_away_verifies_without_us(
+    service: RunningService, auditor: str, verifier_key: str, browser: Browser, tmp_path: Path
+) -> None:
+    """A bundle and a statement, asked for and downloaded in the browser, are accepted by the verifier of one file with
+    the auditor's key, and by no other; a byte that is changed is found.
+    """
+    other = verifier_key[:-8] + ("AAAA" if verifier_key[-8:-4] != "AAAA" else "BBBB") + verifier_key[-4:]
+    async with signed_in(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
+        await page.get_by_role("button", name="Make a bundle").click()
+        files = [await downloaded(page, r"Download \(")]
+        await page.get_by_role("button", name="Make a statement").click()
+        await expect(page.get_by_role("table", name="Statements of retention")).to_be_visible()
+        await expect(page.get_by_role("link", name="Download the statement")).to_have_count(1, timeout=240_000)
+        files.append(await downloaded(page, "Download the statement"))
+        for file in files:
+            code, said = await verified_alone(service, tmp_path, file, "--key", verifier_key)
+            assert (code, said.splitlines()[0]) == (0, "verified: signed by the key you gave"), said
+            assert (await verified_alone(service, tmp_path, file, "--key", other))[0] == 1
+            altered = tmp_path / "altered"
+            altered.write_bytes(file.read_bytes().replace(b"acme", b"bcme").replace(b'"overdue": 0', b'"overdue": 1'))
+            if altered.read_bytes() != file.read_bytes():
+                assert (await verified_alone(service, tmp_path, altered))[0] == 1
+
+
+async def test_the_page_says_what_came_of_statements(
     service: RunningService, auditor: str, browser: Browser, tmp_path: Path
 ) -> None:
-    """The page names the command that makes one, and the last one's entry and digest, to hold a file against."""
+    """The newest first: who made it, what of it is not met, its entry and digest; and that it is what somebody kept."""
     file = tmp_path / "statement.json"
+    await asyncio.to_thread(service.command, "attest", str(file))
+    statement = json.loads(file.read_text())
+    unmet = sum(not one["holds"] for one in statement["statement"]["checks"])
     async with signed_in(browser, service.url, auditor, "retention?part=ledger&range=24h") as page:
-        await expect(page.get_by_text("calledger attest statement.json")).to_be_visible()
-        await expect(page.get_by_text("None was made in the last year.")).to_be_visible()
-        await asyncio.to_thread(service.command, "attest", str(file))
-        await page.reload()
-        said = page.get_by_text(re.compile(r"The last one is entry #\d+ of the ledger"))
-        made = json.loads(file.read_text())
-        await expect(said.locator("code")).to_have_attribute("title", statement_digest(made["statement"]))
+        row = page.get_by_role("table", name="Statements of retention").locator("tbody tr").first
+        await expect(row).to_contain_text("cli")
+        await expect(row.locator(".badge")).to_have_text(
+            "all requirements met" if unmet == 0 else re.compile(f"{unmet} requirements? NOT met")
+        )
+        await expect(row).to_contain_text(f"#{statement['evidence']['statement']['index']}")
+        await expect(row.locator("code[title]")).to_have_attribute("title", statement_digest(statement["statement"]))
+        await expect(page.get_by_text("What is listed is what the operator made and kept.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"state": "FAILED", "unmet": None, "failure": "the disk is full"}, "Failed the disk is full"),
+        ({"unmet": 2}, "2 requirements NOT met"),
+        ({"state": "RUNNING", "checks": 38, "checksDone": 7}, "7 of 38 checks"),
+        ({"state": "QUEUED"}, "Waits for the service"),
+        ({"unmet": 0}, "all requirements met"),
+    ],
+    ids=["failed", "not met", "running", "queued", "met"],
+)
+async def test_each_outcome_is_told_apart(
+    service: RunningService, auditor: str, browser: Browser, changed: dict[str, Any], said: str
+) -> None:
+    """What failed and what finds something wrong is red, and only what meets everything is green."""
+    node = {
+        "id": "att_a", "state": "DONE", "requestedAt": "2026-11-30T10:00:00Z", "requestedBy": "cli", "days": 92,
+        "checks": None, "checksDone": None, "unmet": None, "digest": None, "ledgerIndex": None, "checkpointSize": None,
+        "signedUrl": None, "failure": None, "__typename": "Attestation",
+    }  # fmt: skip
+
+    async def change(route: Route) -> None:
+        if "query Statements" not in (route.request.post_data or ""):
+            await route.fallback()
+            return
+        page_info = {"hasNextPage": False, "endCursor": None, "__typename": "PageInfo"}
+        listed = {"nodes": [node | changed], "pageInfo": page_info, "__typename": "AttestationConnection"}
+        await route.fulfill(json={"data": {"attestations": listed}})
+
+    async with signed_in(browser, service.url, auditor, "retention?part=kept") as page:
+        await page.route("**/graphql", change)
+        await page.get_by_text("Ledger", exact=True).click()
+        row = page.get_by_role("table", name="Statements of retention").locator("tbody tr")
+        await expect(row).to_contain_text(said)
+        is_red, is_green = "NOT met" in said or "Failed" in said, said == "all requirements met"
+        await expect(row.locator(".badge-bad")).to_have_count(int(is_red))
+        await expect(row.locator(".badge-good")).to_have_count(int(is_green))
 
 
 async def test_a_viewer_sees_of_it_what_a_viewer_may(service: RunningService, browser: Browser) -> None:

@@ -15,7 +15,7 @@ from policies import digest
 from policies.policy.model import DataClass, Store
 from service.keyring import KeyringUnavailableError
 from service.ledger import Checkpoints
-from service.retention.audit.attestation import attest
+from service.retention.audit.attestation.making import attest
 from service.retention.audit.report import ClassState, report
 from service.storage.control.policies import AppliedPolicy
 from service.storage.errors import PartitionsBusyError
@@ -64,7 +64,7 @@ async def statement(retained: RetainedLedger) -> dict[str, Any]:
     """The statement that `attest` signs."""
     await Checkpoints(retained.ledger).sign()
     applied = AppliedPolicy(SHORT, 1, digest(SHORT), datetime.now(UTC), "cli")
-    return (await attest(retained.retention, retained.ledger, applied, days=92, actor="cli"))["statement"]
+    return (await attest(retained.retention, retained.ledger, applied, days=92)).statement
 
 
 def failing(said: dict[str, Any]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from retaining import NOW, RetainedLedger, failed, open_retained
 from policies.policy.document import digest
 from policies.policy.model import Store
 from service.query.records.feed import days, positions
-from service.retention.audit.attestation import attest
+from service.retention.audit.attestation.making import attest
 from service.retention.audit.fsck import CHECKS, Finding, check_ledger
 from service.retention.audit.incremental.results import AGAIN, Results
 from service.retention.audit.incremental.run import FsckRun
@@ -266,7 +266,7 @@ async def test_an_attestation_says_what_was_left_out(retained: RetainedLedger) -
     """It claims no more than was looked at: which partitions were checked now, and since when the others hold."""
     policy = retained.retention.policy()
     applied = AppliedPolicy(policy, 1, digest(policy), NOW, "cli")
-    said = await attest(retained.retention, retained.ledger, applied, days=92, actor="cli", again=True)
-    findings = {one["title"]: one["finding"] for one in said["statement"]["checks"]}
+    made = await attest(retained.retention, retained.ledger, applied, days=92, again=True)
+    findings = {one["title"]: one["finding"] for one in made.statement["checks"]}
     assert "unchanged since they were" in findings["fsck, rows"]
     assert "unchanged since they were" in findings["fsck, usage"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from bodies import read_native
 from feeding import SELECTION, Consumer, account_id, number, scope_of
 from ingesting import ANYONE, RECENT, Ingest, body, call, eventually, ingesting
 from rows import call_uuid
 
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
 from service.query.model.predicate import Compare
 from service.query.records.changes import SCANNED_MAX, ChangesRequest

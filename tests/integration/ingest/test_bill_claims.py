@@ -13,13 +13,13 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from bodies import read_litellm
 from ingesting import ANYONE, RECENT, Ingest, eventually
 from running import RunningService, database_url
 
 from policies import Report, Role
 from service.access.principal import Principal
 from service.ingest.amendments.bills import _near_in_time
-from service.ingest.formats.litellm.adapter import read_litellm
 from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.results import RowResult, Status
 from service.retention.rollups.totals import FORGET_ACCOUNT

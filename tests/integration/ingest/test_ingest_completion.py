@@ -9,13 +9,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from bodies import read_native
 from ingesting import ANYONE, RECENT, Ingest, body, call, eventually
 
 from policies import Role
 from policies.policy.model import Action
 from policies.policy.views import view_table
 from service.errors import ServiceError
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import as_read
 from service.ingest.results import RowResult, Status
 from service.query.model.scope import Scope

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bodies import read_native
 from ingesting import ANYONE, RECENT, Ingest, body, call, ingesting
 from prometheus_client import REGISTRY
 
@@ -21,7 +22,6 @@ from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import ServiceError
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import as_read
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+from bodies import read_native
 from ingesting import (
     ACCEPTED,
     ANYONE,
@@ -24,7 +25,6 @@ from ingesting import (
 from policies import Store
 from policies.policy.model import Action
 from service.ingest.errors import QueueFullError, WriterClosedError
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import as_read
 from service.ingest.results import RowResult
 from service.storage.errors import DatabaseUnavailableError

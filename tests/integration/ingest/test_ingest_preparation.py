@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bodies import read_native
 from ingesting import RECENT, Ingest, body, call
 from msgspec import structs
 
 from policies import Report
-from service.ingest.formats.native.reader import read_native
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.preparation.preparation import Preparation, Prepared

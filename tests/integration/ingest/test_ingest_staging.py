@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from bodies import read_native
 from conftest import Server
 from ingesting import RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import Report
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.batch_store import FEW_MAX, insert_given
 from service.ingest.pipeline.inserting import create_staging, insert_copied
 from service.ingest.preparation.batch_context import rules_in_force

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from bodies import read_native
 from ingesting import (
     ACCEPTED,
     ANYONE,
@@ -23,7 +24,6 @@ from ingesting import (
 )
 
 from service import offload
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline import writer as pipeline
 from service.ingest.pipeline.writer import as_read
 from service.ingest.prices.price_file import shipped_prices

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bodies import read_litellm, read_native
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies import Report
 from service.ingest.errors import BodyError
-from service.ingest.formats.litellm.adapter import read_litellm
-from service.ingest.formats.native.reader import read_native, read_row
+from service.ingest.formats.native.reader import read_row
 from service.ingest.formats.scalars import MoneyError, moment_of_text, money_of_text, plain_money_of_json
 from service.ingest.formats.split import Rejection
 from service.storage.ids import from_milliseconds

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bodies import read_native
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingesting import ANYONE, RECENT, Ingest, body, call, ingesting
@@ -19,7 +20,6 @@ from policies.policy.views import view_table
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
-from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
 from service.query.model.scope import Scope
 from service.query.reader import Reader

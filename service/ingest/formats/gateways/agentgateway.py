@@ -16,7 +16,6 @@ from service.ingest.formats.figures import Object, any_length_text, storable, te
 from service.ingest.formats.gateways.cells import NOTHING, Cells, drop, first_text
 from service.ingest.formats.gateways.failure import failure
 from service.ingest.formats.otlp import names
-from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
 from service.ingest.formats.split import Rejection, Row
 
@@ -63,11 +62,7 @@ _CONTENT: Final = ("request_prompt_json", "response_completion_json", "payload",
 
 def read_request_log(row: Row) -> Report | Rejection:
     """One row; never raises."""
-    try:
-        fields, others = _SCHEMA.read(row)
-        return _report(fields, others)
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
 
 
 def _report(fields: RequestLogFields, others: Mapping[str, Raw]) -> Report | Rejection:

@@ -159,16 +159,12 @@ _CONTENT: Final = (
 
 def read_log(row: Row) -> Report | Rejection:
     """One row; never raises."""
-    try:
-        fields, others = _SCHEMA.read(row)
-        if fields.status == "processing":
-            return NOT_ENDED
-        return _report(fields, others)
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
 
 
-def _report(fields: BifrostFields, others: Mapping[str, Raw]) -> Report:
+def _report(fields: BifrostFields, others: Mapping[str, Raw]) -> Report | Rejection:
+    if fields.status == "processing":
+        return NOT_ENDED
     if fields.status not in ("success", "error", "cancelled"):
         raise RowError("`status` must be `success` or `error`")
     cells = Cells()

@@ -15,7 +15,6 @@ from policies import Attributes, Report
 from service.ingest.formats.figures import Object, storable, text_of
 from service.ingest.formats.gateways.cells import NOTHING, Cells, derived_id, drop, first_text
 from service.ingest.formats.gateways.failure import failure
-from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
 from service.ingest.formats.split import Rejection, Row
 
@@ -78,11 +77,7 @@ _CONTENT: Final = (
 
 def read_event(row: Row) -> Report | Rejection:
     """One event; never raises."""
-    try:
-        fields, others = _SCHEMA.read(row)
-        return _report(fields, others)
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
 
 
 def _report(fields: EventFields, others: Mapping[str, Raw]) -> Report:

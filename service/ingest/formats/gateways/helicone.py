@@ -15,7 +15,6 @@ from policies import Attributes, Report
 from service.ingest.formats.figures import Object, decode, storable, text_of
 from service.ingest.formats.gateways.cells import NOTHING, Cells, drop, elapsed_ms
 from service.ingest.formats.gateways.failure import failure, not_asked_for
-from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
 from service.ingest.formats.split import Rejection, Row
 
@@ -99,11 +98,7 @@ _EMPTY: Final[Object] = {}
 
 def read_request(row: Row) -> Report | Rejection:
     """One request; never raises."""
-    try:
-        fields, others = _SCHEMA.read(row)
-        return _report(fields, others)
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
 
 
 def _report(fields: RequestFields, others: Mapping[str, Raw]) -> Report:

@@ -19,7 +19,6 @@ from service.ingest.formats.figures import Object, any_length_text, storable, te
 from service.ingest.formats.gateways.cells import NOTHING, Cells, drop, elapsed_ms
 from service.ingest.formats.gateways.failure import failure, not_asked_for
 from service.ingest.formats.otlp.tokens import read_details
-from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
 from service.ingest.formats.split import Rejection, Row
 
@@ -112,15 +111,13 @@ _SCHEMA: Final = RowSchema(ObservationFields, "camel")
 
 def read_observation(row: Row) -> Report | Rejection:
     """One observation; never raises."""
-    try:
-        fields, others = _SCHEMA.read(row)
-        operation = _OPERATIONS.get(fields.type.upper()) if isinstance(fields.type, str) else None
-        return NO_CALL if operation is None else _report(fields, operation, others)
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
 
 
-def _report(fields: ObservationFields, operation: str, others: Mapping[str, Raw]) -> Report:
+def _report(fields: ObservationFields, others: Mapping[str, Raw]) -> Report | Rejection:
+    operation = _OPERATIONS.get(fields.type.upper()) if isinstance(fields.type, str) else None
+    if operation is None:
+        return NO_CALL
     cells = Cells()
     model = text_of(fields.provided_model_name) or text_of(fields.model)
     report = Report(

@@ -20,9 +20,7 @@ from service.ingest.formats.split import Rejection, Row
 
 _UNKNOWN_MODEL: Final = "unknown"
 _FAILED: Final = "error"
-_SUMMARY: Final = RowError(
-    "this is a summary by day, which says nothing of single calls: `calledger reconcile` reads it"
-)
+_SUMMARY: Final = "this is a summary by day, which says nothing of single calls: `calledger reconcile` reads it"
 
 
 class GenerationFields(msgspec.Struct):
@@ -90,16 +88,12 @@ _DROPPED: Final = ("byok_usage_inference", "origin", "provider_responses")
 
 def read_generation(row: Row) -> Report | Rejection:
     """One generation; never raises."""
-    try:
-        fields, others = _SCHEMA.read(row)
-        if fields.generation_id is None and fields.id is None and fields.date is not None:
-            raise _SUMMARY
-        return _report(fields, others)
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
 
 
 def _report(fields: GenerationFields, others: Mapping[str, Raw]) -> Report:
+    if fields.generation_id is None and fields.id is None and fields.date is not None:
+        raise RowError(_SUMMARY)
     cells = Cells()
     model = text_of(fields.model_permaslug) or text_of(fields.model)
     finish = text_of(fields.finish_reason_normalized) or text_of(fields.finish_reason)

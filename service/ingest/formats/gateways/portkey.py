@@ -16,7 +16,6 @@ from service.ingest.formats.figures import Object, Value, inside, storable, text
 from service.ingest.formats.gateways.cells import NOTHING, Cells, derived_id, drop
 from service.ingest.formats.gateways.failure import failure, not_asked_for
 from service.ingest.formats.native.attributes import ATTEMPT_MAX
-from service.ingest.formats.rejections import RowError
 from service.ingest.formats.row_schema import RowSchema
 from service.ingest.formats.split import Rejection, Row
 
@@ -71,11 +70,7 @@ _SCHEMA: Final = RowSchema(LogFields)
 
 def read_log(row: Row) -> Report | Rejection:
     """One log; never raises."""
-    try:
-        fields, others = _SCHEMA.read(row)
-        return _report(fields, others)
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
 
 
 def _report(fields: LogFields, others: Mapping[str, Raw]) -> Report:

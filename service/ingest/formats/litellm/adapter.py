@@ -46,7 +46,7 @@ from service.ingest.formats.litellm.units import read_units
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX
 from service.ingest.formats.rejections import RowError
 from service.ingest.formats.scalars import is_time_of_error
-from service.ingest.formats.split import Rejection, Row, split_rows
+from service.ingest.formats.split import Rejection, Row
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _TAGS_MAX: Final = 64
@@ -59,11 +59,6 @@ _LEGACY: Final = (
 _COUNTED: Final = NOT_KEPT | CONTENT
 # Answers of these are long, and say nothing that is wanted.
 _PLAIN: Final = frozenset(("chat", "text_completion", "embeddings", "responses", "generate_content"))
-
-
-def read_litellm(body: bytes) -> Iterator[Report | Rejection]:
-    """A report or a rejection for each entry, in order. Raises BodyError when the body cannot be read."""
-    return map(read_entry, split_rows(body))
 
 
 def litellm_reader(_: bytes) -> Callable[[Row], Report | Rejection]:

@@ -17,24 +17,19 @@ from service.ingest.formats.scalars import moment_of_decimal, moment_of_epoch, m
 from service.rfc3339 import MomentError
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_NULL: Final = Raw(b"null")
-_NULL_BYTES: Final = len(_NULL)
+NULL: Final = Raw(b"null")
+"""A field that says nothing."""
 
 
 def _schema() -> "msgspec.json.Decoder[msgspec.Struct]":
     """What decodes an entry that has no other fields, in one step: what every call is asked for, and the rest raw."""
-    fields = [(name, Any if name in EACH_READ else Raw, None if name in EACH_READ else _NULL) for name in KNOWN]
+    fields = [(name, Any if name in EACH_READ else Raw, None if name in EACH_READ else NULL) for name in KNOWN]
     struct = msgspec.defstruct("PayloadFields", fields, forbid_unknown_fields=True, gc=False)
     return msgspec.json.Decoder(struct, float_hook=Decimal)
 
 
 _DECODER: Final = _schema()
 _LEFT: Final = tuple(sorted(KNOWN - READ))
-
-
-def is_null(raw: Raw) -> bool:
-    """Whether a field says nothing."""
-    return len(raw) == _NULL_BYTES and bytes(raw) == b"null"
 
 
 class Payload(FigureReader):
@@ -56,7 +51,7 @@ class Payload(FigureReader):
         """Raises RowError for what is no JSON object."""
         try:
             values = msgspec.structs.asdict(_DECODER.decode(row))
-            return cls(values, {name: raw for name in _LEFT if (raw := values[name]) is not _NULL and not is_null(raw)})
+            return cls(values, {name: raw for name in _LEFT if (raw := values[name]) is not NULL and raw != NULL})
         except (ValueError, RecursionError, ArithmeticError):
             pass
         try:
@@ -66,7 +61,7 @@ class Payload(FigureReader):
                 fields = _FIELDS.decode(repaired(bytes(row)))
             except (ValueError, RecursionError) as error:
                 raise wrong_json(bytes(row), error) from None
-        return cls(dict(fields), {name: raw for name, raw in fields.items() if name not in READ and not is_null(raw)})
+        return cls(dict(fields), {name: raw for name, raw in fields.items() if name not in READ and raw != NULL})
 
     def value(self, name: str) -> Value:
         """The field's value; None for one that is absent, or cannot be read and is noted."""
@@ -76,7 +71,7 @@ class Payload(FigureReader):
         return value
 
     def _decoded(self, name: str, raw: Raw) -> Value:
-        if raw is _NULL:
+        if raw is NULL:
             return None
         try:
             return decode(raw)

@@ -18,8 +18,7 @@ from policies import Report
 from service.ingest.formats.figures import decode
 from service.ingest.formats.litellm.adapter import read_entry, report_of
 from service.ingest.formats.litellm.fields import READ
-from service.ingest.formats.litellm.payload import Payload, is_null
-from service.ingest.formats.rejections import RowError
+from service.ingest.formats.litellm.payload import NULL, Payload
 from service.ingest.formats.row_schema import RowSchema
 from service.ingest.formats.scalars import moment_of_printed
 from service.ingest.formats.split import Rejection, Row
@@ -89,10 +88,11 @@ def read_history(row: Row) -> Report | Rejection:
 
 def read_spend_log(row: Row) -> Report | Rejection:
     """One row; never raises."""
-    try:
-        return report_of(_payload(*_SCHEMA.read(row)))
-    except RowError as error:
-        return Rejection(str(error), error.code)
+    return _SCHEMA.outcome(row, _report)
+
+
+def _report(row: SpendLogFields, others: Mapping[str, Raw]) -> Report:
+    return report_of(_payload(row, others))
 
 
 def _payload(row: SpendLogFields, others: Mapping[str, Raw]) -> Payload:
@@ -128,7 +128,7 @@ def _payload(row: SpendLogFields, others: Mapping[str, Raw]) -> Payload:
     }
     values |= {name: metadata.pop(name, None) for name in _LIFTED}
     values["metadata"] = metadata
-    left = {name: raw for name, raw in others.items() if name not in READ and not is_null(raw)}
+    left = {name: raw for name, raw in others.items() if name not in READ and raw != NULL}
     for name in _COUNTED:
         raw: Raw = getattr(row, name)
         if len(raw) > _NO_JSON_BYTES_MAX or bytes(raw) not in _NO_JSON:

@@ -5,7 +5,7 @@ good row costs little. Of two equal keys in one object the last one counts, as f
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -36,7 +36,7 @@ from service.ingest.formats.scalars import (
     money_of_json,
     plain_money_of_json,
 )
-from service.ingest.formats.split import Rejection, Row, split_rows
+from service.ingest.formats.split import Rejection, Row
 from service.ingest.refusals import Refusal
 from service.rfc3339 import MomentError
 
@@ -59,14 +59,6 @@ _PLAIN: Final = msgspec.json.Decoder(OnlyFacts)
 _LENIENT: Final = msgspec.json.Decoder(Facts)
 _NO_OTHERS: Final[Mapping[str, Raw]] = {}
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-
-
-def read_native(body: bytes) -> Iterator[Report | Rejection]:
-    """A report or a rejection for each row, in order, read as they are asked for.
-
-    Raises BodyError, at once, when the body as a whole cannot be read.
-    """
-    return map(native_reader(body), split_rows(body))
 
 
 def native_reader(body: bytes) -> Callable[[Row], Report | Rejection]:

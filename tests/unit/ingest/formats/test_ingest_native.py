@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from bodies import read_native
 from native_rows import ODD_TAG, ROW, read, report
 
 from policies import Report
-from service.ingest.formats.native.reader import read_native, read_row
+from service.ingest.formats.native.reader import read_row
 from service.ingest.formats.rejections import CURRENCY_FORM, ERROR_FORM, MOMENT_FORM
 from service.ingest.formats.split import Rejection
 

@@ -53,6 +53,23 @@ def test_a_person_is_found_where_it_stands(text: str, named: str) -> None:
     assert len(spans) == text.count(named)
 
 
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("status_code=403, 用户 jane", "status_code=403, 用户 jane"),
+        ("HTTP status=404", "HTTP status=404"),
+        ("statusCode=400.", "statusCode=400."),
+        ("jane=40example.com", "jane@example.com"),
+        ("jane=40163.com", "jane@163.com"),
+        ("code=403.example.com", "code@3.example.com"),
+        ("jane=403, of status_code=403", "jane@3, of status_code=403"),
+    ],
+)
+def test_a_status_is_no_escape(text: str, last: str) -> None:
+    """Mail writes `@` as `=40`; so do errors begin that name a status of HTTP, and these are read once."""
+    assert [reading.text for reading in opened_readings(text)] == list(dict.fromkeys([text, last]))
+
+
 def test_each_reading_knows_where_it_is_from() -> None:
     """However often it is asked: three escapes, the second within what the first stands for."""
     text = "a %41 b %2541 c \\u00e9 d"

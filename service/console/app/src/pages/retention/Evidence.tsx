@@ -2,26 +2,20 @@ import { useEffect, useState } from "react";
 import { useClient } from "urql";
 import { type Problem, firstProblem } from "../../api/problem";
 import { useAnswer } from "../../api/useAnswer";
-import { decoded } from "../../evidence/entry";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
-import { Moment } from "../../parts/Moment";
 import { ProblemNote } from "../../parts/ProblemNote";
-import { useSession } from "../../session/SessionContext";
-import { Entries, EvidenceFile, MakeEvidence } from "./documents";
+import { EvidenceFile, MakeEvidence } from "./documents";
 import { words } from "./words";
 
-const ATTEST = 'calledger attest statement.json\ncalledger verify statement.json --key "$(calledger ledger key)"';
-const A_YEAR_MS = 366 * 86_400_000;
 const EVERY_MS = 1_500;
 
 /** A signed bundle of the ledger to take away: it is verified without us. */
 export function Evidence() {
   const word = useWords(words);
   const client = useClient();
-  const session = useSession();
   const [since, setSince] = useState("");
   const [made, setMade] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
@@ -52,27 +46,7 @@ export function Evidence() {
       </Button>
       {problem && <ProblemNote problem={problem} />}
       {made !== null && <Bundle id={made} />}
-      <h3>{word.attestation}</h3>
-      <p className="quiet">{word.attest}</p>
-      <pre className="mono">{ATTEST}</pre>
-      {session.mayAsk("ledger") && <LastAttestation />}
     </form>
-  );
-}
-
-/** When the last statement was made, and by which digest the ledger knows it. */
-function LastAttestation() {
-  const word = useWords(words);
-  const [since] = useState(() => new Date(Date.now() - A_YEAR_MS).toISOString());
-  const { data } = useAnswer(Entries, { filter: { kind: { eq: "ATTESTED" }, recordedAt: { gte: since } }, first: 200 });
-  if (!data?.ledger) return null;
-  const last = data.ledger.nodes.at(-1);
-  if (last === undefined) return <p>{word.neverAttested}</p>;
-  const digest = decoded(last.leaf)?.facts.find(([name]) => name === "statement")?.[1];
-  return (
-    <p className="retention-bar">
-      {word.attested(last.index)} <Moment at={last.recordedAt} /> {digest !== undefined && <Copied text={digest} shown={digest.slice(0, 23)} />}
-    </p>
   );
 }
 

@@ -19,7 +19,7 @@ import { Verification } from "./Verification";
 import { words } from "./words";
 
 /** Entries that say who looked at something, or took it away. */
-const LOOKS: LedgerKind[] = ["ERROR_REVEALED", "EXPORTED", "EVIDENCE_CREATED", "ATTESTED", "SESSION_TOKENS_CREATED"];
+const LOOKS: LedgerKind[] = ["ERROR_REVEALED", "EXPORTED", "EVIDENCE_CREATED", "ATTESTATION_REQUESTED", "ATTESTED", "SESSION_TOKENS_CREATED"];
 const PAGE = 100;
 const LONG = 26;
 

@@ -7,6 +7,7 @@ import { Destructions } from "./Destructions";
 import { Evidence } from "./Evidence";
 import { Ledger } from "./Ledger";
 import { PolicyTable } from "./PolicyTable";
+import { Statements } from "./Statements";
 import "./retention.css";
 import { words } from "./words";
 
@@ -38,6 +39,7 @@ export default function RetentionPage() {
         <>
           <Ledger />
           {session.mayAsk("createEvidence") && <Evidence />}
+          {session.mayAsk("attestations") && <Statements />}
         </>
       )}
       {part?.name === "policy" && <PolicyTable />}

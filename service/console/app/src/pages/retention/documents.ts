@@ -200,3 +200,39 @@ export const EvidenceFile = graphql(`
     }
   }
 `);
+
+export const Statements = graphql(`
+  query Statements($after: String) {
+    attestations(first: 10, after: $after) {
+      nodes {
+        id
+        state
+        requestedAt
+        requestedBy
+        days
+        checks
+        checksDone
+        unmet
+        digest
+        ledgerIndex
+        checkpointSize
+        signedUrl
+        failure
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+export const MakeStatement = graphql(`
+  mutation MakeStatement {
+    requestAttestation(input: {}) {
+      attestation {
+        id
+      }
+    }
+  }
+`);

@@ -1,0 +1,126 @@
+"""`GET /v1/attestations/{id}`: a statement of retention with its proofs, as `calledger attest FILE` writes it.
+
+For keys that may ask `attestation`, and by a link that one of them made. What is absent or foreign is answered alike.
+The proofs are made while the file is sent, so its length is not known before; where that fails, the answer breaks off,
+and `calledger verify` says so of the file.
+"""
+
+import asyncio
+import contextlib
+import json
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from aiohttp import hdrs, web
+
+from policies.policy.views import may_ask
+from service.access.authenticate import UnauthenticatedError
+from service.access.principal import Principal
+from service.api.exports.attestations import decode_attestation_id, encode_attestation_id
+from service.api.exports.links import PARAMETER, open_link
+from service.errors import ServiceError
+from service.export.requester import requester_of
+from service.ingest.errors import DATABASE_FAULTS
+from service.ingest.http import refusal
+from service.ledger import SignedCheckpoint
+from service.logs import get_logger
+from service.query.records.ordering import Cursors
+from service.retention.audit.attestation.proofs import attestation_lines, covering_checkpoint
+from service.runtime.runtime import Runtime
+from service.storage.control.attestations import AttestationRecord, get_attestation, statement_of
+from service.storage.errors import DatabaseUnavailableError
+
+log = get_logger()
+PATH: Final = "/v1/attestations/{id}"
+_AT_ONCE: Final = 2
+"""Statements that are sent at a time: each is in memory while it is."""
+
+
+class AlteredError(ServiceError):
+    """the statement that is stored is not the one that the ledger has: it was altered; `calledger fsck` says more"""
+
+
+class StatementDownload:
+    """Answers downloads of statements in one process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """The file, or 404; 401 without a key that lives, 503 where it cannot be given as the ledger has it."""
+        try:
+            record = await self._reached(request)
+            if record is None or record.ledger_index is None:
+                raise web.HTTPNotFound
+            async with self._free:
+                issued = await covering_checkpoint(self._runtime.ledger, record.ledger_index)
+                return await _sent(request, self._runtime, record, issued, await self._stored(record))
+        except (UnauthenticatedError, ServiceError) as error:
+            return refusal(request, error)
+
+    async def _reached(self, request: web.Request) -> AttestationRecord | None:
+        """The statement of the path, if the request's key or link may have it now."""
+        id_ = decode_attestation_id(request.match_info["id"])
+        link = request.query.get(PARAMETER)
+        try:
+            if link is not None:
+                return None if id_ is None else await self._linked(id_, link)
+            principal = await self._runtime.authenticator.authenticate(request.headers.get("Authorization"))
+            return await self._readable(id_, principal)
+        except DATABASE_FAULTS as error:
+            raise DatabaseUnavailableError from error
+
+    async def _linked(self, id_: UUID, link: str) -> AttestationRecord | None:
+        """The statement, if the link is one to its file, and the key that made it may have it now."""
+        async with self._runtime.database.reading(None) as connection:
+            record = await get_attestation(connection, id_)
+        cursors = Cursors(await self._runtime.keyring.secret("cursor"))
+        maker = None if record is None or record.digest is None else open_link(cursors, id_, record.digest, link)
+        if maker is None or maker.bound:
+            return None
+        principal = await requester_of(self._runtime, maker.key_id, maker.role, None)
+        return None if principal is None else await self._readable(id_, principal)
+
+    async def _readable(self, id_: UUID | None, principal: Principal) -> AttestationRecord | None:
+        asked = may_ask(self._runtime.applied.policy, principal.role, "attestation")
+        if id_ is None or principal.accounts is not None or not asked:
+            return None
+        async with self._runtime.database.reading(None) as connection:
+            return await get_attestation(connection, id_)
+
+    async def _stored(self, record: AttestationRecord) -> bytes:
+        """What the statement says. Raises AlteredError when it is not what was signed."""
+        async with self._runtime.database.reading(None) as connection:
+            stored = await statement_of(connection, record.id)
+        if stored is None or f"sha256:{sha256(stored).hexdigest()}" != record.digest:
+            log.error("a stored statement of retention is not as the ledger has it", run=str(record.id))
+            raise AlteredError
+        return stored
+
+
+async def _sent(
+    request: web.Request, runtime: Runtime, record: AttestationRecord, issued: SignedCheckpoint, stored: bytes
+) -> web.StreamResponse:
+    assert record.ledger_index is not None, "a statement that was made has an entry"
+    statement = await asyncio.to_thread(json.loads, stored)
+    response = web.StreamResponse(headers=_headers(record))
+    await response.prepare(request)
+    if request.method == hdrs.METH_HEAD:
+        return response
+    with contextlib.suppress(ConnectionError):  # whoever hangs up has had enough
+        async for lines in attestation_lines(runtime.ledger, issued, statement, record.ledger_index):
+            await response.write(lines)
+        await response.write_eof()
+    return response
+
+
+def _headers(record: AttestationRecord) -> dict[str, str]:
+    return {
+        "Content-Type": "application/json",
+        "Content-Disposition": f'attachment; filename="calledger-statement-{encode_attestation_id(record.id)}.json"',
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
