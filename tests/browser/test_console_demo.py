@@ -313,6 +313,47 @@ async def test_filters_are_opened_and_closed_on_a_phone(demo: Demo) -> None:
         await expect(page.page.locator(".facets")).to_be_hidden()
 
 
+async def test_calls_are_ordered_by_what_they_cost(demo: Demo) -> None:
+    """Of several currencies the page asks which one, and then has the dearest first; a bound of amounts is the same."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=7d")
+        await shown(page)
+        await page.page.get_by_role("columnheader", name="Cost").get_by_role("button").click()
+        await expect(page.page.get_by_text("Amounts of one currency at a time")).to_be_visible()
+        await expect(page.page.locator(".summary strong")).to_be_visible()
+        await page.page.get_by_role("button", name="EUR", exact=True).click()
+        await shown(page)
+        costs = [float(text.split()[0]) for text in await column(page, "Cost")]
+        assert costs == sorted(costs, reverse=True)
+        assert costs[0] > costs[-1]
+        await has_parameters(page.page, {"range": ["7d"], "sort": ["amount"], "currency": ["EUR"]})
+        least = f"{costs[3]:f}"
+        await page.open(f"logs?{DAYS}&currency=EUR&min.amount={least}")
+        await page.enter(demo.keys["viewer"])
+        await shown(page)
+        assert await total(page) == counted(demo, "viewer", f'currency: {{eq: "EUR"}}, amount: {{gte: "{least}"}}')
+
+
+async def test_what_stands_above_the_list_leads_to_more_of_it(demo: Demo) -> None:
+    """Failures lead to their kinds, and a sum to its costs: of the calls that the list is filtered by."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=7d&account=huaxing&sort=latencyMs")
+        await shown(page)
+        summary = page.page.locator(".summary")
+        await expect(summary).to_contain_text("tokens")
+        amount = texts([await summary.get_by_role("link", name="CNY").inner_text()])[0]
+        await summary.get_by_role("link", name="CNY").click()
+        await expect(page.page.locator(".figure", has_text="Cost").first).to_contain_text(amount)
+        asked = {"range": ["7d"], "account": ["huaxing"], "money": ["CNY"]}
+        assert await has_parameters(page.page, asked) == asked
+        await page.page.go_back()
+        await shown(page)
+        await summary.get_by_role("link", name="failed").click()
+        await expect(page.page.get_by_role("heading", name="Errors", exact=True)).to_be_visible()
+        asked = {"range": ["7d"], "account": ["huaxing"]}
+        assert await has_parameters(page.page, asked) == asked
+
+
 async def test_a_failed_call_leads_to_errors_like_it(demo: Demo) -> None:
     """The link opens the kind of its error, with its newest ones."""
     query = '{ calls(first: 1, filter: {errorType: {eq: "Timeout"}}) { nodes { id } } }'

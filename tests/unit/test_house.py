@@ -342,7 +342,7 @@ def test_a_class_name_means_one_thing() -> None:
     assert {name: where for name, where in found.items() if len(where) > 1} == {}
 
 
-FOR_OTHERS = {"verify_consistency", "read_litellm"}
+FOR_OTHERS = {"verify_consistency"}
 """What others call: whoever verifies the ledger by `policies.evidence`."""
 
 

@@ -23,6 +23,7 @@ def call(number: int, hours_ago: float, **facts: Any) -> dict[str, Any]:
         "input_tokens": 900,
         "output_tokens": 100,
         "cache_read_tokens": 450,
+        "latency_ms": 2000,
         **facts,
     }
 
@@ -69,7 +70,7 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         await expect(groups.nth(0)).to_contain_text(re.compile("gpt-4o.*0.35.*78%"))
         equal = page.get_by_role("table", name="Models at equal tokens, USD").locator("tbody tr")
         await expect(equal.nth(0)).to_contain_text(re.compile("gpt-4o-mini.*100.00"))
-        await expect(equal.nth(1)).to_contain_text(re.compile("gpt-4o.*175.00"))
+        await expect(equal.nth(1)).to_contain_text(re.compile("gpt-4o.*175.00.*50%.* s"))
         await expect(page.get_by_role("table", name="Budgets of today (UTC)")).to_contain_text("0.40")
 
         await expect(page.get_by_role("table", name="Costs by model and account, USD")).to_contain_text("acme")
@@ -88,10 +89,9 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         await expect(page.locator(".calls-row")).to_have_count(1)
         await page.go_back()
 
-        await page.get_by_role("button", name="Show as a table").click()
         timeline = page.get_by_role("table", name="Cost over time, USD")
-        await expect(timeline.locator("tbody tr").first).to_be_visible()
-        await expect(timeline).to_contain_text("0.30")
+        await expect(timeline.get_by_role("cell", name="0.30").first).to_be_visible()
+        await expect(timeline.locator("tfoot")).to_contain_text(re.compile(r"Total.*0\.45.*0\.20.*\+125%"))
 
         await page.get_by_role("radio", name="EUR").check(force=True)
         await expect(cost).to_contain_text("7.00 EUR")
@@ -103,6 +103,67 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         await expect(page.get_by_role("heading", name="Logs")).to_be_visible()
         asked = await has_parameters(page, {"tag.team": ["growth"]})
         assert asked == {"range": ["24h"], "currency": ["USD"], "tag.team": ["growth"]}
+
+
+async def test_days_are_rows_that_lead_to_their_calls(service: RunningService, browser: Browser) -> None:
+    """By day there is a row for each day of the zone, those without calls included, and their sum; a day leads to as
+    many calls as it says, and no table says twice what this one does.
+    """
+    async with signed_in(browser, service.url, service.admin_key, "costs?range=3d&money=USD") as page:
+        await page.get_by_role("combobox", name="By").select_option("day")
+        days = page.get_by_role("table", name="Costs by day, USD")
+        await expect(days.locator("tbody tr")).to_have_count(4)
+        await expect(days.locator("tfoot")).to_contain_text(re.compile(r"Total.*0\.65.*4"))
+        await expect(page.locator(".chart .u-over")).to_be_visible()
+        await expect(page.get_by_role("table", name="Cost over time, USD")).to_have_count(0)
+        await expect(page.get_by_role("combobox", name="Columns")).to_have_count(0)
+        await expect(page.get_by_role("table", name="Models at equal tokens, USD")).to_be_visible()
+        row = days.locator("tbody tr").filter(has_not=page.get_by_role("cell", name="0", exact=True)).last
+        calls = int(await row.locator("td").nth(3).inner_text())
+        await row.get_by_role("link").click()
+        await expect(page.get_by_role("heading", name="Logs")).to_be_visible()
+        await expect(page.locator(".calls-row")).to_have_count(calls)
+
+
+async def test_a_month_is_that_of_the_calendar(service: RunningService, browser: Browser) -> None:
+    """It begins with the first day of the zone, stays so in the address, and is beside the month before."""
+    async with signed_in(browser, service.url, service.admin_key, "costs?range=24h&by=day&money=USD") as page:
+        await page.get_by_role("button", name="Last 24 hours").click()
+        await page.get_by_role("button", name="This month").click()
+        await expect(page.get_by_role("button", name="This month")).to_be_visible()
+        days = page.get_by_role("table", name="Costs by day, USD").locator("tbody tr td:first-child")
+        await expect(days.first).to_have_text(re.compile(r"^\d{4}-\d\d-01$"))
+        shown = await days.all_inner_texts()
+        assert [int(day[-2:]) for day in shown] == list(range(1, len(shown) + 1))
+        await has_parameters(page, {"range": ["month"]})
+
+
+async def test_the_table_of_the_chart_is_hidden_by_choice(service: RunningService, browser: Browser) -> None:
+    """It stays hidden on the next visit, until somebody wants it again."""
+    async with signed_in(browser, service.url, service.admin_key, "costs?range=24h") as page:
+        shown = page.locator(".panel-table")
+        await expect(shown).to_have_count(1)
+        await page.get_by_role("button", name="Hide the table").click()
+        await expect(shown).to_have_count(0)
+        await page.reload()
+        await page.get_by_role("button", name="Show the table").click()
+        await expect(shown).to_have_count(1)
+
+
+async def test_costs_are_filtered_and_exported_where_they_stand(service: RunningService, browser: Browser) -> None:
+    """The box filters the page by keys alone, and an export of costs takes the filter along."""
+    async with signed_in(browser, service.url, service.admin_key, "costs?range=24h&money=USD") as page:
+        cost = page.locator(".figure", has_text="Cost").first
+        await expect(cost).to_contain_text("0.45 USD")
+        await page.keyboard.press("/")
+        await page.keyboard.type("model:mini")
+        await expect(page.get_by_role("listbox").get_by_role("option").first).to_contain_text("gpt-4o-mini")
+        await page.keyboard.press("Enter")
+        await expect(cost).to_contain_text("0.10 USD")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("link", name="Export", exact=True).click()
+        await expect(page.get_by_role("radio", name="Costs")).to_be_checked()
+        await expect(page.locator(".chips .chip")).to_contain_text("gpt-4o-mini")
 
 
 async def test_a_bar_opens_its_calls(service: RunningService, browser: Browser) -> None:

@@ -49,6 +49,8 @@ QUESTIONS = {
     "inclusionProof": "{ inclusionProof(index: 0, size: 1) { hashes } }",
     "consistencyProof": "{ consistencyProof(from: 1, to: 2) { hashes } }",
     "ingestReport": '{ ingestReport(since: "2026-01-01T00:00:00Z") { refused rows { account } } }',
+    "attestations": "{ attestations(first: 5) { nodes { id digest } } }",
+    "attestation": '{ attestation(id: "att_aaaaaaaaaaaaaaaaaaaaaaaaaa") { id } }',
     "export": '{ export(id: "%(export)s") { id } }',
     "exports": "{ exports(first: 5) { nodes { id } } }",
     "exportSchedules": "{ exportSchedules(first: 5) { nodes { id } } }",

@@ -1,7 +1,7 @@
 /** What the Costs page works out of rows: exact, and one currency at a time. */
 
 import { describe, expect, it } from "vitest";
-import { areOf, bothVariables, governs, groupVariables, linkable, narrowed, valueOf } from "../src/pages/costs/groups/dimension";
+import { DAY, areOf, bothVariables, governs, groupVariables, linkable, narrowed, timeOf, valueOf } from "../src/pages/costs/groups/dimension";
 import { crossedOf, otherDimension, shade } from "../src/pages/costs/across/crossed";
 import { type Group, cacheShare, changeOf, comparedModels, currenciesOf, groupsOf } from "../src/pages/costs/groups/group";
 import { timelineOf } from "../src/pages/costs/timeline/timeline";
@@ -32,6 +32,34 @@ describe("groups", () => {
     expect(cacheShare({ ...figures, inputTokens: "0" })).toBeNull();
     expect(cacheShare(figures)).toBeCloseTo(1 / 3, 12);
     expect([changeOf("3", "2"), changeOf("1", "0"), changeOf("1", null)]).toEqual([0.5, null, null]);
+  });
+});
+
+describe("days", () => {
+  const day = (number: number, text: string | null) => ({
+    ...figures,
+    amount: text === null ? null : amount(text),
+    key: { currency: "USD", bucketStart: `2026-01-0${number}T00:00:00Z`, bucketEnd: `2026-01-0${number + 1}T00:00:00Z` },
+  });
+
+  it("stand in their order, each with its end, those without calls too", () => {
+    const found = groupsOf([day(2, null), day(3, "9"), day(1, "1")], DAY, "USD");
+    expect(found.map(({ value, end, amount: sum }) => [value.slice(8, 10), end?.slice(8, 10), sum])).toEqual([["01", "02", "1"], ["02", "03", "0"], ["03", "04", "9"]]);
+  });
+
+  it("are grouped by no field, narrow nothing, and are crossed with nothing", () => {
+    expect(groupVariables(DAY)).toMatchObject({ groupBy: [], groupByTags: [], day: true, model: false });
+    expect(narrowed({ status: { eq: "FAILED" } }, DAY, ["2026-01-01T00:00:00Z"])).toEqual({ status: { eq: "FAILED" } });
+    expect([areOf([day(1, "1")], DAY), areOf([{ key: { model: "a" } }], DAY)]).toEqual([true, false]);
+    expect(otherDimension(null, DAY, ["model", DAY, "account"], false)).toBeUndefined();
+    expect(otherDimension(DAY, "model", ["model", DAY, "account"], false)).toBe("account");
+  });
+
+  it("lead to calls of the period alone, where it begins or ends within them", () => {
+    const period = { from: "2026-01-01T10:00:00.000Z", to: "2026-01-03T09:00:00.000Z" };
+    expect(timeOf("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", period)).toEqual({ range: null, from: period.from, to: "2026-01-02T00:00:00.000Z" });
+    expect(timeOf("2026-01-03T00:00:00Z", "2026-01-04T00:00:00Z", period)).toEqual({ range: null, from: "2026-01-03T00:00:00.000Z", to: period.to });
+    expect(timeOf("2026-01-03T00:00:00Z", undefined, period)).toEqual({});
   });
 });
 

@@ -12,6 +12,8 @@ describe("the filter of an address", () => {
     ["", TIME],
     ["model=a&model=b", { ...TIME, model: { in: ["a", "b"] } }],
     ["not.model=a&model=b", { ...TIME, model: { in: ["b"], notIn: ["a"] } }],
+    ["currency=USD", { ...TIME, currency: { eq: "USD" } }],
+    ["currency=USD&currency=EUR", { ...TIME, currency: { in: ["USD", "EUR"] } }],
     ["provider=", { ...TIME, provider: { isNull: true } }],
     ["not.provider=", { ...TIME, provider: { isNull: false } }],
     ["provider=&provider=x", { ...TIME, and: [{ or: [{ provider: { in: ["x"] } }, { provider: { isNull: true } }] }] }],

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { before, lengthOf, moment, parametersOf, periodOf, rangeOf } from "../src/time/range";
+import { before, endsNow, lengthOf, moment, parametersOf, periodOf as periodIn, rangeOf } from "../src/time/range";
 import { clock, fromClock, millisecond, toClock, zoneName } from "../src/time/zone";
 
 const NOW = Date.parse("2026-11-29T12:00:00Z");
+const periodOf = (range: Parameters<typeof periodIn>[0], now: number) => periodIn(range, now, "UTC");
 const of = (search: string) => rangeOf(new URLSearchParams(search));
 
 describe("a range of an address", () => {
@@ -24,7 +25,28 @@ describe("a range of an address", () => {
   );
 
   it("has a period of the same length before it", () => {
-    expect(before(periodOf(of("range=24h"), NOW))).toEqual({ from: "2026-11-27T12:00:00.000Z", to: "2026-11-28T12:00:00.000Z" });
+    expect(before(periodOf(of("range=24h"), NOW), of("range=24h"), "UTC")).toEqual({ from: "2026-11-27T12:00:00.000Z", to: "2026-11-28T12:00:00.000Z" });
+  });
+
+  it.each([
+    ["today", "UTC", "2026-11-29T00:00:00.000Z", NOW, "2026-11-28T00:00:00.000Z", "2026-11-28T12:00:00.000Z"],
+    ["yesterday", "Asia/Kolkata", "2026-11-27T18:30:00.000Z", "2026-11-28T18:30:00.000Z", "2026-11-26T18:30:00.000Z", "2026-11-27T18:30:00.000Z"],
+    ["month", "Europe/Vienna", "2026-10-31T23:00:00.000Z", NOW, "2026-09-30T22:00:00.000Z", "2026-10-29T11:00:00.000Z"],
+    ["last-month", "Europe/Vienna", "2026-09-30T22:00:00.000Z", "2026-10-31T23:00:00.000Z", "2026-08-31T22:00:00.000Z", "2026-09-30T22:00:00.000Z"],
+  ])("of the calendar (%s) begins with the days of the zone (%s), and is compared with the one before it", (text, zone, from, to, wasFrom, wasTo) => {
+    const range = of(`range=${text}`);
+    const period = { from, to: new Date(to).toISOString() };
+    expect(range).toEqual({ kind: "calendar", of: text });
+    expect(parametersOf(range)).toEqual({ range: text, from: null, to: null });
+    expect(periodIn(range, NOW, zone)).toEqual(period);
+    expect(before(period, range, zone)).toEqual({ from: wasFrom, to: wasTo });
+    expect(endsNow(range)).toBe(to === NOW);
+  });
+
+  it("of the calendar is no longer than the month that it is compared with", () => {
+    const range = of("range=month");
+    const period = periodOf(range, Date.parse("2026-03-31T12:00:00Z"));
+    expect(before(period, range, "UTC")).toEqual({ from: "2026-02-01T00:00:00.000Z", to: "2026-03-01T00:00:00.000Z" });
   });
 
   it("has a length", () => {

@@ -137,13 +137,15 @@ function conditions(field: ChoiceField, choice: Choice): Conditions {
         const either = [{ [field.name]: { in: named(is) } }, { [field.name]: { isNull: true } }];
         return { ...ofValues([], named(not), null), either };
       }
-      return ofValues(named(is), named(not), missing ? true : not.includes(NOT_REPORTED) ? false : null);
+      return ofValues(named(is), named(not), missing ? true : not.includes(NOT_REPORTED) ? false : null, field.name);
   }
 }
 
-function ofValues(wanted: readonly string[], unwanted: readonly string[], isNull: boolean | null): Conditions {
+function ofValues(wanted: readonly string[], unwanted: readonly string[], isNull: boolean | null, name = ""): Conditions {
+  // Amounts are compared within one currency, which the service wants by `eq`.
+  const isOne = name === "currency" && wanted.length === 1;
   const direct = {
-    ...(wanted.length > 0 && { in: wanted }),
+    ...(isOne ? { eq: wanted[0] } : wanted.length > 0 && { in: wanted }),
     ...(unwanted.length > 0 && { notIn: unwanted }),
     ...(isNull !== null && { isNull }),
   };

@@ -114,8 +114,8 @@ export interface Menus {
 const OPEN_AT_FIRST = ["status", "model", "provider", "account", "apiKey"];
 const TAGS = "tags";
 
-/** The menus of the filter with their counts, each as if it said nothing of its own field. */
-export function useFacets(filter: CallFilter): Menus {
+/** The menus of the filter with their counts, each as if it said nothing of its own field. `looked`: somebody looks. */
+export function useFacets(filter: CallFilter, looked = true): Menus {
   const session = useSession();
   const [open, setOpen] = useState<ReadonlySet<string>>(() => new Set(OPEN_AT_FIRST));
   const wanted = session.mayAsk("facets");
@@ -131,7 +131,7 @@ export function useFacets(filter: CallFilter): Menus {
         : fields.some((field) => field.facet === facet && (!field.single || open.has(field.name))),
     ]),
   ) as Record<(typeof FACETS)[number], boolean>;
-  const { data, problem, waiting, again } = useAnswer(FilterMenus, { filter, first: FIRST, ...flags }, { wanted });
+  const { data, problem, waiting, again } = useAnswer(FilterMenus, { filter, first: FIRST, ...flags }, { wanted: wanted && looked });
   const facets = data?.facets;
   const shown = (values: readonly { value?: string | null; count: string }[] | undefined) =>
     values?.map(({ value, count }) => ({ value: value ?? "", count })) ?? null;

@@ -7,6 +7,8 @@ export interface PlainColumn<Row> {
   readonly figures?: boolean;
   /** Its cells break their lines themselves, and are not cut. */
   readonly wide?: boolean;
+  /** In the row under all others, such as a sum; a table whose columns have none has no such row. */
+  readonly foot?: ReactNode;
   cell(row: Row): ReactNode;
 }
 
@@ -21,6 +23,7 @@ interface Props<Row> {
 
 /** A table of some rows, all of them in the page. Thousands of rows are for a virtual one. */
 export function PlainTable<Row>({ caption, columns, rows, keyOf, quietCaption = false }: Props<Row>) {
+  const footed = columns.some(({ foot }) => foot !== undefined);
   return (
     <div className="plain-table-frame" tabIndex={0} role="region" aria-label={caption}>
       <table className="plain-table">
@@ -45,6 +48,23 @@ export function PlainTable<Row>({ caption, columns, rows, keyOf, quietCaption = 
             </tr>
           ))}
         </tbody>
+        {footed && (
+          <tfoot>
+            <tr>
+              {columns.map(({ name, figures, foot }, number) =>
+                number === 0 ? (
+                  <th key={name} scope="row">
+                    {foot}
+                  </th>
+                ) : (
+                  <td key={name} className={figures ? "figures" : undefined}>
+                    {foot}
+                  </td>
+                ),
+              )}
+            </tr>
+          </tfoot>
+        )}
       </table>
     </div>
   );

@@ -4,7 +4,7 @@ import { Button } from "../parts/controls/Button";
 import { Choice } from "../parts/controls/Choice";
 import { Popover } from "../parts/controls/Popover";
 import { usePreference } from "../preferences/preferences";
-import { RELATIVE, lengthOf } from "./range";
+import { CALENDAR, RELATIVE, lengthOf, parametersOf, rangeOf } from "./range";
 import { useRange } from "./RangeContext";
 import "./time.css";
 import { words } from "./words";
@@ -16,8 +16,8 @@ export function RangeControl() {
   const zone = useZone();
   const { range, refresh } = useRange();
   const text =
-    range.kind === "relative"
-      ? word.last(range.last)
+    range.kind !== "absolute"
+      ? word.named(parametersOf(range).range ?? "")
       : `${day(range.from, zone)} ${minute(range.from, zone)} – ${range.to === null ? word.now : `${day(range.to, zone)} ${minute(range.to, zone)}`}`;
   return (
     <div className="range">
@@ -57,22 +57,23 @@ function RangePanel({ close }: { close(): void }) {
   const start = fromClock(from, zone);
   const end = fromClock(to, zone);
   const wrong = start === null || end === null || start >= end;
+  const chosen = parametersOf(range).range;
 
   return (
     <div className="range-panel">
-      <ul className="range-relative">
-        {RELATIVE.map((one) => (
+      <ul className="range-named">
+        {[...RELATIVE, ...CALENDAR].map((one) => (
           <li key={one}>
             <button
               type="button"
               className="menu-item"
-              aria-pressed={range.kind === "relative" && range.last === one}
+              aria-pressed={one === chosen}
               onClick={() => {
-                change({ kind: "relative", last: one });
+                change(rangeOf(new URLSearchParams({ range: one })));
                 close();
               }}
             >
-              {word.last(one)}
+              {word.named(one)}
             </button>
           </li>
         ))}

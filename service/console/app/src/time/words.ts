@@ -2,6 +2,8 @@ import { catalogue } from "../language/catalogue";
 
 const ENGLISH = { m: ["minute", "minutes"], h: ["hour", "hours"], d: ["day", "days"] } as const;
 const CHINESE = { m: "分钟", h: "小时", d: "天" } as const;
+const ENGLISH_DAYS: Readonly<Partial<Record<string, string>>> = { today: "Today", yesterday: "Yesterday", month: "This month", "last-month": "Last month" };
+const CHINESE_DAYS: Readonly<Partial<Record<string, string>>> = { today: "今天", yesterday: "昨天", month: "本月", "last-month": "上月" };
 
 /** `4h`, apart. */
 function parts(last: string): [number, "m" | "h" | "d"] {
@@ -20,10 +22,11 @@ export const words = catalogue(
     to: "To",
     apply: "Apply",
     wrong: "The end has to be later than the beginning.",
-    last: (last: string) => {
-      const [number, unit] = parts(last);
+    /** Of a range as the address has it. */
+    named: (range: string) => {
+      const [number, unit] = parts(range);
       const [one, many] = ENGLISH[unit] ?? ENGLISH.h;
-      return number === 1 ? `Last ${one}` : `Last ${number} ${many}`;
+      return ENGLISH_DAYS[range] ?? (number === 1 ? `Last ${one}` : `Last ${number} ${many}`);
     },
   },
   {
@@ -37,9 +40,9 @@ export const words = catalogue(
     to: "到",
     apply: "应用",
     wrong: "结束时间必须晚于开始时间。",
-    last: (last: string) => {
-      const [number, unit] = parts(last);
-      return `最近 ${number} ${CHINESE[unit] ?? CHINESE.h}`;
+    named: (range: string) => {
+      const [number, unit] = parts(range);
+      return CHINESE_DAYS[range] ?? `最近 ${number} ${CHINESE[unit] ?? CHINESE.h}`;
     },
   },
 );

@@ -1,8 +1,7 @@
 import type { ReactNode } from "react";
 import { useAddress } from "../../address/address";
 import { Allowed } from "../../filter/Allowed";
-import { FilterChips } from "../../filter/FilterChips";
-import "../../filter/filter.css";
+import { FilterBar } from "../../filter/FilterBar";
 import { useFilter } from "../../filter/useFilter";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
@@ -37,13 +36,13 @@ export default function CostsPage() {
 function OfFilter() {
   const session = useSession();
   const [, change] = useAddress();
-  const { filter, callFilter, choose, bound, clear } = useFilter();
+  const { filter, callFilter, clear } = useFilter();
   const costs = useCosts();
   const { groups } = costs.answers;
   return (
     <div className="page-body costs">
+      <FilterBar />
       <Toolbar costs={costs} change={change} />
-      <FilterChips filter={filter} choose={choose} bound={bound} />
       <Answered costs={costs} none={(unpriced) => <NoCosts unpriced={unpriced} refusal={groups.problem} filter={filter} callFilter={callFilter} clear={clear} />} />
       {session.mayAsk("budgets") && <Budgets />}
       {session.mayAsk("reconciliations") && <Reconciled />}

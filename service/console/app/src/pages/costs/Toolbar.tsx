@@ -1,8 +1,12 @@
-import type { Change } from "../../address/search";
+import { Link, useSearch } from "wouter";
+import { type Change, changed, linkTo } from "../../address/search";
 import { useFieldText } from "../../calls/useFieldText";
 import { useWords } from "../../language/useWords";
 import { Choice } from "../../parts/controls/Choice";
+import { Icon } from "../../parts/Icon";
+import { useSession } from "../../session/SessionContext";
 import { useRange } from "../../time/RangeContext";
+import { WITHOUT } from "./groups/dimension";
 import { type Costs, bucketsOf } from "./useCosts";
 import { words } from "./words";
 
@@ -11,10 +15,12 @@ interface Props {
   change(change: Change, how?: { replace?: boolean }): void;
 }
 
-/** What costs are grouped by, how wide the bars are, and which currency is shown. */
+/** What costs are grouped by, how wide the bars are, which currency is shown, and the way to an export of them. */
 export function Toolbar({ costs, change }: Props) {
   const word = useWords(words);
   const text = useFieldText();
+  const search = useSearch();
+  const session = useSession();
   const { period } = useRange();
   const { dimension, dimensions, bucket, currencies, currency } = costs;
   const named = dimensions.includes(dimension) ? dimensions : [...dimensions, dimension];
@@ -22,7 +28,7 @@ export function Toolbar({ costs, change }: Props) {
     <div className="costs-toolbar" role="group" aria-label={word.toolbar}>
       <label className="costs-by">
         <span>{word.by}</span>
-        <select data-filter value={dimension} onChange={(event) => change({ by: event.target.value })}>
+        <select value={dimension} onChange={(event) => change({ by: event.target.value })}>
           {named.map((name) => (
             <option key={name} value={name}>
               {text.name(name)}
@@ -43,6 +49,12 @@ export function Toolbar({ costs, change }: Props) {
           value={currency}
           change={(value) => change({ money: value })}
         />
+      )}
+      {session.mayAsk("createExport") && (
+        <Link className="button button-plain costs-end" href={linkTo("exports", changed(search, { ...WITHOUT, kind: "COSTS" }))}>
+          <Icon name="download" />
+          {word.exported}
+        </Link>
       )}
     </div>
   );

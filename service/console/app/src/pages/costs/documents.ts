@@ -37,6 +37,8 @@ export const Grouped = graphql(`
       key
       value
     }
+    bucketStart @include(if: $day)
+    bucketEnd @include(if: $day)
   }
 `);
 
@@ -46,6 +48,9 @@ export const CostsByGroup = graphql(`
     $filter: CallFilter!
     $groupBy: [CostDimension!]
     $groupByTags: [String!]
+    $bucket: TimeBucket
+    $timeZone: TimeZone
+    $first: Int!
     $models: Boolean!
     $tokens: Boolean!
     $derived: Boolean!
@@ -59,8 +64,9 @@ export const CostsByGroup = graphql(`
     $errorType: Boolean!
     $user: Boolean!
     $tags: Boolean!
+    $day: Boolean!
   ) {
-    groups: costs(filter: $filter, groupBy: $groupBy, groupByTags: $groupByTags, first: 1000) {
+    groups: costs(filter: $filter, groupBy: $groupBy, groupByTags: $groupByTags, bucket: $bucket, timeZone: $timeZone, fillBuckets: $day, first: $first) {
       nodes {
         ...Figures
         key {
@@ -105,6 +111,7 @@ export const CostsOverTime = graphql(`
     $errorType: Boolean!
     $user: Boolean!
     $tags: Boolean!
+    $day: Boolean!
   ) {
     all: costs(filter: $filter, bucket: $bucket, timeZone: $timeZone, fillBuckets: true, first: 10000) {
       nodes {
@@ -120,7 +127,7 @@ export const CostsOverTime = graphql(`
         }
       }
     }
-    shown: costs(filter: $top, groupBy: $groupBy, groupByTags: $groupByTags, bucket: $bucket, timeZone: $timeZone, first: 10000) {
+    shown: costs(filter: $top, groupBy: $groupBy, groupByTags: $groupByTags, bucket: $bucket, timeZone: $timeZone, first: 10000) @skip(if: $day) {
       nodes {
         amount {
           amount
@@ -151,6 +158,7 @@ export const CostGroups = graphql(`
     $errorType: Boolean!
     $user: Boolean!
     $tags: Boolean!
+    $day: Boolean!
   ) {
     costs(filter: $filter, groupBy: $groupBy, groupByTags: $groupByTags, first: 1000) {
       nodes {
@@ -186,6 +194,24 @@ export const CostsBefore = graphql(`
       }
       totals {
         ...Figures
+      }
+    }
+  }
+`);
+
+/** How long calls took: asked for by itself, since the sums that know it are wider than those of money. */
+export const LatencyByModel = graphql(`
+  query LatencyByModel($filter: CallFilter!) {
+    costs(filter: $filter, groupBy: [MODEL], first: 500) {
+      nodes {
+        key {
+          currency
+          model
+        }
+        latencyMs {
+          p50
+          p95
+        }
       }
     }
   }

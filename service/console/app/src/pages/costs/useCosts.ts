@@ -6,9 +6,9 @@ import { useFilter } from "../../filter/useFilter";
 import { useSession } from "../../session/SessionContext";
 import type { Session } from "../../session/session";
 import { useRange } from "../../time/RangeContext";
-import { type Period, before } from "../../time/range";
+import type { Period } from "../../time/range";
 import { useZone } from "../../time/zone";
-import { FIELD_NAMES, areOf, governs, groupVariables, narrowed } from "./groups/dimension";
+import { DAY, FIELD_NAMES, areOf, governs, groupVariables, narrowed } from "./groups/dimension";
 import { CostTags, CostsBefore, CostsByGroup, CostsOverTime } from "./documents";
 import { type FigureRow, type Group, currenciesOf, groupsOf } from "./groups/group";
 import { type Timeline, timelineOf } from "./timeline/timeline";
@@ -19,6 +19,10 @@ export const BUCKETS = ["QUARTER_HOUR", "HOUR", "DAY", "WEEK", "MONTH"] as const
 type Bucket = (typeof BUCKETS)[number];
 const LENGTH_MS: Readonly<Record<Bucket, number>> = { QUARTER_HOUR: HOUR_MS / 4, HOUR: HOUR_MS, DAY: 24 * HOUR_MS, WEEK: 168 * HOUR_MS, MONTH: 720 * HOUR_MS };
 const BARS_MAX = 200;
+const GROUPS_MAX = 1000;
+/** Rows of days: one for each currency. */
+const DAYS_MAX = 10_000;
+const DAYS: Bucket = "DAY";
 
 /** The widths of bars that a period can be shown in, and the one that reads best. */
 export function bucketsOf({ from, to }: Period): { readonly possible: readonly Bucket[]; readonly usual: Bucket } {
@@ -54,12 +58,6 @@ function seen(session: Session): { readonly tokens: boolean; readonly derived: b
   };
 }
 
-/** The filter for the period before, with all else that it says. */
-function earlier(filter: CallFilter, period: Period): CallFilter {
-  const { from, to } = before(period);
-  return { ...filter, startedAt: { gte: from, lt: to } };
-}
-
 const ofCurrency = (totals: readonly FigureRow[] | undefined, currency: string | null) =>
   totals?.find((total) => (total.amount?.currency ?? null) === currency) ?? null;
 
@@ -70,7 +68,8 @@ function useGrouping(filter: CallFilter) {
   const { period } = useRange();
   const tags = useAnswer(CostTags, { filter }, { wanted: session.mayFilter("Call.tags") && session.mayAsk("facets") });
   const fields = FIELD_NAMES.filter((name) => session.mayFilter(governs(name)));
-  const dimensions = [...fields, ...(tags.data?.facets?.tags ?? []).map(({ key }) => `tag.${key}`)];
+  const [first, ...others] = fields;
+  const dimensions = [...(first === undefined ? [] : [first]), DAY, ...others, ...(tags.data?.facets?.tags ?? []).map(({ key }) => `tag.${key}`)];
   const asked = parameters.get("by") ?? "";
   const taken = dimensions.includes(asked) || (/^tag\..{1,100}$/.test(asked) && session.mayFilter("Call.tags"));
   const dimension = taken ? asked : (fields[0] ?? "model");
@@ -84,11 +83,12 @@ type Grouping = ReturnType<typeof useGrouping>;
 /** The groups of the dimension and the models, in the currency that is shown. */
 function useGroups(filter: CallFilter, { fields, dimension }: Grouping, figures: ReturnType<typeof seen>) {
   const session = useSession();
+  const zone = useZone();
   const [parameters] = useAddress();
   const models = dimension !== "model" && figures.tokens && session.mayFilter("Call.model");
   const answer = useAnswer(
     CostsByGroup,
-    { filter, ...groupVariables(dimension), ...figures, models },
+    { filter, ...groupVariables(dimension), ...(dimension === DAY && { bucket: DAYS, timeZone: zone }), first: dimension === DAY ? DAYS_MAX : GROUPS_MAX, ...figures, models },
     { wanted: session.view("CostRow.amount") !== "DENIED" && fields.length > 0 },
   );
   const { groups: answered, models: byModel } = answer.data ?? {};
@@ -103,25 +103,27 @@ function useGroups(filter: CallFilter, { fields, dimension }: Grouping, figures:
 /** The dearest groups over time, all together, and the period before. */
 function useTimeline(filter: CallFilter, { dimension, bucket }: Grouping, grouped: ReturnType<typeof useGroups>, figures: ReturnType<typeof seen>) {
   const zone = useZone();
-  const { period } = useRange();
+  const { previous } = useRange();
   const { currency, groups } = grouped;
   // What was not reported stands with the others: a filter names values.
-  const top = JSON.stringify(groups.filter(({ value }) => value !== "").slice(0, SERIES_MAX).map(({ value }) => value));
+  const named = dimension === DAY ? [] : groups.filter(({ value }) => value !== "").slice(0, SERIES_MAX);
+  const top = JSON.stringify(named.map(({ value }) => value));
   const narrow = useMemo(() => narrowed(filter, dimension, JSON.parse(top) as string[]), [filter, dimension, top]);
-  const past = useMemo(() => earlier(filter, period), [filter, period]);
+  const past = useMemo(() => ({ ...filter, startedAt: { gte: previous.from, lt: previous.to } }), [filter, previous]);
   const wanted = currency !== null;
   const answer = useAnswer(CostsOverTime, { filter, top: narrow, ...groupVariables(dimension), bucket, timeZone: zone }, { wanted });
   const was = useAnswer(CostsBefore, { filter: past, bucket, timeZone: zone, ...figures }, { wanted });
   const { all, shown } = answer.data ?? {};
-  const before = was.data?.costs;
+  const totalBefore = ofCurrency(was.data?.costs?.totals, currency);
+  const before = totalBefore === null ? null : was.data?.costs; // of nothing before there is nothing to compare with
   const timeline = useMemo(
     () =>
-      all && shown && currency !== null && areOf(shown.nodes, dimension)
-        ? timelineOf(all.nodes, shown.nodes, before?.nodes ?? null, { name: dimension, values: JSON.parse(top) as string[], currency })
+      all && currency !== null && (dimension === DAY ? !shown : shown && areOf(shown.nodes, dimension))
+        ? timelineOf(all.nodes, shown?.nodes ?? [], before?.nodes ?? null, { name: dimension, values: JSON.parse(top) as string[], currency })
         : null,
     [all, shown, before, dimension, top, currency],
   );
-  return { answer, timeline, totalBefore: ofCurrency(before?.totals, currency) };
+  return { answer, timeline, totalBefore };
 }
 
 /** Costs of the time and filter of the page, grouped as the address says. */

@@ -2,8 +2,7 @@ import { Link, useSearch } from "wouter";
 import { useAddress } from "../../address/address";
 import { changed, linkTo } from "../../address/search";
 import { useFieldText } from "../../calls/useFieldText";
-import { FilterChips } from "../../filter/FilterChips";
-import "../../filter/filter.css";
+import { FilterBar } from "../../filter/FilterBar";
 import { useWords } from "../../language/useWords";
 import { count, percent } from "../../numbers/figures";
 import { Because, Nothing } from "../../nothing/Nothing";
@@ -26,10 +25,10 @@ export default function ErrorsPage() {
   const text = useFieldText();
   const [, change] = useAddress();
   const errors = useErrors();
-  const { filter, choose, bound } = errors.filtered;
-  const ignored = ignoredBy(filter);
+  const ignored = ignoredBy(errors.filtered.filter);
   return (
     <div className="page-body errors">
+      <FilterBar />
       <div className="errors-toolbar">
         <Choice
           label={word.order}
@@ -39,7 +38,6 @@ export default function ErrorsPage() {
         />
         <Share errors={errors} />
       </div>
-      <FilterChips filter={filter} choose={choose} bound={bound} />
       {ignored.length > 0 && <p className="quiet">{word.ignored(ignored.map(text.name).join(", "))}</p>}
       {errors.problem ? <NoAnswer problem={errors.problem} again={errors.again} /> : <Answered errors={errors} />}
     </div>

@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { useAddress } from "../../address/address";
 import { useClient } from "urql";
 import type { ExportFormat, ExportKind } from "../../api/gql/graphql";
 import { type Problem, firstProblem } from "../../api/problem";
@@ -25,7 +26,8 @@ export function ExportForm({ made }: { made(): void }) {
   const zone = useZone();
   const { period } = useRange();
   const { filter, callFilter } = useFilter();
-  const [kind, setKind] = useState<ExportKind>("CALLS");
+  const [parameters] = useAddress();
+  const [kind, setKind] = useState<ExportKind>(KINDS.find((one) => one === parameters.get("kind")) ?? "CALLS");
   const [format, setFormat] = useState<ExportFormat>("CSV");
   const [zip, setZip] = useState(false);
   const [rhythm, setRhythm] = useState<Rhythm>("ONCE");

@@ -3,9 +3,7 @@ import { useClient } from "urql";
 import type { ExportsQuery } from "../../api/gql/graphql";
 import { type Problem, firstProblem } from "../../api/problem";
 import { type Answer, useAnswer } from "../../api/useAnswer";
-import { FilterChips } from "../../filter/FilterChips";
-import "../../filter/filter.css";
-import { useFilter } from "../../filter/useFilter";
+import { FilterBar } from "../../filter/FilterBar";
 import { useWords } from "../../language/useWords";
 import { Empty } from "../../parts/Empty";
 import { NoAnswer } from "../../parts/NoAnswer";
@@ -69,11 +67,10 @@ function NoExports({ answer: { data, problem, again } }: { answer: Answer<Export
 /** For who may read calls: an auditor has files of evidence here, and asks for them beside the ledger. */
 function NewExport({ made }: { made(): void }) {
   const session = useSession();
-  const { filter, choose, bound } = useFilter();
   if (!session.mayAsk("createExport") || !session.mayAsk("calls")) return null;
   return (
     <>
-      <FilterChips filter={filter} choose={choose} bound={bound} />
+      <FilterBar />
       <ExportForm made={made} />
     </>
   );

@@ -8,12 +8,15 @@ import { FilterChips } from "../../filter/FilterChips";
 import "../../filter/filter.css";
 import { useStored } from "../../preferences/preferences";
 import { useSession } from "../../session/SessionContext";
+import { endsNow } from "../../time/range";
 import { useRange } from "../../time/RangeContext";
 import { CallDrawer } from "./call/CallDrawer";
 import { HistogramChart } from "./histogram/HistogramChart";
 import { useHistogram } from "./histogram/useHistogram";
 import { CallTable } from "./list/CallTable";
 import { COLUMNS, columnsOf } from "./list/columns";
+import { HurdleNote } from "./list/HurdleNote";
+import { hurdleOf, withoutAmount } from "./list/hurdle";
 import { ListState } from "./list/ListState";
 import { NEWEST_FIRST, type Order, orderOf, textOf } from "./list/order";
 import { OrderSwitch } from "./list/OrderSwitch";
@@ -38,9 +41,9 @@ export default function LogsPage() {
 /** Filters with counts at the side, bars over time, the list, and the open call at its right. */
 function Logs() {
   const session = useSession();
-  const { range, refresh } = useRange();
+  const { range, period, refresh } = useRange();
   const [parameters, change] = useAddress();
-  const { filter, callFilter, choose, bound, clear } = useFilter();
+  const { filter, callFilter: wanted, choose, bound, clear } = useFilter();
   const [storedColumns, storeColumns] = useStored("columns");
   const [facetsShown, setFacetsShown] = useFacetsShown();
 
@@ -48,14 +51,17 @@ function Logs() {
   const named = parameters.get("columns") ?? storedColumns;
   const shown = useMemo(() => columnsOf(named, seen), [named, seen]);
   const order = orderOf(parameters.get("sort"));
-  const { rows, stale } = useCalls(callFilter, order, shown);
+  // What the service would refuse is not asked: what is beside the list is of the calls that it would be of.
+  const hurdle = hurdleOf(filter, order, period);
+  const callFilter = useMemo(() => (hurdle === "currencies" ? withoutAmount(wanted) : wanted), [wanted, hurdle]);
+  const { rows, stale } = useCalls(callFilter, hurdle === null ? order : NEWEST_FIRST, shown);
   const counting = useBehindRows(callFilter, stale);
   const menus = useFacets(counting);
   const counted = useHistogram(counting, counting !== callFilter);
   const open = parameters.get("call");
   const show = useCallback((id: string | null) => change({ call: id }, { replace: new URLSearchParams(location.search).has("call") }), [change]);
 
-  const canTail = session.mayAsk("callRecorded") && (range.kind === "relative" || range.to === null) && textOf(order) === textOf(NEWEST_FIRST);
+  const canTail = session.mayAsk("callRecorded") && endsNow(range) && textOf(order) === textOf(NEWEST_FIRST);
   const live = canTail && parameters.get("live") === "1";
   const tailed = useTail(callFilter, live);
   useFollow(tailed.fresh > 0, live && open === null, refresh);
@@ -101,18 +107,13 @@ function Logs() {
         <Summary counted={counted}>
           <OrderSwitch order={order} sort={sort} />
         </Summary>
-        <ListState rows={rows} stale={stale} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem} again={again}>
-          <CallTable
-            rows={rows}
-            columns={shown}
-            order={order}
-            sort={sort}
-            stale={stale}
-            open={open}
-            show={show}
-            choose={choose}
-          />
-        </ListState>
+        {hurdle !== null ? (
+          <HurdleNote hurdle={hurdle} totals={counted.totals ?? []} />
+        ) : (
+          <ListState rows={rows} stale={stale} clear={clear} filter={filter} callFilter={callFilter} refusal={counted.problem} again={again}>
+            <CallTable rows={rows} columns={shown} order={order} sort={sort} stale={stale} open={open} show={show} choose={choose} />
+          </ListState>
+        )}
       </div>
       {open !== null && <CallDrawer key={open} id={open} rows={rows} show={show} />}
     </div>

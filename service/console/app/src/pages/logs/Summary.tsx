@@ -1,17 +1,22 @@
 import type { ReactNode } from "react";
+import { Link, useSearch } from "wouter";
+import { changed, linkTo } from "../../address/search";
 import { useWords } from "../../language/useWords";
 import { sum } from "../../numbers/decimal";
-import { count } from "../../numbers/figures";
+import { compact, count } from "../../numbers/figures";
 import { Amount } from "../../parts/Amount";
 import { Popover } from "../../parts/controls/Popover";
 import { PlainTable } from "../../parts/PlainTable";
 import { words as callWords } from "../../calls/words";
+import { useSession } from "../../session/SessionContext";
+import { pagesOf } from "../../shell/pages";
 import { clock, useZone } from "../../time/zone";
 import type { Counted } from "./histogram/useHistogram";
+import { OF_LIST } from "./list/order";
 import { words } from "./words";
 
-/** How many calls there are in all, how many failed, and what they cost; each currency by itself. At its end what else is
- * said of the list. */
+/** How many calls there are in all, how many failed, their tokens, and what they cost, each currency by itself: each leads
+ * to the page that tells more of it, of the same calls. At its end what else is said of the list. */
 export function Summary({ counted, children }: { counted: Counted; children: ReactNode }) {
   const word = useWords(words);
   const call = useWords(callWords);
@@ -20,12 +25,25 @@ export function Summary({ counted, children }: { counted: Counted; children: Rea
   if (totals === null) return <div className="summary">{children}</div>;
   const calls = sum(totals.map((row) => row.calls));
   const errors = sum(totals.map((row) => row.errors));
+  const tokens = totals.flatMap((row) => [row.inputTokens ?? [], row.outputTokens ?? []].flat());
   const rows = bars === null ? [] : bars.succeeded.map((succeeded, index) => ({ at: bars.edges[index] ?? "", succeeded, failed: bars.failed[index] ?? 0 }));
   return (
     <div className="summary" data-waiting={counted.waiting}>
       <strong>{word.total(count(calls), calls)}</strong>
-      {errors !== "0" && <span className="summary-bad">{word.failed(count(errors))}</span>}
-      {totals.map(({ amount }) => amount && <Amount key={amount.currency} amount={amount.amount} currency={amount.currency} />)}
+      {errors !== "0" && (
+        <OnPage page="errors" title={word.errorsOf} more={{}}>
+          <span className="summary-bad">{word.failed(count(errors))}</span>
+        </OnPage>
+      )}
+      {tokens.length > 0 && <span title={count(sum(tokens))}>{word.tokens(compact(sum(tokens)))}</span>}
+      {totals.map(
+        ({ amount }) =>
+          amount && (
+            <OnPage key={amount.currency} page="costs" title={word.costsOf} more={{ money: amount.currency }}>
+              <Amount amount={amount.amount} currency={amount.currency} />
+            </OnPage>
+          ),
+      )}
       {children}
       {rows.length > 0 && (
         <span>
@@ -44,5 +62,24 @@ export function Summary({ counted, children }: { counted: Counted; children: Rea
         </span>
       )}
     </div>
+  );
+}
+
+interface OnPageProps {
+  page: string;
+  title: string;
+  more: Readonly<Record<string, string>>;
+  children: ReactNode;
+}
+
+/** The way to another page for the same calls; for who has no such page, what it would stand on alone. */
+function OnPage({ page, title, more, children }: OnPageProps) {
+  const session = useSession();
+  const search = useSearch();
+  if (!pagesOf(session).some(({ path }) => path === page)) return children;
+  return (
+    <Link className="summary-link" href={linkTo(page, changed(search, { ...OF_LIST, ...more }))} title={title}>
+      {children}
+    </Link>
   );
 }

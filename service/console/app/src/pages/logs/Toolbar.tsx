@@ -9,6 +9,7 @@ import { useSession } from "../../session/SessionContext";
 import { PAGES } from "../../shell/pages";
 import { ColumnChooser } from "./list/ColumnChooser";
 import type { Column } from "./list/columns";
+import { OF_LIST } from "./list/order";
 import { LiveTail } from "./tail/LiveTail";
 import type { Tailed } from "./tail/useTail";
 import { SavedViews } from "./views/SavedViews";
@@ -46,7 +47,7 @@ export function Toolbar(props: Props) {
         <SavedViews />
         <ColumnChooser seen={props.seen} shown={props.shown} change={props.changeColumns} />
         {exportable && (
-          <Link className="button button-plain" href={linkTo("exports", changed(search, { call: null, columns: null, sort: null, live: null }))}>
+          <Link className="button button-plain" href={linkTo("exports", changed(search, OF_LIST))}>
             <Icon name="download" />
             <span className="wide">{word.exported}</span>
           </Link>

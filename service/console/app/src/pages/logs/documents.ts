@@ -1,5 +1,51 @@
 import { graphql } from "../../api/gql";
 
+/** What a call is in the list and by itself: each field has its flag. */
+export const Columns = graphql(`
+  fragment Columns on Call {
+    id
+    startedAt
+    model
+    status
+    provider @include(if: $provider)
+    account @include(if: $account)
+    apiKey @include(if: $apiKey)
+    user @include(if: $user)
+    servedModel @include(if: $servedModel)
+    operation @include(if: $operation)
+    streamed @include(if: $streamed)
+    inputTokens @include(if: $inputTokens)
+    outputTokens @include(if: $outputTokens)
+    totalTokens @include(if: $totalTokens)
+    cacheReadTokens @include(if: $cacheReadTokens)
+    cacheWriteTokens @include(if: $cacheWriteTokens)
+    reasoningTokens @include(if: $reasoningTokens)
+    tokenEfficiency @include(if: $tokenEfficiency)
+    amount @include(if: $amount) {
+      amount
+      currency
+      source
+    }
+    latencyMs @include(if: $latencyMs)
+    timeToFirstTokenMs @include(if: $timeToFirstTokenMs)
+    errorType @include(if: $errorType)
+    errorCode @include(if: $errorCode)
+    tags @include(if: $tags) {
+      key
+      value
+    }
+    traceId @include(if: $traceId)
+    sessionId @include(if: $sessionId)
+    attempt @include(if: $attempt)
+    cacheHit @include(if: $cacheHit)
+    deployment @include(if: $deployment)
+    team @include(if: $team)
+    sourceId @include(if: $sourceId)
+    recordedAt @include(if: $recordedAt)
+    providerRequestId @include(if: $providerRequestId)
+  }
+`);
+
 /** A page of the list, with the columns that are shown. */
 export const CallPage = graphql(`
   query CallPage(
@@ -39,47 +85,7 @@ export const CallPage = graphql(`
   ) {
     calls(filter: $filter, orderBy: $orderBy, first: $first, after: $after) {
       nodes {
-        id
-        startedAt
-        model
-        status
-        correctedAt
-        provider @include(if: $provider)
-        account @include(if: $account)
-        apiKey @include(if: $apiKey)
-        user @include(if: $user)
-        servedModel @include(if: $servedModel)
-        operation @include(if: $operation)
-        streamed @include(if: $streamed)
-        inputTokens @include(if: $inputTokens)
-        outputTokens @include(if: $outputTokens)
-        totalTokens @include(if: $totalTokens)
-        cacheReadTokens @include(if: $cacheReadTokens)
-        cacheWriteTokens @include(if: $cacheWriteTokens)
-        reasoningTokens @include(if: $reasoningTokens)
-        tokenEfficiency @include(if: $tokenEfficiency)
-        amount @include(if: $amount) {
-          amount
-          currency
-          source
-        }
-        latencyMs @include(if: $latencyMs)
-        timeToFirstTokenMs @include(if: $timeToFirstTokenMs)
-        errorType @include(if: $errorType)
-        errorCode @include(if: $errorCode)
-        tags @include(if: $tags) {
-          key
-          value
-        }
-        traceId @include(if: $traceId)
-        sessionId @include(if: $sessionId)
-        attempt @include(if: $attempt)
-        cacheHit @include(if: $cacheHit)
-        deployment @include(if: $deployment)
-        team @include(if: $team)
-        sourceId @include(if: $sourceId)
-        recordedAt @include(if: $recordedAt)
-        providerRequestId @include(if: $providerRequestId)
+        ...Columns
       }
       pageInfo {
         endCursor
@@ -91,7 +97,7 @@ export const CallPage = graphql(`
 
 /** Calls and failures over time, and in all. */
 export const Histogram = graphql(`
-  query Histogram($filter: CallFilter!, $bucket: TimeBucket!, $timeZone: TimeZone) {
+  query Histogram($filter: CallFilter!, $bucket: TimeBucket!, $timeZone: TimeZone, $tokens: Boolean!) {
     costs(filter: $filter, bucket: $bucket, timeZone: $timeZone, fillBuckets: true, first: 1000) {
       nodes {
         key {
@@ -104,6 +110,8 @@ export const Histogram = graphql(`
       totals {
         calls
         errors
+        inputTokens @include(if: $tokens)
+        outputTokens @include(if: $tokens)
         amount {
           amount
           currency

@@ -7,7 +7,7 @@ import { useWords } from "../../../language/useWords";
 import { Amount } from "../../../parts/Amount";
 import { NoAnswer } from "../../../parts/NoAnswer";
 import { Waiting } from "../../../parts/Waiting";
-import { WITHOUT, linkable } from "../groups/dimension";
+import { DAY, WITHOUT, linkable } from "../groups/dimension";
 import type { Costs } from "../useCosts";
 import { words } from "../words";
 import { type Crossed, shade } from "./crossed";
@@ -30,7 +30,7 @@ export function CrossedCosts({ costs, currency }: { costs: Costs; currency: stri
           <span>{word.across}</span>
           <select value={across} onChange={(event) => change({ across: event.target.value })}>
             {dimensions
-              .filter((name) => name !== dimension)
+              .filter((name) => name !== dimension && name !== DAY)
               .map((name) => (
                 <option key={name} value={name}>
                   {text.name(name)}

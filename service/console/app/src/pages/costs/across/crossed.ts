@@ -1,7 +1,7 @@
 /** Money by two dimensions, in one currency: exact texts for the cells, and floats for their shades alone. */
 
 import { difference, height, sum } from "../../../numbers/decimal";
-import { type Key, valueOf } from "../groups/dimension";
+import { DAY, type Key, valueOf } from "../groups/dimension";
 import type { Group } from "../groups/group";
 
 export interface CellRow {
@@ -72,9 +72,10 @@ export function shade(amount: string, most: number): number {
 /** Dimensions that are looked at first beside another one. */
 const USUAL = ["model", "account", "apiKey", "provider"];
 
-/** The other dimension: as asked, else the most usual one. Undefined: there is but one. */
+/** The other dimension: as asked, else the most usual one. Undefined: there is none. */
 export function otherDimension(asked: string | null, dimension: string, dimensions: readonly string[], oneAccount: boolean): string | undefined {
-  const others = dimensions.filter((name) => name !== dimension);
+  if (dimension === DAY) return undefined; // over time, the chart has its groups
+  const others = dimensions.filter((name) => name !== dimension && name !== DAY);
   const usual = USUAL.filter((name) => !(oneAccount && name === "account"));
   return others.find((name) => name === asked) ?? usual.find((name) => others.includes(name)) ?? others[0];
 }

@@ -1,16 +1,30 @@
+import { useMemo } from "react";
+import type { LatencyByModelQuery } from "../../../api/gql/graphql";
+import { useAnswer } from "../../../api/useAnswer";
+import { useFilter } from "../../../filter/useFilter";
 import { useWords } from "../../../language/useWords";
 import { height } from "../../../numbers/decimal";
-import { count, percent } from "../../../numbers/figures";
+import { count, duration, percent } from "../../../numbers/figures";
 import { Amount } from "../../../parts/Amount";
 import { PlainTable } from "../../../parts/PlainTable";
-import { type Group, comparedModels } from "./group";
+import { useSession } from "../../../session/SessionContext";
+import { LatencyByModel } from "../documents";
+import { type Compared, type Group, comparedModels } from "./group";
 import { words } from "../words";
 
-/** Models by what the same number of tokens costs with each. */
+type Latency = NonNullable<LatencyByModelQuery["costs"]>["nodes"][number]["latencyMs"];
+
+/** Models by what the same number of tokens costs with each, and by how often they fail and how long they take. */
 export function EqualTokens({ models, currency }: { models: readonly Group[]; currency: string }) {
   const word = useWords(words);
   const compared = comparedModels(models);
+  const latency = useLatency(currency, compared.length > 1);
   const most = Math.max(...compared.map((one) => height(one.perMillion)), 0);
+  const part = (share: number | null) => (share === null ? "–" : percent(share));
+  const long = (model: string, which: "p50" | "p95") => {
+    const ms = latency?.get(model)?.[which];
+    return ms == null ? "–" : duration(ms);
+  };
   if (compared.length < 2) return null;
   return (
     <section className="panel">
@@ -35,7 +49,11 @@ export function EqualTokens({ models, currency }: { models: readonly Group[]; cu
           },
           { name: "all", title: word.forAll, figures: true, cell: ({ forAll }) => <Amount amount={forAll} currency={currency} /> },
           { name: "tokens", title: word.tokens, figures: true, cell: ({ tokens }) => count(tokens) },
-          { name: "output", title: word.outputShare, figures: true, cell: ({ outputShare }) => (outputShare === null ? "–" : percent(outputShare)) },
+          { name: "output", title: word.outputShare, figures: true, cell: ({ outputShare }) => part(outputShare) },
+          { name: "failed", title: word.failed, figures: true, cell: ({ failed }) => part(failed) },
+          ...(latency === null
+            ? []
+            : (["p50", "p95"] as const).map((which) => ({ name: which, title: word.latency[which], figures: true, cell: ({ model }: Compared) => long(model, which) }))),
         ]}
         rows={compared}
         keyOf={({ model }) => model}
@@ -43,4 +61,17 @@ export function EqualTokens({ models, currency }: { models: readonly Group[]; cu
       <p className="quiet panel-note">{word.equalWhy}</p>
     </section>
   );
+}
+
+/** How long the calls of each model took; null: the role does not see it. */
+function useLatency(currency: string, wanted: boolean): ReadonlyMap<string, Latency> | null {
+  const session = useSession();
+  const { callFilter: filter } = useFilter();
+  const seen = session.view("CostRow.latencyMs") !== "DENIED";
+  const { data } = useAnswer(LatencyByModel, { filter }, { wanted: seen && wanted });
+  return useMemo(() => {
+    if (!seen) return null;
+    const rows = data?.costs?.nodes ?? [];
+    return new Map(rows.flatMap(({ key, latencyMs }) => (key.currency === currency && key.model != null ? [[key.model, latencyMs] as const] : [])));
+  }, [data, seen, currency]);
 }

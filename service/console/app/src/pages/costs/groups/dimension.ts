@@ -1,7 +1,9 @@
 /** What costs are grouped by: a field of calls, or a tag (`tag.team`). The same texts are parameters of the address. */
 
+import type { Change } from "../../../address/search";
 import type { CallFilter, CostDimension } from "../../../api/gql/graphql";
 import { CHOICE_FIELDS } from "../../../filter/fields";
+import type { Period } from "../../../time/range";
 
 const DIMENSIONS = {
   model: "MODEL",
@@ -16,6 +18,9 @@ const DIMENSIONS = {
 } as const satisfies Readonly<Record<string, CostDimension>>;
 
 type FieldName = keyof typeof DIMENSIONS;
+
+/** Costs of each day, which are grouped by no field of calls. */
+export const DAY = "day";
 
 export const FIELD_NAMES = Object.keys(DIMENSIONS) as FieldName[];
 const TAG = /^tag\.(.{1,100})$/;
@@ -39,10 +44,11 @@ export function governs(name: string): string {
 export function groupVariables(name: string) {
   const tag = TAG.exec(name)?.[1];
   return {
-    groupBy: tag === undefined ? [DIMENSIONS[name as FieldName]] : [],
+    groupBy: tag === undefined && name !== DAY ? [DIMENSIONS[name as FieldName]] : [],
     groupByTags: tag === undefined ? [] : [tag],
     ...(Object.fromEntries(FIELD_NAMES.map((field) => [field, field === name])) as Record<FieldName, boolean>),
     tags: tag !== undefined,
+    day: name === DAY,
   };
 }
 
@@ -54,6 +60,7 @@ export function bothVariables(one: string, other: string) {
     groupByTags: [...first.groupByTags, ...second.groupByTags],
     ...(Object.fromEntries(FIELD_NAMES.map((field) => [field, first[field] || second[field]])) as Record<FieldName, boolean>),
     tags: first.tags || second.tags,
+    day: first.day || second.day,
   };
 }
 
@@ -61,22 +68,35 @@ export function bothVariables(one: string, other: string) {
 export function valueOf(key: Key, name: string): string {
   const tag = TAG.exec(name)?.[1];
   if (tag !== undefined) return key.tags?.find((one) => one.key === tag)?.value ?? "";
-  const value = key[name];
+  const value = key[name === DAY ? "bucketStart" : name];
   return typeof value === "string" ? value : "";
 }
 
 /** Whether rows are grouped by the dimension: those of the one before are there until the next are. */
 export function areOf(rows: readonly { readonly key: Key }[], name: string): boolean {
   const tag = TAG.exec(name)?.[1];
-  return rows.every(({ key }) => (tag === undefined ? name in key : key.tags?.some((one) => one.key === tag) ?? false));
+  const part = name === DAY ? "bucketStart" : name;
+  return rows.every(({ key }) => (tag === undefined ? part in key : key.tags?.some((one) => one.key === tag) ?? false));
 }
 
 /** The filter with these values of the dimension alone. */
 export function narrowed(filter: CallFilter, name: string, values: readonly string[]): CallFilter {
   const tag = TAG.exec(name)?.[1];
   if (tag !== undefined) return { and: [filter, { tags: [{ key: tag, value: { in: [...values] } }] }] };
+  if (name === DAY) return filter;
   if (name === "user") return { and: [filter, { user: { pseudonym: [...values] } }] };
   return { and: [filter, { [name]: { in: values } }] };
+}
+
+/** What leads to the calls of a part of a period: from bucket to bucket, within the period. */
+export function timeOf(from: string | undefined, to: string | undefined, period: Period): Change {
+  if (from === undefined || to === undefined) return {};
+  const moment = (of: number) => new Date(of).toISOString();
+  return {
+    range: null,
+    from: moment(Math.max(Date.parse(from), Date.parse(period.from))),
+    to: moment(Math.min(Date.parse(to), Date.parse(period.to))),
+  };
 }
 
 /** Whether the list of calls can be filtered by a value: one that carries no tag is not found by it. */

@@ -1,7 +1,7 @@
 /** Rows of one currency, the dearest first, each beside the whole. */
 
 import { compare, proportional, shareOf, sum } from "../../../numbers/decimal";
-import { type Key, valueOf } from "./dimension";
+import { DAY, type Key, valueOf } from "./dimension";
 
 export interface FigureRow {
   readonly calls: string;
@@ -24,6 +24,8 @@ export interface Group {
   /** Of all that is shown; null: that came to nothing. */
   readonly share: number | null;
   readonly row: FigureRow;
+  /** Of a day: its end. */
+  readonly end?: string;
 }
 
 /** Currencies of totals, that of the most calls first. */
@@ -33,13 +35,18 @@ export function currenciesOf(totals: readonly FigureRow[]): string[] {
     .flatMap((total) => total.amount?.currency ?? []);
 }
 
-/** The groups of a currency, the dearest first. */
+/** The groups of a currency: days in their order, others the dearest first. */
 export function groupsOf(rows: readonly (FigureRow & { readonly key: Key })[], name: string, currency: string): Group[] {
-  const found = rows.flatMap((row) => (row.amount?.currency === currency ? [{ row, amount: row.amount.amount }] : []));
+  // A day without calls has no amount, and is a day all the same.
+  const isOf = (row: (typeof rows)[number]) => (name === DAY ? row.key.currency : row.amount?.currency) === currency;
+  const found = rows.filter(isOf).map((row) => ({ row, amount: row.amount?.amount ?? "0" }));
   const whole = sum(found.map(({ amount }) => amount));
-  return found
-    .map(({ row, amount }) => ({ value: valueOf(row.key, name), amount, share: shareOf(amount, whole), row }))
-    .toSorted((one, other) => compare(other.amount, one.amount));
+  const groups = found.map(({ row, amount }) => {
+    const end = row.key["bucketEnd"];
+    return { value: valueOf(row.key, name), amount, share: shareOf(amount, whole), row, ...(typeof end === "string" && { end }) };
+  });
+  if (name === DAY) return groups.toSorted((one, other) => Date.parse(one.value) - Date.parse(other.value));
+  return groups.toSorted((one, other) => compare(other.amount, one.amount));
 }
 
 /** Input tokens that were read from a cache, of all input tokens. */
@@ -60,6 +67,8 @@ export interface Compared {
   readonly tokens: string;
   /** Output tokens of all its tokens: a model that answers at length is dearer by itself. */
   readonly outputShare: number | null;
+  /** Calls that failed, of all its calls. */
+  readonly failed: number | null;
   readonly perMillion: string;
   /** What all tokens of the period would have come to by this model. */
   readonly forAll: string;
@@ -77,7 +86,7 @@ export function comparedModels(groups: readonly Group[]): Compared[] {
       const perMillion = proportional(amount, tokens, MILLION);
       const forAll = proportional(amount, tokens, all);
       if (perMillion === null || forAll === null || compare(amount, "0") === 0) return [];
-      return [{ model: value, tokens, outputShare: shareOf(row.outputTokens ?? "0", tokens), perMillion, forAll }];
+      return [{ model: value, tokens, outputShare: shareOf(row.outputTokens ?? "0", tokens), failed: shareOf(row.errors, row.calls), perMillion, forAll }];
     })
     .toSorted((one, other) => compare(one.perMillion, other.perMillion));
 }

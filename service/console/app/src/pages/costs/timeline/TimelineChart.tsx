@@ -1,4 +1,4 @@
-import { Suspense, lazy, useMemo, useState } from "react";
+import { Suspense, lazy, useMemo } from "react";
 import { useLocation, useSearch } from "wouter";
 import { changed, linkTo } from "../../../address/search";
 import { useFieldText } from "../../../calls/useFieldText";
@@ -8,8 +8,10 @@ import { exact, height, readable } from "../../../numbers/decimal";
 import { compact } from "../../../numbers/figures";
 import { Button } from "../../../parts/controls/Button";
 import { Waiting } from "../../../parts/Waiting";
+import { useStored } from "../../../preferences/preferences";
+import { useRange } from "../../../time/RangeContext";
 import { useZone } from "../../../time/zone";
-import { WITHOUT } from "../groups/dimension";
+import { DAY, WITHOUT, timeOf } from "../groups/dimension";
 import { TimelineTable } from "./TimelineTable";
 import type { Line } from "./timeline";
 import type { Costs } from "../useCosts";
@@ -18,6 +20,7 @@ import { words } from "../words";
 const TimeBars = lazy(() => import("../../../charts/TimeBars"));
 const HEIGHT = 240;
 const OTHERS = "--series-7";
+const HIDDEN = "hidden";
 
 /** An amount as far as it fits beside the chart: 0.25, 1,200, 1.2M, 2e-9. */
 function axisText(value: number): string {
@@ -33,21 +36,26 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
   const zone = useZone();
   const search = useSearch();
   const [, go] = useLocation();
-  const [tabled, setTabled] = useState(false);
+  const { period } = useRange();
+  const [stored, store] = useStored("costs.table");
   const { timeline, dimension } = costs;
+  const days = dimension === DAY;
+  // Of days the table that follows has a row for each bar.
+  const doubled = days && costs.bucket === "DAY";
+  const tabled = stored !== HIDDEN && !doubled;
   const named = useMemo(
-    () => (line: Line) => (line.value === null ? word.others : text.value(dimension, line.value)),
-    [word, text, dimension],
+    () => (line: Line) => (line.value !== null ? text.value(dimension, line.value) : days ? word.cost : word.others),
+    [word, text, dimension, days],
   );
   const series = useMemo(
     () =>
       (timeline?.lines ?? []).map((line, index) => ({
         label: named(line),
-        colour: line.value === null ? OTHERS : seriesColour(index),
+        colour: line.value === null && !days ? OTHERS : seriesColour(index),
         values: line.amounts.map(height),
         text: (at: number) => `${exact(line.amounts[at] ?? "0")} ${currency}`,
       })),
-    [timeline, named, currency],
+    [timeline, named, currency, days],
   );
   const before = timeline?.before;
   const line = useMemo(
@@ -59,7 +67,7 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
   );
   const title = word.overTime(currency);
   const open = (from: string, to: string) =>
-    go(linkTo("logs", changed(search, { ...WITHOUT, currency, range: null, from: new Date(from).toISOString(), to: new Date(to).toISOString() })));
+    go(linkTo("logs", changed(search, { ...WITHOUT, currency, ...timeOf(from, to, period) })));
   if (timeline === null) return <Waiting lines={6} />;
   return (
     <section className="panel">
@@ -79,9 +87,11 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
             </li>
           )}
         </ul>
-        <Button aria-expanded={tabled} onClick={() => setTabled(!tabled)}>
-          {tabled ? word.hideTable : word.showTable}
-        </Button>
+        {!doubled && (
+          <Button aria-expanded={tabled} onClick={() => store(tabled ? HIDDEN : null)}>
+            {tabled ? word.hideTable : word.showTable}
+          </Button>
+        )}
       </header>
       <Suspense fallback={<div style={{ height: HEIGHT }} />}>
         <TimeBars
@@ -95,7 +105,7 @@ export function TimelineChart({ costs, currency }: { costs: Costs; currency: str
           pressed={open}
         />
       </Suspense>
-      <TimelineTable timeline={timeline} named={named} currency={currency} caption={title} shown={tabled} />
+      {!doubled && <TimelineTable timeline={timeline} was={costs.totalBefore?.amount?.amount ?? "0"} named={named} currency={currency} caption={title} shown={tabled} />}
     </section>
   );
 }

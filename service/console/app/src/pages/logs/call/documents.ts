@@ -1,4 +1,5 @@
 import { graphql } from "../../../api/gql";
+import type { OneCallQueryVariables } from "../../../api/gql/graphql";
 
 /** One call, with all that the role may see of it: each field has its flag. */
 export const OneCall = graphql(`
@@ -49,50 +50,15 @@ export const OneCall = graphql(`
     $error: Boolean!
   ) {
     call(id: $id) {
-      id
-      startedAt
-      model
-      status
-      sourceId @include(if: $sourceId)
+      ...Columns
       source @include(if: $source)
-      recordedAt @include(if: $recordedAt)
-      account @include(if: $account)
-      apiKey @include(if: $apiKey)
-      user @include(if: $user)
-      servedModel @include(if: $servedModel)
-      provider @include(if: $provider)
-      operation @include(if: $operation)
-      streamed @include(if: $streamed)
-      inputTokens @include(if: $inputTokens)
-      outputTokens @include(if: $outputTokens)
-      totalTokens @include(if: $totalTokens)
-      cacheReadTokens @include(if: $cacheReadTokens)
-      cacheWriteTokens @include(if: $cacheWriteTokens)
-      reasoningTokens @include(if: $reasoningTokens)
-      tokenEfficiency @include(if: $tokenEfficiency)
       amountUnknown @include(if: $amountUnknown)
-      latencyMs @include(if: $latencyMs)
-      timeToFirstTokenMs @include(if: $timeToFirstTokenMs)
-      errorType @include(if: $errorType)
-      errorCode @include(if: $errorCode)
-      traceId @include(if: $traceId)
       parentSpanId @include(if: $parentSpanId)
-      sessionId @include(if: $sessionId)
-      attempt @include(if: $attempt)
-      cacheHit @include(if: $cacheHit)
-      deployment @include(if: $deployment)
-      team @include(if: $team)
       teamId @include(if: $teamId)
       organization @include(if: $organization)
       organizationId @include(if: $organizationId)
       normalizedError @include(if: $normalizedError)
-      providerRequestId @include(if: $providerRequestId)
       correctedAt @include(if: $correctedAt)
-      amount @include(if: $amount) {
-        amount
-        currency
-        source
-      }
       amountParts @include(if: $amountParts) {
         meter
         quantity
@@ -118,10 +84,6 @@ export const OneCall = graphql(`
           amount
           currency
         }
-      }
-      tags @include(if: $tags) {
-        key
-        value
       }
       units @include(if: $units) {
         name
@@ -149,52 +111,12 @@ export const OneCall = graphql(`
   }
 `);
 
-/** Fields of `Call` that have a flag. */
-export const FLAGGED = [
-  "sourceId",
-  "source",
-  "recordedAt",
-  "account",
-  "apiKey",
-  "user",
-  "servedModel",
-  "provider",
-  "operation",
-  "streamed",
-  "inputTokens",
-  "outputTokens",
-  "totalTokens",
-  "cacheReadTokens",
-  "cacheWriteTokens",
-  "reasoningTokens",
-  "tokenEfficiency",
-  "amountUnknown",
-  "latencyMs",
-  "timeToFirstTokenMs",
-  "errorType",
-  "errorCode",
-  "traceId",
-  "parentSpanId",
-  "sessionId",
-  "attempt",
-  "cacheHit",
-  "deployment",
-  "team",
-  "teamId",
-  "organization",
-  "organizationId",
-  "normalizedError",
-  "providerRequestId",
-  "correctedAt",
-  "amount",
-  "amountParts",
-  "netAmount",
-  "corrects",
-  "corrections",
-  "tags",
-  "units",
-  "error",
-] as const;
+type Flag = Exclude<keyof OneCallQueryVariables, "id">;
+
+/** Fields of `Call` that have a flag: all variables but the id. */
+export const FLAGGED = OneCall.definitions.flatMap((definition) =>
+  ("variableDefinitions" in definition ? (definition.variableDefinitions ?? []) : []).map(({ variable }) => variable.name.value),
+).filter((name): name is Flag => name !== "id");
 
 /** The calls of the same trace, in the order in which they began. */
 export const Attempts = graphql(`

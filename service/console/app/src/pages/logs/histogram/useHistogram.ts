@@ -21,7 +21,7 @@ function bucketOf({ startedAt }: CallFilter): TimeBucket {
 export interface Counted {
   readonly bars: Bars | null;
   /** Null: not answered yet. */
-  readonly totals: readonly { readonly calls: string; readonly errors: string; readonly amount?: { amount: string; currency: string } | null }[] | null;
+  readonly totals: readonly { readonly calls: string; readonly errors: string; readonly inputTokens?: string; readonly outputTokens?: string; readonly amount?: { amount: string; currency: string } | null }[] | null;
   readonly problem: Problem | null;
   readonly waiting: boolean;
   again(): void;
@@ -31,9 +31,10 @@ export interface Counted {
 export function useHistogram(filter: CallFilter, late: boolean): Counted {
   const zone = useZone();
   const session = useSession();
+  const tokens = session.view("CostFigures.inputTokens") !== "DENIED" && session.view("CostFigures.outputTokens") !== "DENIED";
   const { data, problem, waiting, again } = useAnswer(
     Histogram,
-    { filter, bucket: bucketOf(filter), timeZone: zone },
+    { filter, bucket: bucketOf(filter), timeZone: zone, tokens },
     { wanted: session.mayAsk("costs") },
   );
   const nodes = data?.costs?.nodes;

@@ -57,14 +57,14 @@ function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cach
 export const COLUMNS: readonly Column[] = [
   { name: "startedAt", governs: "Call.startedAt", width: 150, always: true, order: "STARTED_AT", cell: (row, { zone }) => withoutYear(row.startedAt, zone), title: (row) => row.startedAt },
   { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row, { text }) => text.value("status", row.status), look: (row) => statusLook(row.status) },
-  { ...named("model", 166), always: true },
+  { ...named("model", 176), always: true },
   named("account", 82),
   tokens("inputTokens"),
   tokens("outputTokens"),
   {
     name: "amount",
     governs: "Call.amount",
-    width: 132,
+    width: 122,
     figures: true,
     order: "AMOUNT",
     // Of thousands nobody looks for millionths, and the currency has to be seen.

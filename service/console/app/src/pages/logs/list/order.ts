@@ -7,6 +7,9 @@ export interface Order {
   readonly direction: "ASC" | "DESC";
 }
 
+/** What an address says of the list alone: a link to another page goes without it. */
+export const OF_LIST = { call: null, columns: null, sort: null, live: null } as const;
+
 export const NEWEST_FIRST: Order = { name: "startedAt", direction: "DESC" };
 export const OLDEST_FIRST: Order = { name: "startedAt", direction: "ASC" };
 

@@ -1,0 +1,28 @@
+/** Lists that the service refuses are not asked for. */
+
+import { describe, expect, it } from "vitest";
+import { filterOf } from "../src/filter/filter";
+import { hurdleOf } from "../src/pages/logs/list/hurdle";
+import { orderOf } from "../src/pages/logs/list/order";
+
+const WEEK = { from: "2026-11-01T00:00:00.000Z", to: "2026-11-08T00:00:00.000Z" };
+const LONG = { from: "2026-08-01T00:00:00.000Z", to: WEEK.to };
+const hurdle = (search: string, period = WEEK) => hurdleOf(filterOf(new URLSearchParams(search)), orderOf(new URLSearchParams(search).get("sort")), period);
+
+describe("a list", () => {
+  it.each(["sort=amount", "sort=-amount&currency=USD&currency=EUR", "min.amount=1", "max.amount=1&not.currency=USD", "sort=amount&currency="])(
+    "has amounts of one currency to compare, or is not asked for (%s)",
+    (search) => expect(hurdle(search)).toBe("currencies"),
+  );
+
+  it("is ordered by another column within a month", () => {
+    expect([hurdle("sort=latencyMs", LONG), hurdle("sort=amount&currency=USD", LONG)]).toEqual(["days", "days"]);
+  });
+
+  it.each(["", "sort=-startedAt", "sort=latencyMs", "sort=amount&currency=USD", "min.amount=1&currency=USD", "min.latencyMs=1"])(
+    "is had otherwise (%s)",
+    (search) => expect(hurdle(search)).toBeNull(),
+  );
+
+  it("is of any length by time", () => expect([hurdle("", LONG), hurdle("sort=-startedAt", LONG)]).toEqual([null, null]));
+});
