@@ -82,16 +82,18 @@ class KeyFiles:
 
         Raises OSError when some could not be; the others are.
         """
-        packs, folders = defaultdict[str, set[int]](set), set[Path]()
+        packs, folders, failed = defaultdict[str, set[int]](set), set[Path](), list[OSError]()
+        # One file that cannot be removed, or pack that cannot be written, keeps no key in another.
         for name in names:
             pack, slot, alone = self.where(name)
             if pack:
                 packs[pack].add(slot)
-            if erase(Path(alone)):
-                folders.add(Path(alone).parent)
-        failed = list[OSError]()
+            try:
+                if erase(Path(alone)):
+                    folders.add(Path(alone).parent)
+            except OSError as error:
+                failed.append(error)
         for pack, slots in packs.items():
-            # One pack that cannot be written keeps no key in another.
             try:
                 clear_slots(pack, slots)
             except OSError as error:

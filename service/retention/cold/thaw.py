@@ -20,7 +20,7 @@ from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
 from service.storage.cold.catalogue import ColdFile, ask_rewrite, cold_files, lock_file, remove_file
 from service.storage.cold.errors import ColdFileError, reason_of
-from service.storage.cold.files import is_draft
+from service.storage.cold.files import ColdFiles, is_draft
 from service.storage.cold.moving import bring_back
 from service.storage.cold.tier import ColdTier
 from service.storage.connection import Connection
@@ -175,10 +175,11 @@ async def sweep(context: RetentionContext) -> list[str]:
         left = await unlisted(context)
         done = await _done_with(context, left)
         removed = [name for name in left if is_draft(name) or name in done]
-        for name in removed:
-            await asyncio.to_thread(cold.files.remove, name)
-        await asyncio.to_thread(cold.files.end_uploads)
         await cold.retain({file.name for file in await cold_files(context.owner)})
+        try:
+            await _remove_each(cold.files, removed)
+        finally:
+            await asyncio.to_thread(cold.files.end_uploads)
     except OSError as error:
         raise ColdFileError(f"files of calls that are done with cannot be removed: {reason_of(error)}") from error
     kept = [name for name in left if name not in removed]
@@ -197,10 +198,26 @@ async def remove_done(context: RetentionContext) -> None:
     if cold is None:
         return
     try:
-        for name in sorted(await _done_with(context, await unlisted(context, at_once=True))):
-            await asyncio.to_thread(cold.files.remove, name)
+        await _remove_each(cold.files, sorted(await _done_with(context, await unlisted(context, at_once=True))))
     except OSError as error:
         raise ColdFileError(f"files of calls that are done with cannot be removed: {reason_of(error)}") from error
+
+
+async def _remove_each(files: ColdFiles, names: Iterable[str]) -> None:
+    """Remove these files. One that cannot be removed keeps no other; raises its OSError when all were tried."""
+    if failures := await _kept_back(files, names):
+        raise next(iter(failures.values()))
+
+
+async def _kept_back(files: ColdFiles, names: Iterable[str]) -> dict[str, OSError]:
+    """Remove these files; why those that are left could not be."""
+    failures = dict[str, OSError]()
+    for name in names:
+        try:
+            await asyncio.to_thread(files.remove, name)
+        except OSError as error:
+            failures[name] = error
+    return failures
 
 
 async def _done_with(context: RetentionContext, names: Iterable[str]) -> set[str]:
@@ -215,22 +232,17 @@ async def files_left(context: RetentionContext, purged: Collection[Partition]) -
     """
     partitions = {part.name for part in purged if part.store is Store.CALL}
     done = (await ledgered_files(context)).done if partitions else {}
-    # The last one of each: those before it were done with long ago.
-    names = sorted({partition: name for name, partition in done.items() if partition in partitions}.values())
+    names = {name: partition for name, partition in done.items() if partition in partitions}
+    # Where nothing can be listed: the last one of each, since those before it are seldom left.
+    last = sorted({partition: name for name, partition in names.items()}.values())
     cold = context.database.cold
     if cold is None or not names:
-        return names
+        return last
     try:
         there = {one.name for one in await asyncio.to_thread(cold.files.names)}
     except OSError:
-        return names
-    left = []
-    for name in (name for name in names if name in there):
-        try:
-            await asyncio.to_thread(cold.files.remove, name)
-        except OSError:
-            left.append(name)
-    return left
+        return last
+    return sorted(await _kept_back(cold.files, sorted(names.keys() & there)))
 
 
 def said_of_left(names: Sequence[str]) -> str | None:

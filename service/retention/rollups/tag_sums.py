@@ -6,9 +6,11 @@ Everything here wants the lock of compaction.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+
+import asyncpg
 
 from policies.policy.model import Store
 from policies.retention import Partition
@@ -70,7 +72,7 @@ def _summed_rows(table: str) -> str:
 _COMPACT: Final = f"""
     WITH gone AS (
         DELETE FROM usage_tag_delta
-        WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_tag_delta LIMIT $1))
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_tag_delta WHERE true LIMIT $1))
         RETURNING *
     ), kept AS (
         SELECT * FROM gone WHERE NOT EXISTS (
@@ -99,6 +101,10 @@ _COMPACT: Final = f"""
     LEFT JOIN (SELECT DISTINCT account_id, tier, tag_key, bucket_at FROM usage_tag_day_done) AS days ON true
 """  # noqa: S608 - names of our own
 """Compacts deltas; how many, and the days of accounts and tags that have more now."""
+_COMPACT_DAY: Final = _COMPACT.replace(
+    "WHERE true", "WHERE tier = $2 AND bucket_at >= $3 AND bucket_at < $3::timestamptz + interval '1 day'"
+)
+"""The same of a UTC day of a tier."""
 # The bounds of the time choose the partitions.
 _CROWDED: Final = """
     SELECT account_id, tag_key, day
@@ -172,7 +178,17 @@ _FORGET_EMPTY: Final = {
 
 async def compact_tags(connection: Connection, rows: int, *, crowded_min: int = CROWDED_MIN) -> int:
     """Compact at most `rows` deltas in the transaction of `connection`; how many."""
-    found = await connection.fetch(_COMPACT, rows)
+    return await _compacted(connection, await connection.fetch(_COMPACT, rows), crowded_min)
+
+
+async def compact_tags_of_day(connection: Connection, tier: int, day: datetime) -> None:
+    """Compact the deltas of a UTC day: others may wait for partitions that are not made yet."""
+    while await _compacted(connection, await connection.fetch(_COMPACT_DAY, COMPACT_ROWS, tier, day), CROWDED_MIN):
+        pass
+
+
+async def _compacted(connection: Connection, found: Sequence[asyncpg.Record], crowded_min: int) -> int:
+    """See to the values that a compaction has found to be too many; how many deltas it has compacted."""
     days = defaultdict[int, list[tuple[int, str, datetime]]](list)
     for row in found:
         if row["account_id"] is not None:

@@ -28,8 +28,7 @@ from service.retention.rollups.compaction import OF_DELTAS, OF_ROLLUPS, grouped,
 from service.retention.rollups.tag_keys import first_complete_day
 from service.retention.rollups.tag_sums import (
     BY_ACCOUNT,
-    COMPACT_ROWS,
-    compact_tags,
+    compact_tags_of_day,
     forget_account_tags,
     forget_waiting_tags,
     remake_tags,
@@ -40,7 +39,7 @@ from service.retention.rollups.totals import DERIVED_SUMS, added
 from service.storage.citus.engine import engine_on
 from service.storage.cold.catalogue import AGE_MIN, cold_files, overlapping
 from service.storage.connection import Connection, one_row
-from service.storage.partitioning.sums import beside
+from service.storage.partitioning.sums import DERIVED, beside
 from service.storage.partitions import catalogue_of, quoted
 from service.storage.shared.election import older_service_runs
 from service.storage.statements.write import DELTA_COLUMNS, DELTA_NUMBERS, delta_rows_of
@@ -134,6 +133,10 @@ _SUMMED: Final = """
     ) WHERE of_tier = $1 AND of_day = $2
 """
 """Note that these tables have rows of a day again."""
+_ROLLUPS_THERE: Final = """
+    SELECT store FROM calledger_partitions($1) WHERE tier = $2 AND start_at <= $3 AND end_at > $3 AND NOT pending
+"""
+"""The rollups that have a partition of a day."""
 _ANALYZE: Final = "ANALYZE usage_unsummed"
 _LOOSE: Final = """
     SELECT pg_indexes_size(oid) > $2 + $3 * greatest(reltuples, 0) FROM pg_class WHERE oid = to_regclass($1)
@@ -294,6 +297,14 @@ async def leave(
 
 async def _make(connection: Connection, tier: int, day: datetime, tables: Collection[str]) -> None:
     """Make sums of which there are no rows of the day, or none that count, and note it."""
+    if not tables:
+        return
+    stores = [store.value for store in DERIVED_SUMS]
+    there = {store for (store,) in await connection.fetch(_ROLLUPS_THERE, stores, tier, day)}
+    if dropped := [table for store in DERIVED_SUMS if store.value not in there for table in _beside_rollup(store)]:
+        # A purge of sums alone was here before: they are not made again, and nothing that waits is added to them.
+        await leave(connection, tier, day, dropped)
+        tables = set(tables).difference(dropped)
     if plain := tuple(table for table in TABLES if table in tables):
         for table in plain:
             await connection.execute(_FORGET[table], tier, day)
@@ -304,8 +315,12 @@ async def _make(connection: Connection, tier: int, day: datetime, tables: Collec
         keys = [key for (key,) in await connection.fetch(_TAG_KEYS)]
         await remake_tags(connection, tier, day, day + _DAY, keys)
         # At once: of what waits, a purge may have dropped the partitions by then.
-        while await compact_tags(connection, COMPACT_ROWS):
-            pass
+        await compact_tags_of_day(connection, tier, day)
+
+
+def _beside_rollup(store: Store) -> tuple[str, ...]:
+    """A rollup and all sums whose partitions stand beside its own."""
+    return (store.value, *DERIVED[store])
 
 
 def _days(part: Partition, first: datetime, last: datetime) -> Iterable[datetime]:

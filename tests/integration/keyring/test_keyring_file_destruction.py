@@ -16,6 +16,7 @@ from service.keyring import (
     KeyringUnavailableError,
     PeriodKeyName,
 )
+from service.keyring.stores.file_layout import Layout
 from service.keyring.stores.pack_file import SLOT_BYTES
 
 
@@ -206,6 +207,16 @@ class TestDestruction:
         assert await again.key(AccountKeyName(42), mint=False) == key
         with pytest.raises(KeyDestroyedError):
             await again.key(PeriodKeyName(*DAY), mint=True)
+
+    async def test_a_file_that_cannot_be_removed_keeps_no_other(self, env: Environment, keyring: Keyring) -> None:
+        """Of several keys to be destroyed, one whose own file cannot be removed leaves none of the others."""
+        await keyring.key(AccountKeyName(42), mint=True)
+        Path(Layout(env.root).key_path(DAY)).mkdir(parents=True)
+
+        with pytest.raises(KeyringUnavailableError):
+            await keyring.replay([str(DAY), "account/42"])
+
+        assert not env.file(42).exists()
 
     async def test_refused_by_the_disk(
         self, env: Environment, keyring: Keyring, monkeypatch: pytest.MonkeyPatch

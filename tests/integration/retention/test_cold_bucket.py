@@ -22,7 +22,7 @@ from service.ledger import Selection
 from service.retention.cold import thaw as thawing
 from service.retention.cold.freeze import freeze
 from service.retention.cold.rewrite import keep_cold, waiting
-from service.retention.cold.thaw import sweep, thaw
+from service.retention.cold.thaw import remove_done, sweep, thaw
 from service.retention.erasure.erasure import carry_out_erasures, request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.purge.planning import plan_purge
@@ -210,6 +210,14 @@ async def test_no_erasure_ends_before_the_files_are_gone(
     assert objects(ledger, store) == {} and await ledger.kept.value(unfinished) == 0
 
 
+def use_short_windows(ledger: ColdLedger) -> None:
+    """Have a policy in force by which all that is in files is past its window."""
+    policy = ledger.kept.ingest.applied.policy
+    tier = policy.tiers["standard"]
+    days = dict(tier.store_days) | {Store.CALL: 40, Store.CALL_ERROR: 30, Store.USAGE_QUARTER: 40}
+    ledger.kept.ingest.use_policy(replace(policy, tiers={"standard": replace(tier, store_days=days)}))
+
+
 async def test_a_purge_says_which_files_are_left(
     ledger: ColdLedger, way: UnreliableWay, store: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,10 +225,8 @@ async def test_a_purge_says_which_files_are_left(
     and how many, and the maintenance removes them when it can.
     """
     await ledger.freeze()
-    policy, old = ledger.kept.ingest.applied.policy, objects(ledger, store)
-    tier = policy.tiers["standard"]
-    days = dict(tier.store_days) | {Store.CALL: 40, Store.CALL_ERROR: 30, Store.USAGE_QUARTER: 40}
-    ledger.kept.ingest.use_policy(replace(policy, tiers={"standard": replace(tier, store_days=days)}))
+    old = objects(ledger, store)
+    use_short_windows(ledger)
     way.fault = lambda method, _: "denied" if method == "DELETE" else None
 
     (run,) = await ledger.kept.purge(plan_digest=(await plan_purge(ledger.retention)).digest())
@@ -235,6 +241,36 @@ async def test_a_purge_says_which_files_are_left(
     way.fault = lambda _method, _range: None
     await keep_cold(ledger.retention)
     assert objects(ledger, store) == {}
+
+
+async def test_a_purge_counts_files_that_were_left_before(
+    ledger: ColdLedger, way: UnreliableWay, store: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that came back and moved again have a file that could not be removed then: it is left as the last one is.
+    Of those that are left, one that is still refused keeps no other.
+    """
+    await ledger.freeze()
+    way.fault = lambda method, _: "denied" if method == "DELETE" else None
+    for file in await ledger.files():
+        with pytest.raises(ColdFileError):
+            await thaw(ledger.retention, file, actor="cli")
+    await ledger.freeze()
+    there = objects(ledger, store)
+    assert len(there) == 2 * len(await ledger.files()) > 2
+    use_short_windows(ledger)
+
+    (run,) = await ledger.kept.purge(plan_digest=(await plan_purge(ledger.retention)).digest())
+
+    assert objects(ledger, store) == there and f"{len(there)} files" in (run.failure or "")
+    monkeypatch.setattr(thawing, "ORPHANED_S", -1.0)
+    for once in (sweep, remove_done):
+        for key in there.values():
+            store.client.put_object(Bucket=BUCKET, Key=key, Body=b"PAR1")
+        refused = iter(["denied"])
+        way.fault = lambda method, _, refused=refused: next(refused, None) if method == "DELETE" else None
+        with pytest.raises(ColdFileError, match="cannot be removed"):
+            await once(ledger.retention)
+        assert len(objects(ledger, store)) == 1
 
 
 async def test_a_store_that_stalls_holds_nobody_else(
