@@ -3,7 +3,7 @@ has come.
 """
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from service.query.records.ordering import Cursors
 from service.query.usage.report import Costs, CostSource, read_costs
 from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.source import UsageReader
+from service.retention.rollups.compaction import LOCK
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
 from service.retention.rollups.tag_keys import keep_tags
+from service.retention.rollups.unsummed import EVERY_TABLE, leave, make_every_sum
 
 FIGURES = frozenset(NEEDS) - {"timeToFirstTokenMs"}
 TEAMS = ["search", "ads", "Ωmega", "a b"]
@@ -146,17 +148,38 @@ requests = st.builds(
 )
 
 
+lost_sums = st.one_of(
+    st.just(()), st.tuples(st.sampled_from([1, 2, 3, 10]), st.sets(st.sampled_from(EVERY_TABLE), min_size=1))
+)
+
+
+async def lose(retained: RetainedLedger, days: int, tables: Collection[str]) -> None:
+    """Leave a past day of these sums to its calls."""
+    async with retained.retention.owner.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        await leave(connection, 1, MIDNIGHT - timedelta(days=days), sorted(tables))
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(request=requests, narrowed=st.booleans(), rows=st.sampled_from([0, 0, 20]))
+@given(request=requests, narrowed=st.booleans(), rows=st.sampled_from([0, 0, 20]), lost=lost_sums, again=st.booleans())
 async def test_sums_by_tag_say_what_the_calls_say(
-    keeper: Callable[[], RetainedLedger], request: CostRequest, narrowed: bool, rows: int
+    keeper: Callable[[], RetainedLedger],
+    request: CostRequest,
+    narrowed: bool,
+    rows: int,
+    lost: tuple[()] | tuple[int, set[str]],
+    again: bool,
 ) -> None:
     """Rows, totals and histograms are those of single calls, which are read at the ends alone: for any filter, zone and
-    range, for one account and for all.
+    range, for one account and for all, and whichever sums days have lost, or have got again.
     """
     retained = keeper()
     if rows:
         await compacted(retained, rows)
+    if lost:
+        await lose(retained, *lost)
+    if again:
+        await make_every_sum(retained.retention.owner)
     acme = await retained.ingest.accounts.find("acme")
     assert acme is not None
 
