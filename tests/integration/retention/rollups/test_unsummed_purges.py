@@ -1,4 +1,4 @@
-"""Purges of days whose sums by tag are left to calls: what outlives the calls is made, whatever else waits or has gone."""
+"""Purges of days whose sums by tag are left to calls: what outlives these is made, whatever else waits or has gone."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
