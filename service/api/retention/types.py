@@ -111,7 +111,9 @@ class PurgeRun(Node):
     keys_destroyed: BigInt = described("Period keys that were destroyed.")
     rows_held_back: BigInt = described("Rows of these partitions that holds keep.")
     ledger_index: BigInt | None = described("The ledger's entry of its result, or else of its intent.")
-    failure: str | None = described("Why it failed, or cannot go on for now; if it is done, which files of calls are left.")
+    failure: str | None = described(
+        "Why it failed, or cannot go on for now; if it is done, which files of calls are left."
+    )
     unreadable_in_backups_at: datetime | None = described(
         "From when what its keys opened can be read in no copy, the keyring's backups included; null without keys."
     )
