@@ -1,7 +1,7 @@
-"""Runs that did not run all tests as they should: `.ci/pytest` runs failed tests once more, and these are another matter.
+"""Runs in which not all tests ran as they should. `.ci/pytest` runs failed tests once more: these are another matter.
 
-A process of tests that crashed may be our code's fault, and so it is no test that failed. A run that was told to stop at
-a failure (`-x`) says nothing of the tests behind it.
+A process of tests that crashed may be a fault of our code, and so no test has failed. A run that was told to stop at a
+failure (`-x`) says nothing of the tests that were to come.
 """
 
 from typing import Any
