@@ -32,7 +32,19 @@ CHECKS = [
     *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
     *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "accounts"),
     *("exports", "installation", "field removals", "webhooks", "budgets", "sources"),
-    *("row security", "catalogue", "history", "columns", "notes", "mirror", "keyring", "sealed", "errors", "usage"),
+    *(
+        "attestations",
+        "row security",
+        "catalogue",
+        "history",
+        "columns",
+        "notes",
+        "mirror",
+        "keyring",
+        "sealed",
+        "errors",
+        "usage",
+    ),
     *("feed", "cold tier"),
     *("ids", "held copies", "bills", "not compared"),
 ]
@@ -106,15 +118,17 @@ async def open_ledger(url: str, folder: Path) -> AsyncIterator[FilledLedger]:
     keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
     await keyring.bind(DATABASE_ID)
     database = await Database.open(url)
-    ledger = FilledLedger(database, Partitions(database.owner, attempts=1), keyring)
-    await ledger.sql("INSERT INTO account (id, name, created_at) VALUES (1, 'acme', now())")
-    await ledger.sql("INSERT INTO account_tier (account_id, tier, from_at) VALUES (1, 1, 'epoch')")
-    for days in (0, 3, 29):
-        await ledger.record(NOW - timedelta(days=days))
-        await ledger.record(NOW - timedelta(days=days), error=False)
-    yield ledger
-    await database.close()
-    await keyring.close()
+    try:
+        ledger = FilledLedger(database, Partitions(database.owner, attempts=1), keyring)
+        await ledger.sql("INSERT INTO account (id, name, created_at) VALUES (1, 'acme', now())")
+        await ledger.sql("INSERT INTO account_tier (account_id, tier, from_at) VALUES (1, 1, 'epoch')")
+        for days in (0, 3, 29):
+            await ledger.record(NOW - timedelta(days=days))
+            await ledger.record(NOW - timedelta(days=days), error=False)
+        yield ledger
+    finally:
+        await database.close()
+        await keyring.close()
 
 
 @pytest.fixture
