@@ -211,7 +211,7 @@ class TestDestruction:
     async def test_a_file_that_cannot_be_removed_keeps_no_other(self, env: Environment, keyring: Keyring) -> None:
         """Of several keys to be destroyed, one whose own file cannot be removed leaves none of the others."""
         await keyring.key(AccountKeyName(42), mint=True)
-        Path(Layout(env.root).key_path(DAY)).mkdir(parents=True)
+        await asyncio.to_thread(Path(Layout(env.root).key_path(DAY)).mkdir, parents=True)
 
         with pytest.raises(KeyringUnavailableError):
             await keyring.replay([str(DAY), "account/42"])
