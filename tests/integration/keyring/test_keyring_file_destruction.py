@@ -1,5 +1,6 @@
 """Keys that are destroyed in a directory: gone from it, from memory and from every copy that it knows."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
