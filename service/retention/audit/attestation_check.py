@@ -42,7 +42,8 @@ def _statement_differences(record: Record, name: str, known: RecordedAttestation
     if (known.actor, known.days) != (row["requested_by"], row["days"]):
         yield f"{name} was asked for by another key or for other days by entry {known.index} of the ledger"
     if known.full != row["is_full"]:
-        yield f"{name} is {_EXTENTS[known.full]} by entry {known.index} of the ledger, and {_EXTENTS[row['is_full']]} here"
+        ledgered, stored = _EXTENTS[known.full], _EXTENTS[row["is_full"]]
+        yield f"{name} is {ledgered} by entry {known.index} of the ledger, and {stored} here"
     if abs(known.requested_at - row["requested_at"]) > _WAIT_MAX:
         yield f"{name} was asked for at another time by entry {known.index} of the ledger"
     if known.made is None:

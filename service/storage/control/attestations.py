@@ -124,8 +124,8 @@ class AttestationRecord:
     """One statement, made or asked for. `is_full`: of all partitions and days, none left out.
 
     `digest` (`sha256:...`), `unmet` (how many of its requirements are not met) and `ledger_index` are those of the
-    ledger's entry, and None before there is one; `ended_at` is when that was written, once there is one. `checkpoint_size`: of the first checkpoint that covers that entry;
-    `bytes`: its size, without proofs.
+    ledger's entry, and None before there is one; `ended_at` is when that was written, once there is one.
+    `checkpoint_size`: of the first checkpoint that covers that entry; `bytes`: its size, without proofs.
     """
 
     id: UUID
@@ -213,8 +213,8 @@ async def fail_attestation(owner: Queryable, id_: UUID, failure: str) -> None:
 
 
 async def end_unmade(owner: Queryable, id_: UUID, failure: str) -> None:
-    """Record that the process that was to make a statement has ended. Nothing happens while any is being made: it may be
-    this one, by the process of another service.
+    """Record that the process that was to make a statement has ended. Nothing happens while one is being made: it may
+    be this one, by the process of another service.
     """
     await owner.execute(_END_UNMADE, id_, failure)
 

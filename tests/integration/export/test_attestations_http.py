@@ -144,7 +144,7 @@ async def raw(one: Auditor, path: str) -> socket.socket:
 
 
 async def test_an_answer_that_cannot_go_on_breaks_off(served: Served) -> None:
-    """Where a proof cannot be made, what was sent is neither ended as if it were whole, nor is an error put behind it."""
+    """Where a proof cannot be made, what was sent is not ended as if it were whole, and no error is put behind it."""
     one, owner = await auditor(served), served.runtime.database.owner
     await made(served)
     [node] = await listed(one)
