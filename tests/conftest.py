@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 import hypothesis
 import pytest
+from broken_off import pytest_handlecrashitem, pytest_sessionfinish  # noqa: F401 - hooks
 from citus_cluster import GIVEN, CitusServer, citus_server
 from folders import IN_MEMORY, SHORT_FOLDER
 from running import RunningService

@@ -35,8 +35,10 @@ _SEPARATED: Final = LOWER.replace(SEPARATOR.encode(), END, 1)
 _SIGNS_BUT_SEPARATORS: Final = SIGNS.replace(SEPARATOR.encode(), b"")
 _FOREIGN_SIGNS: Final = re.compile(rf"(?:[^\w\x00-\x7f]|[{FILLERS}])+")
 # What mail writes in hexadecimal (RFC 2045): the signs of names, letters beyond ASCII, and ends of lines within a word.
-# Any other `=42` is more likely a number, and so is `status_code=403`, with which many a gateway begins its errors.
-_HTTP_STATUS: Final = r"(?<=[Cc]ode=40|atus=40)[0-9](?![.-]?\w)"
+# Any other `=42` is more likely a number, and so is `status_code=403`, with which many a gateway begins its errors: a
+# word of its own with nothing behind it that could go on an address.
+_STATUS_NAMES: Final = "|".join(rf"(?<=(?<![\w.+-]){name}=40)" for name in ("status_code", "statusCode", "status"))
+_HTTP_STATUS: Final = rf"(?:{_STATUS_NAMES})[0-9](?=[,;:)\]}}'\"]|\.?(?:[ \t\r\n]|\Z))"
 _QUOTED_PRINTABLE: Final = (
     rf"=(?:(?:2[BDEF]|3[AD]|40(?!{_HTTP_STATUS})|5F)(?=\w)|[CD][0-9A-F]=[89AB][0-9A-F]"
     r"|E[0-9A-F](?:=[89AB][0-9A-F]){2}|\r?\n(?=\w))"

@@ -172,9 +172,10 @@ async def test_what_an_auditor_takes_away_verifies_without_us(
             assert (code, said.splitlines()[0]) == (0, "verified: signed by the key you gave"), said
             assert (await verified_alone(service, tmp_path, file, "--key", other))[0] == 1
             altered = tmp_path / "altered"
-            altered.write_bytes(file.read_bytes().replace(b"acme", b"bcme").replace(b'"overdue": 0', b'"overdue": 1'))
-            if altered.read_bytes() != file.read_bytes():
-                assert (await verified_alone(service, tmp_path, altered))[0] == 1
+            data = bytearray(file.read_bytes())
+            data[len(data) // 2] ^= 1
+            altered.write_bytes(data)
+            assert (await verified_alone(service, tmp_path, altered))[0] == 1
 
 
 async def test_the_page_says_what_came_of_statements(

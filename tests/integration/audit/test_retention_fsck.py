@@ -118,15 +118,17 @@ async def open_ledger(url: str, folder: Path) -> AsyncIterator[FilledLedger]:
     keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
     await keyring.bind(DATABASE_ID)
     database = await Database.open(url)
-    ledger = FilledLedger(database, Partitions(database.owner, attempts=1), keyring)
-    await ledger.sql("INSERT INTO account (id, name, created_at) VALUES (1, 'acme', now())")
-    await ledger.sql("INSERT INTO account_tier (account_id, tier, from_at) VALUES (1, 1, 'epoch')")
-    for days in (0, 3, 29):
-        await ledger.record(NOW - timedelta(days=days))
-        await ledger.record(NOW - timedelta(days=days), error=False)
-    yield ledger
-    await database.close()
-    await keyring.close()
+    try:
+        ledger = FilledLedger(database, Partitions(database.owner, attempts=1), keyring)
+        await ledger.sql("INSERT INTO account (id, name, created_at) VALUES (1, 'acme', now())")
+        await ledger.sql("INSERT INTO account_tier (account_id, tier, from_at) VALUES (1, 1, 'epoch')")
+        for days in (0, 3, 29):
+            await ledger.record(NOW - timedelta(days=days))
+            await ledger.record(NOW - timedelta(days=days), error=False)
+        yield ledger
+    finally:
+        await database.close()
+        await keyring.close()
 
 
 @pytest.fixture

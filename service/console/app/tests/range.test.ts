@@ -43,6 +43,14 @@ describe("a range of an address", () => {
     expect(endsNow(range)).toBe(to === NOW);
   });
 
+  it("of the calendar begins with the first moment of a day that has no midnight", () => {
+    const now = Date.parse("2026-09-06T12:00:00Z"); // In Santiago clocks are put forward from 00:00 to 01:00.
+    const period = periodIn(of("range=today"), now, "America/Santiago");
+    expect(period.from).toBe("2026-09-06T04:00:00.000Z");
+    expect(before(period, of("range=today"), "America/Santiago")).toEqual({ from: "2026-09-05T04:00:00.000Z", to: "2026-09-05T12:00:00.000Z" });
+    expect(periodIn(of("range=today"), Date.parse("2026-04-24T12:00:00Z"), "Africa/Cairo").from).toBe("2026-04-23T22:00:00.000Z");
+  });
+
   it("of the calendar is no longer than the month that it is compared with", () => {
     const range = of("range=month");
     const period = periodOf(range, Date.parse("2026-03-31T12:00:00Z"));

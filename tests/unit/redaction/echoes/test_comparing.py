@@ -56,18 +56,28 @@ def test_a_person_is_found_where_it_stands(text: str, named: str) -> None:
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        ("status_code=403, 用户 jane", "status_code=403, 用户 jane"),
-        ("HTTP status=404", "HTTP status=404"),
-        ("statusCode=400.", "statusCode=400."),
+        *((one, one) for one in ("status_code=403, 用户 jane", "HTTP status=404", "statusCode=400.")),
+        ("(status=404) '{status=409}'; status=401: no", "(status=404) '{status=409}'; status=401: no"),
         ("jane=40example.com", "jane@example.com"),
         ("jane=40163.com", "jane@163.com"),
-        ("code=403.example.com", "code@3.example.com"),
+        ("status=403.example.com", "status@3.example.com"),
+        ("status=403-mail.example", "status@3-mail.example"),
+        ("status=403\u00admail.example", "status@3\u00admail.example"),
+        ("status=403=\nmail.example", "status@3mail.example"),
+        ("barcode=403, zip.status=403, my-status=403", "barcode@3, zip.status@3, my-status@3"),
+        ("my_status_code=403 status==403", "my_status_code@3 status=@3"),
         ("jane=403, of status_code=403", "jane@3, of status_code=403"),
     ],
 )
 def test_a_status_is_no_escape(text: str, last: str) -> None:
     """Mail writes `@` as `=40`; so do errors begin that name a status of HTTP, and these are read once."""
     assert [reading.text for reading in opened_readings(text)] == list(dict.fromkeys([text, last]))
+
+
+def test_who_has_an_address_that_looks_like_a_status_is_found() -> None:
+    """Whatever the mail's writer put behind the figure, that is no part of a word."""
+    for text in ("of barcode=403\u00admail.example", "of barcode=403=\nmail.example", "of barcode=403mail.example"):
+        assert [text[slice(*span)] for span in Persons(["barcode@3mail.example"]).spans(text)] == [text[3:]]
 
 
 def test_each_reading_knows_where_it_is_from() -> None:

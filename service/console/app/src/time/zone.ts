@@ -83,14 +83,15 @@ export function zoneName(zone: string, moment: string | number = Date.now()): st
   return (parts.find((part) => part.type === "timeZoneName")?.value ?? zone).replace("GMT", "UTC");
 }
 
-/** The moment of a wall clock (`2026-11-29T14:05`, as an input of `datetime-local` has it) in a zone; null: none. */
+/** The moment of a wall clock (`2026-11-29T14:05`, as an input of `datetime-local` has it) in a zone; null: none. Of a
+ * time that is left out where clocks are put forward, the moment that is as long after they were. */
 export function fromClock(clock: string, zone: string): string | null {
   const asUtc = Date.parse(`${clock.length === 16 ? `${clock}:00` : clock}Z`);
   if (Number.isNaN(asUtc)) return null;
   // The offset may be another one on the other side of a change of clocks: once more with what was found.
-  let found = asUtc;
-  for (let round = 0; round < 2; round++) found = asUtc - offset(found, zone);
-  return new Date(found).toISOString();
+  const first = asUtc - offset(asUtc, zone);
+  const found = asUtc - offset(first, zone);
+  return new Date(found + offset(found, zone) === asUtc ? found : Math.max(first, found)).toISOString();
 }
 
 /** A moment as an input of `datetime-local` has it. */

@@ -5,7 +5,7 @@ import { Empty } from "../../../parts/Empty";
 import { useRange } from "../../../time/RangeContext";
 import type { Counted } from "../histogram/useHistogram";
 import { words } from "../words";
-import type { Hurdle } from "./hurdle";
+import { type Hurdle, NEWEST } from "./hurdle";
 
 interface Props {
   hurdle: Hurdle;
@@ -19,7 +19,7 @@ export function HurdleNote({ hurdle, totals }: Props) {
   const currencies = totals.toSorted((one, other) => Number(other.calls) - Number(one.calls)).flatMap(({ amount }) => amount?.currency ?? []);
   const { change: changeTime } = useRange();
   const [, change] = useAddress();
-  const newest = <Button onClick={() => change({ sort: null, "min.amount": null, "max.amount": null })}>{word.newestFirst}</Button>;
+  const newest = <Button onClick={() => change(NEWEST[hurdle])}>{word.newestFirst}</Button>;
   if (hurdle === "days") {
     return (
       <Empty title={word.manyDays}>
