@@ -105,7 +105,7 @@ def test_whether_a_statement_is_being_made_is_asked_of_the_primary(replicated: R
     asked = "{ attestations(first: 1) { nodes { id state } } }"
 
     async def states() -> set[str]:
-        """What is said of a statement that is being made, alone and in the list, until the replica has answered some."""
+        """What is said of a statement that is being made, alone and in the list, until the replica has answered."""
         connection, said = await asyncpg.connect(replicated.environment["CALLEDGER_DATABASE_URL"]), set[str]()
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
