@@ -25,7 +25,8 @@ ANSWERED_AGAIN: Final = frozenset(
     {
         *("placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes", "createEvidence"),
         *("createExport", "cancelExport", "createExportSchedule", "deleteExportSchedule", "revokeApiKey"),
-        *("enableWebhook", "deleteWebhook", "sendTestWebhook", "replayWebhookDelivery", "setBudget", "__typename"),
+        *("enableWebhook", "deleteWebhook", "sendTestWebhook", "replayWebhookDelivery", "setBudget"),
+        *("requestAttestation", "__typename"),
     }
 )
 """Mutations whose answers are."""

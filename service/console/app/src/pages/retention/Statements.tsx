@@ -47,7 +47,7 @@ export function Statements() {
     again();
   };
   return (
-    <section className="statements" aria-label={word.statements}>
+    <section className="statements">
       <div className="verification">
         <h2>{word.statements}</h2>
         <p className="quiet">{word.statementsWhy}</p>
