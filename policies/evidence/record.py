@@ -77,6 +77,10 @@ class Record:
     demo: bool = False
     """Whether an entry says that sample calls were loaded."""
 
+    def was_replayed(self, index: int) -> bool:
+        """Whether an entry came back from the mirror: what it says may be in no table."""
+        return any(index in replayed for replayed in self.replayed)
+
     def add(self, index: int, leaf: Leaf) -> None:
         """Take up an entry. KeyError or TypeError when its facts are not those of its kind."""
         step = _STEPS.get(leaf.kind)
@@ -216,13 +220,14 @@ def _field_removed(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]
 
 
 def _attestation_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-    asked = RecordedAttestation(index, leaf.actor, leaf.recorded_at, facts["days"])
+    asked = RecordedAttestation(index, leaf.actor, leaf.recorded_at, facts["days"], facts["full"])
     record.attestations[facts["attestation"]] = asked
 
 
 def _attested(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
     known = record.attestations.get(facts.get("attestation", ""))  # older statements are not stored
-    if known is not None and known.made is None:
+    # A database that was restored to before it was made has it waiting once more, and may make it a second time.
+    if known is not None and (known.made is None or record.was_replayed(known.made)):
         record.attestations[facts["attestation"]] = replace(known, made=index, digest=facts["statement"])
 
 

@@ -119,7 +119,8 @@ class RecordedSetting:
 
 @dataclass(frozen=True, slots=True)
 class RecordedAttestation:
-    """A statement of retention: who asked for it in entry `index`, written at `requested_at`, for how many days.
+    """A statement of retention: who asked for it in entry `index`, written at `requested_at`, for how many days, and
+    whether nothing was to be left out (`full`).
 
     `made`: the entry of the statement, whose `digest` it has; None: it was not made, or is not yet.
     """
@@ -128,6 +129,7 @@ class RecordedAttestation:
     actor: str
     requested_at: datetime
     days: int
+    full: bool
     made: int | None = None
     digest: str | None = None
 

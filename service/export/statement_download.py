@@ -1,15 +1,15 @@
 """`GET /v1/attestations/{id}`: a statement of retention with its proofs, as `calledger attest FILE` writes it.
 
 For keys that may ask `attestation`, and by a link that one of them made. What is absent or foreign is answered alike.
-The proofs are made while the file is sent, so its length is not known before; where that fails, the answer breaks off,
-and `calledger verify` says so of the file.
+The proofs are made while the file is sent, so its length is not known before; where that fails, or its client takes
+nothing of it for a while, the answer breaks off, and `calledger verify` says so of the file.
 """
 
 import asyncio
-import contextlib
 import json
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import hdrs, web
@@ -35,6 +35,9 @@ log = get_logger()
 PATH: Final = "/v1/attestations/{id}"
 _AT_ONCE: Final = 2
 """Statements that are sent at a time: each is in memory while it is."""
+TAKEN_WITHIN_S: Final = 60.0
+"""Who takes no part of a file for so long gets no more of it: others wait for the place."""
+_PART_BYTES: Final = 2**16
 
 
 class AlteredError(ServiceError):
@@ -55,8 +58,8 @@ class StatementDownload:
             if record is None or record.ledger_index is None:
                 raise web.HTTPNotFound
             async with self._free:
-                issued = await covering_checkpoint(self._runtime.ledger, record.ledger_index)
-                return await _sent(request, self._runtime, record, issued, await self._stored(record))
+                issued, statement = await self._stored(record, record.ledger_index)
+                return await _sent(request, self._runtime, record, issued, statement)
         except (UnauthenticatedError, ServiceError) as error:
             return refusal(request, error)
 
@@ -90,29 +93,51 @@ class StatementDownload:
         async with self._runtime.database.reading(None) as connection:
             return await get_attestation(connection, id_)
 
-    async def _stored(self, record: AttestationRecord) -> bytes:
-        """What the statement says. Raises AlteredError when it is not what was signed."""
-        async with self._runtime.database.reading(None) as connection:
-            stored = await statement_of(connection, record.id)
-        if stored is None or f"sha256:{sha256(stored).hexdigest()}" != record.digest:
+    async def _stored(self, record: AttestationRecord, index: int) -> tuple[SignedCheckpoint, Mapping[str, Any]]:
+        """A checkpoint that covers the statement, and what it says. Raises AlteredError when it is not what the ledger
+        has.
+        """
+        try:
+            issued = await covering_checkpoint(self._runtime.ledger, index)
+            async with self._runtime.database.reading(None) as connection:
+                stored = await statement_of(connection, record.id)
+        except DATABASE_FAULTS as error:
+            raise DatabaseUnavailableError from error
+        statement = None if stored is None else await asyncio.to_thread(_read, stored, record.digest)
+        if statement is None:
             log.error("a stored statement of retention is not as the ledger has it", run=str(record.id))
             raise AlteredError
-        return stored
+        return issued, statement
+
+
+def _read(stored: bytes, digest: str | None) -> Mapping[str, Any] | None:
+    """The statement of this digest; None when it is another."""
+    return json.loads(stored) if f"sha256:{sha256(stored).hexdigest()}" == digest else None
 
 
 async def _sent(
-    request: web.Request, runtime: Runtime, record: AttestationRecord, issued: SignedCheckpoint, stored: bytes
+    request: web.Request,
+    runtime: Runtime,
+    record: AttestationRecord,
+    issued: SignedCheckpoint,
+    statement: Mapping[str, Any],
 ) -> web.StreamResponse:
     assert record.ledger_index is not None, "a statement that was made has an entry"
-    statement = await asyncio.to_thread(json.loads, stored)
     response = web.StreamResponse(headers=_headers(record))
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
         return response
-    with contextlib.suppress(ConnectionError):  # whoever hangs up has had enough
+    try:
         async for lines in attestation_lines(runtime.ledger, issued, statement, record.ledger_index):
-            await response.write(lines)
-        await response.write_eof()
+            for start in range(0, len(lines), _PART_BYTES):
+                async with asyncio.timeout(TAKEN_WITHIN_S):
+                    await response.write(lines[start : start + _PART_BYTES])
+        async with asyncio.timeout(TAKEN_WITHIN_S):
+            await response.write_eof()
+    except Exception as error:  # whatever it is, an orderly end would make of half a file a whole one
+        if request.transport is not None and not request.transport.is_closing():
+            log.warning("a statement of retention was not sent to its end", reason=type(error).__name__)
+            request.transport.abort()
     return response
 
 

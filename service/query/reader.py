@@ -348,3 +348,10 @@ class TimedReading(ReadLease):
     def _failed_by(self, error: BaseException | None) -> None:
         if isinstance(error, asyncpg.QueryCanceledError):
             raise QueryTimeoutError from None
+
+
+class PrimaryReading(TimedReading):
+    """The same, never of the replica: for what tables alone do not say."""
+
+    __slots__ = ()
+    _ANYWHERE = False

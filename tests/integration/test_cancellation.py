@@ -21,6 +21,7 @@ from service.retention.cold.thaw import tier_of
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
+from service.server.attesting import attest_for_ever
 from service.settings import Settings
 from service.storage.cold.tier import let_go_for_ever
 from service.storage.notifications import listen_for_ever, notify
@@ -78,6 +79,7 @@ LOOPS: dict[str, Work] = {
     "maintenance": lambda runtime: maintain_for_ever(runtime.retention, every_s=SHORT_S),
     "maintenance that is woken": _woken,
     "compacting of usage": lambda runtime: Compaction(runtime.database.owner).compact_for_ever(SHORT_S),
+    "statements of retention": lambda runtime: attest_for_ever(runtime, asyncio.Event(), every_s=SHORT_S),
     "the ledger's mirror": lambda runtime: runtime.publisher.publish_for_ever(),
     "exports": _exports,
     "webhooks": _delivering,

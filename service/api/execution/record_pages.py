@@ -8,11 +8,12 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from policies import Role
-from service.api.execution.context import Info, reading
+from service.api.execution.context import Context, Info, reading
 from service.api.execution.selection import tree_of
 from service.api.types.connections import Connection, CountedConnection, Edge, PageInfo, Slicing
 from service.api.types.scalars import Count
 from service.query.model.scope import Scope
+from service.query.reader import TimedReading
 from service.query.records.ordering import CursorError, Cursors, Position
 from service.storage.connection import Connection as Database
 
@@ -61,6 +62,8 @@ async def read_scoped_page(
     order: RecordOrder,
     fetch: Callable[[Database, int, Any], Awaitable[list[T]]],
     count: Callable[[Database], Awaitable[int]],
+    *,
+    reading: Callable[[Context], TimedReading] = reading,
 ) -> RecordPage[T]:
     """As `read_record_page`, on connections that are kept to the accounts of the one who asks; and `count` says how
     many records there are, where `totalCount` is selected.

@@ -8,7 +8,7 @@ from uuid import UUID
 import strawberry
 
 from policies.policy.views import may_ask
-from service.api.execution.context import Context, Info, reading, throttled
+from service.api.execution.context import Context, Info, throttled
 from service.api.execution.record_pages import newest_first, read_scoped_page
 from service.api.exports.links import PARAMETER, LinkMaker, seal_link
 from service.api.retention.queries import refuse_bound, retention_context
@@ -19,6 +19,7 @@ from service.api.types.directives import Cost, paged
 from service.api.types.public_ids import decode_id, encode_id
 from service.api.types.scalars import BigInt, Digest, big_int
 from service.query.model.errors import BadInputError
+from service.query.reader import PrimaryReading
 from service.query.records.ordering import Cursors
 from service.retention.audit.attestation.requests import request_attestation
 from service.retention.audit.attestation.statement import PERIOD_DAYS
@@ -42,7 +43,7 @@ class AttestationState(Enum):
     """How far a statement of retention is."""
 
     QUEUED = value("QUEUED", "It waits for a service to make it.")
-    RUNNING = value("RUNNING", "It is being made: everything is looked at.")
+    RUNNING = value("RUNNING", "It is being made.")
     DONE = value("DONE", "It is stored, and the ledger has its digest. `unmet` says whether it finds something wrong.")
     FAILED = value("FAILED", "There is none; `failure` says why. Ask for it again.")
 
@@ -63,7 +64,7 @@ class Attestation(Node):
     full: bool = described("Whether all partitions and days were checked: none was left out as unchanged.")
     checks: int | None = described("How many checks it makes; null before it has begun.")
     checks_done: int | None = described("How many of them are done.")
-    ended_at: datetime | None = described("When it was made, or failed.")
+    ended_at: datetime | None = described("When it was made, by the ledger's entry, or failed.")
     unmet: int | None = described("How many of its requirements are not met, by the ledger's entry; null unless DONE.")
     digest: Digest | None = described("SHA-256 of what it says, by the ledger's entry; null unless DONE.")
     ledger_index: BigInt | None = described("The ledger's entry of it; null unless DONE.")
@@ -124,6 +125,7 @@ class AttestationQuery:
             newest_first("requested_at"),
             lambda connection, size, behind: page_attestations(connection, size, behind=behind),
             count_attestations,
+            reading=_reading,
         )
         return page.connection([attestation_node(one) for one in page.rows])
 
@@ -155,7 +157,7 @@ class AttestationMutation:
         except AttestationBusyError as error:
             running = {} if error.running is None else {"attestation": encode_attestation_id(error.running)}
             raise throttled(str(error), error.seconds, context, **running) from error
-        async with reading(context) as connection:
+        async with _reading(context) as connection:
             record = await get_attestation(connection, id_)
         assert record is not None, "it was stored just now"
         return RequestAttestationPayload(attestation=attestation_node(record))
@@ -166,9 +168,14 @@ async def resolve_attestation(context: Context, id_: str) -> Attestation | None:
     number, scope = decode_attestation_id(id_), context.scope
     if number is None or scope.accounts is not None or not may_ask(scope.policy, scope.role, "attestation"):
         return None
-    async with reading(context) as connection:
+    async with _reading(context) as connection:
         record = await get_attestation(connection, number)
     return None if record is None else attestation_node(record)
+
+
+def _reading(context: Context) -> PrimaryReading:
+    """A connection to the primary: who makes a statement has a lock there, which no replica shows."""
+    return PrimaryReading(context.reader.database, context.scope.accounts)
 
 
 def decode_attestation_id(text: str) -> UUID | None:

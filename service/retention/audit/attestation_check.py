@@ -11,12 +11,16 @@ from policies.evidence.recorded import RecordedAttestation
 from service.storage.control.attestations import KEPT
 
 ATTESTATIONS: Final = """
-    SELECT id, state, requested_by, days, ledger_index,
+    SELECT id, state, requested_by, requested_at, days, is_full, ledger_index,
         'sha256:' || encode(sha256(statement), 'hex') AS digest, clock.now
     FROM (SELECT clock_timestamp() AS now) AS clock LEFT JOIN attestation ON true ORDER BY requested_at, id
 """
 """All stored statements by their digests, to be held against the ledger."""
 _FORGOTTEN_EARLIER: Final = timedelta(days=1)
+_WAIT_MAX: Final = timedelta(days=1)
+"""An entry waits for the ledger before it is written, and a clock may be set between a row's time and its entry's."""
+
+_EXTENTS: Final = ("of what has changed", "of everything")
 
 
 def attestations(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
@@ -37,11 +41,16 @@ def attestations(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str
 def _statement_differences(record: Record, name: str, known: RecordedAttestation, row: asyncpg.Record) -> Iterable[str]:
     if (known.actor, known.days) != (row["requested_by"], row["days"]):
         yield f"{name} was asked for by another key or for other days by entry {known.index} of the ledger"
+    if known.full != row["is_full"]:
+        ledgered, stored = _EXTENTS[known.full], _EXTENTS[row["is_full"]]
+        yield f"{name} is {ledgered} by entry {known.index} of the ledger, and {stored} here"
+    if abs(known.requested_at - row["requested_at"]) > _WAIT_MAX:
+        yield f"{name} was asked for at another time by entry {known.index} of the ledger"
     if known.made is None:
         if row["state"] == "DONE":
             yield f"{name} was made by no entry of the ledger"
     elif row["state"] != "DONE" or row["digest"] is None:
-        if not _was_replayed(record, known.made):
+        if not record.was_replayed(known.made):
             yield f"{name} was made by entry {known.made} of the ledger and is not here"
     elif row["ledger_index"] != known.made:
         yield f"{name} is entry {known.made} of the ledger, and leads to another one here"
@@ -53,8 +62,4 @@ def _is_kept(record: Record, known: RecordedAttestation, now: datetime) -> bool:
     """Whether it has to be here: not so what is past its time, and what an older database that was restored lacked."""
     if known.requested_at <= now - KEPT + _FORGOTTEN_EARLIER or known.requested_at > now:
         return False
-    return not _was_replayed(record, known.index)
-
-
-def _was_replayed(record: Record, index: int) -> bool:
-    return any(index in replayed for replayed in record.replayed)
+    return not record.was_replayed(known.index)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from policies.evidence import EntryError, LedgerKind, read_leaf
+from policies.evidence import EntryError, Leaf, LedgerKind, read_leaf
 from service.errors import RequestError
 from service.storage.connection import Connection, Queryable, one_row, record_of
 from service.storage.control.exports import BEFORE_NEWEST
@@ -24,7 +24,7 @@ LOCK: Final = 0x63616C6C_0046
 KEPT: Final = timedelta(days=400)
 """How long a statement is stored."""
 REQUESTS_MAX: Final = 4
-"""How many statements keys may ask for within REQUESTS_WITHIN, all keys together: each looks at everything."""
+"""How many statements keys may ask for within REQUESTS_WITHIN, all keys together: each takes a while."""
 REQUESTS_WITHIN: Final = timedelta(days=1)
 CLI: Final = "cli"
 """Who asks for the statements of `calledger attest`."""
@@ -57,9 +57,13 @@ _UNDER_WAY: Final = f"""
 _RECENT: Final = """
     SELECT count(*) AS number,
         ceil(extract(epoch FROM min(requested_at) + $1::interval - clock_timestamp()))::integer AS seconds
-    FROM attestation WHERE requested_by <> 'cli' AND requested_at > clock_timestamp() - $1::interval
+    FROM attestation WHERE requested_by <> 'cli'
+        AND requested_at > clock_timestamp() - $1::interval AND requested_at <= clock_timestamp()
 """
-"""How many statements keys have asked for lately, and in how many seconds the first of them counts no more."""
+"""How many statements keys have asked for lately, and in how many seconds the first of them counts no more.
+
+What a clock that was ahead has written is of no time that keys would have to wait for.
+"""
 _ADD: Final = """
     INSERT INTO attestation (id, state, requested_by, requested_at, days, is_full, checks, checks_done)
     VALUES ($1, $2, $3, clock_timestamp(), $4, $5, 0, 0)
@@ -91,7 +95,7 @@ _FAIL: Final = """
 """
 _END_UNMADE: Final = f"""
     UPDATE attestation SET state = 'FAILED', failure = $2, ended_at = clock_timestamp()
-    WHERE id = $1 AND (state = 'RUNNING' OR (state = 'QUEUED' AND NOT {_ALIVE}))
+    WHERE id = $1 AND state IN ('QUEUED', 'RUNNING') AND NOT {_ALIVE}
 """  # noqa: S608
 _STATEMENT: Final = "SELECT statement FROM attestation WHERE id = $1 AND state = 'DONE'"
 """What a stored statement says."""
@@ -120,8 +124,8 @@ class AttestationRecord:
     """One statement, made or asked for. `is_full`: of all partitions and days, none left out.
 
     `digest` (`sha256:...`), `unmet` (how many of its requirements are not met) and `ledger_index` are those of the
-    ledger's entry, and None before there is one. `checkpoint_size`: of the first checkpoint that covers that entry;
-    `bytes`: its size, without proofs.
+    ledger's entry, and None before there is one; `ended_at` is when that was written, once there is one.
+    `checkpoint_size`: of the first checkpoint that covers that entry; `bytes`: its size, without proofs.
     """
 
     id: UUID
@@ -170,9 +174,13 @@ async def _added(
     return id_
 
 
-async def tidy_attestations(owner: Queryable) -> None:
-    """End those that were interrupted, and forget those that are past `KEPT`. The caller has `LOCK`."""
+async def end_interrupted(owner: Queryable) -> None:
+    """End those that nobody makes any more. The caller has `LOCK`."""
     await owner.execute(_INTERRUPT, _INTERRUPTED)
+
+
+async def forget_attestations(owner: Queryable) -> None:
+    """Forget those that are past `KEPT`."""
     await owner.execute(_FORGET, KEPT)
 
 
@@ -205,7 +213,9 @@ async def fail_attestation(owner: Queryable, id_: UUID, failure: str) -> None:
 
 
 async def end_unmade(owner: Queryable, id_: UUID, failure: str) -> None:
-    """Record that the process that was to make a statement has ended. It waits on where another one is being made."""
+    """Record that the process that was to make a statement has ended. Nothing happens while one is being made: it may
+    be this one, by the process of another service.
+    """
     await owner.execute(_END_UNMADE, id_, failure)
 
 
@@ -234,8 +244,8 @@ async def statement_of(source: Queryable, id_: UUID) -> bytes | None:
 
 def _record(row: Any) -> AttestationRecord:  # noqa: ANN401 - a row
     id_, state, failure = uuid_of(row["id"]), AttestationState(row["state"]), row["failure"]
-    facts = _ledgered(row["leaf"], id_) if state is AttestationState.DONE else {}
-    if state is AttestationState.DONE and not facts:
+    entry = _ledgered(row["leaf"], id_) if state is AttestationState.DONE else None
+    if state is AttestationState.DONE and entry is None:
         state, failure = AttestationState.FAILED, _LOST
     if state is AttestationState.FAILED:
         failure = failure or _INTERRUPTED
@@ -245,20 +255,21 @@ def _record(row: Any) -> AttestationRecord:  # noqa: ANN401 - a row
         id=id_,
         state=state,
         failure=failure,
-        ledger_index=row["ledger_index"] if facts else None,
-        digest=facts.get("statement"),
-        unmet=facts.get("unmet"),
-        checkpoint_size=row["checkpoint_size"] if facts else None,
-        bytes=row["bytes"] if facts else None,
+        ended_at=entry.recorded_at if entry else row["ended_at"],
+        ledger_index=row["ledger_index"] if entry else None,
+        digest=entry.facts.get("statement") if entry else None,
+        unmet=entry.facts.get("unmet") if entry else None,
+        checkpoint_size=row["checkpoint_size"] if entry else None,
+        bytes=row["bytes"] if entry else None,
     )
 
 
-def _ledgered(leaf: bytes | None, id_: UUID) -> dict[str, Any]:
-    """The facts of the ledger's entry of this statement; none when the entry is of something else."""
+def _ledgered(leaf: bytes | None, id_: UUID) -> Leaf | None:
+    """The ledger's entry of this statement; None when the entry is of something else."""
     try:
         entry = None if leaf is None else read_leaf(leaf)
     except EntryError:
-        return {}
+        return None
     if entry is None or entry.kind is not LedgerKind.ATTESTED or entry.facts.get("attestation") != str(id_):
-        return {}
-    return dict(entry.facts)
+        return None
+    return entry

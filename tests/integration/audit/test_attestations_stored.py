@@ -1,7 +1,7 @@
 """Stored statements of retention: what the ledger knows of them, those that failed, and what somebody changes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from service.storage.control.attestations import (
     AttestationBusyError,
     AttestationRecord,
     AttestationState,
+    end_unmade,
     get_attestation,
     next_attestation,
     page_attestations,
@@ -98,6 +99,9 @@ async def test_a_run_that_was_killed_is_seen_to_have_failed(retained: RetainedLe
         assert [one.state for one in await listed(retained)] == [AttestationState.RUNNING]
         with pytest.raises(AttestationBusyError):
             await made(retained)
+        # As a second service does, whose process was refused because the first one's makes it.
+        await end_unmade(owner, one, "it was not free")
+        assert [one.state for one in await listed(retained)] == [AttestationState.RUNNING]
     [record] = await listed(retained)
     assert record.state is AttestationState.FAILED
     assert "has ended" in (record.failure or "")
@@ -141,6 +145,17 @@ async def test_keys_ask_for_one_at_a_time_and_for_few_in_a_day(retained: Retaine
     await made(retained)
 
 
+async def test_a_clock_that_was_ahead_keeps_nobody_waiting(retained: RetainedLedger) -> None:
+    """What was asked for in a year that has not come yet counts for no day of this one."""
+    context = retained.retention
+    for _ in range(REQUESTS_MAX):
+        id_ = await request_attestation(context, days=1, actor=KEY)
+        await context.owner.execute(
+            "UPDATE attestation SET state = 'FAILED', requested_at = now() + interval '100 years' WHERE id = $1", id_
+        )
+    await request_attestation(context, days=1, actor=KEY)
+
+
 async def test_what_is_past_its_time_is_forgotten(retained: RetainedLedger) -> None:
     """The next run removes it; what waits and what is young stays."""
     await made(retained)
@@ -151,6 +166,15 @@ async def test_what_is_past_its_time_is_forgotten(retained: RetainedLedger) -> N
     assert len(await listed(retained)) == 2
     await made(retained)
     assert [one.state for one in await listed(retained)] == [AttestationState.DONE] * 2
+
+
+async def test_nothing_is_forgotten_by_a_clock_that_differs(retained: RetainedLedger) -> None:
+    """A database whose clock is far ahead would take all of them for old: they stay, and a statement is made."""
+    one = await made(retained)
+    retained.retention.clock = lambda: datetime.now(UTC) - timedelta(days=401)
+    await retained.retention.owner.execute("UPDATE attestation SET requested_at = now() - interval '401 days'")
+    await made(retained)
+    assert one.id in {one.id for one in await listed(retained)}
 
 
 @pytest.fixture
@@ -203,6 +227,14 @@ async def rename(case: Case) -> None:
     await case.sql("UPDATE attestation SET requested_by = 'testkey2'")
 
 
+async def date_anew(case: Case) -> None:
+    await case.sql("UPDATE attestation SET requested_at = requested_at + interval '40 days'")
+
+
+async def call_whole(case: Case) -> None:
+    await case.sql("UPDATE attestation SET is_full = true")
+
+
 @pytest.mark.parametrize(
     ("manipulate", "says"),
     [
@@ -214,6 +246,8 @@ async def rename(case: Case) -> None:
         (empty, "of the ledger and is not here"),
         (add, "is in no entry of the ledger"),
         (rename, "was asked for by another key"),
+        (date_anew, "was asked for at another time"),
+        (call_whole, "is of what has changed by entry"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -224,6 +258,16 @@ async def test_what_somebody_does_to_statements_is_named(
     assert "attestations" not in await case.fsck()
     await manipulate(case)
     await assert_named_everywhere(case, "attestations", says)
+
+
+async def test_when_it_was_made_is_when_its_entry_was_written(case: Case) -> None:
+    """Whatever the row says."""
+    await case.sql("UPDATE attestation SET ended_at = now() + interval '40 days'")
+    for one in await listed(case.retained):
+        assert one.ledger_index is not None
+        entry = await case.retained.ledger.entry(one.ledger_index)
+        assert entry is not None
+        assert one.ended_at == entry.recorded_at
 
 
 @pytest.mark.parametrize("manipulate", [lead_elsewhere, add], ids=lambda value: value.__name__)

@@ -3,19 +3,26 @@
 import asyncio
 import base64
 import json
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
+from aiohttp import ClientError
 from auditing import auditor
 from evidence import Answer, Auditor
 from http_server import Served
 
+from policies.evidence.attestation import canonical, statement_digest
 from policies.evidence.verify import EvidenceError, verify_attestation
 from policies.policy.model import Role
-from service.ledger import LedgerKind
+from service.export import statement_download
+from service.ledger import Checkpoints, LedgerKind
 from service.retention.audit.attestation.making import MadeAttestation, attest
 
 ROOT = Path(__file__).parents[3]
@@ -122,6 +129,64 @@ async def test_an_altered_statement_is_not_given_out(served: Served) -> None:
     assert answer.status == 503
     assert b"it was altered" in answer.body
     assert (await listed(one))[0]["digest"] == node["digest"]
+
+
+async def raw(one: Auditor, path: str) -> socket.socket:
+    """A request without chunks, of whose answer one byte was taken, into buffers that take little."""
+    loop, connection = asyncio.get_running_loop(), socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.setblocking(False)
+    address = urlsplit(one.served.url)
+    await loop.sock_connect(connection, (address.hostname, address.port))
+    await loop.sock_sendall(connection, f"GET {path} HTTP/1.0\r\nAuthorization: Bearer {one.key}\r\n\r\n".encode())
+    assert await loop.sock_recv(connection, 1) == b"H"
+    return connection
+
+
+async def test_an_answer_that_cannot_go_on_breaks_off(served: Served) -> None:
+    """Where a proof cannot be made, what was sent is not ended as if it were whole, and no error is put behind it."""
+    one, owner = await auditor(served), served.runtime.database.owner
+    await made(served)
+    [node] = await listed(one)
+    await owner.execute("ALTER TABLE ledger_entry DISABLE TRIGGER append_only")
+    await owner.execute("UPDATE ledger_entry SET hashes = ''")
+    with pytest.raises(ClientError):
+        await one.fetch(node["url"])
+    connection, rest = await raw(one, node["url"]), b""
+    with connection, suppress(ConnectionError):
+        while data := await asyncio.get_running_loop().sock_recv(connection, 4096):
+            rest += data
+    assert b"HTTP/1." not in rest, "the first byte of the answer's own head is taken"
+    assert b"went wrong" not in rest
+
+
+async def store_large(served: Served) -> None:
+    """A statement of more bytes than a connection takes by itself, as the ledger has it."""
+    ledger, owner, id_ = served.runtime.ledger, served.runtime.database.owner, uuid4()
+    statement = {"entries": [], "missing": ["x" * 2**24]}
+    facts = {"attestation": str(id_), "statement": statement_digest(statement), "unmet": 0}
+    index = await ledger.append(LedgerKind.ATTESTED, facts, actor="cli")
+    await owner.execute(
+        "INSERT INTO attestation (id, state, requested_by, requested_at, days, is_full, checks, checks_done, "
+        "ledger_index, statement) VALUES ($1, 'DONE', 'cli', now(), 1, false, 0, 0, $2, $3)",
+        *(id_, index, canonical(statement)),
+    )
+    await Checkpoints(ledger).sign()
+
+
+async def test_who_takes_nothing_keeps_nobody_waiting(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few are sent at a time, and a client that stands still loses its place."""
+    monkeypatch.setattr(statement_download, "TAKEN_WITHIN_S", 0.2)
+    one = await auditor(served)
+    await made(served)
+    await store_large(served)
+    large, small = await listed(one)
+    standing = [await raw(one, large["url"]) for _ in range(2)]
+    try:
+        assert (await one.fetch(small["url"])).status == 200
+    finally:
+        for connection in standing:
+            connection.close()
 
 
 async def test_one_statement_is_asked_for_at_a_time(served: Served) -> None:

@@ -29,6 +29,7 @@ PATHS = {
     "/": ("GET", 200), "/healthz": ("GET", 200), "/readyz": ("GET", 200), "/metrics": ("GET", 200),
     "/v1/checkpoint": ("GET", 200), "/schema.graphql": ("GET", 200), "/graphql": ("POST", 401),
     "/v1/calls": ("POST", 401), "/v1/litellm": ("POST", 401), "/v1/exports/exp_x": ("GET", 401),
+    "/v1/attestations/att_x": ("GET", 401),
     "/nowhere": ("GET", 404),
 }  # fmt: skip
 

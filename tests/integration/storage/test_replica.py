@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from conftest import OWNER, START_TIMEOUT_S, Server, running_server
 from pairing import settled
@@ -17,6 +18,7 @@ from running import RunningService, command
 from webhook_service import call
 
 from service.keyring import create_kek_file
+from service.storage.control.attestations import LOCK, begin_attestation
 from service.storage.database import Database
 from service.storage.embedded import processes
 
@@ -95,6 +97,31 @@ def test_a_replica_answers_what_was_just_recorded(replicated: Replicated) -> Non
         return replicated.reads("replica") > before
 
     settled(answered, True, times=1)
+
+
+def test_whether_a_statement_is_being_made_is_asked_of_the_primary(replicated: Replicated) -> None:
+    """Who makes it has a lock there, which no replica shows: it would be said to have failed."""
+    service, admin = replicated.service, replicated.service.admin_key
+    asked = "{ attestations(first: 1) { nodes { id state } } }"
+
+    async def states() -> set[str]:
+        """What is said of a statement that is being made, alone and in the list, until the replica has answered."""
+        connection, said = await asyncpg.connect(replicated.environment["CALLEDGER_DATABASE_URL"]), set[str]()
+        try:
+            await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+            await begin_attestation(connection, days=1, is_full=False)
+            before = replicated.reads("replica")
+            while replicated.reads("replica") < before + 10:
+                [node] = service.ask(admin, asked)["data"]["attestations"]["nodes"]
+                one = f'{{ attestation(id: "{node["id"]}") {{ state }} }}'
+                said |= {node["state"], service.ask(admin, one)["data"]["attestation"]["state"]}
+                replicated.count(admin, "own")
+            await connection.execute("DELETE FROM attestation")
+            return said
+        finally:
+            await connection.close()
+
+    assert asyncio.run(states()) == {"RUNNING"}
 
 
 def test_what_is_erased_is_gone_although_the_replica_has_it(replicated: Replicated) -> None:

@@ -16,7 +16,7 @@ ID = "5b8a3c0e-0000-4000-8000-000000000001"
 
 def record(asked_at: datetime, *later: tuple[LedgerKind, dict[str, Any]]) -> Record:
     """Entry 3 asks for a statement; what is `later` follows."""
-    record, asked = Record(), {"attestation": ID, "days": 92}
+    record, asked = Record(), {"attestation": ID, "days": 92, "full": False}
     record.add(3, Leaf(LedgerKind.ATTESTATION_REQUESTED, asked_at, "cli", asked))
     for index, (kind, facts) in enumerate(later, 4):
         record.add(index, Leaf(kind, asked_at, "cli", facts))
@@ -27,6 +27,10 @@ def rows(**row: Any) -> list[Any]:
     return [{"id": None, "now": NOW, **row}]
 
 
+WAITING: dict[str, Any] = {
+    "id": ID, "state": "RUNNING", "requested_by": "cli", "requested_at": NOW, "days": 92, "is_full": False,
+    "ledger_index": None, "digest": None,
+}  # fmt: skip
 ATTESTED = (LedgerKind.ATTESTED, {"attestation": ID, "statement": "sha256:00", "unmet": 0})
 RESTORED = (LedgerKind.RESTORED, {"origin": "o", "from": 2, "to": 5})
 
@@ -48,9 +52,20 @@ def test_what_is_not_here_is_missed_unless_it_may_be_gone(made: Record, missed: 
 
 def test_a_statement_that_a_restore_took_back_is_not_missed() -> None:
     """The older database has the row as it was before the statement was made."""
-    here = rows(id=ID, state="RUNNING", requested_by="cli", days=92, ledger_index=None, digest=None)
+    here = rows(**WAITING)
     assert len(list(attestations(record(NOW, ATTESTED), here))) == 1
     assert list(attestations(record(NOW, ATTESTED, RESTORED), here)) == []
+
+
+def test_a_statement_that_a_restore_took_back_may_be_made_once_more() -> None:
+    """The older database has it waiting, and a service makes it: that entry counts then, and without a restore the
+    first one.
+    """
+    again = (LedgerKind.ATTESTED, {"attestation": ID, "statement": "sha256:11", "unmet": 0})
+    here = rows(**{**WAITING, "state": "DONE", "ledger_index": 6, "digest": "sha256:11"})
+    assert list(attestations(record(NOW, ATTESTED, RESTORED, again), here)) == []
+    here[0]["ledger_index"] = 5
+    assert len(list(attestations(record(NOW, ATTESTED, again), here))) == 1
 
 
 def test_older_statements_are_in_the_ledger_alone() -> None:

@@ -17,7 +17,7 @@ from policies.evidence.attestation import canonical, statement_digest
 from service.errors import CalledgerError, RequestError
 from service.ledger import Checkpoints, Ledger
 from service.log_redaction import guarded
-from service.retention.audit.attestation.requests import begin
+from service.retention.audit.attestation.requests import begin, forget_old
 from service.retention.audit.attestation.statement import make_statement, unmet
 from service.retention.context import RetentionContext
 from service.storage.connection import advisory_lock_of_long_work
@@ -25,11 +25,11 @@ from service.storage.control.attestations import (
     CLI,
     LOCK,
     AttestationBusyError,
+    end_interrupted,
     fail_attestation,
     finish_attestation,
     note_progress,
     take_attestation,
-    tidy_attestations,
 )
 from service.storage.control.policies import AppliedPolicy
 
@@ -90,7 +90,8 @@ async def _alone(context: RetentionContext) -> AsyncIterator[None]:
     async with advisory_lock_of_long_work(context.database.url, LOCK) as free:
         if not free:
             raise AttestationBusyError
-        await tidy_attestations(context.owner)
+        await end_interrupted(context.owner)
+        await forget_old(context)
         yield
 
 
