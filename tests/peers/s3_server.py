@@ -61,6 +61,7 @@ def running_s3() -> Iterator[S3Server]:
         yield S3Server(server.get_host_and_port()[1])
     finally:
         server.stop()
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()  # it is one of the process: the next store has to be empty
 
 
 class _Handler(BaseHTTPRequestHandler):
