@@ -57,8 +57,16 @@ async def nights(tmp_path: Path) -> AsyncIterator[Nights]:
         for arguments in (("sources", "add", "shop", "new-api", address, *more), ("pull", "shop")):
             done = await asyncio.to_thread(nights.service.command, *arguments)
             assert done.returncode == 0, done.stderr
+        while not await is_read(nights):  # noqa: ASYNC110 - the command leaves it to a service that is at it
+            await asyncio.sleep(0.1)
         yield nights
         await asyncio.to_thread(nights.service.stop)
+
+
+async def is_read(nights: Nights) -> bool:
+    """Whether the source was read to its end."""
+    [source] = (await nights.ask(SOURCES))["sources"]["nodes"]
+    return source["readAt"] is not None
 
 
 def plant(path: Path) -> None:
