@@ -42,7 +42,7 @@ class Disclosure(Enum):
     CLEAR = value("CLEAR", "Nothing was found in it that had to be hidden.")
     MASKED = value("MASKED", "Shown with `[redacted:rule]` in the place of what a rule found.")
     SEALED = value("SEALED", "Kept, but not readable for this role, or the keys cannot be reached now.")
-    NOT_KEPT = value("NOT_KEPT", "The policy keeps no details of this error.")
+    NOT_KEPT = value("NOT_KEPT", "No details of this error are kept: the policy keeps none, or its person was erased.")
     KEY_DESTROYED = value("KEY_DESTROYED", "Its window has ended: the key is destroyed, or about to be.")
     KEY_LOST = value("KEY_LOST", "The key is gone, and not by a purge of ours.")
 

@@ -1,6 +1,7 @@
 """The sample calls of `serve --demo`: the same for the same moment, none in the future, of everything something."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -27,6 +28,18 @@ def test_the_same_moment_has_the_same_calls(calls: list[Report]) -> None:
     assert len({call.source_id for call in calls}) == len(calls)
     later = next(sample_calls(NOW + timedelta(hours=5), 10))
     assert later.started_at > NOW + timedelta(hours=5) - timedelta(days=DAYS)
+
+
+@pytest.mark.parametrize("hour", range(1, 24, 5))
+def test_the_hour_of_the_start_does_not_change_who_asked_for_what(hour: int, calls: list[Report]) -> None:
+    """Only the times are other ones: what is shown of a customer or a user is the same in the morning."""
+
+    def asked(reports: Iterable[Report]) -> dict[str, tuple[str, str | None, str | None, str]]:
+        return {call.source_id: (call.account, call.api_key, call.user, call.model) for call in reports}
+
+    first = asked(call for call in calls if call.attributes and call.attributes.attempt == 1)
+    assert len(first) == REQUESTS
+    assert first.items() <= asked(sample_calls(NOW + timedelta(hours=hour, minutes=7))).items()
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 5))
