@@ -10,6 +10,7 @@ painted by the processor: there is no graphics card in a server.
 """
 
 import json
+import shutil
 import math
 import os
 import statistics
@@ -86,12 +87,20 @@ _SCROLL: Final = """async (wanted) => {
 }"""
 
 
+def _program() -> str:
+    """The browser of this machine, the shell without windows first: it is what the tests have installed."""
+    for name in ("chromium-headless-shell", "chromium", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    raise SystemExit("there is no Chromium here: `sh .ci/chromium` installs it")
+
+
 @contextmanager
 def logs(calledger: Calledger, key: str, address: str) -> Iterator[tuple[Page, list[str]]]:
     """The Logs page, signed in, and the addresses that it has asked for so far."""
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-dev-shm-usage", "--enable-precise-memory-info"]
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
+        browser = playwright.chromium.launch(executable_path=_program(), args=options)
         page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en")
         page.set_default_timeout(_WAIT_MS)
         asked: list[str] = []
