@@ -10,9 +10,9 @@ painted by the processor: there is no graphics card in a server.
 """
 
 import json
-import shutil
 import math
 import os
+import shutil
 import statistics
 import time
 import urllib.request
