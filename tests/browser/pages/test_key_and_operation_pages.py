@@ -13,7 +13,6 @@ from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
 
-
 AN_HOUR_LATER = "() => { const now = Date.now; Date.now = () => now() + 3_600_000 }"
 
 
@@ -105,7 +104,7 @@ async def test_what_is_filtered_is_exported_and_downloaded(service: RunningServi
 
 
 async def test_a_link_that_has_stood_for_an_hour_is_asked_for_anew(service: RunningService, browser: Browser) -> None:
-    """Links end after an hour. A press on an older one has another, which downloads; a file that is gone is said to be."""
+    """Links end after an hour: a press on an older one asks for another, and downloads; what is gone is said to be."""
     viewer = await asyncio.to_thread(service.new_key, "viewer")
     async with signed_in(browser, service.url, viewer, "exports?range=24h&model=m1") as page:
         await page.get_by_role("button", name="Export", exact=True).click()

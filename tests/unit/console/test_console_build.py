@@ -43,7 +43,7 @@ def test_what_is_committed_is_built_of_this_source() -> None:
 
 
 def first_load() -> set[str]:
-    """The files that a browser asks for until it shows the logs: those that name each other, and what is drawn there."""
+    """The files that a browser asks for until it shows the logs: those that name each other, and the charts."""
     wanted, found = ["index.html"], set[str]()
     wanted += [path.relative_to(BUILD.DIST).as_posix() for path in BUILD.DIST.glob("assets/*") if LAZY.match(path.name)]
     while wanted:
