@@ -13,6 +13,8 @@ from console import assert_accessible_everywhere, signed_in
 from playwright.async_api import Browser, expect
 from running import RunningService
 
+AN_HOUR_LATER = "() => { const now = Date.now; Date.now = () => now() + 3_600_000 }"
+
 
 def call(number: int, **facts: Any) -> dict[str, Any]:
     moment = datetime.now(UTC) - timedelta(minutes=number)
@@ -99,6 +101,36 @@ async def test_what_is_filtered_is_exported_and_downloaded(service: RunningServi
         await expect(
             schedules.filter(has_text="Each month").filter(has_text=str(datetime.now(UTC).year))
         ).to_have_count(0)
+
+
+async def test_a_link_that_has_stood_for_an_hour_is_asked_for_anew(service: RunningService, browser: Browser) -> None:
+    """Links end after an hour: a press on an older one asks for another, and downloads; what is gone is said to be."""
+    viewer = await asyncio.to_thread(service.new_key, "viewer")
+    async with signed_in(browser, service.url, viewer, "exports?range=24h&model=m1") as page:
+        await page.get_by_role("button", name="Export", exact=True).click()
+        row = page.get_by_role("table", name="Exports").locator("tbody tr")
+        link = row.get_by_role("link", name="Download")
+        await expect(link).to_be_visible()
+        first = await link.get_attribute("href")
+        async with page.expect_download() as waiting:
+            await link.click()
+        assert (await waiting.value).url == first
+        await page.evaluate(AN_HOUR_LATER)
+        async with page.expect_download() as waiting:
+            await link.click()
+        second = await waiting.value
+        assert second.url != first
+        await expect(link).to_have_attribute("href", second.url)
+        assert len((await second.path()).read_text("utf-8").splitlines()) == 4
+
+        asked = "{ exports(first: 1) { nodes { id } } }"
+        id_ = (await asyncio.to_thread(service.ask, viewer, asked))["data"]["exports"]["nodes"][0]["id"]
+        cancel = f'mutation {{ cancelExport(id: "{id_}") {{ export {{ id }} }} }}'
+        await asyncio.to_thread(service.ask, viewer, cancel)
+        await page.evaluate(AN_HOUR_LATER)
+        await link.click()
+        await expect(row).to_contain_text("Gone")
+        await expect(link).to_have_count(0)
 
 
 async def test_who_may_not_has_no_such_page(service: RunningService, browser: Browser) -> None:

@@ -5,6 +5,7 @@ import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
+import { Said } from "../../parts/Said";
 import { useSession } from "../../session/SessionContext";
 import { useRange } from "../../time/RangeContext";
 import { Health, Sums } from "./documents";
@@ -53,7 +54,7 @@ export function HealthFigures() {
       </dl>
       {[...(report?.missing ?? []), ...(report?.detached ?? [])].map((one) => (
         <p key={one} className="operation-missing">
-          {one}
+          <Said text={one} />
         </p>
       ))}
     </section>
@@ -81,7 +82,11 @@ function Kept({ report }: { report: Report }) {
             {word.last} <Moment at={report.lastPurge.finishedAt} />
           </small>
         )}
-        {report.lastPurge?.failure && <small>{report.lastPurge.failure}</small>}
+        {report.lastPurge?.failure && (
+          <small>
+            <Said text={report.lastPurge.failure} />
+          </small>
+        )}
       </Check>
       <Check name={word.protections} good={report.missing.length === 0 && report.detached.length === 0}>
         {word.missing(count(report.missing.length + report.detached.length))}

@@ -8,6 +8,7 @@ import { Empty } from "../../parts/Empty";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager, usePages } from "../../parts/Pager";
+import { Said } from "../../parts/Said";
 import { Waiting } from "../../parts/Waiting";
 import { DifferenceTable } from "./DifferenceTable";
 import { OneReconciliation } from "./documents";
@@ -46,11 +47,13 @@ export function ReportView({ id, kinds, choose, close }: Props) {
         <Button kind="quiet" icon="close" aria-label={word.close} onClick={close} />
       </div>
       <Facts report={report} />
-      {report.failure != null && <p className="recon-failure">{report.failure}</p>}
+      {report.failure != null && <p className="recon-failure"><Said text={report.failure} /></p>}
       {report.unread.length > 0 && (
         <ul className="recon-failure">
           {report.unread.map(({ reason, rows }) => (
-            <li key={reason}>{word.unread(count(rows), reason)}</li>
+            <li key={reason}>
+              {word.unread(count(rows))} <Said text={reason} />
+            </li>
           ))}
         </ul>
       )}
