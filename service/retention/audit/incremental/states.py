@@ -44,8 +44,8 @@ _COUNTED: Final = """
         )
     )
 """
-"""What was counted of partitions and tables: with inserted rows, and without. Where Citus is, each counts as filled: the
-rows are on the workers, and the coordinator's partition is empty."""
+"""What was counted of partitions and tables: with inserted rows, and without. Where Citus is, each counts as filled:
+the rows are on the workers, and the coordinator's partition is empty."""
 # On Citus a partition's rows are on the workers, and so are its counters.
 _IS_COUNTED: Final = """
     SELECT current_setting('track_counts')::boolean
