@@ -38,13 +38,14 @@ export function HealthFigures() {
     <section className="panel">
       <h2>{word.health}</h2>
       {problem && <NoAnswer problem={problem} again={again} />}
+      {sums.problem && <NoAnswer problem={sums.problem} again={sums.again} />}
       <dl className="figures-grid">
         <Check name={word.database} good={ready}>
           {ready === null ? "…" : ready ? word.answers : word.away}
         </Check>
         {report && <Kept report={report} />}
         {sums.data?.costs && (
-          <Check name={word.sums} good={true}>
+          <Check name={word.sums} good={null}>
             {word.sources[sums.data.costs.coverage.source]}
             <small>
               {word.upTo} <Moment at={sums.data.costs.coverage.to} />
@@ -100,7 +101,7 @@ function Check({ name, good, children }: { name: string; good: boolean | null; c
   return (
     <div className="figure">
       <dt>
-        {name} {good !== null && <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.well : word.lookHere}</span>}
+        {name} {good !== null && <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.good : word.bad}</span>}
       </dt>
       <dd>{children}</dd>
     </div>

@@ -21,7 +21,7 @@ export function SourceTable() {
   if (problem) return <NoAnswer problem={problem} again={again} />;
   if (!page || page.totalCount === 0) return null;
   const state = ({ failures, lagSeconds, everySeconds }: (typeof page.nodes)[number]) =>
-    failures > 0 ? { look: "badge-bad", text: word.failing } : lagSeconds > LATE * everySeconds ? { look: "badge-warn", text: word.late } : { look: "badge-good", text: word.well };
+    failures > 0 ? { look: "badge-bad", text: word.failing } : lagSeconds > LATE * everySeconds ? { look: "badge-warn", text: word.late } : { look: "badge-good", text: word.good };
   return (
     <section className="panel">
       <PlainTable

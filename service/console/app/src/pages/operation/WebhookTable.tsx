@@ -44,7 +44,7 @@ export function WebhookTable() {
             name: "state",
             title: word.state,
             cell: ({ disabledAt, failure }) => (
-              <span className={disabledAt ? "badge badge-bad" : failure ? "badge badge-warn" : "badge badge-good"}>{disabledAt ? word.disabled : failure ? word.failing : word.well}</span>
+              <span className={disabledAt ? "badge badge-bad" : failure ? "badge badge-warn" : "badge badge-good"}>{disabledAt ? word.disabled : failure ? word.failing : word.good}</span>
             ),
           },
           { name: "failure", title: word.failure, cell: ({ failure }) => (failure == null ? "–" : <Said text={failure} />) },

@@ -95,7 +95,7 @@ function Check({ name, good, children }: { name: string; good: boolean; children
     <div className="figure">
       <dt>{name}</dt>
       <dd>
-        {children} <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.asItShould : word.lookHere}</span>
+        {children} <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.good : word.bad}</span>
       </dd>
     </div>
   );
