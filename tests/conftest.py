@@ -28,6 +28,7 @@ from urllib.parse import quote
 import hypothesis
 import pytest
 from broken_off import pytest_handlecrashitem, pytest_sessionfinish  # noqa: F401 - hooks
+from builtin_types import ask_once
 from citus_cluster import GIVEN, CitusServer, citus_server
 from folders import IN_MEMORY, SHORT_FOLDER
 from running import RunningService
@@ -40,6 +41,8 @@ for _name in list(os.environ):
     # PG* would bend every connection that leaves something unsaid.
     if _name.startswith(("CALLEDGER_", "PG")) and not _name.startswith("CALLEDGER_TEST_"):
         del os.environ[_name]
+
+ask_once()
 
 DEBIAN_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 END = "end of statement\n"

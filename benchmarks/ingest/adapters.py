@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +26,8 @@ from service.ingest.formats.litellm.adapter import read_entry
 from service.ingest.formats.litellm.spend_log import read_spend_log
 from service.ingest.formats.mapped.reader import MappedReader
 from service.ingest.formats.native.reader import read_row
+from service.ingest.formats.newapi.adapter import read_log_row
+from service.ingest.formats.newapi.log_row import LogSettings
 
 MAP = """
 [call]
@@ -71,12 +74,17 @@ def contenders() -> dict[str, tuple[Callable[[Any], Any], Sequence[bytes]]]:
     """By name what reads, and rows of calls that succeeded."""
     sys.path.extend(TESTS)
     from gateway_rows import READERS, litellm_pairs, rows_of
+    from newapi import consumed
 
     calls = [call for call in sample.native_calls(400, 1) if call["status"] == "succeeded"][:200]
     table = [json.dumps({key: str(cell) for key, cell in call.items() if key != "tags"}).encode() for call in calls]
     found = {
         "native": (read_row, [json.dumps(call).encode() for call in calls]),
         "csv, by a map": (MappedReader(MAP.encode(), "map"), table),
+        "new-api's log": (
+            partial(read_log_row, settings=LogSettings("new-api")),
+            [json.dumps(consumed(id_)).encode() for id_ in range(200)],
+        ),
     }
     for name, reader in READERS.items():
         found[name] = (reader, rows_of(name)[:1])

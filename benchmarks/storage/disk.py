@@ -1,7 +1,7 @@
 """Disk per call: what a call's row and its indexes take, and what everything that is kept of a call takes.
 
 Rows as gateways report them (ids of 36 characters, tags on half of them), in the tables and indexes that the service
-makes. Rows lie as they were appended; the key indexes of past weeks are packed, as maintenance does it.
+makes. Rows lie as they were appended; the indexes of past weeks are packed, as maintenance does it.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ _SIZES: Final = """
     ORDER BY store
 """
 _STORES: Final = ["call", "call_error", "usage_quarter", "usage_day", *DERIVED_TABLES]
-_INDEXES: Final = """
+_INDEXES: Final = r"""
     SELECT
-        regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') AS index,
+        regexp_replace(pg_get_indexdef(indexrelid), '^.* USING | WITH \(fillfactor=.*', '', 'g') AS index,
         sum(pg_relation_size(indexrelid))::bigint AS bytes
     FROM pg_index JOIN pg_inherits ON inhrelid = indrelid
     WHERE inhparent = 'call'::regclass GROUP BY 1 ORDER BY 2 DESC

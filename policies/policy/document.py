@@ -40,6 +40,9 @@ _Key = TypeVar("_Key", bound=StrEnum)
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
 
+_APPLIED_KEPT: Final = 16
+"""Policies that were applied are few, and read again at each change, each look at the ledger and each reload."""
+
 
 class _DefaultAction(StrEnum):
     DROP = "drop"
@@ -53,6 +56,7 @@ def parse(toml_text: str) -> Policy:
     return policy
 
 
+@lru_cache(maxsize=_APPLIED_KEPT)
 def parse_applied(toml_text: str) -> Policy:
     """The policy that a document said to the version of this program that applied it. `PolicyDocumentError` as `parse`.
 

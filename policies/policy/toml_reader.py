@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import cached_property
 from typing import Final, NoReturn, TypeVar, cast
 
 from policies.errors import PolicyDocumentError
@@ -26,18 +27,23 @@ _KINDS: Final[Mapping[type, str]] = {
 
 
 class Lines:
-    """Where keys stand in the text of a document."""
+    """Where keys stand in the text of a document. It is looked for when somebody asks: only a refusal does."""
 
     def __init__(self, text: str) -> None:
-        self._found: dict[tuple[str, ...], int] = {}
+        self._text = text
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, ...], int]:
+        found: dict[tuple[str, ...], int] = {}
         table: tuple[str, ...] = ()
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(self._text.splitlines(), start=1):
             stripped = line.strip()
             if stripped.startswith("["):
                 table = _path(stripped) or table
-                self._found.setdefault(table, number)
+                found.setdefault(table, number)
             elif "=" in stripped and not stripped.startswith("#"):
-                self._found.setdefault(table + _path(stripped.partition("=")[0] + "= 0"), number)
+                found.setdefault(table + _path(stripped.partition("=")[0] + "= 0"), number)
+        return found
 
     def of(self, path: tuple[str, ...]) -> int | None:
         """The 1-based line of a key, or of the table around it."""

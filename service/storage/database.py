@@ -30,7 +30,7 @@ from service.storage.schema.row_security import SCOPED_ROLE, UNSCOPED_ROLE
 from service.storage.schema.tortoise import tortoise_config
 from service.storage.shared.replica import Replica
 
-_USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, $2)"
+_USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1::text[]) AND pg_has_role(current_user, oid, $2)"
 """Which of the two reading roles this user may use."""
 _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
 """Whether row-level security does not bind this user."""

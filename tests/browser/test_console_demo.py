@@ -213,6 +213,49 @@ async def test_the_menu_of_a_phone_closes_by_any_link(demo: Demo) -> None:
         await expect(page.page.locator(".layout")).to_have_attribute("data-menu", "false")
 
 
+async def test_a_finger_opens_calls_and_leaves_values_out(demo: Demo) -> None:
+    """On a phone a press on any value opens its call: what it would filter by is said to a pointer alone. The buttons
+    that leave values out are seen without one.
+    """
+    async with console(demo, size=PHONE) as page:
+        await page.sign_in("viewer", "logs?range=7d")
+        await shown(page)
+        await page.page.locator(f"{ROW} [role=button]").first.tap()
+        await expect(page.page.locator("aside.call .call-title")).to_be_visible()
+        await expect(page.page.locator(".chips .chip")).to_have_count(0)
+        await page.page.get_by_role("button", name="Close (Esc)").tap()
+        await page.page.get_by_role("button", name="Filters", exact=True).tap()
+        out = page.page.get_by_role("button", name="Leave out Account: acme")
+        await expect(out).to_have_css("opacity", "1")
+        await out.tap()
+        await has_parameters(page.page, {"not.account": ["acme"]})
+
+
+async def test_a_call_is_told_whole_and_its_link_copied(demo: Demo) -> None:
+    """Who reported it and the gateway's own word for its error are among its details; a press copies the address."""
+    query = """{ calls(first: 1, filter: {status: {eq: FAILED}}) { nodes { id source normalizedError } } }"""
+    call = demo.service.ask(demo.keys["viewer"], query)["data"]["calls"]["nodes"][0]
+    async with console(demo) as page:
+        await page.sign_in("viewer", f"logs?range=30d&call={call['id']}")
+        facts = page.page.locator("aside.call .facts")
+        reported = facts.locator("div", has=page.page.locator("dt", has_text="Reported by"))
+        await expect(reported.locator("dd")).to_have_text(call["source"])
+        await page.page.get_by_role("button", name="Copy a link to this call").click()
+        await expect(page.page.get_by_text("Link copied")).to_be_attached()
+        assert await page.page.evaluate("navigator.clipboard.readText()") == page.page.url
+
+
+async def test_the_way_to_graphiql_is_a_tab_of_its_own(demo: Demo) -> None:
+    """The console stays as it is, and so does who is signed in."""
+    async with console(demo) as page:
+        await page.sign_in("viewer", "logs?range=24h")
+        async with page.page.expect_popup() as opening:
+            await page.page.get_by_role("link", name="GraphiQL").click()
+        explorer = await opening.value
+        await expect(explorer.locator("#key")).to_be_visible()
+        await expect(page.navigation).to_be_visible()
+
+
 async def test_a_partner_sees_its_account_alone(demo: Demo) -> None:
     """No row, menu or total of another account, whatever the address asks for."""
     async with console(demo, may_say="400|403|404|422") as page:

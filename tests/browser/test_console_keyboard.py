@@ -58,6 +58,43 @@ async def test_logs_by_keyboard_alone(demo: Demo) -> None:
         await expect(page.page.get_by_role("dialog")).to_have_count(0)
 
 
+async def test_the_focus_is_never_lost(demo: Demo) -> None:
+    """What is pressed by a key and goes leaves the focus where one goes on: the list after a call, the box after a
+    chip, the name of what was opened after that is closed; and the buttons of a call stay with the next one.
+    """
+    async with console(demo) as page:
+        focused, keys = page.page.locator(":focus"), page.page.keyboard
+        await page.sign_in("viewer", "logs?range=7d&model=gpt-4o", keep=True)
+        await page.settled()
+        grid = page.page.get_by_role("grid")
+        await grid.focus()
+        for key in ("ArrowDown", "Enter"):
+            await keys.press(key)
+        following = page.page.get_by_role("button", name="Next call (J)")
+        await following.focus()
+        opened = page.page.url
+        await keys.press("Enter")
+        await expect(page.page).not_to_have_url(opened)
+        await expect(following).to_be_focused()
+        await page.page.get_by_role("button", name="Close (Esc)").focus()
+        await keys.press("Enter")
+        await expect(grid).to_be_focused()
+        await page.page.locator(".chips .chip").focus()
+        await keys.press("Enter")
+        await expect(page.page.locator("[data-filter]")).to_be_focused()
+
+        for path, close in (("errors?range=7d", "Close this error"), ("reconciliations", "Close")):
+            await page.open(path)
+            name = page.page.locator(".linkish").first
+            text = await name.inner_text()
+            await name.focus()
+            await keys.press("Enter")
+            await expect(page.page.get_by_role("heading", name=text)).to_be_focused()
+            await page.page.get_by_role("button", name=close, exact=True).focus()
+            await keys.press("Enter")
+            await expect(focused).to_have_text(text)
+
+
 async def test_g_and_a_letter_lead_to_each_page(demo: Demo) -> None:
     """Each page of the help has its letter, and `g` with it leads there, for the same time."""
     async with console(demo) as page:

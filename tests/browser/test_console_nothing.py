@@ -77,6 +77,17 @@ async def test_each_page_says_why_it_shows_nothing(
         await says(page, "The role Auditor may not see this page.")
 
 
+async def test_what_the_service_says_is_told_apart_in_chinese(service: RunningService, browser: Browser) -> None:
+    """The reason is in the reader's language; the service's own words follow it, marked as English, and only once."""
+    viewer = await asyncio.to_thread(service.new_key, "viewer")
+    for path in PAGES:
+        async with signed_in(browser, service.url, viewer, f"{path}?{GONE}", language="zh-CN") as page:
+            await says(page, "此时间已超出保留期限")
+            await expect(page.locator("main [lang=en]")).to_have_count(1)
+            await expect(page.locator("main .empty [lang=en]")).to_contain_text("startedAt")
+            await expect(page.locator("main .empty > p").nth(1)).not_to_contain_text(re.compile("[A-Za-z]"))
+
+
 async def test_no_failure_and_failures_without_details_are_told_apart(
     service: RunningService, browser: Browser
 ) -> None:

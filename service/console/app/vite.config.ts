@@ -1,13 +1,13 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
-import { documents } from "./documents.ts";
+import { documents, inlined } from "./documents.ts";
 
 const SERVICE = process.env["CALLEDGER_URL"] ?? "http://127.0.0.1:8790";
 
 export default defineConfig({
   // Relative, so that the console works under any path.
   base: "./",
-  plugins: [react(), documents()],
+  plugins: [inlined(), react(), documents()],
   build: {
     outDir: "../dist",
     emptyOutDir: true,

@@ -59,5 +59,5 @@ def _part(portion: Portion, amount: Decimal) -> AmountPart:
         return AmountPart(portion.meter, amount)
     quantity = Decimal(portion.quantity)
     price = _EXACT.divide(amount, quantity)
-    exact = price == price.quantize(_UNIT_PLACES, context=_EXACT)
+    exact = price == _EXACT.quantize(price, _UNIT_PLACES)
     return AmountPart(portion.meter, amount, quantity, without_zeros(price, _EXACT) if exact else None)

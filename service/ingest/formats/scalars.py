@@ -197,7 +197,7 @@ def money_of_decimal(value: Decimal) -> Decimal:
     if not value:
         return _ZERO
     if value.is_finite() and -_SMALLEST_POWER < value.adjusted() < SIGNIFICANT_DIGITS:
-        rounded = _FLOAT_NOISE.plus(value).quantize(_QUANTUM, context=_WIDE).normalize(_WIDE)
+        rounded = _WIDE.normalize(_WIDE.quantize(_FLOAT_NOISE.plus(value), _QUANTUM))
         # Nearly every amount is below ten: there is nothing more to see to, as in `without_zeros`.
         return rounded if rounded and rounded.adjusted() < 1 else _fixed(rounded)
     return money_of_number(str(value))

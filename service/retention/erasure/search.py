@@ -29,7 +29,7 @@ from service.retention.erasure.tag_values import forget_tag_values
 from service.retention.holds.escrow import RowFilter, RowsToHold, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
-from service.retention.rollups.unsummed import make_tag_sums_of
+from service.retention.rollups.unsummed import look_again, make_tag_sums_of
 from service.storage.connection import Connection
 
 log = get_logger()
@@ -87,7 +87,7 @@ async def _search(context: RetentionContext, erasure: StoredErasure, user: str, 
     keys: dict[int, DetailKeys] = {}
     aside = OffloadThread()
     try:
-        await make_tag_sums_of(context.owner, erasure.account_id)
+        made = await make_tag_sums_of(context.owner, erasure.account_id)
         for part in await all_partitions(context.partitions):
             if part.store not in _STORES or part.name in progress.done:
                 continue
@@ -99,6 +99,7 @@ async def _search(context: RetentionContext, erasure: StoredErasure, user: str, 
             await context.owner.execute(_SAVE, erasure.id, progress.encode(), 0)
         rows, holds = await forget_billing_names(context, erasure.account_id, Persons((user,)))
         await forget_tag_values(context, erasure.account_id, Persons((user,)))
+        await look_again(context.owner, made)
         progress.holds |= holds
         await context.owner.execute(_SAVE, erasure.id, progress.encode(), rows)
     finally:

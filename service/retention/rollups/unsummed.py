@@ -133,6 +133,11 @@ _SUMMED: Final = """
     ) WHERE of_tier = $1 AND of_day = $2
 """
 """Note that these tables have rows of a day again."""
+_AGAIN: Final = """
+    UPDATE usage_unsummed SET again = true FROM unnest($1::smallint[], $2::timestamptz[]) AS made (tier, day)
+    WHERE of_tier = tier AND of_day = day
+"""
+"""Note that days are to be looked at again."""
 _ROLLUPS_THERE: Final = """
     SELECT store FROM calledger_partitions($1) WHERE tier = $2 AND start_at <= $3 AND end_at > $3 AND NOT pending
 """
@@ -228,21 +233,27 @@ async def look_at(owner: asyncpg.Pool, tier: int, day: datetime) -> tuple[str, .
         return dear
 
 
-async def make_tag_sums_of(owner: asyncpg.Pool, account: int) -> None:
+async def make_tag_sums_of(owner: asyncpg.Pool, account: int) -> list[tuple[int, datetime]]:
     """Make the sums by tag and account of the days on which an account has calls with tags, before what it has there
-    is changed.
+    is changed; tiers and days, to be looked at again afterwards.
     """
     async with owner.acquire() as connection:
         if not engine_on(connection).leaves_days_unsummed:  # Citus does not join the days with calls
-            return
+            return []
         days = await connection.fetch(_TAGGED_OF_ACCOUNT, account, list(BY_ACCOUNT))
     for tier, day in days:
         await make_sums(owner, TierDays(tier, day, day + _DAY), BY_ACCOUNT)
+    return [(tier, day) for tier, day in days]
+
+
+async def look_again(owner: asyncpg.Pool, days: Collection[tuple[int, datetime]]) -> None:
+    """Have `leave_unsummed` look at these days again, whose sums were made for an erasure that is through with them."""
+    await owner.execute(_AGAIN, [tier for tier, _ in days], [day for _, day in days])
 
 
 async def forget_tags_of(owner: asyncpg.Pool, account: int) -> None:
     """Delete all that is summed by tag of an account."""
-    await make_tag_sums_of(owner, account)
+    made = await make_tag_sums_of(owner, account)
     async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
         await connection.execute(_LOCK, COMPACTION_LOCK)
         await forget_waiting_tags(connection, account)
@@ -250,6 +261,7 @@ async def forget_tags_of(owner: asyncpg.Pool, account: int) -> None:
         async with owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, COMPACTION_LOCK)
             await forget_account_tags(connection, part, account)
+    await look_again(owner, made)
 
 
 async def make_sums(owner: asyncpg.Pool, days: TierDays, tables: Collection[str] = EVERY_TABLE) -> int:

@@ -10,22 +10,22 @@ from service.storage.schema.row_security import ROLES
 
 _ROLES: Final = """
     SELECT format('the role `%s` passes by row-level security', rolname) AS description
-    FROM pg_roles WHERE rolname = ANY ($1) AND (rolsuper OR rolbypassrls)
+    FROM pg_roles WHERE rolname = ANY ($1::text[]) AND (rolsuper OR rolbypassrls)
     UNION ALL
     SELECT format('the role `%s` may make roles or copy the server', rolname)
-    FROM pg_roles WHERE rolname = ANY ($1) AND (rolcreaterole OR rolreplication)
+    FROM pg_roles WHERE rolname = ANY ($1::text[]) AND (rolcreaterole OR rolreplication)
     UNION ALL
     SELECT format('the role `%s` is a member of `%s`, and may do what that one may', member.rolname, granted.rolname)
     FROM pg_auth_members AS m JOIN pg_roles AS member ON member.oid = m.member
     JOIN pg_roles AS granted ON granted.oid = m.roleid
-    WHERE member.rolname = ANY ($1)
+    WHERE member.rolname = ANY ($1::text[])
     ORDER BY 1
 """
 _OWNERS: Final = """
     SELECT format('the table `%s` belongs to `%s`, and not to the owner of the others', relname,
         pg_get_userbyid(relowner)) AS description
     FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relname = ANY ($1)
+    WHERE relnamespace = current_schema()::regnamespace AND relname = ANY ($1::text[])
         AND relowner <> (SELECT relowner FROM pg_class WHERE oid = to_regclass('tortoise_migrations'))
     ORDER BY 1
 """
@@ -35,10 +35,10 @@ _GRANTS: Final = """
         granted.privilege_type, c.relname) AS description
     FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL,
     LATERAL (SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT * FROM aclexplode(a.attacl)) AS granted
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1)
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1::text[])
         AND granted.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
         AND granted.grantee <> c.relowner
-        AND NOT EXISTS (SELECT FROM pg_roles WHERE oid = granted.grantee AND rolname = ANY ($2))
+        AND NOT EXISTS (SELECT FROM pg_roles WHERE oid = granted.grantee AND rolname = ANY ($2::text[]))
     ORDER BY 1
 """
 _EVENT_TRIGGERS: Final = """
@@ -52,9 +52,9 @@ _EVENT_TRIGGERS: Final = """
 _PUBLICATIONS: Final = """
     SELECT DISTINCT format('the publication `%s` sends rows of `%s` away', pubname, tablename) AS description
     FROM pg_publication_tables
-    WHERE schemaname = current_schema() AND (tablename = ANY ($1) OR tablename IN (
+    WHERE schemaname = current_schema() AND (tablename = ANY ($1::text[]) OR tablename IN (
         SELECT part.relname FROM pg_inherits AS i JOIN pg_class AS part ON part.oid = i.inhrelid
-        JOIN pg_class AS parent ON parent.oid = i.inhparent WHERE parent.relname = ANY ($1)
+        JOIN pg_class AS parent ON parent.oid = i.inhparent WHERE parent.relname = ANY ($1::text[])
     ))
     ORDER BY 1
 """
@@ -64,7 +64,7 @@ _INHERITING: Final = """
         parent.relname) AS description
     FROM pg_inherits AS i JOIN pg_class AS child ON child.oid = i.inhrelid
     JOIN pg_class AS parent ON parent.oid = i.inhparent
-    WHERE parent.relnamespace = current_schema()::regnamespace AND parent.relname = ANY ($1)
+    WHERE parent.relnamespace = current_schema()::regnamespace AND parent.relname = ANY ($1::text[])
         AND parent.relkind = 'r'
     ORDER BY 1
 """
@@ -85,7 +85,8 @@ _UNKNOWN_TABLES: Final = r"""
     WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition
         AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
         AND NOT (c.relnamespace = current_schema()::regnamespace
-            AND (c.relname = ANY ($1) OR c.relname = 'tortoise_migrations' OR c.relname ~ '^[a-z_]+_t[0-9]+_[0-9]+'))
+            AND (c.relname = ANY ($1::text[]) OR c.relname = 'tortoise_migrations'
+                OR c.relname ~ '^[a-z_]+_t[0-9]+_[0-9]+'))
         AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
     ORDER BY 1
 """
@@ -103,7 +104,7 @@ _COLUMN_GRANTS: Final = """
         pg_get_userbyid(granted.grantee), granted.privilege_type, c.relname, a.attname) AS description
     FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL,
     LATERAL aclexplode(a.attacl) AS granted
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1)
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1::text[])
         AND pg_get_userbyid(granted.grantee) = ANY ($2)
     ORDER BY 1
 """

@@ -19,7 +19,7 @@ LIST: Final = Path(__file__).with_name("catalogue.txt")
 _OBJECTS: Final = r"""
     WITH ours AS (
         SELECT c.* FROM pg_class AS c
-        WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1)
+        WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1::text[])
     ), watched AS (
         SELECT oid, relname, false AS is_part FROM ours
         UNION ALL

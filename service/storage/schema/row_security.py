@@ -125,7 +125,7 @@ GUARDS: Final = (
     Guard("ledger_checkpoint", _ADD, secured=False),
 )
 
-_ROLES_THERE: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)"
+_ROLES_THERE: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1::text[])"
 """Which of the two reading roles exist."""
 # Partitions without privileges of their own are left out, because there are thousands, and so are extensions' views.
 _RELATIONS: Final = """

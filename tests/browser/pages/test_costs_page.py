@@ -105,6 +105,29 @@ async def test_costs_are_exact_by_currency_and_lead_to_their_calls(service: Runn
         assert asked == {"range": ["24h"], "currency": ["USD"], "tag.team": ["growth"]}
 
 
+async def test_what_has_no_amount_models_and_budgets_lead_to_their_calls(
+    service: RunningService, browser: Browser
+) -> None:
+    """Calls that are in no sum can be looked at, and those of a compared model, and of a budget's day."""
+    async with signed_in(browser, service.url, service.admin_key, "costs?range=24h") as page:
+        await page.get_by_role("link", name="Show them in the logs").click()
+        await expect(page.locator(".calls-row")).to_have_count(1)
+        await expect(page.locator(".calls-row")).to_contain_text("local")
+        await page.wait_for_url(re.compile(r"range=24h&currency=$"))
+        await page.go_back()
+        equal = page.get_by_role("table", name="Models at equal tokens, USD")
+        await equal.get_by_role("link", name="gpt-4o-mini").click()
+        asked = {"range": ["24h"], "currency": ["USD"], "model": ["gpt-4o-mini"]}
+        assert await has_parameters(page, asked) == asked
+        await page.go_back()
+        begun = datetime.now(UTC).date().isoformat()
+        budgets = page.get_by_role("table", name="Budgets of today (UTC)")
+        await budgets.get_by_role("link", name="acme").click()
+        asked = {"from": [f"{begun}T00:00:00.000Z"], "account": ["acme"], "currency": ["USD"]}
+        if begun == datetime.now(UTC).date().isoformat():
+            assert await has_parameters(page, asked) == asked
+
+
 async def test_days_are_rows_that_lead_to_their_calls(service: RunningService, browser: Browser) -> None:
     """By day there is a row for each day of the zone, those without calls included, and their sum; a day leads to as
     many calls as it says, and no table says twice what this one does.

@@ -65,6 +65,25 @@ async def test_errors_are_grouped_and_lead_to_their_calls(service: RunningServic
         }
 
 
+async def test_a_share_is_of_all_calls_whatever_the_filter_says_of_errors(
+    service: RunningService, browser: Browser
+) -> None:
+    """With a kind of error in the filter it is of the calls that did not fail too; the page leads to a file."""
+    viewer = await asyncio.to_thread(service.new_key, "viewer")
+    async with signed_in(browser, service.url, viewer, "errors?range=24h&errorType=RateLimitError") as page:
+        await expect(page.get_by_text("3 of 16 calls failed (19%)")).to_be_visible()
+        row = page.get_by_role("table", name="Kinds of errors").locator("tbody tr")
+        await expect(row).to_contain_text(re.compile("RateLimitError.*3.*19%"))
+        await page.get_by_role("button", name="RateLimitError", exact=True).click()
+        newest = page.get_by_role("table", name="The newest of them").locator("tbody tr").first
+        await expect(newest.locator("mark")).to_contain_text("email")
+        await expect(newest).not_to_contain_text("[redacted")
+        await page.get_by_role("link", name="Export", exact=True).click()
+        await expect(page.get_by_role("radio", name="Errors")).to_be_checked()
+        asked = {"range": ["24h"], "errorType": ["RateLimitError"], "kind": ["ERRORS"]}
+        assert await has_parameters(page, asked) == asked
+
+
 async def test_no_errors_no_calls_and_no_permission_are_told_apart(service: RunningService, browser: Browser) -> None:
     """A model without errors, a model without calls, a filter that errors do not know, and an auditor."""
     async with signed_in(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from console import PHONE, assert_accessible_everywhere, picture, signed_in, texts
+from console import PHONE, assert_accessible_everywhere, has_parameters, picture, signed_in, texts
 from newapi import consumed, sqlite_of
 from playwright.async_api import Browser, Page, expect
 from running import RunningService
@@ -72,6 +72,7 @@ async def test_what_differs_is_found_filtered_and_taken_away(
     async with signed_in(browser, compared.service.url, compared.viewer, "costs?range=7d") as page:
         await expect(page.get_by_text("4 calls differ.")).to_be_visible()
         await page.get_by_text("Last compared with").get_by_role("link").click()
+        await has_parameters(page, {"range": ["7d"]})
         report = page.get_by_role("region", name="Comparison with").first
         rows = report.get_by_role("table").locator("tbody tr")
         await expect(rows).to_have_count(3)
@@ -95,6 +96,10 @@ async def test_what_differs_is_found_filtered_and_taken_away(
         id_ = line["callIds"].split()[0]
         await report.get_by_role("link", name=f"Open the call {id_}").click()
         await expect(page.locator("aside.call .call-title")).to_contain_text(id_)
+        # Beside it are the calls of its model and day, from midnight to midnight.
+        asked = await has_parameters(page, {"model": ["gpt-4o"], "call": [id_], "range": None})
+        assert asked["from"] == [f"{DAY}T00:00:00.000Z"]
+        assert asked["to"] == [f"{NOON + timedelta(days=1):%Y-%m-%d}T00:00:00.000Z"]
 
 
 async def test_how_far_gateways_were_read_is_for_those_who_may(compared: Compared, browser: Browser) -> None:
@@ -103,7 +108,7 @@ async def test_how_far_gateways_were_read_is_for_those_who_may(compared: Compare
         row = page.get_by_role("region", name="Pulled gateways").locator("tbody tr")
         await expect(row).to_be_visible()
         cells = texts(await row.locator("td").all_inner_texts())
-        assert cells[:2] == ["shop new-api", "well"]
+        assert cells[:2] == ["shop new-api", "OK"]
         assert cells[2].startswith("sqlite:")
         assert cells[4].startswith(DAY)
         await page.goto(f"{compared.service.url}/console/reconciliations")

@@ -19,7 +19,7 @@ from service.query.records.ordering import CursorError
 from service.storage.database import Database
 from service.storage.numbering import number_changes, unnumbered
 
-BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+BLOCKED = "SELECT count(*) FROM {activity} WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -104,7 +104,9 @@ def _id_of_blocked(account: int) -> str:
 
 
 async def _is_blocked(ingest: Ingest) -> bool:
-    return await ingest.value(BLOCKED) > 0
+    # On Citus it is a worker that waits.
+    is_citus = await ingest.value("SELECT to_regclass('citus_stat_activity') IS NOT NULL")
+    return await ingest.value(BLOCKED.format(activity="citus_stat_activity" if is_citus else "pg_stat_activity")) > 0
 
 
 async def _report_by(writer: Writer, *ids: str) -> None:

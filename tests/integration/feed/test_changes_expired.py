@@ -27,6 +27,7 @@ async def ingest(any_database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]
         yield ingest
 
 
+@pytest.mark.plain("restores a dump: a cluster is restored node by node, from their WAL")
 async def test_a_cursor_of_before_a_restore_is_refused(database_url: str, embedded_18: Server, tmp_path: Path) -> None:
     """What is numbered after a restore has positions that were other changes before: a cursor of these is refused, one
     of what was kept goes on."""

@@ -51,6 +51,7 @@ async def restored(retained: RetainedLedger, url: str) -> AsyncIterator[Retentio
         await database.close()
 
 
+@pytest.mark.plain("restores a dump: a cluster is restored node by node, from their WAL")
 async def test_a_dump_from_before_the_purge_cannot_be_opened(
     retained: RetainedLedger, embedded_18: Server, tmp_path: Path
 ) -> None:

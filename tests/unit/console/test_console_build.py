@@ -1,6 +1,8 @@
 """The console that is committed is what its source is built to: told without Node, by what `make console` has left."""
 
+import gzip
 import json
+import re
 import shutil
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -31,12 +33,42 @@ def program() -> ModuleType:
 
 
 BUILD = program()
+LAZY = re.compile(r"(?:LogsPage|TimeBars|useFacets)-.*\.(?:js|css)$")
 RECORD = json.loads((BUILD.DIST / BUILD.RECORD).read_text("utf-8"))
 
 
 def test_what_is_committed_is_built_of_this_source() -> None:
     """The source, what its operations use of schema.graphql, and every built file are those of the last build."""
     assert BUILD.record(BUILD.DIST) == RECORD, "run `make console` and commit service/console/dist"
+
+
+def first_load() -> set[str]:
+    """The files that a browser asks for until it shows the logs: those that name each other, and the charts."""
+    wanted, found = ["index.html"], set[str]()
+    wanted += [path.relative_to(BUILD.DIST).as_posix() for path in BUILD.DIST.glob("assets/*") if LAZY.match(path.name)]
+    while wanted:
+        name = wanted.pop()
+        if name in found:
+            continue
+        found.add(name)
+        text = (BUILD.DIST / name).read_text("utf-8")
+        wanted += re.findall(r'(?:src|href)="\./([^"]+)"', text) if name.endswith(".html") else []
+        wanted += [f"assets/{other}" for other in re.findall(r'(?:from|import)\s*"\./([^"]+\.js)"', text)]
+    return found
+
+
+def test_the_first_load_is_small() -> None:
+    """All that the logs need has under 200 kB with gzip, and asks for nothing of other pages."""
+    files = first_load()
+    assert len(files) > 10
+    texts = {name: (BUILD.DIST / name).read_bytes() for name in files}
+    assert sum(len(gzip.compress(data)) for data in texts.values()) < 200_000
+    others = ("DailyBudgets", "PolicyInForce", "GroupsOfErrors", "MakeKey", "Deliveries")
+    documents = json.loads((BUILD.DIST / "documents.json").read_text("utf-8"))
+    assert set(others) < set(documents)
+    assert [
+        (name, one) for name, data in texts.items() for one in others if re.search(rb"\b%s\b" % one.encode(), data)
+    ] == []
 
 
 def test_every_operation_is_one_of_the_schema() -> None:

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { bucketAt, stacked } from "../src/charts/stack";
 import { compact, count, duration, percent } from "../src/numbers/figures";
-import { piecesOf } from "../src/pages/logs/call/error/masks";
+import { piecesOf } from "../src/calls/masks";
 import { waterfall } from "../src/pages/logs/call/waterfall";
 import { barsOf } from "../src/pages/logs/histogram/bars";
 import { SHOWN_AT_FIRST, columnsOf, COLUMNS } from "../src/pages/logs/list/columns";

@@ -4,10 +4,16 @@ import { describe, expect, it } from "vitest";
 import { DAY, areOf, bothVariables, governs, groupVariables, linkable, narrowed, timeOf, valueOf } from "../src/pages/costs/groups/dimension";
 import { crossedOf, otherDimension, shade } from "../src/pages/costs/across/crossed";
 import { type Group, cacheShare, changeOf, comparedModels, currenciesOf, groupsOf } from "../src/pages/costs/groups/group";
+import { words } from "../src/pages/costs/words";
 import { timelineOf } from "../src/pages/costs/timeline/timeline";
 
 const amount = (text: string, currency = "USD") => ({ amount: text, currency });
 const figures = { calls: "10", errors: "1", inputTokens: "900", outputTokens: "100", cacheReadTokens: "300" };
+
+it("names a tag as it is written, within a sentence too", () => {
+  expect(words.en.costsBy("Tag CostCenter", "USD")).toBe("Costs by tag CostCenter, USD");
+  expect(words.en.crossed("Served model", "Tag CostCenter", "USD")).toBe("Costs by served model and tag CostCenter, USD");
+});
 
 describe("groups", () => {
   const rows = [

@@ -1,8 +1,11 @@
 /** What went wrong, whoever has answered. */
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { CombinedError } from "@urql/core";
 import { describe, expect, it } from "vitest";
 import { firstProblem, isSignedOut } from "../src/api/problem";
+import { words } from "../src/parts/words";
 
 const answered = (status: number, statusText: string) =>
   new CombinedError({
@@ -21,6 +24,13 @@ describe("a problem", () => {
     expect(firstProblem(new CombinedError({ networkError: new TypeError("Failed to fetch") }))?.code).toBe("NETWORK");
     expect(firstProblem(answered(200, "OK"))?.code).toBe("NETWORK");
     expect(firstProblem(undefined)).toBeNull();
+  });
+
+  it("has words of its own in each language, whichever code of docs/errors.md it has", () => {
+    const [, graphql = ""] = readFileSync(join(import.meta.dirname, "../../../../docs/errors.md"), "utf-8").split("## GraphQL");
+    const codes = [...graphql.matchAll(/^\| `([A-Z_]+)` \| \d{3} /gm)].map(([, code]) => code);
+    expect(codes.length).toBeGreaterThan(15);
+    for (const { problem } of [words.en, words["zh-CN"]]) expect(codes.filter((code) => !((code ?? "") in problem))).toEqual([]);
   });
 
   it("of the service has its code and request id", () => {

@@ -24,7 +24,8 @@ _PLAIN: Final = ["account_tier", "bill_claim"]
 # The background writer's counters begin when all do: with the cluster, and after each crash. A primary that was a
 # standby for a while has its counters of before, but another timeline.
 _COUNTED: Final = """
-    SELECT c.relname AS name, pg_relation_size(c.oid) > 0 AS filled,
+    SELECT c.relname AS name,
+        pg_relation_size(c.oid) > 0 OR EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus') AS filled,
         concat_ws(' ', begun.at, c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_inserted(c.oid),
             pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid)) AS state,
         concat_ws(' ', begun.at, c.oid, pg_relation_filenode(c.oid), pg_stat_get_tuples_updated(c.oid),
@@ -43,7 +44,8 @@ _COUNTED: Final = """
         )
     )
 """
-"""What was counted of partitions and tables: with inserted rows, and without."""
+"""What was counted of partitions and tables: with inserted rows, and without. Where Citus is, each counts as filled:
+the rows are on the workers, and the coordinator's partition is empty."""
 # On Citus a partition's rows are on the workers, and so are its counters.
 _IS_COUNTED: Final = """
     SELECT current_setting('track_counts')::boolean

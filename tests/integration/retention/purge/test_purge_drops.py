@@ -29,7 +29,7 @@ WAITING = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = $1::text::r
 HOLDS_WAITED_FOR = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
 CUT_OFF = {
     "its connection is lost": "SELECT pg_terminate_backend($1::integer)",
-    "its statement is timed out": "SELECT pg_cancel_backend($1)",
+    "its statement is timed out": "SELECT pg_cancel_backend($1::integer)",
 }
 
 

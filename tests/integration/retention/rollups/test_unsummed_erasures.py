@@ -15,12 +15,18 @@ from service.retention.rollups.tag_sums import EVERY_TABLE as TAG_TABLES
 from service.retention.rollups.unsummed import TABLES, leave, leave_unsummed, look_at
 
 AT_ONCE = timedelta(0)
+USER, ACCOUNT = ErasureKind.USER, ErasureKind.ACCOUNT
 ROLLUPS = {"usage_quarter", "usage_day"}
 BY_ACCOUNT = {*ROLLUPS, "usage_half_hour"}
 
 
-async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: RetainedLedger) -> None:
-    """An erasure makes the sums by account first: nothing has the name afterwards, and costs of all others stay."""
+@pytest.mark.parametrize(("kind", "user", "others"), [(USER, "worker-77315", 150), (ACCOUNT, None, 148)])
+async def test_a_name_leaves_sums_by_tag_of_such_days(
+    retained: RetainedLedger, kind: ErasureKind, user: str | None, others: int
+) -> None:
+    """An erasure makes the sums by account first: nothing has the name afterwards, and costs of all others stay. Then
+    these are left to calls again.
+    """
     moment = NOW - timedelta(days=5)
     await keep_tags(retained.retention)
     rows = [
@@ -36,21 +42,17 @@ async def test_a_persons_name_leaves_sums_by_tag_of_such_days(retained: Retained
     named = "SELECT count(*) FROM {} WHERE tag_value LIKE '%77315%'"
     assert await retained.value(named.format("usage_tag_day_all")) == 1
 
-    await request_erasure(
-        retained.retention,
-        kind=ErasureKind.USER,
-        account="acme",
-        user="worker-77315",
-        reason="they asked",
-        actor="cli",
-    )
+    await request_erasure(retained.retention, kind=kind, account="acme", user=user, reason="they asked", actor="cli")
     await retained.compact()
 
-    for table in (*TAG_TABLES, "usage_tag_delta"):
-        assert await retained.value(named.format(table)) == 0, table
-    assert await retained.value("SELECT sum(calls) FROM usage_tag_day_all") == 150
     owner, policy = retained.retention.owner, retained.retention.policy()
-    assert [one async for one in check_tags(owner, policy)] == []
+    for kept in (others, 0):
+        for table in (*TAG_TABLES, "usage_tag_delta"):
+            assert await retained.value(named.format(table)) == 0, table
+        assert await retained.value("SELECT coalesce(sum(calls), 0) FROM usage_tag_day") == kept
+        assert await retained.value("SELECT sum(calls) FROM usage_tag_day_all") == others
+        assert [one async for one in check_tags(owner, policy)] == []
+        await leave_unsummed(retained.retention, settled=AT_ONCE)
 
 
 @pytest.mark.parametrize("lost", [BY_ACCOUNT, ROLLUPS], ids=["by account", "rollups"])

@@ -10,6 +10,9 @@ export const CONSOLE_PATH = new URL(".", document.baseURI).pathname.replace(/\/$
 /** Where the service answers GraphQL, beside the console. */
 export const GRAPHQL_URL = new URL("../graphql", document.baseURI).href;
 
+/** Whether GraphiQL is there too: the service says so, where it serves it. */
+export const HAS_GRAPHIQL = document.querySelector('meta[name="graphiql"]') !== null;
+
 /** The parameters of the address, and how to change some of them: a step of the history unless it is replaced. */
 export function useAddress(): [URLSearchParams, (change: Change, how?: { replace?: boolean }) => void] {
   const search = useSearch();

@@ -1,6 +1,7 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
-import { useCallback } from "react";
+import { useCallback, useEffect, useRef } from "react";
 import { type AnyVariables, useQuery } from "urql";
+import { useRange } from "../time/RangeContext";
 import { type Problem, firstProblem } from "./problem";
 
 export interface Answer<Data> {
@@ -11,7 +12,7 @@ export interface Answer<Data> {
   again(): void;
 }
 
-/** Asks a query, and again when its variables change. `wanted: false` does not ask (yet). */
+/** Asks a query, and again when its variables change or the page is refreshed. `wanted: false` does not ask (yet). */
 export function useAnswer<Data, Variables extends AnyVariables>(
   document: TypedDocumentNode<Data, Variables>,
   variables: Variables,
@@ -23,5 +24,14 @@ export function useAnswer<Data, Variables extends AnyVariables>(
     pause: !wanted,
   } as Parameters<typeof useQuery<Data, Variables>>[0]);
   const again = useCallback(() => ask({ requestPolicy: "network-only" }), [ask]);
+  const { looks } = useRange();
+  const text = JSON.stringify(variables);
+  const asked = useRef({ looks, text });
+  useEffect(() => {
+    const before = asked.current;
+    asked.current = { looks, text };
+    // Other variables are asked for anyhow, such as a time that ends now.
+    if (wanted && before.looks !== looks && before.text === text) again();
+  }, [looks, text, wanted, again]);
   return { data, problem: firstProblem(error), waiting: fetching || stale, again };
 }

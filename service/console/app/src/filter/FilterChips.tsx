@@ -1,3 +1,4 @@
+import type { MouseEvent } from "react";
 import { useFieldText } from "../calls/useFieldText";
 import { useWords } from "../language/useWords";
 import { Icon } from "../parts/Icon";
@@ -8,6 +9,11 @@ interface Props {
   filter: Filter;
   choose(name: string, value: string, how: null): void;
   bound(name: string, min: string | null, max: string | null): void;
+}
+
+/** By a key, the focus goes on to the box, since its chip is gone; a finger would have its keyboard opened. */
+function goOn({ detail }: MouseEvent): void {
+  if (detail === 0) document.querySelector<HTMLElement>("[data-filter]")?.focus();
 }
 
 /** What the filter says, one chip for each value; a press takes it back. */
@@ -28,7 +34,10 @@ export function FilterChips({ filter, choose, bound }: Props) {
         const said = `${text.name(name)} ${out ? "≠" : "="} ${text.value(name, value)}`;
         return (
           <li key={said}>
-            <button type="button" className="chip" aria-label={word.takeBack(said)} title={said} onClick={() => choose(name, value, null)}>
+            <button type="button" className="chip" aria-label={word.takeBack(said)} title={said} onClick={(event) => {
+                choose(name, value, null);
+                goOn(event);
+              }}>
               <span className="chip-field">{text.name(name)}</span>
               <span className={out ? "chip-out" : undefined}>{out ? "≠" : "="}</span>
               <span className="chip-value">{text.value(name, value)}</span>
@@ -45,7 +54,10 @@ export function FilterChips({ filter, choose, bound }: Props) {
               type="button"
               className="chip"
               aria-label={word.takeBack(`${text.name(name)} ${said}`)}
-              onClick={() => bound(name, null, null)}
+              onClick={(event) => {
+                bound(name, null, null);
+                goOn(event);
+              }}
             >
               <span className="chip-field">{text.name(name)}</span>
               <span className="chip-value">{said}</span>

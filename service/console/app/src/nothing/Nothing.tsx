@@ -4,6 +4,7 @@ import { type Filter, isEmpty } from "../filter/filter";
 import { useWords } from "../language/useWords";
 import { Button } from "../parts/controls/Button";
 import { Empty } from "../parts/Empty";
+import { Said } from "../parts/Said";
 import { Waiting } from "../parts/Waiting";
 import { useRange } from "../time/RangeContext";
 import { useReason } from "./useReason";
@@ -33,7 +34,7 @@ export function Nothing({ filter, callFilter, refusal, clear, noMatch }: Props) 
         </Empty>
       );
     case "outOfRetention":
-      return <Because title={word.outOfRetention} why={`${word.outOfRetentionWhy} ${reason.message}`} filter={filter} clear={clear} />;
+      return <Because title={word.outOfRetention} why={word.outOfRetentionWhy} said={reason.message} filter={filter} clear={clear} />;
     case "noMatch":
       return <Because title={noMatch ?? word.noMatch} why={word.noMatchWhy} filter={filter} clear={clear} />;
   }
@@ -42,15 +43,22 @@ export function Nothing({ filter, callFilter, refusal, clear, noMatch }: Props) 
 interface BecauseProps extends Pick<Props, "filter" | "clear"> {
   title: string;
   why: string;
+  /** What the service says of it. */
+  said?: string;
 }
 
 /** A reason, with the ways to a time and a filter that may find something. */
-export function Because({ title, why, filter, clear }: BecauseProps) {
+export function Because({ title, why, said = "", filter, clear }: BecauseProps) {
   const word = useWords(words);
   const { change } = useRange();
   return (
     <Empty title={title}>
       <p>{why}</p>
+      {said !== "" && (
+        <p className="quiet">
+          <Said text={said} />
+        </p>
+      )}
       <p className="empty-actions">
         <Button onClick={() => change({ kind: "relative", last: "7d" })}>{word.lastWeek}</Button>
         {!isEmpty(filter) && <Button onClick={clear}>{word.clearFilters}</Button>}

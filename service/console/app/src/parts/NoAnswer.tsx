@@ -2,6 +2,7 @@ import type { Problem } from "../api/problem";
 import { useWords } from "../language/useWords";
 import { Empty } from "./Empty";
 import { ProblemNote } from "./ProblemNote";
+import { Said } from "./Said";
 import { words } from "./words";
 
 interface Props {
@@ -15,7 +16,11 @@ export function NoAnswer({ problem, again }: Props) {
   if (problem.code === "OUT_OF_RETENTION" || problem.code === "FORBIDDEN") {
     return (
       <Empty title={word.problem[problem.code]}>
-        <p>{problem.message}</p>
+        {problem.message !== "" && (
+          <p className="quiet">
+            <Said text={problem.message} />
+          </p>
+        )}
       </Empty>
     );
   }

@@ -2,6 +2,7 @@ import type { Problem } from "../api/problem";
 import { useWords } from "../language/useWords";
 import { Button } from "./controls/Button";
 import { Copied } from "./Copied";
+import { Said } from "./Said";
 import { words } from "./words";
 
 interface Props {
@@ -21,7 +22,11 @@ export function ProblemNote({ problem, again }: Props) {
       <p>
         <strong>{advice}</strong>
       </p>
-      {problem.message !== "" && <p className="problem-message">{problem.message}</p>}
+      {problem.message !== "" && (
+        <p className="problem-message">
+          <span className="quiet">{word.said}</span> <Said text={problem.message} />
+        </p>
+      )}
       <p className="problem-foot">
         <code>{problem.code}</code>
         {problem.requestId !== null && (

@@ -42,7 +42,7 @@ export function Layout() {
             <Button kind="quiet" icon="menu" aria-label={word.menu} aria-expanded={menu} onClick={() => setMenu(!menu)} />
           </span>
           <h1>{page?.title[language] ?? "Calledger"}</h1>
-          {page?.ranged && <RangeControl />}
+          {page !== undefined && <RangeControl ranged={page.ranged} />}
         </header>
         <main id="page" tabIndex={-1}>
           <ErrorBoundary key={path} title={word.broken} reload={word.reload}>

@@ -1,4 +1,5 @@
 import { Link, useLocation, useSearch } from "wouter";
+import { GRAPHQL_URL, HAS_GRAPHIQL } from "../address/address";
 import { linkWithTime } from "../address/search";
 import { useLanguage, useWords } from "../language/useWords";
 import { Button } from "../parts/controls/Button";
@@ -46,6 +47,12 @@ export function Navigation({ pages, close, showHelp }: Props) {
         ))}
       </ul>
       <div className="navigation-foot">
+        {HAS_GRAPHIQL && (
+          <a className="navigation-tool" href={GRAPHQL_URL} target="_blank" rel="noreferrer" title={word.graphiqlHint}>
+            <Icon name="code" />
+            {word.graphiql}
+          </a>
+        )}
         <WhoIsSignedIn />
         <div className="navigation-choices">
           <LanguageChoice />

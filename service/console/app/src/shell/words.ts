@@ -15,6 +15,8 @@ export const words = catalogue(
     until: (time: string) => `until ${time}`,
     byKey: "by its key",
     signOut: "Sign out",
+    graphiql: "GraphiQL",
+    graphiqlHint: "Query the API by hand, in a tab of its own",
     language: "Language",
     keyboard: "Keyboard",
     theme: {
@@ -55,6 +57,8 @@ export const words = catalogue(
     until: (time: string) => `有效至 ${time}`,
     byKey: "以密钥登录",
     signOut: "退出登录",
+    graphiql: "GraphiQL",
+    graphiqlHint: "在新标签页中手动查询 API",
     language: "语言",
     keyboard: "键盘快捷键",
     theme: {

@@ -10,7 +10,9 @@ interface Ranged {
   /** What it is compared with. */
   readonly previous: Period;
   change(range: Range): void;
-  /** Looks at the clock again: the end of a relative range is now. */
+  /** How often somebody has looked anew: what is asked, is asked again with each. */
+  readonly looks: number;
+  /** Looks at the clock again, and at everything: the end of a relative range is now. */
   refresh(): void;
 }
 
@@ -34,7 +36,7 @@ export function RangeProvider({ children }: { children: ReactNode }) {
   const ranged = useMemo(() => {
     const [last, from, to] = text.split("|");
     const range = rangeOf(new URLSearchParams({ range: last ?? "", from: from ?? "", to: to ?? "" }));
-    return { range, ...lookedAt(range, zone, looks), change: (next: Range) => change(parametersOf(next)), refresh };
+    return { range, looks, ...lookedAt(range, zone, looks), change: (next: Range) => change(parametersOf(next)), refresh };
   }, [text, zone, looks, change, refresh]);
   return <Context value={ranged}>{children}</Context>;
 }

@@ -10,23 +10,32 @@ import "./time.css";
 import { words } from "./words";
 import { fromClock, minute, day, toClock, useZone, zoneName } from "./zone";
 
-/** The time of the page: the last minutes, hours or days, or between two moments; in which zone; and a refresh. */
-export function RangeControl() {
+/** In which zone moments are shown, the time of a page that is about one, and a refresh. */
+export function RangeControl({ ranged }: { ranged: boolean }) {
+  const word = useWords(words);
+  const { refresh } = useRange();
+  return (
+    <div className="range">
+      <ZoneChoice />
+      {ranged && <RangeChoice />}
+      <Button icon="refresh" aria-label={word.refresh} onClick={refresh} />
+    </div>
+  );
+}
+
+/** The time: the last minutes, hours or days, or between two moments. */
+export function RangeChoice({ side = "end" }: { side?: "start" | "end" }) {
   const word = useWords(words);
   const zone = useZone();
-  const { range, refresh } = useRange();
+  const { range } = useRange();
   const text =
     range.kind !== "absolute"
       ? word.named(parametersOf(range).range ?? "")
       : `${day(range.from, zone)} ${minute(range.from, zone)} – ${range.to === null ? word.now : `${day(range.to, zone)} ${minute(range.to, zone)}`}`;
   return (
-    <div className="range">
-      <ZoneChoice />
-      <Popover label={word.time} icon="clock" side="end" text={<span className="range-text">{text}</span>}>
-        {(close) => <RangePanel close={close} />}
-      </Popover>
-      <Button icon="refresh" aria-label={word.refresh} onClick={refresh} />
-    </div>
+    <Popover label={word.time} icon="clock" side={side} text={<span className="range-text">{text}</span>}>
+      {(close) => <RangePanel close={close} />}
+    </Popover>
   );
 }
 

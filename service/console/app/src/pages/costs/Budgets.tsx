@@ -1,3 +1,5 @@
+import { Link } from "wouter";
+import { linkTo } from "../../address/search";
 import { graphql } from "../../api/gql";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
@@ -26,6 +28,9 @@ const DailyBudgets = graphql(`
   }
 `);
 
+/** When the day began that a budget is for: the same for everybody, whatever zone is shown. */
+const today = () => `${new Date().toISOString().slice(0, 10)}T00:00:00.000Z`;
+
 /** What is meant to be spent today (UTC), and how far it is. Nothing, where nobody has set a budget. */
 export function Budgets() {
   const word = useWords(words);
@@ -41,7 +46,11 @@ export function Budgets() {
           {
             name: "of",
             title: word.budgetOf,
-            cell: ({ account, apiKey, tag }) => [account, apiKey, tag && `${tag.key}=${tag.value}`].filter(Boolean).join(" · "),
+            cell: ({ account, apiKey, tag, currency }) => (
+              <Link href={linkTo("logs", { from: today(), account: account ?? null, apiKey: apiKey ?? null, ...(tag && { [`tag.${tag.key}`]: tag.value }), currency })}>
+                {[account, apiKey, tag && `${tag.key}=${tag.value}`].filter(Boolean).join(" · ")}
+              </Link>
+            ),
           },
           { name: "amount", title: word.budget, figures: true, cell: ({ amount, currency }) => <Amount amount={amount} currency={currency} /> },
           { name: "spent", title: word.spent, figures: true, cell: ({ spent, currency }) => <Amount amount={spent} currency={currency} /> },

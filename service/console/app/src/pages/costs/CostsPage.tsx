@@ -1,5 +1,7 @@
 import type { ReactNode } from "react";
+import { Link, useSearch } from "wouter";
 import { useAddress } from "../../address/address";
+import { changed, linkTo } from "../../address/search";
 import { Allowed } from "../../filter/Allowed";
 import { FilterBar } from "../../filter/FilterBar";
 import { useFilter } from "../../filter/useFilter";
@@ -12,6 +14,7 @@ import { useSession } from "../../session/SessionContext";
 import { CrossedCosts } from "./across/CrossedCosts";
 import { Budgets } from "./Budgets";
 import "./costs.css";
+import { WITHOUT } from "./groups/dimension";
 import { EqualTokens } from "./groups/EqualTokens";
 import { GroupTable } from "./groups/GroupTable";
 import { NoCosts } from "./NoCosts";
@@ -52,6 +55,7 @@ function OfFilter() {
 
 function Answered({ costs, none }: { costs: Costs; none(unpriced: string): ReactNode }) {
   const word = useWords(words);
+  const search = useSearch();
   const { totals, total, totalBefore, currency, models } = costs;
   const { groups, time } = costs.answers;
   const unpriced = totals?.find((one) => !one.amount)?.calls ?? "0";
@@ -62,7 +66,11 @@ function Answered({ costs, none }: { costs: Costs; none(unpriced: string): React
   return (
     <div className="costs-answer" aria-busy={groups.waiting || time.waiting}>
       <Totals now={total} before={totalBefore} currency={currency} />
-      {unpriced !== "0" && <p className="quiet">{word.unpriced(count(unpriced))}</p>}
+      {unpriced !== "0" && (
+        <p className="quiet">
+          {word.unpriced(count(unpriced))} <Link href={linkTo("logs", changed(search, { ...WITHOUT, currency: "" }))}>{word.inLogs}</Link>
+        </p>
+      )}
       {time.problem ? <ProblemNote problem={time.problem} again={time.again} /> : <TimelineChart costs={costs} currency={currency} />}
       <GroupTable costs={costs} currency={currency} />
       <CrossedCosts costs={costs} currency={currency} />

@@ -1,5 +1,8 @@
 import { catalogue } from "../../language/catalogue";
 
+/** The name of a field within a sentence. What follows its first word may be the name of a tag, and stays as it is. */
+const inText = (name: string) => name.slice(0, 1).toLowerCase() + name.slice(1);
+
 export const words = catalogue(
   {
     toolbar: "How costs are shown",
@@ -25,6 +28,7 @@ export const words = catalogue(
       calls === "1"
         ? "1 call in this time has no amount: it is in no sum of money here."
         : `${calls} calls in this time have no amount: they are in no sum of money here.`,
+    inLogs: "Show them in the logs",
     overTime: (currency: string) => `Cost over time, ${currency}`,
     chart: (title: string) => `${title}: bars, as in the table that follows. A press on a bar opens its calls.`,
     others: "All others",
@@ -35,8 +39,8 @@ export const words = catalogue(
     showTable: "Show the table",
     hideTable: "Hide the table",
     exported: "Export",
-    costsBy: (dimension: string, currency: string) => `Costs by ${dimension.toLowerCase()}, ${currency}`,
-    crossed: (row: string, column: string, currency: string) => `Costs by ${row.toLowerCase()} and ${column.toLowerCase()}, ${currency}`,
+    costsBy: (dimension: string, currency: string) => `Costs by ${inText(dimension)}, ${currency}`,
+    crossed: (row: string, column: string, currency: string) => `Costs by ${inText(row)} and ${inText(column)}, ${currency}`,
     across: "Columns",
     shades: "The stronger the colour of a cell, the more of the money is in it. A press opens its calls.",
     notCrossed: (dimension: string) => `No call of this time that cost anything has a value of “${dimension}”.`,
@@ -48,7 +52,7 @@ export const words = catalogue(
     perMillion: "Per million tokens",
     forAll: "All tokens of this time",
     outputShare: "Share of output",
-    latency: { p50: "Latency, half", p95: "Latency, 95%" },
+    latency: { p50: "Latency p50", p95: "Latency p95" },
     budgets: "Budgets of today (UTC)",
     budgetOf: "Of",
     budget: "Budget",
@@ -83,6 +87,7 @@ export const words = catalogue(
     share: "占比",
     changedHint: "与上一周期相比",
     unpriced: (calls: string) => `此时间段内有 ${calls} 次调用没有金额，未计入任何金额合计。`,
+    inLogs: "在日志中查看",
     overTime: (currency: string) => `费用趋势（${currency}）`,
     chart: (title: string) => `${title}：柱状图，数据见下方表格。点击柱形可查看对应调用。`,
     others: "其他合计",
@@ -105,7 +110,7 @@ export const words = catalogue(
     perMillion: "每百万 token",
     forAll: "本时间段全部 token",
     outputShare: "输出占比",
-    latency: { p50: "延迟（50%）", p95: "延迟（95%）" },
+    latency: { p50: "延迟 p50", p95: "延迟 p95" },
     budgets: "今日预算（UTC）",
     budgetOf: "对象",
     budget: "预算",

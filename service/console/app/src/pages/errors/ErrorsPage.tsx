@@ -8,9 +8,11 @@ import { count, percent } from "../../numbers/figures";
 import { Because, Nothing } from "../../nothing/Nothing";
 import { Choice } from "../../parts/controls/Choice";
 import { Empty } from "../../parts/Empty";
+import { Icon } from "../../parts/Icon";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager } from "../../parts/Pager";
 import { Waiting } from "../../parts/Waiting";
+import { useSession } from "../../session/SessionContext";
 import { useRange } from "../../time/RangeContext";
 import { ignoredBy } from "./errorFilter";
 import "./errors.css";
@@ -37,10 +39,25 @@ export default function ErrorsPage() {
           change={(value) => change({ order: value })}
         />
         <Share errors={errors} />
+        <ToExport />
       </div>
       {ignored.length > 0 && <p className="quiet">{word.ignored(ignored.map(text.name).join(", "))}</p>}
       {errors.problem ? <NoAnswer problem={errors.problem} again={errors.again} /> : <Answered errors={errors} />}
     </div>
+  );
+}
+
+/** The way to an export of what the page shows. */
+function ToExport() {
+  const word = useWords(words);
+  const search = useSearch();
+  const session = useSession();
+  if (!session.mayAsk("createExport")) return null;
+  return (
+    <Link className="button button-plain errors-end" href={linkTo("exports", changed(search, { error: null, order: null, kind: "ERRORS" }))}>
+      <Icon name="download" />
+      {word.exported}
+    </Link>
   );
 }
 
@@ -78,7 +95,7 @@ function Answered({ errors }: { errors: Errors }) {
 function NoErrors({ errors: { inAll, waiting, filtered } }: { errors: Errors }) {
   const word = useWords(words);
   const search = useSearch();
-  const { calls, failed, refusal } = inAll;
+  const { found, failed, refusal } = inAll;
   const { filter, callFilter, clear } = filtered;
   if (waiting) return <Waiting lines={8} />;
   if (failed !== null && failed !== "0") {
@@ -93,6 +110,6 @@ function NoErrors({ errors: { inAll, waiting, filtered } }: { errors: Errors }) 
       </Empty>
     );
   }
-  if (calls !== null && calls !== "0") return <Because title={word.none} why={word.noneWhy(count(calls))} filter={filter} clear={clear} />;
-  return <Nothing filter={filter} callFilter={callFilter} refusal={refusal} clear={clear} {...(calls === null && { noMatch: word.none })} />;
+  if (found !== null && found !== "0") return <Because title={word.none} why={word.noneWhy(count(found))} filter={filter} clear={clear} />;
+  return <Nothing filter={filter} callFilter={callFilter} refusal={refusal} clear={clear} {...(found === null && { noMatch: word.none })} />;
 }

@@ -1,8 +1,9 @@
-import { useEffect, useMemo, useRef } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "react";
 import { Link, useSearch } from "wouter";
 import { changed, linkTo } from "../../address/search";
 import type { ErrorFilter } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
+import { Masked } from "../../calls/Masked";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
@@ -32,6 +33,13 @@ export function GroupDetail({ group, filter, close }: Props) {
   const session = useSession();
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [group.fingerprint]);
+  useLayoutEffect(() => {
+    const part = heading.current?.closest("section");
+    // Whoever closes it from within goes on where it was opened.
+    return () => {
+      if (part?.contains(document.activeElement)) document.querySelector<HTMLElement>(`[data-error="${group.fingerprint}"]`)?.focus();
+    };
+  }, [group.fingerprint]);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => event.key === "Escape" && !event.defaultPrevented && !isTyping(event.target) && close();
     document.addEventListener("keydown", pressed);
@@ -79,10 +87,10 @@ export function GroupDetail({ group, filter, close }: Props) {
                   <Moment at={occurredAt} />
                 ),
             },
+            { name: "message", wide: true, title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message == null ? word.disclosure[disclosure] : <Masked text={message} />}</span> },
             { name: "model", title: word.model, cell: ({ call }) => call?.model ?? "–" },
             { name: "code", title: word.code, cell: ({ code }) => code ?? "–" },
-            { name: "message", wide: true, title: word.message, cell: ({ message, disclosure }) => <span className="error-message">{message ?? word.disclosure[disclosure]}</span> },
-            { name: "masked", wide: true, title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule} × ${times}`).join(", ") || "–"}</span> },
+            { name: "masked", wide: true, title: word.masked, cell: ({ redactions }) => <span className="error-rules">{redactions.map(({ rule, count: times }) => `${rule}\u00a0×\u00a0${times}`).join(", ") || "–"}</span> },
           ]}
         />
       )}

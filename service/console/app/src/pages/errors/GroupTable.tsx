@@ -35,7 +35,7 @@ export function GroupTable({ groups, calls, period, open, show }: Props) {
           title: word.kind,
           cell: ({ fingerprint, type, sampleMessage }) => (
             <span className="error-kind">
-              <button type="button" className="linkish" title={type} aria-expanded={open === fingerprint} onClick={() => show(open === fingerprint ? null : fingerprint)}>
+              <button type="button" className="linkish" data-error={fingerprint} title={type} aria-expanded={open === fingerprint} onClick={() => show(open === fingerprint ? null : fingerprint)}>
                 {type}
               </button>
               {sampleMessage != null && <span className="error-sample" title={sampleMessage}>{sampleMessage}</span>}

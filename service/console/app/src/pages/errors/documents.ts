@@ -34,13 +34,18 @@ export const GroupsOfErrors = graphql(`
   }
 `);
 
-/** All calls of the time, for the share that failed. */
+/** Calls of a filter and how many of them failed, and those of the filter without what it says of errors. */
 export const CallsInAll = graphql(`
-  query CallsInAll($filter: CallFilter!) {
+  query CallsInAll($filter: CallFilter!, $every: CallFilter!, $apart: Boolean!) {
     costs(filter: $filter) {
       totals {
         calls
         errors
+      }
+    }
+    every: costs(filter: $every) @include(if: $apart) {
+      totals {
+        calls
       }
     }
   }

@@ -18,6 +18,12 @@ export function errorFilterOf(filter: Filter, period: Period): ErrorFilter {
   return found as ErrorFilter;
 }
 
+/** The filter of the calls that errors are a share of: without what it says of how calls ended. */
+export function ofEvery({ choices, ...rest }: Filter): Filter {
+  const { status: _status, errorType: _type, errorCode: _code, ...others } = choices;
+  return { ...rest, choices: others };
+}
+
 /** The names of a filter that errors cannot be chosen by, so that a page says so. */
 export function ignoredBy(filter: Filter): string[] {
   return namesOf(filter).filter((name) => !(name in FIELDS));

@@ -1,8 +1,8 @@
 import { useMemo } from "react";
 import { useAddress } from "../../address/address";
-import type { GroupsOfErrorsQueryVariables } from "../../api/gql/graphql";
+import type { CallFilter, GroupsOfErrorsQueryVariables } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
-import type { Filter } from "../../filter/filter";
+import { type Filter, toCallFilter } from "../../filter/filter";
 import { useFilter } from "../../filter/useFilter";
 import { shareOf, sum } from "../../numbers/decimal";
 import { useSession } from "../../session/SessionContext";
@@ -11,7 +11,7 @@ import { useZone } from "../../time/zone";
 import { usePages } from "../../parts/Pager";
 import type { ErrorGroup } from "./GroupTable";
 import { CallsInAll, GroupsOfErrors } from "./documents";
-import { errorFilterOf } from "./errorFilter";
+import { errorFilterOf, ofEvery } from "./errorFilter";
 
 export const ORDERS = ["COUNT", "LAST_SEEN", "FIRST_SEEN"] as const;
 const PAGE = 50;
@@ -39,12 +39,24 @@ export function useErrors() {
   } as const;
   const { data, problem, waiting, again } = useAnswer(GroupsOfErrors, { ...asked, first: PAGE, after: pages.after });
   const open = useOpened(asked, data?.errorGroups?.nodes);
-  const inAll = useAnswer(CallsInAll, { filter: filtered.callFilter }, { wanted: session.mayAsk("costs") });
-  const totals = inAll.data?.costs?.totals;
-  const calls = totals === undefined ? null : sum(totals.map((total) => total.calls));
+  const { waiting: counting, ...inAll } = useInAll(filtered.filter, filtered.callFilter);
+  return { filtered, errorFilter, order, pages, open, page: data?.errorGroups, problem, waiting: waiting || counting, again, inAll };
+}
+
+/** How many calls the filter finds and how many of them failed, and the calls that they are a share of, whatever the filter
+ * says of errors. Null: not known. */
+function useInAll(filter: Filter, callFilter: CallFilter) {
+  const session = useSession();
+  const { period } = useRange();
+  const every = toCallFilter(ofEvery(filter), period);
+  const apart = JSON.stringify(every) !== JSON.stringify(callFilter);
+  const { data, problem, waiting } = useAnswer(CallsInAll, { filter: callFilter, every, apart }, { wanted: session.mayAsk("costs") });
+  const totals = data?.costs?.totals;
+  const summed = (rows: readonly { readonly calls: string }[] | undefined) => (rows === undefined ? null : sum(rows.map((row) => row.calls)));
+  const calls = summed(apart ? data?.every?.totals : totals);
   const failed = totals === undefined ? null : sum(totals.map((total) => total.errors));
   const share = calls === null || failed === null ? null : shareOf(failed, calls);
-  return { filtered, errorFilter, order, pages, open, page: data?.errorGroups, problem, waiting: waiting || inAll.waiting, again, inAll: { calls, failed, share, refusal: inAll.problem } };
+  return { found: summed(totals), calls, failed, share, refusal: problem, waiting };
 }
 
 /** The kind that the address opens; a link may name one that is on another page of the list. */

@@ -12,6 +12,7 @@ export const words = catalogue(
     noDetails: "No details of errors in this time",
     noDetailsWhy: (failed: string) =>
       `${failed === "1" ? "1 call" : `${failed} calls`} failed. Details are kept for a shorter time than calls, and some failures are reported without any; the logs have the calls.`,
+    exported: "Export",
     kinds: "Kinds of errors",
     kind: "Error",
     trend: "Trend",
@@ -50,6 +51,7 @@ export const words = catalogue(
     noneWhy: (calls: string) => `${calls} 次调用均未失败。`,
     noDetails: "此时间段内没有错误详情",
     noDetailsWhy: (failed: string) => `有 ${failed} 次调用失败。错误详情的保留期短于调用，有些失败上报时也没有详情；可在日志中查看这些调用。`,
+    exported: "导出",
     kinds: "错误分类",
     kind: "错误",
     trend: "趋势",

@@ -1,16 +1,21 @@
 import { useWords } from "../../language/useWords";
-import { count, percent } from "../../numbers/figures";
+import { count, percent, size } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
+import { FileLink } from "../../parts/FileLink";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";
+import { Said } from "../../parts/Said";
+import { toTheMinute } from "../../time/zone";
 import type { ExportRow } from "./ExportsPage";
-import { progress, size } from "./input";
+import { progress } from "./input";
 import { words } from "./words";
 
 interface Props {
   rows: readonly ExportRow[];
   cancel(id: string): void;
+  /** The link to a file, anew. */
+  renewed(id: string): Promise<string | null>;
 }
 
 const STATES: Readonly<Record<ExportRow["state"], string>> = {
@@ -23,7 +28,7 @@ const STATES: Readonly<Record<ExportRow["state"], string>> = {
 };
 
 /** Exports with how far they are, and their files. */
-export function ExportTable({ rows, cancel }: Props) {
+export function ExportTable({ rows, cancel, renewed }: Props) {
   const word = useWords(words);
   const kinds: Readonly<Record<string, string>> = word.kinds;
   return (
@@ -32,24 +37,17 @@ export function ExportTable({ rows, cancel }: Props) {
       rows={rows}
       keyOf={({ id }) => id}
       columns={[
-        { name: "asked", title: word.asked, cell: ({ requestedAt }) => <Moment at={requestedAt} /> },
-        { name: "kind", title: word.kind, cell: ({ kind }) => kinds[kind] ?? kind },
-        { name: "format", title: word.format, cell: ({ format }) => format ?? "–" },
+        { name: "asked", title: word.asked, cell: ({ requestedAt }) => <Moment at={requestedAt} text={toTheMinute} /> },
         { name: "state", title: word.state, cell: ({ state, failure }) => <span className={STATES[state]} title={failure ?? undefined}>{word.states[state]}</span> },
-        { name: "rows", title: word.rows, figures: true, cell: (row) => <Rows row={row} /> },
-        { name: "size", title: word.size, figures: true, cell: ({ bytes }) => (bytes == null ? "–" : size(bytes)) },
-        { name: "sha", title: word.digest, cell: ({ sha256 }) => (sha256 == null ? "–" : <Copied text={sha256} shown={sha256.slice(7, 19)} />) },
-        { name: "until", title: word.until, cell: ({ expiresAt }) => (expiresAt ? <Moment at={expiresAt} /> : "–") },
-        { name: "failure", title: word.failure, cell: ({ failure }) => failure ?? "–" },
         {
           name: "do", wide: true,
           title: <span className="unseen">{word.actions}</span>,
           cell: ({ id, state, signedUrl }) => (
             <span className="export-choices">
               {signedUrl != null && (
-                <a className="button button-plain" href={new URL(`..${signedUrl}`, document.baseURI).href} download>
+                <FileLink signedUrl={signedUrl} renewed={() => renewed(id)}>
                   {word.download}
-                </a>
+                </FileLink>
               )}
               {(state === "QUEUED" || state === "RUNNING" || state === "READY") && (
                 <Button kind="quiet" onClick={() => cancel(id)}>
@@ -59,6 +57,13 @@ export function ExportTable({ rows, cancel }: Props) {
             </span>
           ),
         },
+        { name: "kind", title: word.kind, cell: ({ kind }) => kinds[kind] ?? kind },
+        { name: "format", title: word.format, cell: ({ format }) => format ?? "–" },
+        { name: "rows", title: word.rows, figures: true, cell: (row) => <Rows row={row} /> },
+        { name: "size", title: word.size, figures: true, cell: ({ bytes }) => (bytes == null ? "–" : size(bytes)) },
+        { name: "sha", title: word.digest, cell: ({ sha256 }) => (sha256 == null ? "–" : <Copied text={sha256} shown={sha256.slice(7, 19)} />) },
+        { name: "until", title: word.until, cell: ({ expiresAt }) => (expiresAt ? <Moment at={expiresAt} /> : "–") },
+        { name: "failure", title: word.failure, cell: ({ failure }) => (failure == null ? "–" : <Said text={failure} />) },
       ]}
     />
   );

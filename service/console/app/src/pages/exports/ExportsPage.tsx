@@ -11,7 +11,7 @@ import { Pager, usePages } from "../../parts/Pager";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
-import { CancelOne, DropSchedule, Exports } from "./documents";
+import { CancelOne, DropSchedule, Exports, LinkOfExport } from "./documents";
 import { ExportForm } from "./ExportForm";
 import { ExportTable } from "./ExportTable";
 import "./exports.css";
@@ -42,11 +42,17 @@ export default function ExportsPage() {
     setFailed(firstProblem(error));
     again();
   };
+  const renewed = async (id: string) => {
+    const { data: found, error } = await client.query(LinkOfExport, { id }).toPromise();
+    setFailed(firstProblem(error));
+    if (!found?.export?.signedUrl) again();
+    return found?.export?.signedUrl ?? null;
+  };
   return (
     <div className="page-body">
       <NewExport made={again} />
       {failed && <ProblemNote problem={failed} />}
-      {!page || problem || page.nodes.length === 0 ? <NoExports answer={answer} /> : <ExportTable rows={page.nodes} cancel={(id) => void act(CancelOne, id)} />}
+      {!page || problem || page.nodes.length === 0 ? <NoExports answer={answer} /> : <ExportTable rows={page.nodes} cancel={(id) => void act(CancelOne, id)} renewed={renewed} />}
       <Pager pages={pages} pageInfo={page?.pageInfo} />
       {schedules.length > 0 && <ScheduleTable rows={schedules} drop={(id) => void act(DropSchedule, id)} />}
     </div>

@@ -3,6 +3,7 @@ import { useWords } from "../../language/useWords";
 import { Button } from "../../parts/controls/Button";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";
+import { Said } from "../../parts/Said";
 import { words } from "./words";
 
 interface Props {
@@ -25,7 +26,7 @@ export function ScheduleTable({ rows, drop }: Props) {
         { name: "every", title: word.rhythm, cell: ({ every }) => word.rhythms[every] },
         { name: "zone", title: word.zone, cell: ({ timeZone }) => timeZone },
         { name: "due", title: word.due, cell: ({ dueAt }) => (dueAt ? <Moment at={dueAt} /> : "–") },
-        { name: "failure", title: word.failure, cell: ({ failure }) => failure ?? "–" },
+        { name: "failure", title: word.failure, cell: ({ failure }) => (failure == null ? "–" : <Said text={failure} />) },
         {
           name: "do",
           title: <span className="unseen">{word.actions}</span>,

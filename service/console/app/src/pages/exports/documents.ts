@@ -36,6 +36,15 @@ export const Exports = graphql(`
   }
 `);
 
+/** A link to the file, anew. */
+export const LinkOfExport = graphql(`
+  query LinkOfExport($id: ID!) {
+    export(id: $id) {
+      signedUrl
+    }
+  }
+`);
+
 export const RowsOfExport = graphql(`
   query RowsOfExport($filter: CallFilter) {
     calls(filter: $filter, first: 1) {

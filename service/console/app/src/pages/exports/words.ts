@@ -25,7 +25,7 @@ export const words = catalogue(
     exports: "Exports",
     asked: "Asked for",
     state: "State",
-    states: { QUEUED: "Waits", RUNNING: "Is written", READY: "Ready", FAILED: "Failed", CANCELLED: "Cancelled", EXPIRED: "Gone" },
+    states: { QUEUED: "Queued", RUNNING: "Being written", READY: "Ready", FAILED: "Failed", CANCELLED: "Cancelled", EXPIRED: "Gone" },
     rows: "Rows",
     progress: "Rows written",
     size: "Size",

@@ -115,7 +115,7 @@ function Logs() {
           </ListState>
         )}
       </div>
-      {open !== null && <CallDrawer key={open} id={open} rows={rows} show={show} />}
+      {open !== null && <CallDrawer id={open} rows={rows} show={show} />}
     </div>
   );
 }

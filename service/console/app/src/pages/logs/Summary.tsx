@@ -22,7 +22,7 @@ export function Summary({ counted, children }: { counted: Counted; children: Rea
   const call = useWords(callWords);
   const zone = useZone();
   const { totals, bars } = counted;
-  if (totals === null) return <div className="summary">{children}</div>;
+  if (totals === null) return <div className="summary"><span className="summary-end">{children}</span></div>;
   const calls = sum(totals.map((row) => row.calls));
   const errors = sum(totals.map((row) => row.errors));
   const tokens = totals.flatMap((row) => [row.inputTokens ?? [], row.outputTokens ?? []].flat());
@@ -44,9 +44,9 @@ export function Summary({ counted, children }: { counted: Counted; children: Rea
             </OnPage>
           ),
       )}
-      {children}
-      {rows.length > 0 && (
-        <span>
+      <span className="summary-end">
+        {children}
+        {rows.length > 0 && (
           <Popover label={word.histogramTable} kind="quiet" side="end" text={word.asTable}>
             <PlainTable
               caption={word.histogramTable}
@@ -59,8 +59,8 @@ export function Summary({ counted, children }: { counted: Counted; children: Rea
               ]}
             />
           </Popover>
-        </span>
-      )}
+        )}
+      </span>
     </div>
   );
 }

@@ -8,6 +8,7 @@ import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager, usePages } from "../../parts/Pager";
 import { PlainTable } from "../../parts/PlainTable";
+import { Said } from "../../parts/Said";
 import { Waiting } from "../../parts/Waiting";
 import { Deliveries } from "./documents";
 import { words } from "./words";
@@ -52,7 +53,7 @@ function LastAnswer({ attempt }: { attempt: Delivery["attempts"][number] | undef
   const { status, failure, durationMs } = attempt;
   return (
     <>
-      {failure ?? status ?? "–"} {durationMs != null && <span className="quiet">{duration(durationMs)}</span>}
+      {failure != null ? <Said text={failure} /> : (status ?? "–")} {durationMs != null && <span className="quiet">{duration(durationMs)}</span>}
     </>
   );
 }

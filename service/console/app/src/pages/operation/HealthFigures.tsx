@@ -5,6 +5,7 @@ import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
+import { Said } from "../../parts/Said";
 import { useSession } from "../../session/SessionContext";
 import { useRange } from "../../time/RangeContext";
 import { Health, Sums } from "./documents";
@@ -37,13 +38,14 @@ export function HealthFigures() {
     <section className="panel">
       <h2>{word.health}</h2>
       {problem && <NoAnswer problem={problem} again={again} />}
+      {sums.problem && <NoAnswer problem={sums.problem} again={sums.again} />}
       <dl className="figures-grid">
         <Check name={word.database} good={ready}>
           {ready === null ? "…" : ready ? word.answers : word.away}
         </Check>
         {report && <Kept report={report} />}
         {sums.data?.costs && (
-          <Check name={word.sums} good={true}>
+          <Check name={word.sums} good={null}>
             {word.sources[sums.data.costs.coverage.source]}
             <small>
               {word.upTo} <Moment at={sums.data.costs.coverage.to} />
@@ -53,7 +55,7 @@ export function HealthFigures() {
       </dl>
       {[...(report?.missing ?? []), ...(report?.detached ?? [])].map((one) => (
         <p key={one} className="operation-missing">
-          {one}
+          <Said text={one} />
         </p>
       ))}
     </section>
@@ -81,7 +83,11 @@ function Kept({ report }: { report: Report }) {
             {word.last} <Moment at={report.lastPurge.finishedAt} />
           </small>
         )}
-        {report.lastPurge?.failure && <small>{report.lastPurge.failure}</small>}
+        {report.lastPurge?.failure && (
+          <small>
+            <Said text={report.lastPurge.failure} />
+          </small>
+        )}
       </Check>
       <Check name={word.protections} good={report.missing.length === 0 && report.detached.length === 0}>
         {word.missing(count(report.missing.length + report.detached.length))}
@@ -95,7 +101,7 @@ function Check({ name, good, children }: { name: string; good: boolean | null; c
   return (
     <div className="figure">
       <dt>
-        {name} {good !== null && <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.well : word.lookHere}</span>}
+        {name} {good !== null && <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.good : word.bad}</span>}
       </dt>
       <dd>{children}</dd>
     </div>

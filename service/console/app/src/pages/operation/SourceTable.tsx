@@ -5,6 +5,7 @@ import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager, usePages } from "../../parts/Pager";
 import { PlainTable } from "../../parts/PlainTable";
+import { Said } from "../../parts/Said";
 import { Sources } from "./documents";
 import { words } from "./words";
 
@@ -20,7 +21,7 @@ export function SourceTable() {
   if (problem) return <NoAnswer problem={problem} again={again} />;
   if (!page || page.totalCount === 0) return null;
   const state = ({ failures, lagSeconds, everySeconds }: (typeof page.nodes)[number]) =>
-    failures > 0 ? { look: "badge-bad", text: word.failing } : lagSeconds > LATE * everySeconds ? { look: "badge-warn", text: word.late } : { look: "badge-good", text: word.well };
+    failures > 0 ? { look: "badge-bad", text: word.failing } : lagSeconds > LATE * everySeconds ? { look: "badge-warn", text: word.late } : { look: "badge-good", text: word.good };
   return (
     <section className="panel">
       <PlainTable
@@ -37,7 +38,7 @@ export function SourceTable() {
           { name: "rows", title: word.rows, figures: true, cell: ({ rows }) => count(rows) },
           { name: "refused", title: word.count, figures: true, cell: ({ refused }) => count(refused) },
           { name: "failures", title: word.failures, figures: true, cell: ({ failures }) => count(failures) },
-          { name: "failure", wide: true, title: word.failure, cell: ({ failure }) => <span className="source-failure">{failure ?? "–"}</span> },
+          { name: "failure", wide: true, title: word.failure, cell: ({ failure }) => <span className="source-failure">{failure == null ? "–" : <Said text={failure} />}</span> },
           { name: "due", title: word.due, cell: ({ dueAt }) => <Moment at={dueAt} /> },
         ]}
       />

@@ -5,6 +5,7 @@ import { Button } from "../../parts/controls/Button";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { type PlainColumn, PlainTable } from "../../parts/PlainTable";
+import { Said } from "../../parts/Said";
 import { useSession } from "../../session/SessionContext";
 import { DeliveryTable } from "./DeliveryTable";
 import { Receivers } from "./documents";
@@ -43,10 +44,10 @@ export function WebhookTable() {
             name: "state",
             title: word.state,
             cell: ({ disabledAt, failure }) => (
-              <span className={disabledAt ? "badge badge-bad" : failure ? "badge badge-warn" : "badge badge-good"}>{disabledAt ? word.disabled : failure ? word.failing : word.well}</span>
+              <span className={disabledAt ? "badge badge-bad" : failure ? "badge badge-warn" : "badge badge-good"}>{disabledAt ? word.disabled : failure ? word.failing : word.good}</span>
             ),
           },
-          { name: "failure", title: word.failure, cell: ({ failure }) => failure ?? "–" },
+          { name: "failure", title: word.failure, cell: ({ failure }) => (failure == null ? "–" : <Said text={failure} />) },
           { name: "made", title: word.made, cell: ({ createdAt }) => <Moment at={createdAt} /> },
           ...(session.mayAsk("webhookDeliveries") ? [deliveries] : []),
         ]}

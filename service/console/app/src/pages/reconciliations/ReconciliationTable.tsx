@@ -40,7 +40,7 @@ export function ReconciliationTable({ open, show }: { open: string | null; show(
             name: "name",
             title: word.with,
             cell: ({ id, name }) => (
-              <button type="button" className="linkish recon-name" aria-expanded={id === open} onClick={() => show(id === open ? null : id)}>
+              <button type="button" className="linkish recon-name" data-reconciliation={id} aria-expanded={id === open} onClick={() => show(id === open ? null : id)}>
                 {name}
               </button>
             ),

@@ -1,3 +1,4 @@
+import { useEffect, useLayoutEffect, useRef } from "react";
 import type { DifferenceKind } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
@@ -8,6 +9,7 @@ import { Empty } from "../../parts/Empty";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager, usePages } from "../../parts/Pager";
+import { Said } from "../../parts/Said";
 import { Waiting } from "../../parts/Waiting";
 import { DifferenceTable } from "./DifferenceTable";
 import { OneReconciliation } from "./documents";
@@ -41,16 +43,18 @@ export function ReportView({ id, kinds, choose, close }: Props) {
   return (
     <section className="panel recon" aria-busy={waiting} aria-label={word.report(report.name)}>
       <div className="panel-head">
-        <h2>{report.name}</h2>
+        <Heading id={id} text={report.name} />
         <Copied text={report.id} />
         <Button kind="quiet" icon="close" aria-label={word.close} onClick={close} />
       </div>
       <Facts report={report} />
-      {report.failure != null && <p className="recon-failure">{report.failure}</p>}
+      {report.failure != null && <p className="recon-failure"><Said text={report.failure} /></p>}
       {report.unread.length > 0 && (
         <ul className="recon-failure">
           {report.unread.map(({ reason, rows }) => (
-            <li key={reason}>{word.unread(count(rows), reason)}</li>
+            <li key={reason}>
+              {word.unread(count(rows))} <Said text={reason} />
+            </li>
           ))}
         </ul>
       )}
@@ -61,7 +65,7 @@ export function ReportView({ id, kinds, choose, close }: Props) {
         </div>
       )}
       {report.differences.nodes.length > 0 ? (
-        <DifferenceTable differences={report.differences.nodes} total={report.differences.totalCount} byIds={report.byIds} />
+        <DifferenceTable differences={report.differences.nodes} total={report.differences.totalCount} byIds={report.byIds} timeZone={report.timeZone} />
       ) : (
         report.failure == null && <p className="quiet">{report.differing === 0 ? word.nothingDiffers : word.noneOfThese}</p>
       )}
@@ -94,5 +98,22 @@ function Facts({ report }: { report: Report }) {
         </div>
       ))}
     </dl>
+  );
+}
+
+/** Takes the focus, as it stands above what opened it; whoever closes it from within goes on there. */
+function Heading({ id, text }: { id: string; text: string }) {
+  const element = useRef<HTMLHeadingElement>(null);
+  useEffect(() => element.current?.focus(), [id]);
+  useLayoutEffect(() => {
+    const part = element.current?.closest("section");
+    return () => {
+      if (part?.contains(document.activeElement)) document.querySelector<HTMLElement>(`[data-reconciliation="${id}"]`)?.focus();
+    };
+  }, [id]);
+  return (
+    <h2 ref={element} tabIndex={-1}>
+      {text}
+    </h2>
   );
 }

@@ -6,6 +6,7 @@ import { Copied } from "../../parts/Copied";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { PlainTable } from "../../parts/PlainTable";
+import { Said } from "../../parts/Said";
 import { toTheMinute } from "../../time/zone";
 import { Waiting } from "../../parts/Waiting";
 import { useWordOf } from "./useWordOf";
@@ -49,7 +50,7 @@ export function Classes() {
       </dl>
       {[...report.missing, ...report.detached].map((one) => (
         <p key={one} className="retention-missing">
-          {one}
+          <Said text={one} />
         </p>
       ))}
       <PlainTable
@@ -94,7 +95,7 @@ function Check({ name, good, children }: { name: string; good: boolean; children
     <div className="figure">
       <dt>{name}</dt>
       <dd>
-        {children} <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.asItShould : word.lookHere}</span>
+        {children} <span className={good ? "badge badge-good" : "badge badge-bad"}>{good ? word.good : word.bad}</span>
       </dd>
     </div>
   );

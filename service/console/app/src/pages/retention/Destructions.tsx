@@ -7,6 +7,7 @@ import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { type PageInfo, Pager, type Pages, usePages } from "../../parts/Pager";
 import { type PlainColumn, PlainTable } from "../../parts/PlainTable";
+import { Said } from "../../parts/Said";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
 import { Destroyed } from "./documents";
@@ -49,7 +50,7 @@ export function Destructions() {
           { name: "held", title: word.held, figures: true, cell: (run) => count(run.rowsHeldBack) },
           { name: "ended", title: word.ended, cell: (run) => at(run.finishedAt) },
           { name: "entry", title: word.entry, figures: true, cell: (run) => entry(run.ledgerIndex) },
-          { name: "failure", title: word.failure, cell: (run) => run.failure ?? "–" },
+          { name: "failure", title: word.failure, cell: (run) => (run.failure == null ? "–" : <Said text={run.failure} />) },
         ]}
       />
       <Listed

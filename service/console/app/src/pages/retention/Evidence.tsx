@@ -3,10 +3,12 @@ import { useClient } from "urql";
 import { type Problem, firstProblem } from "../../api/problem";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
-import { count } from "../../numbers/figures";
+import { count, size } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
+import { FileLink } from "../../parts/FileLink";
 import { ProblemNote } from "../../parts/ProblemNote";
+import { Said } from "../../parts/Said";
 import { EvidenceFile, MakeEvidence } from "./documents";
 import { words } from "./words";
 
@@ -52,6 +54,7 @@ export function Evidence() {
 
 function Bundle({ id }: { id: string }) {
   const word = useWords(words);
+  const client = useClient();
   const { data, problem, again } = useAnswer(EvidenceFile, { id });
   const file = data?.export;
   const waits = file == null || file.state === "QUEUED" || file.state === "RUNNING";
@@ -60,14 +63,19 @@ function Bundle({ id }: { id: string }) {
     const timer = setInterval(again, EVERY_MS);
     return () => clearInterval(timer);
   }, [waits, again]);
+  const renewed = async () => {
+    const { data: found } = await client.query(EvidenceFile, { id }).toPromise();
+    if (!found?.export?.signedUrl) again();
+    return found?.export?.signedUrl ?? null;
+  };
   if (problem) return <ProblemNote problem={problem} again={again} />;
   if (waits) return <p role="status">{word.making(count(file?.rows ?? "0"))}</p>;
-  if (file.signedUrl == null) return <p role="alert">{file.failure ?? word.gone}</p>;
+  if (file.signedUrl == null) return <p role="alert">{file.failure == null ? word.gone : <Said text={file.failure} />}</p>;
   return (
     <p role="status" className="retention-bar">
-      <a className="button button-primary" href={new URL(`..${file.signedUrl}`, document.baseURI).href} download>
-        {word.download(count(file.bytes ?? "0"))}
-      </a>
+      <FileLink kind="primary" signedUrl={file.signedUrl} renewed={renewed}>
+        {word.download(size(file.bytes ?? "0"))}
+      </FileLink>
       {file.sha256 != null && <Copied text={file.sha256} shown={file.sha256.slice(0, 23)} />}
     </p>
   );

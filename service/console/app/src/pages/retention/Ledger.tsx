@@ -13,6 +13,7 @@ import { Pager, usePages } from "../../parts/Pager";
 import { PlainTable } from "../../parts/PlainTable";
 import { Waiting } from "../../parts/Waiting";
 import { useRange } from "../../time/RangeContext";
+import { RangeChoice } from "../../time/RangeControl";
 import { Entries } from "./documents";
 import { useWordOf } from "./useWordOf";
 import { Verification } from "./Verification";
@@ -33,6 +34,7 @@ export function Ledger() {
   const { period, change: changeRange } = useRange();
   const looks = parameters.get("who") === "1";
   const [proved, setProved] = useState<Proved>(new Map());
+  const [whole, setWhole] = useState(false);
   const filter = useMemo(
     () => ({ recordedAt: { gte: period.from, lt: period.to }, ...(looks && { kind: { in: LOOKS } }) }),
     [period, looks],
@@ -45,6 +47,7 @@ export function Ledger() {
     <div className="retention-part">
       <Verification entries={rows} proved={setProved} />
       <div className="retention-bar">
+        <RangeChoice side="start" />
         <Choice<"all" | "looks">
           label={word.which}
           options={[
@@ -54,6 +57,9 @@ export function Ledger() {
           value={looks ? "looks" : "all"}
           change={(value) => change({ who: value === "looks" ? "1" : null })}
         />
+        <Button aria-pressed={whole} onClick={() => setWhole(!whole)}>
+          {word.wholeValues}
+        </Button>
         <Pager pages={pages} pageInfo={page?.pageInfo} back={word.older} next={word.newer} />
       </div>
       {problem && <NoAnswer problem={problem} again={again} />}
@@ -82,7 +88,7 @@ export function Ledger() {
               },
             },
             { name: "at", title: word.time, cell: ({ recordedAt }) => <Moment at={recordedAt} /> },
-            { name: "kind", title: word.kind, cell: ({ says, kind }) => <code>{says?.kind ?? kind}</code> },
+            { name: "kind", title: word.kind, cell: ({ says, kind }) => <Kind kind={says?.kind ?? kind} text={text} /> },
             { name: "actor", title: word.by, cell: ({ says, actor }) => <code>{says?.actor ?? actor}</code> },
             {
               name: "facts", wide: true,
@@ -93,7 +99,7 @@ export function Ledger() {
                     ? word.unreadableLeaf
                     : says.facts.map(([name, value]) => (
                         <span key={name} title={value}>
-                          <b>{name}</b> <code>{value.length > LONG ? `${value.slice(0, LONG)}…` : value}</code>
+                          <b>{name}</b> <code>{whole || value.length <= LONG ? value : `${value.slice(0, LONG)}…`}</code>
                         </span>
                       ))}
                 </span>
@@ -104,5 +110,15 @@ export function Ledger() {
         />
       )}
     </div>
+  );
+}
+
+/** What happened, in words, and as the entry itself names it. */
+function Kind({ kind, text }: { kind: string; text: ReturnType<typeof useWordOf> }) {
+  return (
+    <span className="ledger-kind">
+      {text("kinds", kind)}
+      <code>{kind}</code>
+    </span>
   );
 }

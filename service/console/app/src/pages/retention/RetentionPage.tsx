@@ -12,10 +12,11 @@ import "./retention.css";
 import { words } from "./words";
 
 const PARTS = [
-  { name: "kept", roots: ["retention"] },
-  { name: "gone", roots: ["purgeRuns", "holds", "erasures"] },
-  { name: "ledger", roots: ["ledger"] },
-  { name: "policy", roots: ["policy"] },
+  { name: "kept", roots: ["retention"], Shown: Classes },
+  { name: "gone", roots: ["purgeRuns", "holds", "erasures"], Shown: Destructions },
+  { name: "ledger", roots: ["ledger"], Shown: Ledger },
+  { name: "evidence", roots: ["createEvidence", "attestations"], Shown: TakenAway },
+  { name: "policy", roots: ["policy"], Shown: PolicyTable },
 ] as const;
 
 /** What an auditor asks: what is kept for how long, what was destroyed and held, who looked, and the policy; with proof. */
@@ -33,16 +34,18 @@ export default function RetentionPage() {
         value={part?.name ?? "kept"}
         change={(value) => change({ part: value })}
       />
-      {part?.name === "kept" && <Classes />}
-      {part?.name === "gone" && <Destructions />}
-      {part?.name === "ledger" && (
-        <>
-          <Ledger />
-          {session.mayAsk("createEvidence") && <Evidence />}
-          {session.mayAsk("attestations") && <Statements />}
-        </>
-      )}
-      {part?.name === "policy" && <PolicyTable />}
+      {part && <part.Shown />}
     </div>
+  );
+}
+
+/** What can be taken away and verified without us: a bundle of the ledger, and statements of retention. */
+function TakenAway() {
+  const session = useSession();
+  return (
+    <>
+      {session.mayAsk("createEvidence") && <Evidence />}
+      {session.mayAsk("attestations") && <Statements />}
+    </>
   );
 }

@@ -8,14 +8,16 @@ import { count } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { Empty } from "../../parts/Empty";
+import { FileLink } from "../../parts/FileLink";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { Pager, usePages } from "../../parts/Pager";
 import { PlainTable } from "../../parts/PlainTable";
 import { ProblemNote } from "../../parts/ProblemNote";
+import { Said } from "../../parts/Said";
 import { Waiting } from "../../parts/Waiting";
 import { useSession } from "../../session/SessionContext";
-import { MakeStatement, Statements as StatementsOf } from "./documents";
+import { LinkOfStatement, MakeStatement, Statements as StatementsOf } from "./documents";
 import { words } from "./words";
 
 type Statement = NonNullable<StatementsQuery["attestations"]>["nodes"][number];
@@ -46,6 +48,12 @@ export function Statements() {
     setBusy(false);
     again();
   };
+  const renewed = async (id: string) => {
+    const { data: found, error } = await client.query(LinkOfStatement, { id }).toPromise();
+    setFailed(firstProblem(error));
+    if (!found?.attestation?.signedUrl) again();
+    return found?.attestation?.signedUrl ?? null;
+  };
   return (
     <section className="statements">
       <div className="verification">
@@ -63,13 +71,13 @@ export function Statements() {
       {problem && <NoAnswer problem={problem} again={again} />}
       {!problem && !page && <Waiting lines={4} />}
       {page && page.nodes.length === 0 && <Empty title={word.noStatements} />}
-      {page && page.nodes.length > 0 && <StatementTable rows={page.nodes} />}
+      {page && page.nodes.length > 0 && <StatementTable rows={page.nodes} renewed={renewed} />}
       <Pager pages={pages} pageInfo={page?.pageInfo} />
     </section>
   );
 }
 
-function StatementTable({ rows }: { rows: readonly Statement[] }) {
+function StatementTable({ rows, renewed }: { rows: readonly Statement[]; renewed(id: string): Promise<string | null> }) {
   const word = useWords(words);
   return (
     <PlainTable
@@ -82,11 +90,11 @@ function StatementTable({ rows }: { rows: readonly Statement[] }) {
         {
           name: "file",
           title: <span className="unseen">{word.file}</span>,
-          cell: ({ signedUrl, ledgerIndex }) =>
+          cell: ({ id, signedUrl, ledgerIndex }) =>
             signedUrl != null && (
-              <a className="button button-plain" href={new URL(`..${signedUrl}`, document.baseURI).href} download aria-label={word.downloadStatement(ledgerIndex ?? "")}>
+              <FileLink signedUrl={signedUrl} renewed={() => renewed(id)} label={word.downloadStatement(ledgerIndex ?? "")}>
                 {word.downloadFile}
-              </a>
+              </FileLink>
             ),
         },
         { name: "by", title: word.by, cell: ({ requestedBy }) => <code>{requestedBy}</code> },
@@ -114,7 +122,7 @@ function Result({ row: { state, unmet, failure, checks, checksDone } }: { row: S
   if (state === "DONE" && unmet != null) return <span className="badge badge-bad">{word.notMet(count(String(unmet)))}</span>;
   return (
     <>
-      <span className="badge badge-bad">{word.failed}</span> {failure}
+      <span className="badge badge-bad">{word.failed}</span> {failure != null && <Said text={failure} />}
     </>
   );
 }

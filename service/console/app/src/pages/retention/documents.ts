@@ -227,6 +227,15 @@ export const Statements = graphql(`
   }
 `);
 
+/** A link to the file, anew. */
+export const LinkOfStatement = graphql(`
+  query LinkOfStatement($id: ID!) {
+    attestation(id: $id) {
+      signedUrl
+    }
+  }
+`);
+
 export const MakeStatement = graphql(`
   mutation MakeStatement {
     requestAttestation(input: {}) {

@@ -8,6 +8,6 @@ export const page: Page = {
   key: "t",
   order: 40,
   roots: ["retention", "ledger", "policy"],
-  ranged: true,
+  ranged: false,
   component: lazy(() => import("./RetentionPage")),
 };

@@ -1,7 +1,7 @@
 import { useWords } from "../../language/useWords";
 import { words } from "./words";
 
-type Named = "dataClass" | "stores" | "views" | "actions" | "purges" | "erasureStates" | "doubts";
+type Named = "dataClass" | "stores" | "views" | "actions" | "purges" | "erasureStates" | "doubts" | "kinds";
 
 /** What a value of an enum is called; one that the console does not know yet, by its own name. */
 export function useWordOf(): (of: Named, value: string) => string {
@@ -14,6 +14,7 @@ export function useWordOf(): (of: Named, value: string) => string {
     purges: word.purges,
     erasureStates: word.erasureStates,
     doubts: word.doubts,
+    kinds: word.kinds,
   };
   return (of, value) => tables[of][value] ?? value;
 }

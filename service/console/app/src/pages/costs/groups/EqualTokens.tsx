@@ -1,4 +1,6 @@
 import { useMemo } from "react";
+import { Link, useSearch } from "wouter";
+import { changed, linkTo } from "../../../address/search";
 import type { LatencyByModelQuery } from "../../../api/gql/graphql";
 import { useAnswer } from "../../../api/useAnswer";
 import { useFilter } from "../../../filter/useFilter";
@@ -9,6 +11,7 @@ import { Amount } from "../../../parts/Amount";
 import { PlainTable } from "../../../parts/PlainTable";
 import { useSession } from "../../../session/SessionContext";
 import { LatencyByModel } from "../documents";
+import { WITHOUT } from "./dimension";
 import { type Compared, type Group, comparedModels } from "./group";
 import { words } from "../words";
 
@@ -17,6 +20,7 @@ type Latency = NonNullable<LatencyByModelQuery["costs"]>["nodes"][number]["laten
 /** Models by what the same number of tokens costs with each, and by how often they fail and how long they take. */
 export function EqualTokens({ models, currency }: { models: readonly Group[]; currency: string }) {
   const word = useWords(words);
+  const search = useSearch();
   const compared = comparedModels(models);
   const latency = useLatency(currency, compared.length > 1);
   const most = Math.max(...compared.map((one) => height(one.perMillion)), 0);
@@ -31,7 +35,7 @@ export function EqualTokens({ models, currency }: { models: readonly Group[]; cu
       <PlainTable
         caption={word.equal(currency)}
         columns={[
-          { name: "model", title: word.model, cell: ({ model }) => model },
+          { name: "model", title: word.model, cell: ({ model }) => <Link href={linkTo("logs", changed(search, { ...WITHOUT, currency, model }))}>{model}</Link> },
           {
             name: "million",
             title: word.perMillion,

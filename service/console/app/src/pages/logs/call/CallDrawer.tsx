@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import { StatusBadge } from "../../../calls/StatusBadge";
 import { useWords } from "../../../language/useWords";
 import { Button } from "../../../parts/controls/Button";
@@ -6,6 +6,7 @@ import { Copied } from "../../../parts/Copied";
 import { Empty } from "../../../parts/Empty";
 import { Moment } from "../../../parts/Moment";
 import { ProblemNote } from "../../../parts/ProblemNote";
+import { useCopy } from "../../../parts/useCopy";
 import { Waiting } from "../../../parts/Waiting";
 import { isTyping } from "../../../shell/useShortcuts";
 import { millisecond } from "../../../time/zone";
@@ -34,14 +35,19 @@ interface Props {
 /** One call beside the list, which stays in use: J and K go on to the next and the one before, Escape closes. */
 export function CallDrawer({ id, rows, show }: Props) {
   const word = useWords(words);
-  const { data, problem, waiting, again } = useCall(id);
   const element = useRef<HTMLElement>(null);
   useLoaded(rows);
   const index = rows.indexOf((row) => row.id === id);
   const next = rows.row(index + 1)?.id;
   const before = index > 0 ? rows.row(index - 1)?.id : undefined;
-  const call = data?.call;
 
+  useLayoutEffect(() => {
+    const drawer = element.current;
+    // Whoever closes it from within goes on in the list.
+    return () => {
+      if (drawer?.contains(document.activeElement)) document.querySelector<HTMLElement>("[role=grid]")?.focus();
+    };
+  }, []);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
@@ -56,17 +62,30 @@ export function CallDrawer({ id, rows, show }: Props) {
   }, [next, before, show]);
 
   return (
-    <aside className="call" ref={element} aria-label={word.call} aria-busy={waiting}>
+    <aside className="call" ref={element} aria-label={word.call}>
+      <div className="call-buttons">
+        <LinkOf />
+        <Button kind="quiet" icon="up" aria-label={word.before} disabled={before === undefined} onClick={() => before && show(before)} />
+        <Button kind="quiet" icon="down" aria-label={word.next} disabled={next === undefined} onClick={() => next && show(next)} />
+        <Button kind="quiet" icon="close" aria-label={word.close} onClick={() => show(null)} />
+      </div>
+      <OpenCall key={id} id={id} show={show} />
+    </aside>
+  );
+}
+
+/** What is known of the call. The buttons beside it stay with the next one, and so does the focus. */
+function OpenCall({ id, show }: { id: string; show(id: string): void }) {
+  const word = useWords(words);
+  const { data, problem, waiting, again } = useCall(id);
+  const call = data?.call;
+  return (
+    <>
       <header className="call-head">
         {call ? <StatusBadge status={call.status} /> : <span>{word.call}</span>}
         {call && <Moment at={call.startedAt} text={millisecond} />}
-        <span className="call-buttons">
-          <Button kind="quiet" icon="up" aria-label={word.before} disabled={before === undefined} onClick={() => before && show(before)} />
-          <Button kind="quiet" icon="down" aria-label={word.next} disabled={next === undefined} onClick={() => next && show(next)} />
-          <Button kind="quiet" icon="close" aria-label={word.close} onClick={() => show(null)} />
-        </span>
       </header>
-      <div className="call-body">
+      <div className="call-body" aria-busy={waiting}>
         {problem !== null && <ProblemNote problem={problem} again={again} />}
         {data === undefined && problem === null && <Waiting lines={12} />}
         {data !== undefined && problem === null && call === null && (
@@ -91,6 +110,20 @@ export function CallDrawer({ id, rows, show }: Props) {
           </>
         )}
       </div>
-    </aside>
+    </>
+  );
+}
+
+/** Copies the address of the open call, with the list that it was found in. */
+function LinkOf() {
+  const word = useWords(words);
+  const [copied, copy] = useCopy();
+  return (
+    <>
+      <Button kind="quiet" icon={copied ? "check" : "link"} aria-label={word.copyLink} onClick={() => copy(location.href)} />
+      <span className="unseen" role="status">
+        {copied ? word.linkCopied : ""}
+      </span>
+    </>
   );
 }

@@ -13,8 +13,8 @@ import { millisecond } from "../../../time/zone";
 import type { Call } from "./useCall";
 import { words } from "./words";
 
-const NAMES = ["model", "servedModel", "provider", "operation", "account", "apiKey", "team", "organization", "deployment"] as const;
-const IDS = ["user", "traceId", "parentSpanId", "sessionId", "sourceId", "providerRequestId"] as const;
+const NAMES = ["model", "servedModel", "provider", "operation", "account", "apiKey", "team", "organization", "deployment", "normalizedError", "source"] as const;
+const IDS = ["user", "traceId", "parentSpanId", "sessionId", "sourceId", "providerRequestId", "teamId", "organizationId"] as const;
 const FLAGS = ["streamed", "cacheHit"] as const;
 
 /** What else is known of the call; each value can be filtered by. */

@@ -3,6 +3,7 @@ import { words as callWords } from "../../../calls/words";
 import { useWords } from "../../../language/useWords";
 import { compact, count } from "../../../numbers/figures";
 import { ProblemNote } from "../../../parts/ProblemNote";
+import { Said } from "../../../parts/Said";
 import { useRange } from "../../../time/RangeContext";
 import { useZone } from "../../../time/zone";
 import type { Row } from "../list/columns";
@@ -27,8 +28,14 @@ export function HistogramChart({ counted, rows, again }: { counted: Counted; row
     const of = (label: string, colour: string, values: readonly number[]) => ({ label, colour, values, text: (index: number) => count(values[index] ?? 0) });
     return [of(call.status.FAILED, "--bar-bad", bars.failed), of(call.status.SUCCEEDED, "--bar", bars.succeeded)];
   }, [bars, call]);
-  // The list says what is out of retention.
-  if (counted.problem?.code === "OUT_OF_RETENTION") return <p className="quiet">{counted.problem.message}</p>;
+  if (counted.problem?.code === "OUT_OF_RETENTION") {
+    if (rows.length === 0) return null; // the list says it
+    return (
+      <p className="quiet">
+        {word.notSummed} <Said text={counted.problem.message} />
+      </p>
+    );
+  }
   if (counted.problem !== null && counted.problem.code === rows.problem?.code) return null; // the list says it
   if (counted.problem !== null) return <ProblemNote problem={counted.problem} again={again} />;
   if (bars === null && !counted.waiting) return null; // the role may not ask for sums

@@ -16,6 +16,8 @@ interface Props {
   choose(name: string, value: string, how: "is" | "not"): void;
 }
 
+/** A finger has no pointer that shows first what it would press: it opens the call, where each value can be filtered by. */
+const TOUCH = matchMedia("(hover: none)");
 const WAITED = <span className="waiting-line" />;
 
 /** One call. A press on it opens it; a press on a value that is underlined filters by that value, with Alt leaves it out. */
@@ -43,7 +45,7 @@ function cellOf(column: Column, row: Row, drawn: Drawn, filterBy: Props["filterB
   const unit = column.unit?.(row);
   const { text } = drawn;
   const filter = (event: MouseEvent) => {
-    if (value == null) return;
+    if (value == null || TOUCH.matches) return;
     event.stopPropagation();
     choose(column.name, value, event.altKey ? "not" : "is");
   };

@@ -31,7 +31,7 @@ export function ListState({ rows, stale, filter, callFilter, refusal, clear, aga
   useLoaded(rows);
   const { problem } = rows;
   if (rows.length === 0 && stale) return <Waiting lines={14} />;
-  if (problem?.code === "FORBIDDEN") return <Because title={word.noPermission} why={`${word.noPermissionWhy} ${problem.message}`} filter={filter} clear={clear} />;
+  if (problem?.code === "FORBIDDEN") return <Because title={word.noPermission} why={word.noPermissionWhy} said={problem.message} filter={filter} clear={clear} />;
   if (problem !== null && problem.code !== "OUT_OF_RETENTION" && rows.length === 0) return <ProblemNote problem={problem} again={again} />;
   if (rows.length === 0 && rows.more) return <Waiting lines={14} />;
   if (rows.length === 0) return <Nothing filter={filter} callFilter={callFilter} refusal={problem ?? refusal} clear={clear} />;

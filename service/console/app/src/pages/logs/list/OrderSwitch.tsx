@@ -13,7 +13,7 @@ export function OrderSwitch({ order, sort }: { order: Order; sort(order: Order):
   const now = isNewest ? word.newestFirst : isOldest ? word.oldestFirst : word.orderedBy(text.name(order.name));
   const title = word.changeOrder(now, isNewest ? word.oldestFirst : word.newestFirst);
   return (
-    <Button kind="quiet" className="calls-order" icon={order.direction === "DESC" ? "down" : "up"} aria-label={title} title={title} onClick={() => sort(isNewest ? OLDEST_FIRST : NEWEST_FIRST)}>
+    <Button kind="quiet" icon={order.direction === "DESC" ? "down" : "up"} aria-label={title} title={title} onClick={() => sort(isNewest ? OLDEST_FIRST : NEWEST_FIRST)}>
       {now}
     </Button>
   );

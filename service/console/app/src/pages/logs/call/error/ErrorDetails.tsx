@@ -2,11 +2,11 @@ import { useState } from "react";
 import { Link, useSearch } from "wouter";
 import { linkWithTime } from "../../../../address/search";
 import type { RevealMutation } from "../../../../api/gql/graphql";
+import { Masked } from "../../../../calls/Masked";
 import { useWords } from "../../../../language/useWords";
 import { count } from "../../../../numbers/figures";
 import { PlainTable } from "../../../../parts/PlainTable";
 import { PAGES } from "../../../../shell/pages";
-import { Masked } from "./Masked";
 import { RevealForm } from "./RevealForm";
 import type { CallError } from "../useCall";
 import { words } from "../words";
@@ -27,7 +27,11 @@ export function ErrorDetails({ error }: { error: CallError }) {
         {error.type}
         {error.code != null && <span className="badge badge-bad">{error.code}</span>}
       </h3>
-      {shown.message != null && <Masked text={shown.message} />}
+      {shown.message != null && (
+        <p className="message">
+          <Masked text={shown.message} />
+        </p>
+      )}
       <p className="quiet">{revealed === null ? word.disclosure[error.disclosure] : word.revealed(revealed.ledgerIndex)}</p>
       {error.redactions.length > 0 && (
         <PlainTable

@@ -1,1 +1,0 @@
-import{V as e,c as t,o as n,t as r}from"./Empty-BfgApZrn.js";import{f as i}from"./zone-DXQPei4g.js";var a=i();function o({problem:i,again:o}){let s=e(t);return i.code===`OUT_OF_RETENTION`||i.code===`FORBIDDEN`?(0,a.jsx)(r,{title:s.problem[i.code],children:(0,a.jsx)(`p`,{children:i.message})}):(0,a.jsx)(n,{problem:i,...o&&{again:o}})}export{o as t};
