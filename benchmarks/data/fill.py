@@ -1,14 +1,13 @@
 """Fills a ledger with millions of calls: rows as the writer would have stored them, made by PostgreSQL itself.
 
 Calls are computed by SQL from hashes of their number, straight into the partitions; errors go through admission and
-the keyring as ever; the rollups are summed from the calls, in the form that the folder leaves behind. `calledger fsck`
+the keyring as ever; the rollups are summed from the calls, in the form that compaction leaves behind. `calledger fsck`
 finds nothing to say about the result. Ten million calls through HTTP would take most of an hour.
 """
 
 import asyncio
 import hashlib
 import json
-import random
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,16 +15,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from benchmarks.data import sample
+from benchmarks.data.errors import add_errors, admitted_errors
 from benchmarks.harness.calledger import Calledger
 from benchmarks.harness.places import FOLDER, ROOT, say
-from policies import Admission, DataClass, ErrorReport, Report, Store
-from policies.redaction import Redactor
-from service.ingest.preparation.batch_context import Sealer
+from policies import DataClass, Store
 from service.keyring import AccountKeyName, PeriodKeyName
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.tag_keys import keep_tags
@@ -35,7 +33,6 @@ from service.retention.rollups.unsummed import EVERY_TABLE as UNSUMMED_TABLES
 from service.retention.rollups.unsummed import leave_unsummed
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
-from service.storage.ids import Identities
 from service.storage.packing import pack
 
 DAYS: Final = 31
@@ -172,15 +169,6 @@ ORDER BY started_at  -- as they are reported, and as the peers' plain table has 
 _FEED: Final[str] = import_module("migrations.0029_change_feed").EARLIER_CALLS
 """Gives calls their places in the change feed."""
 
-_FAILED: Final = """
-SELECT account_id, tier, started_at, error_at, id, user_token, api_key, model, provider, error_type, error_code
-FROM call WHERE error_at IS NOT NULL AND tier = $1 AND started_at >= $2 AND started_at < $3
-"""
-_ERROR_COLUMNS: Final = (
-    "account_id", "tier", "started_at", "occurred_at", "id", "user_token", "api_key", "model", "provider",
-    "error_type", "error_code", "fingerprint", "rules", "rule_counts", "sealed",
-)  # fmt: skip
-
 _ROLL_UP: Final = """
 INSERT INTO {table} (
     bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
@@ -246,7 +234,12 @@ def _fit(data: Path) -> Filled | None:
 
 def _version() -> str:
     """Of everything that says what is stored, and how."""
-    files = [Path(__file__), Path(sample.__file__), *(ROOT / "service" / "keyring").glob("*.py")]
+    files = [
+        Path(__file__),
+        Path(sample.__file__),
+        Path(__file__).with_name("errors.py"),
+        *(ROOT / "service" / "keyring").glob("*.py"),
+    ]
     files += (ROOT / "migrations").glob("*.py")
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
 
@@ -265,10 +258,10 @@ async def _fill(calledger: Calledger, shape: Shape) -> Filled:
         await store_calls(runtime, shape, start, tiers)
         await runtime.database.owner.execute(_FEED, timeout=3600)
         say(f"  calls stored, {time.monotonic() - begin:.0f} s")
-        errors = _errors_of(runtime)
+        errors = admitted_errors(runtime)
         for tier in tiers:
             for day in days[-_ERROR_DAYS:]:
-                await _add_errors(runtime, errors, tier, day)
+                await add_errors(runtime, errors, tier, day)
         say(f"  errors sealed, {time.monotonic() - begin:.0f} s")
         for tier in tiers:
             await _roll_up(runtime, tier, days)
@@ -345,41 +338,6 @@ async def store_calls(runtime: Runtime, shape: Shape, start: datetime, tiers: Ma
                 say(f"  {done:>9} calls, {time.monotonic() - begin:.0f} s")
 
     await asyncio.gather(*(work() for _ in range(_CONNECTIONS)))
-
-
-def _errors_of(runtime: Runtime) -> list[Any]:
-    """Errors, admitted once a kind."""
-    admission, dice = Admission(runtime.applied.policy, Redactor()), random.Random(DAYS)
-    return [_admitted(admission, dice) for _ in range(24)]
-
-
-async def _add_errors(runtime: Runtime, errors: Sequence[Any], tier: int, day: datetime) -> None:
-    """Errors of the day's failed calls, sealed each by itself."""
-    identities = Identities(await runtime.keyring.secret("pepper"))
-    dice = random.Random(day.toordinal())
-    sealer = Sealer(runtime.keyring)
-    async with runtime.database.owner.acquire() as connection:
-        rows = []
-        for row in await connection.fetch(_FAILED, tier, day, day + timedelta(days=1)):
-            error = dice.choice(errors)
-            where = {"account_id": row["account_id"], "tier": tier, "record": row["id"], "moment": row["error_at"]}
-            sealed = await sealer.seal(error.blob, **where)
-            fingerprint = identities.error_fingerprint(error.fingerprint_basis)
-            rows.append((*row.values(), fingerprint, list(error.rules), list(error.rules.values()), sealed))
-        await connection.copy_records_to_table("call_error", records=rows, columns=_ERROR_COLUMNS)
-
-
-def _admitted(admission: Admission, dice: random.Random):
-    error = sample.sample_error(dice, dice.choice(sample.MODELS)[0])
-    report = Report(
-        source="native",
-        source_id="sample",
-        started_at=datetime.now(UTC),
-        model="gpt-4o",
-        failed=True,
-        error=ErrorReport(error["type"], error["code"], error["message"], error["parameters"], None),
-    )
-    return admission.admit(report).error
 
 
 async def _roll_up(runtime: Runtime, tier: int, days: Sequence[datetime]) -> None:

@@ -2,7 +2,7 @@
 
     access.json               whose view it is, under which policy, and of each file its rows, digest and `until`
     open.sql                  views over the files for DuckDB
-    calls/2026-11-29.parquet  and errors/: a file a UTC day that has rows
+    calls/2026-11-29.parquet  and errors/: a file per UTC day that has rows
     costs/all.parquet         sums by UTC day
 
 What a file holds is read as of `until`, the moment at which the folder is to be written again: what will be past its

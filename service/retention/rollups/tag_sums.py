@@ -135,6 +135,20 @@ _DERIVE: Final = tuple(
         """,  # noqa: S608
     )
 )
+_LEAVE: Final = tuple(
+    f"""
+    WITH noted AS (
+        UPDATE usage_unsummed
+        SET sums = ARRAY(SELECT name FROM unnest(sums || ARRAY['{over_all}']) AS name ORDER BY name)
+        WHERE of_tier = $1 AND of_day = $2 AND '{by_account}' = ANY (sums) AND '{over_all}' <> ALL (sums)
+        RETURNING of_day
+    )
+    DELETE FROM {over_all}
+    WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $2 + interval '1 day' AND EXISTS (SELECT FROM noted)
+    """  # noqa: S608
+    for by_account, over_all in TABLES.values()
+)
+"""Leaves sums over all accounts of a UTC day to its calls where there are none by account to derive them from."""
 _GONE: Final = ",\n".join(
     f"{table}_gone AS (DELETE FROM {table} WHERE {_SOME_TAGS})"  # noqa: S608
     for table in (*EVERY_TABLE, "usage_tag_delta")
@@ -201,6 +215,8 @@ async def _compacted(connection: Connection, found: Sequence[asyncpg.Record], cr
             for statement in _FORGET_DAY:
                 await connection.execute(statement, account, tier, key, day)
             await derive_tags(connection, tier, day, [key])
+            for statement in _LEAVE:
+                await connection.execute(statement, tier, day)
     return found[0]["deltas"]
 
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { duration, percent } from "../src/numbers/figures";
+import { duration, percent, size } from "../src/numbers/figures";
 
 describe("durations", () => {
   it("never have sixty of what makes a whole one", () => {
@@ -12,3 +12,7 @@ describe("durations", () => {
 });
 
 it("shares of something are never read as nothing", () => expect([0, 0.0001, 0.05, 0.5, 1].map(percent)).toEqual(["0%", "<0.1%", "5.0%", "50%", "100%"]));
+
+it("sizes have at most three digits before the point, once they are not counted", () => {
+  expect(["9999", "10000", "999949", "999950", "2301800", "999949999", "12000000000"].map(size)).toEqual(["9999 B", "10.0 kB", "999.9 kB", "1.0 MB", "2.3 MB", "999.9 MB", "12.0 GB"]);
+});

@@ -1,7 +1,8 @@
 /** What the pages of exports and operation work out. */
 
 import { describe, expect, it } from "vitest";
-import { inputOf, progress, size } from "../src/pages/exports/input";
+import { inputOf, progress } from "../src/pages/exports/input";
+import { size } from "../src/numbers/figures";
 import { byReason } from "../src/pages/operation/refused";
 
 const of = { calls: { startedAt: { gte: "a" }, model: { eq: "m" } }, errors: { occurredAt: { gte: "a" }, model: { eq: "m" } }, zone: "UTC" };

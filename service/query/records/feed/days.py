@@ -9,6 +9,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, LiteralString, NamedTuple, TypeVar
 
@@ -131,7 +132,7 @@ class FeedDays:
                 day = _Day(part.tier, number)
                 numbered[day][kind] -= count
                 numbered[day][2] -= completed
-                numbered[day][3] -= int(total)
+                numbered[day][3] -= int(Decimal(total))
             days = [day for day in numbered if day.tier == part.tier and part.start <= day.start < part.end]
             for day in sorted(days):
                 calls, corrections, completions, sums = numbered.pop(day)
@@ -147,7 +148,7 @@ class FeedDays:
             for tier, kind, number, count, total in await self._summed_positions(lower, upper, newest):
                 day = numbered[_Day(tier, number)]
                 day[kind] += count
-                day[3] += int(total) if kind < 2 else 0
+                day[3] += int(Decimal(total)) if kind < 2 else 0
         return numbered
 
     async def _summed_positions(self, lower: int, upper: int, newest: int) -> Sequence[_PositionSum]:

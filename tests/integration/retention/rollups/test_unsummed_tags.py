@@ -18,7 +18,7 @@ from service.query.usage.report_request import CostRequest
 from service.query.usage.source import UsageReader
 from service.retention.rollups.compaction import LOCK, Compaction
 from service.retention.rollups.tag_check import check_tags, check_tags_of_all
-from service.retention.rollups.tag_sums import BY_ACCOUNT, EVERY_TABLE, derive_tags
+from service.retention.rollups.tag_sums import BY_ACCOUNT, CROWDED_MIN, EVERY_TABLE, derive_tags
 from service.retention.rollups.unsummed import EVERY_TABLE as EVERY_SUM
 from service.retention.rollups.unsummed import leave, look_at, make_sums
 
@@ -201,3 +201,25 @@ async def test_sums_over_all_accounts_are_never_made_of_no_sums_by_account(ledge
         await derive_tags(connection, 1, EARLIER, ["team"])
     assert await owner.fetchval("SELECT count(*) FROM usage_tag_day_all") == 0
     assert await differences(ledger) == []
+
+
+async def test_too_many_values_leave_no_sums_over_all_accounts_that_cannot_be_derived(ledger: Ledger) -> None:
+    """Of a day without sums by half hour and account: the values of the account that has too many are in no table,
+    where an erasure would not find them, and what others have is left to their calls.
+    """
+    await ledger.report(sparse(200))
+    await ledger.compaction.compact_all()
+    await leave_some(ledger, ["usage_tag_half_hour"])
+    values = (f"many-{one}" for one in range(CROWDED_MIN + 1))
+    await ledger.report([Reported(EARLIER, account="account-0", tags={"team": value}) for value in values])
+    await ledger.compaction.compact_all()
+
+    owner = ledger.database.owner
+    assert await owner.fetchval("SELECT count(*) FROM usage_tag_crowded") == 1
+    for table in EVERY_TABLE:
+        assert await owner.fetchval(f"SELECT count(*) FROM {table} WHERE tag_value LIKE 'many-%'") == 0, table
+    assert await filled(ledger) == {"usage_tag_day", "usage_tag_day_all"}
+    assert await differences(ledger) == []
+    of_others = And((WITHIN, Compare("account", "eq", "account-1")))
+    report = await read_costs(ledger.reader(await ledger.now()), CostRequest(of_others, [], tags=["team"]))
+    assert [int(row.figures.sums["calls"]) for row in report.rows] == [2]

@@ -33,3 +33,11 @@ export function duration(ms: number): string {
 function parts(of: number, size: number, large: string, small: string): string {
   return `${Math.floor(of / size)} ${large} ${of % size} ${small}`;
 }
+
+/** 9999 B, 12.3 kB, 4.5 MB, 6.7 GB */
+export function size(bytes: string): string {
+  const value = Number(bytes);
+  if (value < 10_000) return `${value} B`;
+  if (value < 999_950) return `${(value / 1000).toFixed(1)} kB`;
+  return value < 999_950_000 ? `${(value / 1_000_000).toFixed(1)} MB` : `${(value / 1_000_000_000).toFixed(1)} GB`;
+}

@@ -1,13 +1,14 @@
 import { useWords } from "../../language/useWords";
-import { count, percent } from "../../numbers/figures";
+import { count, percent, size } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { FileLink } from "../../parts/FileLink";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";
 import { Said } from "../../parts/Said";
+import { toTheMinute } from "../../time/zone";
 import type { ExportRow } from "./ExportsPage";
-import { progress, size } from "./input";
+import { progress } from "./input";
 import { words } from "./words";
 
 interface Props {
@@ -36,15 +37,8 @@ export function ExportTable({ rows, cancel, renewed }: Props) {
       rows={rows}
       keyOf={({ id }) => id}
       columns={[
-        { name: "asked", title: word.asked, cell: ({ requestedAt }) => <Moment at={requestedAt} /> },
-        { name: "kind", title: word.kind, cell: ({ kind }) => kinds[kind] ?? kind },
-        { name: "format", title: word.format, cell: ({ format }) => format ?? "–" },
+        { name: "asked", title: word.asked, cell: ({ requestedAt }) => <Moment at={requestedAt} text={toTheMinute} /> },
         { name: "state", title: word.state, cell: ({ state, failure }) => <span className={STATES[state]} title={failure ?? undefined}>{word.states[state]}</span> },
-        { name: "rows", title: word.rows, figures: true, cell: (row) => <Rows row={row} /> },
-        { name: "size", title: word.size, figures: true, cell: ({ bytes }) => (bytes == null ? "–" : size(bytes)) },
-        { name: "sha", title: word.digest, cell: ({ sha256 }) => (sha256 == null ? "–" : <Copied text={sha256} shown={sha256.slice(7, 19)} />) },
-        { name: "until", title: word.until, cell: ({ expiresAt }) => (expiresAt ? <Moment at={expiresAt} /> : "–") },
-        { name: "failure", title: word.failure, cell: ({ failure }) => (failure == null ? "–" : <Said text={failure} />) },
         {
           name: "do", wide: true,
           title: <span className="unseen">{word.actions}</span>,
@@ -63,6 +57,13 @@ export function ExportTable({ rows, cancel, renewed }: Props) {
             </span>
           ),
         },
+        { name: "kind", title: word.kind, cell: ({ kind }) => kinds[kind] ?? kind },
+        { name: "format", title: word.format, cell: ({ format }) => format ?? "–" },
+        { name: "rows", title: word.rows, figures: true, cell: (row) => <Rows row={row} /> },
+        { name: "size", title: word.size, figures: true, cell: ({ bytes }) => (bytes == null ? "–" : size(bytes)) },
+        { name: "sha", title: word.digest, cell: ({ sha256 }) => (sha256 == null ? "–" : <Copied text={sha256} shown={sha256.slice(7, 19)} />) },
+        { name: "until", title: word.until, cell: ({ expiresAt }) => (expiresAt ? <Moment at={expiresAt} /> : "–") },
+        { name: "failure", title: word.failure, cell: ({ failure }) => (failure == null ? "–" : <Said text={failure} />) },
       ]}
     />
   );

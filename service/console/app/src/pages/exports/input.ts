@@ -25,13 +25,6 @@ export function inputOf(
   };
 }
 
-/** 1,234 bytes, 12.3 kB, 4.5 MB */
-export function size(bytes: string): string {
-  const value = Number(bytes);
-  if (value < 10_000) return `${value} B`;
-  return value < 10_000_000 ? `${(value / 1000).toFixed(1)} kB` : `${(value / 1_000_000).toFixed(1)} MB`;
-}
-
 /** How far it is, from 0 to 1; null: not known. */
 export function progress(rows: string | null | undefined, total: string | null | undefined): number | null {
   if (rows == null || total == null || total === "0") return null;

@@ -7,7 +7,7 @@ import { Button } from "../../parts/controls/Button";
 import { Dialog } from "../../parts/controls/Dialog";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { words as shellWords } from "../../shell/words";
-import { fromClock, useZone } from "../../time/zone";
+import { fromClock, useZone, zoneName } from "../../time/zone";
 import { MakeKey } from "./documents";
 import { NewKey } from "./NewKey";
 import { words } from "./words";
@@ -61,7 +61,7 @@ export function MakeKeyDialog({ close }: { close(): void }) {
             <input value={accounts} required={role === "PARTNER"} onChange={(event) => setAccounts(event.target.value)} />
           </label>
           <label>
-            {word.endsOf}
+            {word.endsOf(zoneName(zone))}
             <input type="datetime-local" value={ends} onChange={(event) => setEnds(event.target.value)} />
           </label>
           {problem && <ProblemNote problem={problem} />}

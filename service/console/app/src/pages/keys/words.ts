@@ -28,7 +28,7 @@ export const words = catalogue(
     kept: "I have kept it",
     nameOf: "What it is for",
     accountsOf: "Accounts, with commas between them (none: every account)",
-    endsOf: "Expires at (optional)",
+    endsOf: (zone: string) => `Expires at (optional), ${zone}`,
     overlap: "Hours for which the old key still works",
     may: {
       INGEST: "Reports calls; reads nothing.",
@@ -67,7 +67,7 @@ export const words = catalogue(
     kept: "我已保存",
     nameOf: "用途",
     accountsOf: "账户，以逗号分隔（留空：所有账户）",
-    endsOf: "失效时间（可选）",
+    endsOf: (zone: string) => `失效时间（可选，${zone}）`,
     overlap: "旧密钥继续有效的小时数",
     may: {
       INGEST: "上报调用，不能读取。",

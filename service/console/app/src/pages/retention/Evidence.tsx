@@ -3,7 +3,7 @@ import { useClient } from "urql";
 import { type Problem, firstProblem } from "../../api/problem";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
-import { count } from "../../numbers/figures";
+import { count, size } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
 import { Copied } from "../../parts/Copied";
 import { FileLink } from "../../parts/FileLink";
@@ -74,7 +74,7 @@ function Bundle({ id }: { id: string }) {
   return (
     <p role="status" className="retention-bar">
       <FileLink kind="primary" signedUrl={file.signedUrl} renewed={renewed}>
-        {word.download(count(file.bytes ?? "0"))}
+        {word.download(size(file.bytes ?? "0"))}
       </FileLink>
       {file.sha256 != null && <Copied text={file.sha256} shown={file.sha256.slice(0, 23)} />}
     </p>

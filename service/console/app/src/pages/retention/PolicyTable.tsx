@@ -61,7 +61,7 @@ export function PolicyTable() {
             { name: "store", title: word.store, cell: ({ store }) => text("stores", store) },
             ...roles.map((one): PlainColumn<Field> => ({
               name: one,
-              title: one === session.role ? `${role[one]} (${word.you})` : role[one],
+              title: one === session.role ? word.you(role[one]) : role[one],
               cell: ({ views }) => {
                 const view = views.find((found) => found.role === one)?.view ?? "DENIED";
                 return <span className={LOOKS[view]}>{text("views", view)}</span>;
