@@ -140,6 +140,7 @@ async def test_a_row_passes_the_files_that_the_walk_names(client: Client) -> Non
     assert files == named("One call, from the socket to the disk")
 
 
+@pytest.mark.plain("names files that a page passes, and on Citus it passes one more")
 async def test_a_page_passes_the_files_that_the_walk_names(client: Client) -> None:
     """A page of calls that was asked before passes at most fifteen files outside of policies/."""
     for index in range(5):

@@ -27,6 +27,8 @@ LIBRARY: Final = PROGRAMS.parent / "lib" / "citus.so"
 WORKERS: Final = 2
 SHARDS: Final = 2
 PORT: Final = 5432
+DROPS_MAX: Final = 6
+"""How often it is tried to drop a database."""
 
 # Small, for three of them stand beside each other. Each database that is used has a process of Citus' own on each node.
 NODE_OPTIONS: Final[Mapping[str, str]] = {
@@ -170,7 +172,17 @@ class CitusServer:
         self._at_once(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {self._owner[0]} STRATEGY FILE_COPY")
 
     def _drop(self, name: str) -> None:
-        self._at_once(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        """Drop a database on all nodes. PostgreSQL waits five seconds for sessions that it ends, and a session of
+        Citus' own can take longer on a busy machine.
+        """
+        for left in reversed(range(DROPS_MAX)):
+            try:
+                self._at_once(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            except RuntimeError as error:
+                if not left or "being accessed by other users" not in str(error):
+                    raise
+            else:
+                return
 
     def _at_once(self, statement: str) -> None:
         """Run a statement as superuser on all nodes, none of which waits for another's disk."""
