@@ -9,6 +9,7 @@ ends when the socket is closed.
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -29,6 +30,15 @@ from typing import IO, Any
 
 TIMEOUT_S = 120
 FILES = 5
+# What `serve` imports, and what its libraries do, when it needs it.
+ON_START = (
+    "service.server.lifecycle",
+    "service.commands.failures",
+    "service.api.http",
+    "service.api.sdl",
+    "tortoise.backends.asyncpg",
+    "uvloop",
+)
 ONE_PARENT = Lock()
 
 
@@ -195,12 +205,18 @@ def dress(order: int, *streams: int) -> str | None:
 
 
 def main(orders: int) -> None:
+    from service.api.schema import build_schema
     from service.cli import COMMANDS
     from service.log_redaction import shared_redactor
 
-    for module in ("service.server.lifecycle", *(f"service.commands.{command.module}" for command in COMMANDS)):
+    migrations = (f"migrations.{file.stem}" for file in (Path(__file__).parents[1] / "migrations").glob("[0-9]*.py"))
+    commands = (f"service.commands.{command.module}" for command in COMMANDS)
+    for module in (*commands, *migrations, *ON_START):
         import_module(module)
-    shared_redactor()  # compiled once
+    # Compiled and built once.
+    shared_redactor()
+    build_schema()
+    gc.freeze()  # a collection writes to each object that it looks at: to a copy of its page in each fork
     program = become_command(socket.socket(fileno=orders))
     try:
         if program is None:

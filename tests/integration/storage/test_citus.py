@@ -16,6 +16,8 @@ from running import RunningService, bare_command
 from service.ingest.results import Status
 from service.keyring import AccountKeyName, PeriodKeyName
 from service.ledger import LedgerKind
+from service.retention.audit.fsck import CHECKS
+from service.retention.audit.incremental.run import FsckRun
 from service.retention.lost_keys import lost_on_record
 from service.retention.rollups.compaction import Compaction
 from service.storage.citus.distribution import BY_ACCOUNT, EMPTIED, WHOLE, WRITTEN, distribute
@@ -328,6 +330,15 @@ async def test_costs_by_account_are_right_while_they_are_compacted(ingest: Inges
     seen = reading.result()
     assert seen == sorted(seen)
     assert set(seen) <= set(range(1, 22))
+
+
+async def test_fsck_reads_what_the_workers_have(retained: RetainedLedger) -> None:
+    """The coordinator's partitions of calls are empty, and are looked at nevertheless: a changed call is found."""
+    await retained.report(failed("old"))
+    run = await FsckRun.open(retained.retention)
+    assert (await CHECKS["ids"](run)).ok
+    await retained.ingest.database.owner.execute("UPDATE call SET source_id = 'another'")
+    assert not (await CHECKS["ids"](await FsckRun.open(retained.retention))).ok
 
 
 async def test_a_long_reader_stops_no_purge_and_nobody_waits_for_it(retained: RetainedLedger) -> None:
