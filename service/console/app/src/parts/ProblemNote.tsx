@@ -1,7 +1,7 @@
 import type { Problem } from "../api/problem";
 import { useWords } from "../language/useWords";
 import { Button } from "./controls/Button";
-import { Copied } from "./Copied";
+import { Copied } from "./copying/Copied";
 import { Said } from "./Said";
 import { words } from "./words";
 

@@ -8,7 +8,7 @@ import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
 import { Popover } from "../../parts/controls/Popover";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { PlainTable } from "../../parts/PlainTable";

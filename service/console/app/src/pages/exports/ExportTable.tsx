@@ -1,7 +1,7 @@
 import { useWords } from "../../language/useWords";
 import { count, percent, size } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { FileLink } from "../../parts/FileLink";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";

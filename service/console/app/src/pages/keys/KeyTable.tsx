@@ -1,6 +1,6 @@
 import { useWords } from "../../language/useWords";
 import { Button } from "../../parts/controls/Button";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { Moment } from "../../parts/Moment";
 import { PlainTable } from "../../parts/PlainTable";
 import { useSession } from "../../session/SessionContext";

@@ -1,6 +1,6 @@
 import { useWords } from "../../language/useWords";
 import { Button } from "../../parts/controls/Button";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { words } from "./words";
 
 /** A secret, this once. */

@@ -4,7 +4,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count, percent } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { Empty } from "../../parts/Empty";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";
 import { PlainTable } from "../../parts/PlainTable";

@@ -5,7 +5,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count, size } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { FileLink } from "../../parts/FileLink";
 import { ProblemNote } from "../../parts/ProblemNote";
 import { Said } from "../../parts/Said";

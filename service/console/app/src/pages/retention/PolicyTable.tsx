@@ -2,7 +2,7 @@ import { useState } from "react";
 import type { PolicyInForceQuery, View } from "../../api/gql/graphql";
 import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { Empty } from "../../parts/Empty";
 import { Moment } from "../../parts/Moment";
 import { NoAnswer } from "../../parts/NoAnswer";

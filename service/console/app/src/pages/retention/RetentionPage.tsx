@@ -5,7 +5,7 @@ import { useSession } from "../../session/SessionContext";
 import { Classes } from "./Classes";
 import { Destructions } from "./Destructions";
 import { Evidence } from "./Evidence";
-import { Ledger } from "./Ledger";
+import { Ledger } from "./ledger/Ledger";
 import { PolicyTable } from "./PolicyTable";
 import { Statements } from "./Statements";
 import "./retention.css";

@@ -6,7 +6,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { useWords } from "../../language/useWords";
 import { count } from "../../numbers/figures";
 import { Button } from "../../parts/controls/Button";
-import { Copied } from "../../parts/Copied";
+import { Copied } from "../../parts/copying/Copied";
 import { Empty } from "../../parts/Empty";
 import { FileLink } from "../../parts/FileLink";
 import { Moment } from "../../parts/Moment";

@@ -5,7 +5,7 @@ import { useFilter } from "../../../filter/useFilter";
 import { useWords } from "../../../language/useWords";
 import { count } from "../../../numbers/figures";
 import { Button } from "../../../parts/controls/Button";
-import { Copied } from "../../../parts/Copied";
+import { Copied } from "../../../parts/copying/Copied";
 import { Moment } from "../../../parts/Moment";
 import { useSession } from "../../../session/SessionContext";
 import { choiceField } from "../../../filter/fields";

@@ -1,10 +1,10 @@
 /** What an auditor checks in this browser: the service is asked for proofs, and believed in nothing else. */
 
 import type { Client } from "urql";
-import { type Bytes, fromBase64 } from "../../evidence/bytes";
-import { type Checkpoint, type Doubt, readCheckpoint } from "../../evidence/checkpoint";
-import { isContinued, isIncluded } from "../../evidence/tree";
-import { NewestCheckpoint, ProofOfEntry, ProofOfHistory } from "./documents";
+import { type Bytes, fromBase64 } from "../../../evidence/bytes";
+import { type Checkpoint, type Doubt, readCheckpoint } from "../../../evidence/checkpoint";
+import { isContinued, isIncluded } from "../../../evidence/tree";
+import { NewestCheckpoint, ProofOfEntry, ProofOfHistory } from "../documents";
 
 /** The hashes of a proof; null: one of them is none. */
 function hashesOf(texts: readonly string[] | undefined): Bytes[] | null {

@@ -1,13 +1,13 @@
 import { useState } from "react";
 import { useClient } from "urql";
-import type { Checkpoint, Doubt } from "../../evidence/checkpoint";
-import { useWords } from "../../language/useWords";
-import { count } from "../../numbers/figures";
-import { Button } from "../../parts/controls/Button";
+import type { Checkpoint, Doubt } from "../../../evidence/checkpoint";
+import { useWords } from "../../../language/useWords";
+import { count } from "../../../numbers/figures";
+import { Button } from "../../../parts/controls/Button";
 import type { Proved } from "./Ledger";
 import { proveEntry, proveHistory, trusted } from "./proving";
-import { useWordOf } from "./useWordOf";
-import { words } from "./words";
+import { useWordOf } from "../useWordOf";
+import { words } from "../words";
 
 interface Props {
   entries: readonly { readonly index: string; readonly leaf: string }[];

@@ -1,7 +1,7 @@
-import { useWords } from "../language/useWords";
-import { Icon } from "./Icon";
+import { useWords } from "../../language/useWords";
+import { Icon } from "../Icon";
 import { useCopy } from "./useCopy";
-import { words } from "./words";
+import { words } from "../words";
 
 /** An id or another short text of a machine, with a button that copies it. */
 export function Copied({ text, shown = text }: { text: string; shown?: string }) {
