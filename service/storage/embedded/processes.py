@@ -100,11 +100,12 @@ def choose_identity(program: Path, folder: Path, *, owner_uid: int | None = None
     refuses.
 
     As root it is the first account that can reach both (`owner_uid`, who has the files now, before the others), or else
-    a user namespace. Raises EmbeddedDatabaseError that names the directory in the way when neither works.
+    a user namespace, which is tried first where a directory is closed to others. Raises EmbeddedDatabaseError that
+    names the directory in the way when neither works.
     """
     if os.geteuid() != 0:
         return Identity("self", os.geteuid(), os.getegid())
-    for identity in _substitutes(owner_uid):
+    for identity in _substitutes(owner_uid, (folder, program.parent)):
         if run(identity, [program, "--version"], folder=folder).returncode == 0:
             return identity
     blocked = _first_closed(folder) or _first_closed(program.parent) or folder
@@ -114,13 +115,24 @@ def choose_identity(program: Path, folder: Path, *, owner_uid: int | None = None
     )
 
 
-def _substitutes(owner_uid: int | None) -> Iterator[Identity]:
+def _substitutes(owner_uid: int | None, places: Sequence[Path]) -> Iterator[Identity]:
+    """Who may run it, the likeliest first: each that is tried costs a process. Accounts that the modes of `places` keep
+    out come last, because an access control list may let them in.
+    """
     accounts = [entry for name in ACCOUNTS if (entry := _account(name))]
     if owner_uid:
         known = next((entry for entry in accounts if entry.pw_uid == owner_uid), None)
         yield Identity("user", owner_uid, known.pw_gid if known else owner_uid)
-    for entry in accounts:
-        yield Identity("user", entry.pw_uid, entry.pw_gid)
+    users = [Identity("user", entry.pw_uid, entry.pw_gid) for entry in accounts if entry.pw_uid != owner_uid]
+    if any(_first_closed(place) for place in places):
+        yield from _in_namespace(accounts)
+        yield from users
+    else:
+        yield from users
+        yield from _in_namespace(accounts)
+
+
+def _in_namespace(accounts: Sequence[pwd.struct_passwd]) -> Iterator[Identity]:
     if sys.platform == "linux" and accounts:
         # initdb looks up its own account, so the namespace must show us as one that exists.
         yield Identity("namespace", accounts[0].pw_uid, accounts[0].pw_gid)
