@@ -52,15 +52,9 @@ async def rows_by_key(
 ) -> Mapping[tuple[int, str], Row]:
     """The rows of `keys` that the scope reaches and whose window has not passed, by (account, id)."""
     found: dict[tuple[int, str], Row] = {}
-    in_scope = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
-    for scan_range in scan_ranges_of(
-        scope, accounts, tuple(sorted({key.account_id for key in in_scope})), table.store, now
-    ):
-        assert scan_range.accounts is not None
-        inside = [key for key in in_scope if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
-        if inside:
-            rows = await _fetch(connection, table, scan_range, inside, selection, scope, cold)
-            found |= {(row["account_id"], row["id"]): row for row in rows}
+    for scan_range, inside in _by_scan_range(table, keys, scope, accounts, now):
+        rows = await _fetch(connection, table, scan_range, inside, selection, scope, cold)
+        found |= {(row["account_id"], row["id"]): row for row in rows}
     return found
 
 
@@ -75,15 +69,10 @@ async def corrections_by_call(
 ) -> Mapping[tuple[int, str], list[Row]]:
     """Corrections of the calls at `keys`, the first CORRECTIONS_MAX of each, by the call's (account, id)."""
     found: dict[tuple[int, str], list[Row]] = {}
-    for scan_range, inside in _by_scan_range(keys, scope, accounts, now):
+    for scan_range, inside in _by_scan_range(CALLS, keys, scope, accounts, now):
         params = Params()
-        condition = _of_calls(inside, params)
         columns = {**_project(CALLS, selection, scope, params, scan_range).columns, **_KEY_COLUMNS}
-        listed = statements.selected(columns)
-        given = await _given(cold, scan_range, inside, f"{listed} {condition} corrected_at")
-        sql = statements.union(
-            CALLS, [scan_range], _time_range(inside), listed, [lambda _, c=condition: c], params, given
-        )
+        sql = await _of_calls(cold, scan_range, inside, statements.selected(columns), params)
         for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
             of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
             if len(of_one) < CORRECTIONS_MAX:
@@ -101,14 +90,9 @@ async def corrections_summed(
 ) -> Mapping[tuple[int, str], Decimal]:
     """What the corrections of the calls at `keys` add up to, by the call's (account, id)."""
     found: dict[tuple[int, str], Decimal] = {}
-    for scan_range, inside in _by_scan_range(keys, scope, accounts, now):
+    for scan_range, inside in _by_scan_range(CALLS, keys, scope, accounts, now):
         params = Params()
-        condition = _of_calls(inside, params)
-        select = "account_id, correction_of, amount"
-        given = await _given(cold, scan_range, inside, select)
-        sql = statements.union(
-            CALLS, [scan_range], _time_range(inside), select, [lambda _, c=condition: c], params, given
-        )
+        sql = await _of_calls(cold, scan_range, inside, "account_id, correction_of, amount", params)
         for row in await connection.fetch(_SUMMED.format(sql), *params.values):
             found[row["account_id"], str(row["correction_of"])] = Decimal(row["amount"])
     return found
@@ -125,11 +109,12 @@ async def _given(
 
 
 def _by_scan_range(
-    keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
+    table: Table, keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
 ) -> Iterator[tuple[ScanRange, list[RowKey]]]:
+    """The keys that the scope reaches and whose window has not passed, by the scan range that has them."""
     in_scope = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
     for scan_range in scan_ranges_of(
-        scope, accounts, tuple(sorted({key.account_id for key in in_scope})), CALLS.store, now
+        scope, accounts, tuple(sorted({key.account_id for key in in_scope})), table.store, now
     ):
         assert scan_range.accounts is not None
         inside = [key for key in in_scope if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
@@ -137,17 +122,18 @@ def _by_scan_range(
             yield scan_range, inside
 
 
-def _time_range(keys: Sequence[RowKey]) -> TimeRange:
-    moments = [key.moment for key in keys]
-    return TimeRange(min(moments), max(moments) + TICK)
-
-
-def _of_calls(keys: Sequence[RowKey], params: Params) -> str:
+async def _of_calls(
+    cold: ColdRows | None, scan_range: ScanRange, keys: Sequence[RowKey], select: str, params: Params
+) -> str:
+    """The statement of the corrections of the calls at `keys`."""
     moments, ids = tuple(sorted({key.moment for key in keys})), tuple(sorted({key.id for key in keys}))
-    return (
+    condition = (
         f"started_at = ANY ({params.bind(moments, 'timestamptz[]')}) "
         f"AND correction_of = ANY ({params.bind(ids, 'uuid[]')})"
     )
+    given = await _given(cold, scan_range, keys, f"{select} {condition} corrected_at")
+    time_range = TimeRange(moments[0], moments[-1] + TICK)
+    return statements.union(CALLS, [scan_range], time_range, select, [lambda _: condition], params, given)
 
 
 def shown(table: Table, selection: Selection, scope: Scope) -> frozenset[str]:
