@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final, Protocol
@@ -174,7 +175,11 @@ class RunningService:
     def everything_on_disk(self) -> bytes:
         """All bytes of the data directory, WAL and logs included."""
         files = [path for path in self.data.rglob("*") if path.is_file() and not path.is_socket()]
-        return b"\n".join(path.read_bytes() for path in [*files, self.log])
+        found = []
+        for path in [*files, self.log]:
+            with suppress(FileNotFoundError):  # PostgreSQL does away with a file of its own, and what was in it
+                found.append(path.read_bytes())
+        return b"\n".join(found)
 
 
 def copy_begun(data: Path, *, is_demo: bool) -> None:
