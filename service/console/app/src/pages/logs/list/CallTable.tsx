@@ -27,6 +27,8 @@ interface Props {
 
 const ROW = 32;
 const OVERSCAN = 2;
+/** TanStack Virtual places all rows anew when there are more of them, so it is told of so many at a time. */
+const PLACED_AT_ONCE = 20_000;
 const features = tableFeatures({ columnSizingFeature, columnResizingFeature });
 const NO_DATA: Row[] = [];
 
@@ -47,7 +49,7 @@ export function CallTable({ rows, columns, order, sort, stale, open, show, choos
   const width = headers.reduce((sum, header) => sum + header.getSize(), 0);
 
   const virtual = useVirtualizer({
-    count: rows.length,
+    count: Math.ceil(rows.length / PLACED_AT_ONCE) * PLACED_AT_ONCE,
     getScrollElement: () => frame.current,
     estimateSize: () => ROW,
     paddingStart: ROW,
@@ -109,7 +111,7 @@ export function CallTable({ rows, columns, order, sort, stale, open, show, choos
       onKeyDown={pressed}
       style={{ "--columns": widths, "--calls-width": `${width}px` } as CSSProperties}
     >
-      <div className="calls-size" style={{ height: virtual.getTotalSize() }} role="rowgroup" aria-owns={placed.map((_, place) => `call-row-${first + place}`).join(" ")}>
+      <div className="calls-size" style={{ height: (rows.length + 1) * ROW }} role="rowgroup" aria-owns={placed.map((_, place) => `call-row-${first + place}`).join(" ")}>
         <div className="calls-head" role="row" aria-rowindex={1}>
           {headers.map((header, number) => {
             const column = columns[number];
